@@ -1,0 +1,66 @@
+import type { CodegenConfig } from "@graphql-codegen/cli";
+
+/** Types of the public schema for the resolvers; parents are our model, so that a resolver never sees a vendor's word. */
+const config: CodegenConfig = {
+  schema: "schema/*.graphql",
+  generates: {
+    "src/graph/generated/resolvers.ts": {
+      plugins: ["typescript", "typescript-resolvers"],
+      config: {
+        useTypeImports: true,
+        immutableTypes: true,
+        enumsAsTypes: true,
+        strictScalars: true,
+        defaultScalarType: "unknown",
+        contextType: "../context.ts#Context",
+        mappers: {
+          Backend: "../../model/backend.ts#BackendIdentity",
+          Source: "../outcome.ts#SourceParent",
+          Release: "../../model/release.ts#Release as ReleaseModel",
+          BuildInfo: "../release-parts.ts#BuildParent",
+          Deployment: "../release-parts.ts#DeploymentParent",
+          Distribution: "../release-parts.ts#DistributionParent",
+          SecurityScan: "../release-parts.ts#SecurityScanParent",
+          ReleaseImage: "../release-parts.ts#ReleaseImageParent",
+          Environment: "../release-parts.ts#EnvironmentParent",
+          EnvironmentService: "../release-parts.ts#EnvironmentServiceParent",
+          Container: "../release-parts.ts#ContainerParent",
+          Commit: "../commit.ts#CommitParent",
+          Activity: "../../model/release.ts#Activity as ActivityModel",
+          Artifact: "../artifact.ts#ArtifactNode",
+          ArtifactLocation: "../artifact.ts#LocationParent",
+          Observation: "../merge.ts#ObservationParent",
+          Conflict: "../merge.ts#ConflictParent",
+          ImageDrift: "../drift.ts#DriftParent",
+          ArtifactTrace: "../trace.ts#TraceParent",
+          Package: "../../model/package.ts#Package as PackageModel",
+          PackageLink: "../namesakes.ts#PackageLinkParent",
+          Version: "../../model/package.ts#Version as VersionModel",
+          PackageFile: "../package-file.ts#PackageFileParent",
+          PipelineRun: "../../model/package.ts#PipelineRun as PipelineRunModel",
+          PackageSearch: "../search.ts#SearchParent",
+          PackageSearchGroup: "../search.ts#SearchGroupParent",
+          Node: "../nodes.ts#NodeResult",
+          ReleaseConnection: "../connection.ts#ReleaseConnectionParent",
+          ArtifactConnection: "../connection.ts#ArtifactConnectionParent",
+          PackageConnection: "../connection.ts#PackageConnectionParent",
+          VersionConnection: "../connection.ts#VersionConnectionParent",
+          PackageFileConnection: "../connection.ts#PackageFileConnectionParent",
+        },
+        scalars: {
+          DateTime: "string",
+          PURL: "string",
+          Digest: "string",
+          ByteSize: "number",
+          Long: "number",
+          URL: "string",
+          JSON: "unknown",
+          federation__FieldSet: "string",
+          link__Import: "unknown",
+        },
+      },
+    },
+  },
+};
+
+export default config;

@@ -1,0 +1,182 @@
+import type { z } from "zod";
+import type { BackendIdentity, BackendKind, Capability, Origin } from "../model/backend.ts";
+import type { Digest } from "../model/digest.ts";
+import type { ImageRef } from "../model/image-ref.ts";
+import type {
+  HostedCommit,
+  ImageRecord,
+  Package,
+  PackageFile,
+  PackageFormat,
+  PackageRef,
+  PipelineRun,
+  Version,
+  VersionRef,
+} from "../model/package.ts";
+import type { Page, PageRequest } from "../model/page.ts";
+import type { ArtifactRecord, ArtifactRef, BuildInfo, BuildRef, Release, ReleaseRef } from "../model/release.ts";
+import type { Call } from "../upstream/call.ts";
+import type { Operation } from "../upstream/operation.ts";
+
+/**
+ * What each `backends/<kind>/index.ts` exports: one kind of system that can be configured and connected.
+ * `S` is its settings as parsed.
+ */
+export interface BackendType<S> {
+  readonly kind: BackendKind;
+  /** Strict schema of one entry under `backends:` in gateway.yaml, `kind` included. */
+  readonly settings: z.ZodType<S>;
+  readonly capabilities: (settings: S) => readonly Capability[];
+  /** Every call the adapter can make. */
+  readonly operations: readonly Operation[];
+  /** Opens the backend for the life of the process; sends nothing. */
+  readonly connect: (settings: S) => Backend;
+}
+
+/** One configured backend; lives as long as the process. */
+export interface Backend extends BackendIdentity {
+  /** Registry hosts whose image references are this backend's. */
+  readonly hosts: readonly string[];
+  /** This request's view: loaders that batch and remember, for as long as the request lives. */
+  readonly during: (call: Call) => Readers;
+  /** True while the breaker refuses calls. */
+  readonly circuitOpen: () => boolean;
+  readonly close: () => Promise<void>;
+}
+
+/** What one backend can be asked within one request, in small optional parts. */
+export interface Readers {
+  readonly releases?: ReleaseReader;
+  readonly artifacts?: ArtifactReader;
+  readonly packages?: PackageReader;
+  readonly images?: ImageReader;
+  readonly commits?: CommitReader;
+  /** Asks the cheapest thing these credentials may ask; rejects with the failure. */
+  readonly ping?: () => Promise<Origin>;
+}
+
+/** All readers reject with an UpstreamError; "not found" is null or an empty page, never an error. */
+export interface ReleaseReader {
+  /** `wantsParts` says whether the embedded lists will be read: a brief list is cheaper where the generation has one. */
+  readonly page: (filter: ReleaseQuery, request: PageRequest, wantsParts: boolean) => Promise<Page<Release>>;
+  /** One release with its parts. */
+  readonly release: (ref: ReleaseRef) => Promise<Release | null>;
+  /**
+   * The builds of a release: those it embeds, or, where this generation embeds none, those assembled from the build
+   * activities of its images' artifacts. Null when neither could say.
+   */
+  readonly builds: (release: Release) => Promise<readonly BuildInfo[] | null>;
+  /** One build by its ref; null when its release or artifact is gone or no longer has it. */
+  readonly build: (ref: BuildRef) => Promise<BuildInfo | null>;
+  /** Releases that name the artifact's image (as source or target), newest first. */
+  readonly containing: (record: ArtifactRecord, request: PageRequest) => Promise<Page<Release>>;
+}
+
+export interface ReleaseQuery {
+  readonly project: string | null;
+  readonly workflow: string | null;
+  readonly taskId: number | null;
+  readonly service: string | null;
+  readonly label: string | null;
+}
+
+export interface ArtifactReader {
+  readonly page: (filter: ArtifactQuery, request: PageRequest) => Promise<Page<ArtifactRecord>>;
+  readonly artifact: (ref: ArtifactRef) => Promise<ArtifactRecord | null>;
+  /** Every record whose image text equals this one, newest first; loads of one tick are one call. */
+  readonly byImage: (image: string) => Promise<readonly ArtifactRecord[]>;
+  /**
+   * Every record whose reference ends in `/name:tag`, whatever its registry and path, newest first: the other spellings
+   * of one image. Unanchored at its start and so dearer for Zadig than `byImage`; loads of one tick are one call.
+   */
+  readonly byNameAndTag: (name: string, tag: string) => Promise<readonly ArtifactRecord[]>;
+  /** Records with a build activity of this very revision, newest first. `repository` is `owner/name`. */
+  readonly byCommit: (repository: string, branch: string | null, sha: string) => Promise<readonly ArtifactRecord[]>;
+  /** The build activities of a record as builds, newest first. */
+  readonly buildsOf: (record: ArtifactRecord) => readonly BuildInfo[];
+}
+
+/** Plain text filters: the adapter escapes them for the backend. */
+export interface ArtifactQuery {
+  readonly image: string | null;
+  readonly name: string | null;
+  readonly imageTag: string | null;
+  readonly type: ArtifactRecord["type"] | null;
+  readonly repository: string | null;
+  readonly branch: string | null;
+}
+
+export interface PackageReader {
+  /** The key of a package by name and format; null when the backend has no such format. */
+  readonly keyOf: (name: string, format: PackageFormat) => string | null;
+  /** The display name and format behind a key; null for a key this backend could not have written. */
+  readonly parseKey: (key: string) => { readonly name: string; readonly format: PackageFormat } | null;
+  readonly package: (ref: PackageRef) => Promise<Package | null>;
+  readonly page: (scope: PackageScope, filter: PackageQuery, request: PageRequest) => Promise<Page<Package>>;
+  readonly version: (ref: VersionRef) => Promise<Version | null>;
+  readonly versions: (ref: PackageRef, filter: VersionQuery, request: PageRequest) => Promise<Page<Version>>;
+  /** The newest by publication; needs nothing but the reference, so it can start before the package has answered. */
+  readonly latest: (ref: PackageRef) => Promise<Version | null>;
+  readonly files: (version: VersionRef, request: PageRequest) => Promise<Page<PackageFile>>;
+  /** Files of this checksum in one repository, or with null wherever it can search so; null when it cannot. */
+  readonly byChecksum: (digest: Digest, scope: string | null) => Promise<readonly FoundFile[] | null>;
+  /** Packages of exactly this name and format wherever this backend is configured to look; loads of one tick share calls. */
+  readonly named: (name: string, format: PackageFormat) => Promise<readonly Package[] | null>;
+  /** Packages of this name wherever this backend is configured to look; null when it cannot be searched so. */
+  readonly search: (
+    query: PackageQuery & { readonly name: string },
+    request: PageRequest,
+  ) => Promise<Page<Package> | null>;
+}
+
+/** A file found by its checksum, with the version that lists it. */
+export interface FoundFile {
+  readonly version: VersionRef;
+  readonly file: PackageFile;
+  readonly origin: Origin;
+}
+
+/** Exactly one of the two is set. */
+export interface PackageScope {
+  readonly repository: string | null;
+  readonly group: string | null;
+}
+
+export interface PackageQuery {
+  readonly name: string | null;
+  readonly match: "EXACT" | "PREFIX" | "CONTAINS";
+  readonly format: PackageFormat | null;
+}
+
+export interface VersionQuery {
+  readonly prefix: string | null;
+  readonly stage: string | null;
+  readonly direction: "ASC" | "DESC";
+}
+
+export interface ImageReader {
+  /** What the reference (by tag, or by digest where it names one) holds now; null: answered, and no such image. */
+  readonly image: (ref: ImageRef) => Promise<ImageRecord | null>;
+  /**
+   * The same bytes under other names: repositories whose last path part is `name`, tags whose digest is
+   * `digest`, wherever this backend is configured to look. Null when it is configured to look nowhere.
+   */
+  readonly copies: (name: string, digest: Digest) => Promise<readonly ImageRecord[] | null>;
+  /**
+   * Images of this digest in one repository (`scope` as in PackageRef.repository), or, with null, wherever the backend
+   * can search by digest alone. Null when it cannot.
+   */
+  readonly byDigest: (digest: Digest, scope: string | null) => Promise<readonly ImageRecord[] | null>;
+}
+
+export interface CommitReader {
+  /** The code host's project for `owner/name`, when the host is this backend; else null. */
+  readonly projectOf: (hostUrl: string | null, repository: string) => string | null;
+  /** `project` is a path or a number as text. */
+  readonly commit: (project: string, sha: string) => Promise<HostedCommit | null>;
+  readonly mergeRequests: (project: string, sha: string) => Promise<readonly number[]>;
+  /** Package versions that a pipeline of this very revision published; newest first. */
+  readonly publishedFrom: (project: string, sha: string) => Promise<readonly Version[]>;
+  /** Pipelines that published one version, newest first. */
+  readonly pipelines: (version: VersionRef) => Promise<readonly PipelineRun[]>;
+}

@@ -1,0 +1,24 @@
+import type { BackendType } from "../backend.ts";
+import { bkrepoOperations, createClient } from "./client.ts";
+import { readersOf } from "./loaders.ts";
+import { type BkrepoSettings, bkrepoSettings } from "./settings.ts";
+
+/** bkrepo, the BlueKing artifact repository: packages, versions, files and images in project/repo. */
+export const bkrepo: BackendType<BkrepoSettings> = {
+  kind: "BKREPO",
+  settings: bkrepoSettings,
+  capabilities: ({ capabilities }) => capabilities,
+  operations: bkrepoOperations,
+  connect: (settings) => {
+    const client = createClient(settings);
+    return {
+      name: settings.name,
+      kind: "BKREPO",
+      capabilities: settings.capabilities,
+      hosts: settings.hosts,
+      during: (call) => readersOf({ client, settings, call }),
+      circuitOpen: client.upstream.circuitOpen,
+      close: client.upstream.close,
+    };
+  },
+};

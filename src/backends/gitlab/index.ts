@@ -1,0 +1,27 @@
+import type { BackendType } from "../backend.ts";
+import { createClient } from "./client.ts";
+import { createReaders } from "./loaders.ts";
+import { operations } from "./operations.ts";
+import { type GitlabSettings, gitlabSettings } from "./settings.ts";
+
+export type { GitlabSettings } from "./settings.ts";
+
+/** GitLab: packages and container images of its registries, commits, merge requests and pipelines. */
+export const gitlab: BackendType<GitlabSettings> = {
+  kind: "GITLAB",
+  settings: gitlabSettings,
+  capabilities: (settings) => settings.capabilities,
+  operations,
+  connect: (settings) => {
+    const client = createClient(settings);
+    return {
+      name: settings.name,
+      kind: "GITLAB",
+      capabilities: settings.capabilities,
+      hosts: settings.hosts,
+      during: (call) => createReaders(client, settings, call),
+      circuitOpen: client.circuitOpen,
+      close: client.close,
+    };
+  },
+};

@@ -1,0 +1,352 @@
+import type { Instant, Origin } from "../../model/backend.ts";
+import { type Digest, digestOf, parseDigest } from "../../model/digest.ts";
+import { type ImageRef, imageRef, parseImageRef } from "../../model/image-ref.ts";
+import type {
+  HostedCommit,
+  ImageRecord,
+  MetadataEntry,
+  Package,
+  PackageFile,
+  PackageRef,
+  PipelineRun,
+  Version,
+} from "../../model/package.ts";
+import { parseInstant } from "../../model/time.ts";
+import {
+  formatOf,
+  imagePurl,
+  imageType,
+  isProjectPath,
+  type PackageName,
+  packagePurl,
+  parseRecipe,
+  printKey,
+} from "./identity.ts";
+import type { CommitRow, FileRow, PackageRow, PipelineRow, RepositoryRow, TagDetail, TagRow } from "./payload.ts";
+
+/** The address under which people know this GitLab; what links are made with. */
+export interface Web {
+  /** Origin and relative root, without a trailing slash. */
+  readonly base: string;
+  readonly origin: string;
+  /** The relative root, such as `/gitlab`; empty where there is none. */
+  readonly root: string;
+}
+
+/** Takes an address apart for the links made with it. */
+export function toWeb(address: string): Web {
+  const url = new URL(address);
+  const root = url.pathname.replace(/\/+$/, "");
+  return { base: url.origin + root, origin: url.origin, root };
+}
+
+/** What a row of a package list cannot say itself. */
+export interface RowContext {
+  /** The project's path, or its number as text where no path was told. */
+  readonly repository: string;
+  readonly web: Web;
+  readonly origin: Origin;
+}
+
+/** What is known of a package beyond one of its rows: all of its versions, where a list held them all. */
+export interface AllRows {
+  readonly count: number;
+  readonly first: Instant | null;
+  readonly last: Instant | null;
+}
+
+/** The name GitLab searches and sorts by. Conan rows show a whole recipe as their name, and the bare one beside it. */
+export function nameOf(row: PackageRow): PackageName {
+  const { package_type: type, name } = row;
+  if (type !== "conan") return { type, name };
+  return { type, name: row.conan_package_name ?? parseRecipe(name)?.name ?? name };
+}
+
+/**
+ * The project of a row of a group's list: its path, else the path that its page stands under, else its number; null
+ * where the row tells none of them (12.x rows in status `error`).
+ */
+export function projectOf(row: PackageRow, web: Web): string | null {
+  if (row.project_path) return row.project_path;
+  const path = row._links?.web_path;
+  const cut = path?.indexOf("/-/") ?? -1;
+  // The page's path begins with the relative root, which is no part of the project's path.
+  if (path && cut > 0 && path.startsWith(`${web.root}/`)) return path.slice(web.root.length + 1, cut);
+  return row.project_id ? String(row.project_id) : null;
+}
+
+/** The version's name; a row without one (a holder of metadata) is named by its number, `#4711`. */
+export function versionName(row: PackageRow): string {
+  return row.version ?? `#${row.id}`;
+}
+
+/** The reference under which a row's package is found again. */
+export function toPackageRef(row: PackageRow, { repository, origin }: RowContext): PackageRef {
+  return { backend: origin.backend, repository, key: printKey(nameOf(row)) };
+}
+
+/** The package that a row is a version of; counts and times only where all of its rows were seen. */
+export function toPackage(row: PackageRow, context: RowContext, all: AllRows | null): Package {
+  const named = nameOf(row);
+  return {
+    ref: toPackageRef(row, context),
+    origin: context.origin,
+    name: named.name,
+    format: formatOf(named.type),
+    formatName: named.type,
+    purl: packagePurl(named, null),
+    description: null,
+    visibility: null,
+    downloads: null,
+    versionCount: all?.count ?? null,
+    createdBy: null,
+    createdAt: all?.first ?? null,
+    updatedAt: all?.last ?? null,
+    webUrl: webPage(row._links?.web_path, context.web),
+  };
+}
+
+/** One package row as a version. Size and file count are null: only the file list could tell. */
+export function toVersion(row: PackageRow, context: RowContext): Version {
+  const named = nameOf(row);
+  const tags = (row.tags ?? []).map((tag) => tag.name);
+  const version = versionName(row);
+  return {
+    ref: { package: toPackageRef(row, context), version, nativeId: String(row.id) },
+    origin: context.origin,
+    name: version,
+    format: formatOf(named.type),
+    purl: row.version == null ? null : packagePurl(named, row.version, row.name),
+    status: row.status ?? null,
+    stages: [],
+    // NuGet keeps search words in the same field: they point at nothing.
+    tags: named.type === "nuget" ? [] : tags,
+    size: null,
+    fileCount: null,
+    downloads: null,
+    createdBy: null,
+    createdAt: parseInstant(row.created_at),
+    updatedAt: null,
+    metadata: metadataOf(row, named, tags),
+    downloadUrl: null,
+    digest: null,
+    image: null,
+    paths: [],
+    pipeline: pipelineOf(row, context.origin.backend, context.web),
+  };
+}
+
+function metadataOf(row: PackageRow, { type, name }: PackageName, tags: readonly string[]): MetadataEntry[] {
+  const entries: MetadataEntry[] = [];
+  const downloaded = parseInstant(row.last_downloaded_at);
+  if (downloaded !== null) entries.push({ key: "lastDownloadedAt", value: downloaded, isSystem: true });
+  if (type === "conan" && row.name !== name) entries.push({ key: "recipe", value: row.name, isSystem: true });
+  if (type === "nuget" && tags.length > 0) entries.push({ key: "keywords", value: tags, isSystem: false });
+  return entries;
+}
+
+/** Every pipeline a row tells of, newest first: servers have kept them under three names. */
+export function pipelinesOf(row: PackageRow): PipelineRow[] {
+  const told = [row.pipeline, row.build_info?.pipeline, ...(row.pipelines ?? [])];
+  const byId = new Map(told.flatMap((pipeline) => (pipeline ? [[pipeline.id, pipeline]] : [])));
+  return [...byId.values()].sort((left, right) => right.id - left.id);
+}
+
+/** The newest pipeline that published a row; null when there is none or it was deleted. */
+export function pipelineOf(row: PackageRow, backend: string, web: Web): PipelineRun | null {
+  const newest = row.pipeline ?? pipelinesOf(row)[0];
+  return newest ? toPipeline(newest, backend, web) : null;
+}
+
+/** A pipeline. Its project may be another one than the package's; older servers tell it by the page's path only. */
+export function toPipeline(row: PipelineRow, backend: string, web: Web): PipelineRun {
+  return {
+    id: String(row.id),
+    backend,
+    projectId: row.project_id ? String(row.project_id) : null,
+    projectPath: projectOfPage(row.web_url, web, pipelinePage),
+    hostUrl: web.base,
+    status: row.status ?? null,
+    ref: row.ref ?? null,
+    sha: row.sha ?? null,
+    webUrl: httpUrl(row.web_url),
+    user: row.user?.username ?? row.user?.name ?? null,
+    createdAt: parseInstant(row.created_at),
+  };
+}
+
+/** A file of a version. Uploads of paths arrive with `%2F` in their names; those are decoded once. */
+export function toFile(row: FileRow, { repository, web }: Omit<RowContext, "origin">): PackageFile {
+  const path = decodedPath(row.file_name);
+  const digests = [
+    digestOf("sha256", row.file_sha256),
+    digestOf("sha1", row.file_sha1),
+    digestOf("md5", row.file_md5),
+  ].filter((digest): digest is Digest => digest !== null);
+  return {
+    name: path === null ? row.file_name : path.slice(path.lastIndexOf("/") + 1),
+    path,
+    size: row.size ?? null,
+    digests,
+    createdAt: parseInstant(row.created_at),
+    // The download page is known by the project's path only: a number there is some other page.
+    downloadUrl: /^\d+$/.test(repository) ? null : `${web.base}/${repository}/-/package_files/${row.id}/download`,
+  };
+}
+
+function decodedPath(name: string): string | null {
+  if (!/%2f/i.test(name)) return null;
+  try {
+    const path = decodeURIComponent(name);
+    return path.endsWith("/") ? null : path;
+  } catch {
+    return null;
+  }
+}
+
+/** A commit as its host tells it. Branch, tag and merge requests are not part of that. */
+export function toCommit(row: CommitRow, repository: string, web: Web, origin: Origin): HostedCommit {
+  return {
+    origin,
+    sha: row.id.toLowerCase(),
+    branch: null,
+    tag: null,
+    repository,
+    hostUrl: web.base,
+    webUrl: httpUrl(row.web_url),
+    pullRequests: [],
+    message: row.message ?? row.title ?? null,
+    authorName: row.author_name ?? null,
+    isPrimary: false,
+  };
+}
+
+// Servers before 12.x write both pages without the `/-`.
+const commitPage = /^\/(.+?)(?:\/-)?\/commit\/[0-9a-f]+$/i;
+const pipelinePage = /^\/(.+?)(?:\/-)?\/pipelines\/\d+$/;
+
+/** The project's path in a commit's page; null where the page's address does not tell it. */
+export function projectOfCommit(row: CommitRow, web: Web): string | null {
+  return projectOfPage(row.web_url, web, commitPage);
+}
+
+function projectOfPage(address: string | null | undefined, web: Web, page: RegExp): string | null {
+  const url = httpUrl(address);
+  if (url === null) return null;
+  // Only the path counts: the host is whatever the server believes it is.
+  const { pathname } = new URL(url);
+  const path = pathname.startsWith(`${web.root}/`) ? page.exec(pathname.slice(web.root.length))?.[1] : undefined;
+  return path !== undefined && isProjectPath(path) ? path : null;
+}
+
+/** Where a container repository's images are pulled from: registry host and path; the bare path where it is not told. */
+export function locationOf(row: { readonly path: string; readonly location?: string | null | undefined }): string {
+  const parsed = parseImageRef(row.location);
+  return parsed?.registry ? `${parsed.registry}/${parsed.repository}` : row.path;
+}
+
+/** The project that a container repository belongs to: its path without the image's own name. */
+export function projectOfRepository(row: RepositoryRow): string {
+  return row.name !== "" && row.path.endsWith(`/${row.name}`) ? row.path.slice(0, -row.name.length - 1) : row.path;
+}
+
+/** A container repository as a package whose versions are tags. */
+export function toImagePackage(row: RepositoryRow, repository: string, origin: Origin): Package {
+  return {
+    ref: { backend: origin.backend, repository, key: printKey({ type: imageType, name: row.path }) },
+    origin,
+    name: row.path,
+    format: "DOCKER",
+    formatName: imageType,
+    purl: imagePurl(locationOf(row), null, null),
+    description: null,
+    visibility: null,
+    downloads: null,
+    versionCount: row.tags_count ?? null,
+    createdBy: null,
+    createdAt: parseInstant(row.created_at),
+    updatedAt: null,
+    webUrl: null,
+  };
+}
+
+/** A tag as a version. From a list only its name is known; `detail` adds digest, size and date. */
+export function toImageVersion(
+  row: RepositoryRow,
+  tag: TagRow,
+  detail: TagDetail | null,
+  repository: string,
+  origin: Origin,
+): Version {
+  const digest = parseDigest(detail?.digest);
+  return {
+    ref: {
+      package: { backend: origin.backend, repository, key: printKey({ type: imageType, name: row.path }) },
+      version: tag.name,
+      nativeId: null,
+    },
+    origin,
+    name: tag.name,
+    format: "DOCKER",
+    purl: digest === null ? null : imagePurl(locationOf(row), digest, tag.name),
+    status: row.status ?? null,
+    stages: [],
+    tags: [],
+    size: detail?.total_size ?? null,
+    fileCount: null,
+    downloads: null,
+    createdBy: null,
+    createdAt: parseInstant(detail?.created_at),
+    updatedAt: null,
+    metadata: [],
+    downloadUrl: null,
+    digest,
+    image: toImageRef(row, tag.name, null),
+    paths: [],
+    pipeline: null,
+  };
+}
+
+/** What the registry holds under a tag. */
+export function toImageRecord(row: RepositoryRow, detail: TagDetail, repository: string, origin: Origin): ImageRecord {
+  const digest = parseDigest(detail.digest);
+  return {
+    origin,
+    image: toImageRef(row, detail.name, digest),
+    digest,
+    // A tag with a config digest is one image; without one it may be an index or something GitLab cannot read.
+    kind: /^[0-9a-f]{64}$/i.test(detail.revision ?? "") ? "MANIFEST" : null,
+    size: detail.total_size ?? null,
+    architecture: null,
+    os: null,
+    createdBy: null,
+    createdAt: parseInstant(detail.created_at),
+    pushedAt: null,
+    webUrl: null,
+    archived: false,
+    version: {
+      package: { backend: origin.backend, repository, key: printKey({ type: imageType, name: row.path }) },
+      version: detail.name,
+      nativeId: null,
+    },
+  };
+}
+
+function toImageRef(row: RepositoryRow, tag: string, digest: Digest | null): ImageRef {
+  const registry = parseImageRef(row.location)?.registry ?? null;
+  return imageRef({ registry, repository: row.path, tag, digest });
+}
+
+/** A page of GitLab's own, from a path that already holds the relative root; null where it leads off the server. */
+function webPage(path: string | null | undefined, web: Web): string | null {
+  if (!path?.startsWith("/") || !URL.canParse(path, web.origin)) return null;
+  const url = new URL(path, web.origin);
+  return url.origin === web.origin ? url.href : null;
+}
+
+/** An address as told, if it is http(s) and holds no user-info. */
+function httpUrl(text: string | null | undefined): string | null {
+  if (!text || !URL.canParse(text)) return null;
+  const url = new URL(text);
+  return /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" ? url.href : null;
+}

@@ -1,0 +1,242 @@
+import type { Instant, Origin } from "../../model/backend.ts";
+import { type Digest, parseDigest } from "../../model/digest.ts";
+import { type ImageRef, imageRef, parseImageRef } from "../../model/image-ref.ts";
+import type { ImageRecord, MetadataEntry, Package, PackageFile, Version } from "../../model/package.ts";
+import { toPurl } from "../../model/purl.ts";
+import { parseInstant } from "../../model/time.ts";
+import type { RepositoryName } from "./client.ts";
+import { decodeOnce, imageKey, packageKey } from "./names.ts";
+import type { Dates, FileRow, PackageRow, RepositoryDetail, TagRow, VersionRow } from "./payload.ts";
+
+/** A row of the list of software packages as a package. It has no purl: a generic package names nothing anywhere else. */
+export function toPackage(row: PackageRow, origin: Origin): Package {
+  return {
+    ref: { backend: origin.backend, repository: row.namespace, key: packageKey(row.package) },
+    origin,
+    name: decodeOnce(row.package),
+    format: "GENERIC",
+    formatName: "package",
+    purl: null,
+    description: row.description || null,
+    visibility: row.visibility || null,
+    downloads: null,
+    versionCount: toCount(row.num_versions),
+    createdBy: row.creator || null,
+    ...toDates(row),
+    webUrl: null,
+  };
+}
+
+/** A row of a software package's versions. */
+export function toVersion(row: VersionRow, namespace: string, key: string, origin: Origin): Version {
+  return {
+    ref: {
+      package: { backend: origin.backend, repository: namespace, key },
+      version: row.version,
+      nativeId: null,
+    },
+    origin,
+    name: decodeOnce(row.version),
+    format: "GENERIC",
+    purl: null,
+    status: null,
+    stages: [],
+    tags: [],
+    size: toCount(row.size),
+    fileCount: toCount(row.num_files),
+    downloads: null,
+    createdBy: row.creator || null,
+    ...toDates(row),
+    metadata: [...entry("description", row.description), ...entry("visibility", row.visibility)],
+    downloadUrl: null,
+    digest: null,
+    image: null,
+    paths: [],
+    pipeline: null,
+  };
+}
+
+/** A row of a version's files; `base` is the address of the API. */
+export function toFile(row: FileRow, base: string): PackageFile {
+  const digest = parseDigest(row.digest);
+  return {
+    name: row.filename,
+    path: pathOf(row),
+    size: toCount(row.size),
+    digests: digest === null ? [] : [digest],
+    createdAt: toDates(row).createdAt,
+    downloadUrl: toDownloadUrl(row.url, base),
+  };
+}
+
+/** Folder and name: the same file name may stand in two folders. The root is spelled `/`, others with or without slashes. */
+export function pathOf({ folder, filename }: Pick<FileRow, "folder" | "filename">): string {
+  const inside = (folder ?? "").replace(/^\/+|\/+$/g, "");
+  return inside === "" ? filename : `${inside}/${filename}`;
+}
+
+/**
+ * The file's link on the API, for a caller with credentials of its own. The row's own path is used, never one put
+ * together here: for files in the root the server drops the folder. Null unless it is a plain path of that host.
+ */
+export function toDownloadUrl(path: string | null | undefined, base: string): string | null {
+  if (!path?.startsWith("/")) return null;
+  const segments = path.slice(1).split("/");
+  const clean = segments.every(
+    (segment) => /^(?:[\w.~!$&'()*+,;=:@-]|%[0-9a-f]{2})+$/i.test(segment) && !/^\.\.?$/.test(decodeOnce(segment)),
+  );
+  return clean ? base + path : null;
+}
+
+/** An image repository as a package; the detail, unlike the list, does not name the organization it is in. */
+export function toImagePackage(row: RepositoryDetail, namespace: string, origin: Origin): Package {
+  return {
+    ref: { backend: origin.backend, repository: namespace, key: imageKey(row.name) },
+    origin,
+    name: row.name,
+    format: "DOCKER",
+    formatName: "image",
+    // A purl of type oci names one image by its digest; a repository has none.
+    purl: null,
+    description: row.description || null,
+    visibility: toVisibility(row.is_public),
+    downloads: toCount(row.num_download),
+    versionCount: toCount(row.num_images),
+    createdBy: row.creator_name || null,
+    ...toDates(row),
+    webUrl: null,
+  };
+}
+
+/** A tag as a version of its repository; `hosts` are the registry's, as configured. */
+export function toImageVersion(
+  row: TagRow,
+  repository: RepositoryName,
+  hosts: readonly string[],
+  origin: Origin,
+): Version {
+  const tag = tagOf(row);
+  const digest = toManifestDigest(row.digest);
+  const image = toReference(row, repository, hosts);
+  return {
+    ref: {
+      package: { backend: origin.backend, repository: repository.namespace, key: imageKey(repository.path) },
+      version: tag,
+      nativeId: null,
+    },
+    origin,
+    name: tag,
+    format: "DOCKER",
+    purl: toImagePurl(image, digest),
+    status: null,
+    stages: [],
+    tags: [],
+    size: toImageSize(row),
+    fileCount: null,
+    downloads: null,
+    createdBy: null,
+    ...toDates(row),
+    metadata: [],
+    downloadUrl: null,
+    digest,
+    image: image.registry === null ? null : image,
+    paths: [],
+    pipeline: null,
+  };
+}
+
+/** A tag as what the registry holds under a reference. Platform and author would be another call each: null. */
+export function toImageRecord(
+  row: TagRow,
+  repository: RepositoryName,
+  hosts: readonly string[],
+  origin: Origin,
+): ImageRecord {
+  const version = toImageVersion(row, repository, hosts, origin);
+  return {
+    origin,
+    image: toReference(row, repository, hosts),
+    digest: version.digest,
+    kind: row.tag_type === 1 ? "INDEX" : row.tag_type === 0 ? "MANIFEST" : null,
+    size: version.size,
+    architecture: null,
+    os: null,
+    createdBy: null,
+    createdAt: version.createdAt,
+    pushedAt: version.updatedAt,
+    webUrl: null,
+    archived: false,
+    version: version.ref,
+  };
+}
+
+/** The tag's name in either spelling. */
+export function tagOf(row: TagRow): string {
+  return row.Tag ?? row.tag ?? "";
+}
+
+/** The digest of the manifest or index; old tags have an empty text there. */
+export function toManifestDigest(text: string | null | undefined): Digest | null {
+  return parseDigest(text);
+}
+
+/**
+ * Text that sorts as the row's date does: instants keep milliseconds, the server writes up to nine digits and cuts
+ * trailing zeros. Empty for "never", so that such rows count as the oldest.
+ */
+export function sortableDate(text: string | null | undefined): string {
+  const instant = parseInstant(text);
+  if (instant === null) return "";
+  const fraction = /\.(\d{1,9})/.exec(text ?? "")?.[1] ?? "";
+  return `${instant.slice(0, 19)}.${fraction.padEnd(9, "0")}`;
+}
+
+/** When the row was made, as the server wrote it. */
+export function createdText(row: Dates): string | null {
+  return row.CreatedAt ?? row.created ?? row.created_at ?? null;
+}
+
+/** When the row was last changed (a tag: pushed), as the server wrote it. */
+export function updatedText(row: Dates): string | null {
+  return row.UpdatedAt ?? row.updated ?? row.updated_at ?? null;
+}
+
+function toDates(row: Dates): { readonly createdAt: Instant | null; readonly updatedAt: Instant | null } {
+  return { createdAt: parseInstant(createdText(row)), updatedAt: parseInstant(updatedText(row)) };
+}
+
+// Past 2^53 a JSON number has already lost its last digits: no number is better than a wrong one.
+function toCount(value: number | null | undefined): number | null {
+  return value !== null && value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : null;
+}
+
+// An index has no layers of its own: its 0 means "not added up", while an empty package version really is empty.
+function toImageSize(row: TagRow): number | null {
+  const size = toCount(row.size);
+  return size === 0 ? null : size;
+}
+
+function toVisibility(isPublic: boolean | null | undefined): string | null {
+  if (isPublic === null || isPublic === undefined) return null;
+  return isPublic ? "public" : "private";
+}
+
+// `path` is the public pull address; old rows hold a private one, and then the configured host is right.
+function toReference(row: TagRow, { namespace, path }: RepositoryName, hosts: readonly string[]): ImageRef {
+  const repository = `${namespace}/${path}`;
+  const parsed = parseImageRef(row.path);
+  const told = parsed?.repository === repository ? parsed.registry : null;
+  const registry = told !== null && (hosts.length === 0 || hosts.includes(told)) ? told : (hosts[0] ?? null);
+  return imageRef({ registry, repository, tag: tagOf(row), digest: null });
+}
+
+function toImagePurl({ registry, repository, tag }: ImageRef, digest: Digest | null): string | null {
+  if (registry === null || digest === null) return null;
+  const name = repository.slice(repository.lastIndexOf("/") + 1);
+  const qualifiers = { repository_url: `${registry}/${repository}`, ...(tag === null ? {} : { tag }) };
+  return toPurl({ type: "oci", name, version: digest, qualifiers });
+}
+
+function entry(key: string, value: string | null | undefined): readonly MetadataEntry[] {
+  return value ? [{ key, value, isSystem: true }] : [];
+}

@@ -1,0 +1,139 @@
+import type { Page, PageRequest, Row } from "../../model/page.ts";
+import { type Listing, largestPage, type MarkedListing, type Stretch } from "./client.ts";
+
+/** A list from its first row to its last, as far as it could be read. */
+export interface Whole<T> extends Listing<T> {
+  /** False when rows could not be read or fewer came than were announced: then a missing row proves nothing. */
+  readonly complete: boolean;
+}
+
+/** A field of the row that no other row of the list has. */
+type Identity<T> = (row: T) => string;
+
+/** The first of all rows with the same identity. */
+export function distinct<T>(rows: readonly T[], identity: Identity<T>): T[] {
+  const first = new Map<string, T>();
+  for (const row of rows) if (!first.has(identity(row))) first.set(identity(row), row);
+  return [...first.values()];
+}
+
+/** Pages as one list; rows that came twice because the list moved count once. */
+export function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>): Whole<T> {
+  const [first] = pages;
+  if (first === undefined) throw new RangeError("a walk has at least one page");
+  const rows = distinct(
+    pages.flatMap((page) => page.rows),
+    identity,
+  );
+  const dropped = pages.flatMap((page) => page.dropped);
+  const complete = dropped.length === 0 && (first.total === null || rows.length >= first.total);
+  return { rows, dropped, complete, count: rows.length + dropped.length, origin: first.origin, total: first.total };
+}
+
+/**
+ * A list that the server gives whole; should a server cut it and say so, the rest is asked for in pieces of the size
+ * that it chose.
+ */
+export async function readWhole<T>(
+  fetch: (stretch: Stretch | null) => Promise<Listing<T>>,
+  identity: Identity<T>,
+): Promise<Whole<T>> {
+  const first = await fetch(null);
+  const { total, count: limit } = first;
+  if (total === null || limit === 0 || limit >= total) return wholeOf([first], identity);
+  const offsets = Array.from({ length: Math.ceil(total / limit) - 1 }, (_, page) => (page + 1) * limit);
+  const rest = await Promise.all(offsets.map((offset) => fetch({ limit, offset })));
+  return wholeOf([first, ...rest], identity);
+}
+
+/** The rest of a list behind its first page of the largest size: at once where the size of the list is known. */
+export async function walkOn<T>(
+  first: Listing<T>,
+  fetch: (stretch: Stretch) => Promise<Listing<T>>,
+  identity: Identity<T>,
+): Promise<Whole<T>> {
+  const pages = [first];
+  if (first.total !== null) {
+    const offsets = Array.from({ length: pagesBehind(first) }, (_, page) => (page + 1) * largestPage);
+    pages.push(...(await Promise.all(offsets.map((offset) => fetch({ limit: largestPage, offset })))));
+  } else {
+    // Without a total only a short page ends the list; an empty one has no row that could tell a total.
+    for (let last = first; last.count >= largestPage; ) {
+      last = await fetch({ limit: largestPage, offset: pages.length * largestPage });
+      pages.push(last);
+    }
+  }
+  return wholeOf(pages, identity);
+}
+
+/** Pages of the largest size behind the first, where the server counts; else 0. */
+export function pagesBehind({ total }: Pick<Listing<unknown>, "total">): number {
+  return total === null ? 0 : Math.max(0, Math.ceil(total / largestPage) - 1);
+}
+
+/** A whole list that is walked by marker; one page after the other, because only a page knows where the next begins. */
+export async function walkMarked<T>(
+  fetch: (marker: string | null) => Promise<MarkedListing<T>>,
+  identity: Identity<T>,
+): Promise<Whole<T>> {
+  const pages: MarkedListing<T>[] = [];
+  const markers = new Set<string>();
+  for (let marker: string | null = null; ; ) {
+    const page: MarkedListing<T> = await fetch(marker);
+    pages.push(page);
+    marker = page.next;
+    if (marker === null || markers.has(marker)) break;
+    markers.add(marker);
+  }
+  return wholeOf(pages, identity);
+}
+
+/** A page of a marked list beside the marker that finds it again (empty for the first) and the size it was asked in. */
+export interface MarkedPage<T> extends MarkedListing<T> {
+  readonly marker: string;
+  readonly size: number;
+}
+
+/** First part of the positions that {@link readMarkedWindow} writes. */
+export const markedPosition = "v3";
+
+/**
+ * The window `first` behind `after` of a list that is walked by marker. The position of a row is
+ * `["v3", marker of its page, rows of that page up to and with it, page size]`, because a marker finds pages only.
+ */
+export async function readMarkedWindow<T>(
+  { first, after }: PageRequest,
+  identity: Identity<T>,
+  fetch: (marker: string, size: number) => Promise<MarkedPage<T>>,
+): Promise<Page<T>> {
+  const [, startMarker, startSkip, startSize] = after ?? [];
+  let marker = typeof startMarker === "string" ? startMarker : "";
+  let skip = isCount(startSkip) ? startSkip : 0;
+  const size = isCount(startSize) && startSize > 0 && startSize <= largestPage ? startSize : first;
+  const rows: Row<T>[] = [];
+  const dropped: Page<T>["dropped"][number][] = [];
+  const seen = new Set<string>();
+  for (;;) {
+    const page = await fetch(marker, size);
+    dropped.push(...page.dropped);
+    for (const [place, row] of page.rows.entries()) {
+      if (place < skip || seen.has(identity(row))) continue;
+      if (rows.length === first) return { rows, hasNext: true, total: null, origin: page.origin, dropped };
+      seen.add(identity(row));
+      const isLast = place === page.rows.length - 1 && page.next !== null;
+      const position = isLast
+        ? [markedPosition, page.next ?? "", 0, size]
+        : [markedPosition, marker, place + 1, page.size];
+      rows.push({ value: row, position });
+    }
+    if (page.next === null || rows.length === first) {
+      return { rows, hasNext: page.next !== null, total: null, origin: page.origin, dropped };
+    }
+    marker = page.next;
+    skip = 0;
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}

@@ -1,0 +1,169 @@
+import { parseDigest } from "../../model/digest.ts";
+import { type ImageRef, parseImageRef } from "../../model/image-ref.ts";
+import type {
+  BuildInfo,
+  Deployment,
+  Distribution,
+  Release,
+  ReleaseParts,
+  SecurityScan,
+  TestReport,
+} from "../../model/release.ts";
+import { fromUnixSeconds, parseInstant, secondsBetween } from "../../model/time.ts";
+import { safeUrl } from "./address.ts";
+import { toCommit } from "./commit.ts";
+import { objectId } from "./object-id.ts";
+import type {
+  BuildPayload,
+  DeployPayload,
+  DistributionPayload,
+  R1Payload,
+  SecurityPayload,
+  TestPayload,
+} from "./payload.ts";
+import { joinImages } from "./release-images.ts";
+import type { R1Parts } from "./release-payload.ts";
+
+/** The five lists of R1 in our words. `release` is the release they are parts of, `info` its raw head. */
+export function toR1Parts(parts: R1Parts, release: Release, info: R1Payload["versionInfo"]): ReleaseParts {
+  const imageOf = environmentImages(release);
+  const builds = parts.builds?.map((row) => toBuild(row, release, info)) ?? null;
+  const deployments = parts.deployments?.map((row) => toDeployment(row, imageOf)) ?? null;
+  const distributions = parts.distributions?.flatMap((row) => [row, ...row.subDistributes].map(toDistribution)) ?? null;
+  const securityScans = parts.security?.map(toScan) ?? null;
+  const images = joinImages(builds ?? [], deployments ?? [], distributions ?? [], securityScans ?? []);
+  return {
+    // From 2.x on builds are no longer recorded here: with images named but no build, the artifacts have to say.
+    builds: builds?.length === 0 && images.length > 0 ? null : builds,
+    deployments,
+    tests: parts.tests?.flatMap(toTests) ?? null,
+    distributions,
+    securityScans,
+    images,
+    dropped: parts.dropped,
+  };
+}
+
+function toBuild(row: BuildPayload, release: Release, info: R1Payload["versionInfo"]): BuildInfo {
+  return {
+    ref: {
+      backend: release.origin.backend,
+      release: release.ref,
+      // Rows of old installations have no usable id; service and image tell them apart within one release.
+      buildId: objectId(row.id) ?? `${row.serviceName}@${row.imageName ?? ""}`,
+    },
+    origin: release.origin,
+    service: row.serviceName,
+    image: parseImageRef(row.imageName),
+    built: {
+      digest: parseDigest(row.imageInfo?.imageDigest),
+      size: row.imageInfo?.imageSize || null,
+      architecture: row.imageInfo?.architecture || null,
+      os: row.imageInfo?.os || null,
+      createdAt: parseInstant(row.imageInfo?.creationTime),
+    },
+    packageFile: row.packageInfo?.packageFileName || null,
+    issues: row.issues.flatMap(({ id, key, summary, url }) => {
+      const name = key || (id ? String(id) : "");
+      return name ? [{ key: name, summary: summary || null, url: safeUrl(url) }] : [];
+    }),
+    commits: row.commits.map(toCommit),
+    workflow: info.workflowName || null,
+    taskId: info.taskId || null,
+    startedAt: fromUnixSeconds(row.start_time),
+    finishedAt: fromUnixSeconds(row.end_time),
+  };
+}
+
+function toDeployment(
+  row: DeployPayload,
+  imageOf: (service: string, container: string) => ImageRef | null,
+): Deployment {
+  const container = row.containerName || row.service_module || null;
+  // Since 1.8 the name is rewritten to `service/container` on output wherever a container is known.
+  const service =
+    row.real_service_name || (row.containerName ? (row.serviceName.split("/")[0] ?? "") : row.serviceName);
+  return {
+    service,
+    container,
+    // 1.6 deploys have no image of their own: the environment snapshot names it for the same container.
+    image: parseImageRef(row.image) ?? (container === null ? null : imageOf(service, container)),
+    // The same YAML comes once for each container of a service, and `[""]` for none.
+    manifests: row.yamlContents ? [...new Set(row.yamlContents.flatMap((yaml) => yaml || []))] : null,
+    serviceOrder: row.orderedServices,
+    startedAt: fromUnixSeconds(row.start_time),
+    finishedAt: fromUnixSeconds(row.end_time),
+  };
+}
+
+function environmentImages(release: Release): (service: string, container: string) => ImageRef | null {
+  const services = release.environment?.services ?? [];
+  return (service, container) =>
+    services.find(({ name }) => name === service)?.containers.find(({ name }) => name === container)?.image ?? null;
+}
+
+function toTests(row: TestPayload): TestReport[] {
+  return row.testReports.map(({ testName, workflowName, testSuite, start_time, end_time }) => {
+    const startedAt = fromUnixSeconds(start_time);
+    const finishedAt = fromUnixSeconds(end_time);
+    const tests = testSuite?.tests ?? 0;
+    const failures = testSuite?.failures ?? 0;
+    const errors = testSuite?.errors ?? 0;
+    return {
+      name: testName,
+      workflow: workflowName || null,
+      tests,
+      // Left out when 0 and by old versions; Zadig's own rule is tests without failures and errors.
+      passed: testSuite?.successes ?? Math.max(0, tests - failures - errors),
+      failures,
+      skips: testSuite?.skips ?? 0,
+      errors,
+      durationSeconds: testSuite?.time ?? secondsBetween(startedAt, finishedAt),
+      startedAt,
+      finishedAt,
+    };
+  });
+}
+
+const distributionTypes: ReadonlyMap<string, Distribution["type"]> = new Map([
+  ["image", "IMAGE"],
+  ["file", "FILE"],
+  ["chart", "CHART"],
+]);
+
+function toDistribution(row: DistributionPayload): Distribution {
+  const type = distributionTypes.get(row.distributeType ?? "") ?? "OTHER";
+  // For images `registryName` is the whole reference; rows below a chart have it in `image` as well.
+  const image = type === "IMAGE" ? (parseImageRef(row.image) ?? parseImageRef(row.registryName)) : null;
+  return {
+    service: row.serviceName || null,
+    type,
+    image,
+    file: type === "FILE" ? row.packageFile || null : null,
+    chartName: row.chartName || null,
+    chartVersion: row.chartVersion || null,
+    registry: image?.registry ?? (row.chartRepoName || null),
+    namespace: row.namespace || null,
+    startedAt: fromUnixSeconds(row.start_time),
+    finishedAt: fromUnixSeconds(row.end_time),
+  };
+}
+
+function toScan({ imageName, imageId, deliverySecurityStatsInfo: stats }: SecurityPayload): SecurityScan {
+  const known = {
+    negligible: stats.negligible ?? 0,
+    low: stats.low ?? 0,
+    medium: stats.medium ?? 0,
+    high: stats.high ?? 0,
+    critical: stats.critical ?? 0,
+  };
+  const sum = Object.values(known).reduce((total, number) => total + number, 0);
+  return {
+    image: parseImageRef(imageName),
+    digest: parseDigest(imageId),
+    total: stats.total,
+    // Zadig's own field for it is always 0 (its name is misspelt on both sides), while the total counts them.
+    unknown: Math.max(0, stats.total - sum),
+    ...known,
+  };
+}

@@ -1,0 +1,35 @@
+/** Quotes text for the regular expressions that Zadig makes of its `image` and `name` filters. */
+export function quote(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+}
+
+/** Matches exactly these texts: the one way to ask Zadig for many images at once. */
+export function exactly(texts: readonly string[]): string {
+  return `^(?:${texts.map(quote).join("|")})$`;
+}
+
+/** Matches references that end in one of these `name:tag`. */
+export function endingIn(texts: readonly string[]): string {
+  return `/(?:${texts.map(quote).join("|")})$`;
+}
+
+/**
+ * Splits texts so that each pattern stays below `limit` bytes in a URL: proxies commonly refuse request lines of 8 KB.
+ * A single text above the limit is a chunk of its own.
+ */
+export function chunksWithin(texts: readonly string[], limit: number): readonly (readonly string[])[] {
+  const chunks: string[][] = [];
+  let room = 0;
+  for (const text of texts) {
+    const cost = encodeURIComponent(`${quote(text)}|`).length;
+    const current = chunks[chunks.length - 1];
+    if (current && cost <= room) {
+      current.push(text);
+      room -= cost;
+    } else {
+      chunks.push([text]);
+      room = limit - cost;
+    }
+  }
+  return chunks;
+}

@@ -1,0 +1,30 @@
+import type { BackendType } from "../backend.ts";
+import { createClient } from "./client.ts";
+import { createReaders } from "./loaders.ts";
+import { createMemory } from "./memory.ts";
+import { operations } from "./operations.ts";
+import { type ZadigSettings, zadigSettings } from "./settings.ts";
+
+const capabilities = ["RELEASES", "ARTIFACTS"] as const;
+
+/** Zadig, the delivery system: releases and the records of what was built for them. */
+export const zadig: BackendType<ZadigSettings> = {
+  kind: "ZADIG",
+  settings: zadigSettings,
+  capabilities: () => capabilities,
+  operations,
+  connect: (settings) => {
+    const client = createClient(settings);
+    const memory = createMemory();
+    return {
+      name: settings.name,
+      kind: "ZADIG",
+      capabilities,
+      // Zadig is no registry: no image reference is its own.
+      hosts: [],
+      during: (call) => createReaders(client, settings, memory, call),
+      circuitOpen: client.upstream.circuitOpen,
+      close: client.upstream.close,
+    };
+  },
+};

@@ -1,0 +1,113 @@
+import { parseArgs } from "node:util";
+import { nearest } from "../config/nearest.ts";
+import type { Fault } from "../demo/server.ts";
+import { readFault } from "./fault.ts";
+
+/** What the process was asked to do. */
+export type Command =
+  | { readonly kind: "help" }
+  | { readonly kind: "version" }
+  | { readonly kind: "config-schema" }
+  | { readonly kind: "check"; readonly file: string }
+  | { readonly kind: "serve"; readonly file: string }
+  | { readonly kind: "demo"; readonly faults: ReadonlyMap<string, Fault> };
+
+/** A refusal to start: one plain sentence for whoever started the process. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+}
+
+/** A demo backend as `--fault` may call it. */
+export interface Faultable {
+  readonly name: string;
+  readonly kind: string;
+}
+
+const options = {
+  config: { type: "string" },
+  check: { type: "boolean" },
+  demo: { type: "boolean" },
+  fault: { type: "string", multiple: true },
+  "config-schema": { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean", short: "v" },
+} as const;
+
+/** Text of `--help`. */
+export const usage = `delivery-graph: one GraphQL graph over Zadig, bkrepo, Huawei SWR and GitLab
+
+  npm start                                   the demo: four made-up backends on this machine, no network needed
+  npm start -- --config gateway.yaml          serve the backends of a configuration
+  npm start -- --check --config gateway.yaml  say ok, or everything that is wrong with it; opens no socket
+  npm start -- --demo --fault gitlab=down     the demo with a fault; may be given once for each backend
+
+Options
+  --config <file>         configuration to serve or to check
+  --check                 check the configuration and leave
+  --demo                  the demo, also the default without --config
+  --fault <name>=<fault>  by name or kind of a demo backend; faults are down, slow:<ms>, throttle, html,
+                          malformed, flaky:<percent> and empty
+  --config-schema         print the JSON Schema of the configuration file
+  --help, -h              print this text
+  --version, -v           print the version
+
+PORT and HOST override server.port and server.host.
+`;
+
+/** Reads the command line. Throws a {@link Refusal} that says what to write instead. */
+export function readArguments(given: readonly string[], demoBackends: readonly Faultable[]): Command {
+  const { values, tokens } = parseArgs({ args: [...given], options, strict: false, tokens: true });
+  for (const token of tokens) {
+    if (token.kind === "positional") throw new Refusal(`There is no place for "${token.value}". See --help.`);
+    if (token.kind === "option") checkOption(token.name, token.rawName, token.value);
+  }
+  if (values.help) return { kind: "help" };
+  if (values.version) return { kind: "version" };
+  if (values["config-schema"]) return { kind: "config-schema" };
+
+  const file = typeof values.config === "string" ? values.config : null;
+  const faults = (values.fault ?? []).filter((fault) => typeof fault === "string");
+  if (values.demo && file !== null)
+    throw new Refusal("--demo and --config exclude each other: the demo has its own configuration.");
+  if (values.check) {
+    if (file === null) throw new Refusal("--check needs --config <file>: it checks that file.");
+    if (faults.length > 0) throw new Refusal("--fault needs the demo: leave out --check.");
+    return { kind: "check", file };
+  }
+  if (file === null) return { kind: "demo", faults: readFaults(faults, demoBackends) };
+  if (faults.length > 0) throw new Refusal("--fault needs the demo: leave out --config.");
+  return { kind: "serve", file };
+}
+
+function checkOption(name: string, written: string, value: string | undefined): void {
+  const known = Object.entries(options).find(([option]) => option === name)?.[1];
+  if (known === undefined) {
+    const near = nearest(name, Object.keys(options));
+    throw new Refusal(`There is no option ${written}${near === null ? "" : `; did you mean --${near}`}. See --help.`);
+  }
+  if (known.type === "boolean" && value !== undefined) throw new Refusal(`${written} takes no value.`);
+  if (known.type === "string" && !value) throw new Refusal(`${written} needs a value. See --help.`);
+}
+
+function readFaults(given: readonly string[], backends: readonly Faultable[]): ReadonlyMap<string, Fault> {
+  const faults = new Map<string, Fault>();
+  for (const text of given) {
+    const cut = text.indexOf("=");
+    const who = cut < 0 ? text : text.slice(0, cut);
+    const backend = backends.find(({ name }) => name === who) ?? backends.find(({ kind }) => kind === who);
+    if (backend === undefined) {
+      throw new Refusal(
+        `--fault ${text}: "${who}" is no demo backend; there are ${backends.map(({ name }) => name).join(", ")}.`,
+      );
+    }
+    const fault = cut < 0 ? null : readFault(text.slice(cut + 1));
+    if (fault === null) {
+      throw new Refusal(
+        `--fault ${text}: write ${who}=<fault>, where a fault is down, slow:<ms>, throttle, html, malformed, flaky:<percent> or empty.`,
+      );
+    }
+    if (faults.has(backend.name)) throw new Refusal(`--fault: ${backend.name} can have one fault at a time.`);
+    faults.set(backend.name, fault);
+  }
+  return faults;
+}

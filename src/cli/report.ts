@@ -1,0 +1,48 @@
+import type { Problem } from "../config.ts";
+
+/** Every problem of a configuration on a line of its own, below a line that counts them. */
+export function printProblems(file: string, problems: readonly Problem[]): string {
+  const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+  return [
+    `${file}: ${count}`,
+    ...problems.map(({ path, message, line }) => {
+      const where = line === null ? "" : ` (line ${line})`;
+      return `  ${path === "" ? "the file" : path} ${message}${where}`;
+    }),
+    "",
+  ].join("\n");
+}
+
+/** One plain sentence for a system error that ends the start, or null when it is none that a user can mend. */
+export function explainSystemError(
+  error: unknown,
+  at: { readonly host: string; readonly port: number },
+): string | null {
+  switch (codeOf(error)) {
+    case "EADDRINUSE":
+      return `Port ${at.port} on ${at.host} is already in use: stop what listens there, or set PORT to another one.`;
+    case "EACCES":
+      return `Port ${at.port} on ${at.host} may not be opened by this user: set PORT to one above 1023.`;
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+    case "EINVAL":
+      return `${at.host} is no address of this machine: set server.host or HOST to one that is.`;
+    default:
+      return null;
+  }
+}
+
+/** One plain sentence for a file that could not be read. */
+export function explainUnreadable(file: string, error: unknown): string {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: "there is no such file",
+    EISDIR: "it is a folder",
+    EACCES: "this user may not read it",
+  };
+  return `Cannot read ${file}: ${reasons[codeOf(error)] ?? "the system refused"}.`;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}

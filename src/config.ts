@@ -1,0 +1,219 @@
+import { isIP } from "node:net";
+import type { ConfiguredBackend } from "./backends/index.ts";
+import { readDocument } from "./config/document.ts";
+import { type Environment, substitute } from "./config/environment.ts";
+import { explainIssues, type Finding, type Path, type Problem, printPath, valueAt } from "./config/problems.ts";
+import { keysAt, settings } from "./config/settings.ts";
+
+export { configJsonSchema } from "./config/settings.ts";
+export type { Problem };
+
+/** Everything that was configured, checked and frozen. */
+export interface Config {
+  readonly server: {
+    readonly host: string;
+    readonly port: number;
+    /** Whether GraphiQL is served at /graphql. */
+    readonly graphiql: boolean;
+    readonly introspection: boolean;
+    readonly subgraph: boolean;
+    readonly cors: { readonly origins: readonly string[] };
+  };
+  readonly auth: { readonly mode: "none"; readonly allowAnonymous: boolean };
+  readonly limits: Limits;
+  /** In the order of the file. */
+  readonly backends: readonly ConfiguredBackend[];
+}
+
+/** What one operation may take. */
+export interface Limits {
+  readonly depth: number;
+  readonly cost: number;
+  readonly aliases: number;
+  readonly tokens: number;
+  readonly bodyBytes: number;
+  readonly upstreamCalls: number;
+  readonly deadlineMs: number;
+}
+
+/** The whole configuration, or everything that is wrong with it. */
+export type Reading = { readonly config: Config } | { readonly problems: readonly Problem[] };
+
+/** Reads gateway.yaml and what the environment overrides. */
+export function readConfig(text: string, environment: Environment): Reading {
+  const document = readDocument(text);
+  if ("problems" in document) return document;
+  const { data, findings, fromEnvironment } = substitute(document.data, environment);
+  return check(data, environment, { findings, fromEnvironment, lineOf: document.lineOf });
+}
+
+/** Checks settings that were made by a program, as if they stood in gateway.yaml; `PORT` and `HOST` count here too. */
+export function configOf(data: unknown, environment: Environment): Reading {
+  return check(data, environment, { findings: [], fromEnvironment: () => false, lineOf: () => null });
+}
+
+/** Whether only this machine can reach a server that listens there. */
+export function isLoopback(host: string): boolean {
+  const plain = host.replace(/^\[|\]$/g, "").toLowerCase();
+  if (isIP(plain) === 4) return plain.startsWith("127.");
+  return plain === "::1" || plain === "localhost" || plain.endsWith(".localhost");
+}
+
+interface Source {
+  readonly findings: readonly Finding[];
+  readonly fromEnvironment: (path: Path) => boolean;
+  readonly lineOf: (path: Path) => number | null;
+}
+
+function check(given: unknown, environment: Environment, source: Source): Reading {
+  const { data, result } = parse(withoutEmptySections(given), source.fromEnvironment);
+  const overridden = overrides(environment);
+  const host = overridden.host ?? (result.success ? result.data.server.host : textAt(data, ["server", "host"]));
+  const unset = new Set(source.findings.map(({ path }) => JSON.stringify(path)));
+  const findings = [
+    ...source.findings,
+    // A variable that is not set is one problem, not two.
+    ...(result.success ? [] : explainIssues(result.error.issues, data, (path) => keysAt(path, data))).filter(
+      ({ path }) => !unset.has(JSON.stringify(path)),
+    ),
+    ...twice(data),
+    ...openDoor(host, data, overridden.host === null ? ["server", "host"] : ["HOST"]),
+    ...overridden.findings,
+  ];
+  if (findings.length > 0 || !result.success) {
+    return {
+      problems: findings.map(({ path, message }) => ({ path: printPath(path), message, line: source.lineOf(path) })),
+    };
+  }
+
+  const { server, auth, limits, backends } = result.data;
+  const here = isLoopback(host ?? server.host);
+  const config: Config = {
+    server: {
+      host: host ?? server.host,
+      port: overridden.port ?? server.port,
+      graphiql: server.graphiql ?? here,
+      introspection: server.introspection ?? here,
+      subgraph: server.subgraph,
+      cors: { origins: server.cors.origins },
+    },
+    auth: { mode: "none", allowAnonymous: auth.allowAnonymous },
+    limits,
+    backends,
+  };
+  return { config: frozen(config) };
+}
+
+/**
+ * Variables are text, but `port: ${PORT}` means a number: a substituted text is read as a number or as true or false
+ * exactly where the schema wants one.
+ */
+function parse(given: unknown, fromEnvironment: (path: Path) => boolean) {
+  const first = settings.safeParse(given);
+  if (first.success) return { data: given, result: first };
+  const data: unknown = structuredClone(given);
+  for (const path of typeIssues(first.error.issues)) {
+    const text = valueAt(data, path);
+    const holder = valueAt(data, path.slice(0, -1));
+    const key = path[path.length - 1];
+    if (key === undefined || typeof text !== "string" || !fromEnvironment(path)) continue;
+    if (typeof holder !== "object" || holder === null) continue;
+    if (/^-?\d{1,15}(?:\.\d{1,6})?$/.test(text)) Object.assign(holder, { [key]: Number(text) });
+    else if (text === "true" || text === "false") Object.assign(holder, { [key]: text === "true" });
+  }
+  return { data, result: settings.safeParse(data) };
+}
+
+interface Issue {
+  readonly code?: string | undefined;
+  readonly path: readonly PropertyKey[];
+  readonly expected?: unknown;
+  readonly errors?: readonly (readonly Issue[])[];
+}
+
+function typeIssues(issues: readonly Issue[], base: Path = []): readonly Path[] {
+  return issues.flatMap((issue): readonly Path[] => {
+    const path = [...base, ...issue.path.map((part) => (typeof part === "symbol" ? String(part) : part))];
+    if (issue.errors) return issue.errors.flatMap((form) => typeIssues(form, path));
+    return issue.code === "invalid_type" && ["number", "int", "boolean"].includes(String(issue.expected)) ? [path] : [];
+  });
+}
+
+// `limits:` with every line below it commented out reads as null, and means the defaults.
+function withoutEmptySections(given: unknown): unknown {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return given;
+  const sections = ["server", "auth", "limits"];
+  return Object.fromEntries(Object.entries(given).filter(([key, value]) => value !== null || !sections.includes(key)));
+}
+
+interface Overrides {
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly findings: readonly Finding[];
+}
+
+function overrides(environment: Environment): Overrides {
+  const host = environment["HOST"] || null;
+  const port = environment["PORT"] || null;
+  const findings: Finding[] = [];
+  if (host !== null && !/^[0-9A-Za-z._:-]+$/.test(host)) {
+    findings.push({ path: ["HOST"], message: "must be a host name or an IP address" });
+  }
+  const fine = port === null || (/^\d{1,5}$/.test(port) && Number(port) <= 65_535);
+  if (!fine) findings.push({ path: ["PORT"], message: "must be a whole number from 0 to 65535" });
+  return { host, port: port === null ? null : Number(port), findings };
+}
+
+/** Names that two backends share, and image registry hosts that two of them claim. */
+function twice(data: unknown): readonly Finding[] {
+  const backends = valueAt(data, ["backends"]);
+  if (!Array.isArray(backends)) return [];
+  const names = new Map<string, number>();
+  const hosts = new Map<string, number>();
+  return backends.flatMap((entry: unknown, index) => {
+    const findings: Finding[] = [];
+    const name = textAt(entry, ["name"]);
+    const first = name === null ? undefined : names.get(name);
+    if (first !== undefined) {
+      findings.push({ path: ["backends", index, "name"], message: `is also the name of backends[${first}]` });
+    } else if (name !== null) names.set(name, index);
+    const claimed = valueAt(entry, ["hosts"]);
+    if (!Array.isArray(claimed)) return findings;
+    claimed.forEach((host: unknown, place) => {
+      if (typeof host !== "string") return;
+      const owner = hosts.get(host.toLowerCase());
+      if (owner === undefined) hosts.set(host.toLowerCase(), index);
+      else {
+        const message =
+          owner === index ? "is listed twice" : `is also a registry host of backends[${owner}]: only one can own it`;
+        findings.push({ path: ["backends", index, "hosts", place], message });
+      }
+    });
+    return findings;
+  });
+}
+
+function openDoor(host: string | null, data: unknown, path: Path): readonly Finding[] {
+  if (host === null || isLoopback(host) || valueAt(data, ["auth", "allowAnonymous"]) === true) return [];
+  const mode = textAt(data, ["auth", "mode"]) ?? "none";
+  if (mode !== "none") return [];
+  return [
+    {
+      path,
+      message:
+        "is reachable from outside this machine and nobody has to log in: say auth.allowAnonymous: true if that is meant",
+    },
+  ];
+}
+
+function textAt(data: unknown, path: Path): string | null {
+  const value = valueAt(data, path);
+  return typeof value === "string" ? value : null;
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const part of Object.values(value)) frozen(part);
+  return value;
+}

@@ -1,0 +1,83 @@
+/** Queries that show what the demo's backends tell together, best first. */
+export const demoExamples = [
+  {
+    title: "The newest releases of pay, what was built for them, and from which commits",
+    query: `{
+  releases(filter: { project: "pay" }, first: 3) {
+    nodes {
+      version
+      status
+      createdAt
+      builds {
+        service
+        commits {
+          sha
+          message
+          authorName
+        }
+      }
+      images {
+        target {
+          raw
+        }
+        artifact {
+          digest
+          size
+        }
+      }
+    }
+  }
+}`,
+  },
+  {
+    title: "A Maven package in bkrepo, with its newest versions and their files",
+    query: `{
+  package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: "gav://com.acme.pay:pay-sdk" }) {
+    name
+    purl
+    versionCount
+    latestVersion {
+      name
+    }
+    versions(first: 3) {
+      nodes {
+        name
+        createdAt
+        size
+        files {
+          nodes {
+            name
+            size
+            digests
+          }
+        }
+      }
+    }
+  }
+}`,
+  },
+  {
+    title: "The same package in GitLab: which pipeline and commit published each version",
+    query: `{
+  package(ref: { backend: "gitlab", repository: "pay/api", name: "com/acme/pay/pay-sdk", format: MAVEN }) {
+    name
+    purl
+    versions(first: 3) {
+      nodes {
+        name
+        createdAt
+        publishedBy {
+          status
+          user
+          commit {
+            sha
+            message
+            pullRequests
+          }
+        }
+      }
+    }
+  }
+}`,
+  },
+] as const;

@@ -1,0 +1,580 @@
+import { before, checksum, commits, hosts, images, projects, type StoryCommit, sdk } from "./story.ts";
+
+/** A person as GitLab shows them beside a pipeline. */
+export interface GitlabUser {
+  readonly id: number;
+  readonly username: string;
+  readonly name: string;
+}
+
+/** A pipeline that published something. */
+export interface GitlabPipeline {
+  readonly id: number;
+  readonly iid: number;
+  readonly projectId: number;
+  readonly projectPath: string;
+  readonly sha: string;
+  readonly ref: string;
+  readonly status: string;
+  /** Milliseconds. */
+  readonly at: number;
+  readonly user: GitlabUser;
+  /** Its page, where it is not under the demo's own address. */
+  readonly page?: string;
+}
+
+export interface GitlabFile {
+  readonly id: number;
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string | null;
+  readonly sha1: string | null;
+  readonly md5: string | null;
+  readonly at: number;
+}
+
+/** One row of GitLab's package table: one version. */
+export interface GitlabPackage {
+  readonly id: number;
+  /** As the table has it; Conan's recipe is put together from it. */
+  readonly name: string;
+  /** Conan's `user/channel`. */
+  readonly channel: string | null;
+  readonly version: string | null;
+  readonly type: string;
+  status: string;
+  readonly at: number;
+  readonly downloadedAt: number | null;
+  readonly tags: readonly string[];
+  /** Newest first; `deleted` when a build was recorded and its pipeline is gone. */
+  readonly pipelines: readonly GitlabPipeline[] | "deleted";
+  readonly files: readonly GitlabFile[];
+}
+
+export interface GitlabTag {
+  readonly name: string;
+  readonly digest: string | null;
+  /** Config digest, bare; empty for an index. */
+  readonly revision: string;
+  readonly size: number;
+  readonly at: number | null;
+}
+
+export interface GitlabRepository {
+  readonly id: number;
+  /** Empty for the image that carries the project's own path. */
+  readonly name: string;
+  readonly at: number;
+  readonly tags: readonly GitlabTag[];
+}
+
+export interface GitlabCommit {
+  readonly sha: string;
+  readonly message: string;
+  readonly author: string;
+  readonly at: number;
+  /** Hours east of Greenwich on the author's machine. */
+  readonly zone: number;
+  readonly mergeRequest: number | null;
+}
+
+export interface GitlabProject {
+  readonly id: number;
+  readonly path: string;
+  readonly visibility: "public" | "private";
+  /** Whether the demo's credentials belong to a member. */
+  readonly member: boolean;
+  readonly formerPaths: readonly string[];
+  readonly packages: GitlabPackage[];
+  readonly repositories: readonly GitlabRepository[];
+  readonly commits: Map<string, GitlabCommit>;
+}
+
+const people = {
+  "lin.chen": { id: 11, username: "lin.chen", name: "Lin Chen" },
+  "mara.ortiz": { id: 12, username: "mara.ortiz", name: "Mara Ortiz" },
+  "jonas.weber": { id: 13, username: "jonas.weber", name: "Jonas Weber" },
+  "release-bot": { id: 90, username: "release-bot", name: "Release Bot" },
+} as const satisfies Record<string, GitlabUser>;
+
+const day = 86_400_000;
+
+/** Everything the demo's GitLab holds; each server has its own copy, because packages can be deleted. */
+export function gitlabEstate(): GitlabProject[] {
+  const api = project(projects.api, { formerPaths: ["pay/gateway-api"] });
+  const web = project(projects.web, { repositories: webRepositories() });
+  const worker = project(projects.worker);
+  const plugin = project({ id: 48, path: "pay/platform/plugins" });
+  const tools = project(projects.tools, { repositories: toolRepositories() });
+  const vault = project({ id: 90, path: "vault/keys" }, { member: false });
+  const shelf = createShelf();
+
+  fillApi(api, shelf);
+  fillWeb(web, shelf);
+  fillWorker(worker, shelf);
+  shelf.put(plugin, {
+    type: "npm",
+    name: "@acme/pay-gateway-plugin",
+    version: "0.9.2",
+    at: before(31),
+    tags: ["latest"],
+  });
+  fillTools(tools, shelf);
+  shelf.put(vault, { type: "generic", name: "root-keys", version: "1", at: before(400) });
+  shelf.number();
+  return [documented(), api, web, worker, plugin, tools, vault];
+}
+
+function project(
+  { id, path }: { readonly id: number; readonly path: string },
+  rest: Partial<GitlabProject> = {},
+): GitlabProject {
+  return {
+    id,
+    path,
+    visibility: "private",
+    member: true,
+    formerPaths: [],
+    packages: [],
+    repositories: [],
+    commits: new Map(),
+    ...rest,
+  };
+}
+
+type Draft = Pick<GitlabPackage, "type" | "name" | "version" | "at"> &
+  Partial<Omit<GitlabPackage, "id" | "files">> & {
+    readonly files?: readonly (Pick<GitlabFile, "name"> & Partial<GitlabFile>)[];
+  };
+
+interface Shelf {
+  readonly put: (into: GitlabProject, draft: Draft) => void;
+  /** Gives numbers in order of publication, as one instance-wide sequence does. */
+  readonly number: () => void;
+}
+
+function createShelf(): Shelf {
+  const drafts: { into: GitlabProject; draft: Draft }[] = [];
+  return {
+    put: (into, draft) => {
+      drafts.push({ into, draft });
+    },
+    number: () => {
+      drafts.sort((left, right) => left.draft.at - right.draft.at);
+      drafts.forEach(({ into, draft }, index) => {
+        const id = 4100 + index;
+        into.packages.push({
+          channel: null,
+          status: "default",
+          downloadedAt: null,
+          tags: [],
+          pipelines: [],
+          ...draft,
+          id,
+          files: (draft.files ?? defaultFiles(draft)).map((file, place) => ({
+            id: 70_000 + id * 12 + place,
+            size: 18_000 + ((id * 7919 + place * 104_729) % 900_000),
+            ...sums(`${into.path} ${draft.type} ${draft.name} ${draft.version} ${file.name}`),
+            at: draft.at + place * 1300,
+            ...file,
+          })),
+        });
+      });
+    },
+  };
+}
+
+function sums(what: string): Pick<GitlabFile, "sha256" | "sha1" | "md5"> {
+  return { sha256: checksum("sha256", what), sha1: checksum("sha1", what), md5: checksum("md5", what) };
+}
+
+function defaultFiles({ type, name, version }: Draft): { readonly name: string }[] {
+  const last = name.slice(name.lastIndexOf("/") + 1);
+  switch (type) {
+    case "maven":
+      return [`${last}-${version}.jar`, `${last}-${version}-sources.jar`, `${last}-${version}.pom`].map((file) => ({
+        name: file,
+      }));
+    case "npm":
+      return [{ name: `${last}-${version}.tgz` }];
+    case "pypi":
+      return [
+        { name: `${name.replaceAll("-", "_")}-${version}-py3-none-any.whl` },
+        { name: `${name}-${version}.tar.gz` },
+      ];
+    case "helm":
+      return [{ name: `${name}-${version}.tgz` }];
+    case "nuget":
+      return [{ name: `${name.toLowerCase()}.${version}.nupkg` }];
+    case "conan":
+      return [{ name: "conanfile.py" }, { name: "conanmanifest.txt" }, { name: "conan_package.tgz" }];
+    case "terraform_module":
+      return [{ name: `${name.replaceAll("/", "-")}-${version}.tgz` }];
+    default:
+      return [{ name: `${last}-${version}.tar.gz` }];
+  }
+}
+
+function storyPipeline({ project: key, sha, branch, pipeline }: StoryCommit): GitlabPipeline {
+  const { id, path } = projects[key];
+  const user = Object.values(people).find(({ username }) => username === pipeline.user) ?? people["release-bot"];
+  return {
+    id: pipeline.id,
+    iid: pipeline.iid,
+    projectId: id,
+    projectPath: path,
+    sha,
+    ref: branch,
+    status: "success",
+    at: Date.parse(pipeline.at),
+    user,
+  };
+}
+
+function keep(into: GitlabProject, commit: GitlabCommit): void {
+  into.commits.set(commit.sha, commit);
+}
+
+function storyCommit(into: GitlabProject, { sha, message, author, at, mergeRequest }: StoryCommit): void {
+  keep(into, { sha, message, author, at: Date.parse(at), zone: author === "Lin Chen" ? 8 : 1, mergeRequest });
+}
+
+/** An earlier pipeline of a project, with its commit. */
+function earlier(into: GitlabProject, what: string, at: number, ref: string, user: GitlabUser): GitlabPipeline {
+  const sha = checksum("sha1", `${into.path} ${what}`);
+  const days = Math.round((before(0) - at) / day);
+  keep(into, {
+    sha,
+    message: `Release ${what}\n\nSigned-off-by: ${user.name}`,
+    author: user.name,
+    at: at - 900_000,
+    zone: user.username === "lin.chen" ? 8 : 1,
+    mergeRequest: Math.max(1, 310 - days),
+  });
+  return {
+    id: 2_690_000_000 - days * 1171 - into.id,
+    iid: Math.max(1, 1480 - days * 2),
+    projectId: into.id,
+    projectPath: into.path,
+    sha,
+    ref,
+    status: "success",
+    at: at - 600_000,
+    user,
+  };
+}
+
+function fillApi(api: GitlabProject, shelf: Shelf): void {
+  storyCommit(api, commits.api);
+  const newest = storyPipeline(commits.api);
+  const count = sdk.versions.length;
+  sdk.versions.forEach((version, index) => {
+    const isNewest = index === count - 1;
+    const at = isNewest ? newest.at + 271_000 : before((count - 1 - index) * 11 + 4);
+    const built = isNewest ? newest : earlier(api, `v${version}`, at, `v${version}`, people["lin.chen"]);
+    // 1.0.0 was uploaded by hand, and the pipeline of 1.3.0 was cleaned up long ago.
+    const pipelines = version === "1.0.0" ? [] : version === "1.3.0" ? ("deleted" as const) : [built];
+    const downloadedAt = index > 20 ? at + day : null;
+    shelf.put(api, { type: "maven", name: sdk.maven.gitlabName, version, at, pipelines, downloadedAt });
+    shelf.put(api, {
+      type: "npm",
+      name: sdk.npm.name,
+      version,
+      at: at + 42_000,
+      pipelines,
+      downloadedAt,
+      tags: isNewest ? ["latest"] : version === "2.0.0-rc.2" ? ["next"] : [],
+    });
+  });
+  // Names that a fuzzy search for the SDKs finds as well.
+  for (const version of ["2.3.0", "2.4.0"]) {
+    const pipelines = version === "2.4.0" ? [newest] : [];
+    const at = version === "2.4.0" ? newest.at + 290_000 : before(26);
+    shelf.put(api, { type: "maven", name: `${sdk.maven.gitlabName}-extras`, version, at, pipelines });
+    shelf.put(api, { type: "npm", name: `${sdk.npm.name}-mock`, version, at: at + 9_000, pipelines });
+  }
+  shelf.put(api, { type: "helm", name: "pay-api", version: "2.4.0", at: newest.at + 310_000, pipelines: [newest] });
+  // Deleted and published again under the same version: two rows, of which one only waits for its removal.
+  shelf.put(api, { type: "helm", name: "pay-api", version: "2.3.1", at: before(16), status: "pending_destruction" });
+  shelf.put(api, { type: "helm", name: "pay-api", version: "2.3.1", at: before(15) });
+  fillCommandLine(api, shelf, newest);
+  shelf.put(api, {
+    type: "nuget",
+    name: "Acme.Pay.Client",
+    version: "2.3.0",
+    at: before(24),
+    tags: ["payments", "refunds", "sdk"],
+  });
+  shelf.put(api, {
+    type: "nuget",
+    name: "Acme.Pay.Client",
+    version: "2.4.0",
+    at: newest.at + 330_000,
+    status: "error",
+  });
+}
+
+function fillCommandLine(api: GitlabProject, shelf: Shelf, newest: GitlabPipeline): void {
+  const files = ["linux%2Famd64%2Fpay-cli", "linux%2Farm64%2Fpay-cli", "darwin%2Farm64%2Fpay-cli", "SHA256SUMS"];
+  for (let night = 60; night >= 1; night--) {
+    const at = before(night) - 7 * 3_600_000;
+    const stamp = new Date(at).toISOString().slice(0, 10).replaceAll("-", "");
+    const pipelines = [earlier(api, `nightly ${stamp}`, at, "main", people["release-bot"])];
+    shelf.put(api, {
+      type: "generic",
+      name: "pay-cli",
+      version: `2.4.0-nightly.${stamp}`,
+      at,
+      pipelines,
+      files: files.map((name) => ({ name })),
+    });
+  }
+  // One version that every night's pipeline pushes into again: its pipelines need several pages.
+  const nights = Array.from({ length: 45 }, (_, index) =>
+    earlier(api, `edge ${index + 1}`, before(index + 1) - 5 * 3_600_000, "main", people["release-bot"]),
+  );
+  shelf.put(api, { type: "generic", name: "pay-cli", version: "edge", at: before(46), pipelines: nights });
+  shelf.put(api, {
+    type: "generic",
+    name: "pay-cli",
+    version: "2.4.0",
+    at: newest.at + 350_000,
+    pipelines: [newest],
+    files: [
+      ...files.map((name) => ({ name })),
+      // Uploaded twice; clients are served the newer one. And a file past 2^31 bytes.
+      { name: "SHA256SUMS", at: newest.at + 380_000 },
+      { name: "debug-symbols.tar.zst", size: 3_489_660_928, md5: null },
+    ],
+  });
+}
+
+function fillWeb(web: GitlabProject, shelf: Shelf): void {
+  storyCommit(web, commits.web);
+  const newest = storyPipeline(commits.web);
+  ["2.2.0", "2.3.0", "2.3.1"].forEach((version, index) => {
+    const at = before(60 - index * 18);
+    const pipelines = [earlier(web, `v${version}`, at, `v${version}`, people["mara.ortiz"])];
+    shelf.put(web, { type: "npm", name: "@acme/pay-ui", version, at, pipelines });
+  });
+  shelf.put(web, {
+    type: "npm",
+    name: "@acme/pay-ui",
+    version: "2.4.0",
+    at: newest.at + 402_000,
+    pipelines: [newest],
+    tags: ["latest"],
+  });
+}
+
+function fillWorker(worker: GitlabProject, shelf: Shelf): void {
+  storyCommit(worker, commits.worker);
+  const newest = storyPipeline(commits.worker);
+  ["2.1.0", "2.2.0", "2.3.0"].forEach((version, index) => {
+    const at = before(90 - index * 25);
+    const pipelines = [earlier(worker, `v${version}`, at, `v${version}`, people["jonas.weber"])];
+    shelf.put(worker, { type: "pypi", name: "pay-settlement", version, at, pipelines });
+  });
+  shelf.put(worker, {
+    type: "pypi",
+    name: "pay-settlement",
+    version: "2.4.0",
+    at: newest.at + 198_000,
+    pipelines: [newest],
+  });
+}
+
+const toolAreas = [
+  "ledger",
+  "refund",
+  "invoice",
+  "payout",
+  "dispute",
+  "risk",
+  "fx",
+  "tax",
+  "card",
+  "iban",
+  "audit",
+  "report",
+];
+const toolTasks = ["export", "import", "lint", "replay", "check", "diff", "seed", "trim", "watch", "stats", "probe"];
+
+function fillTools(tools: GitlabProject, shelf: Shelf): void {
+  toolAreas.forEach((area, row) => {
+    toolTasks.forEach((task, column) => {
+      const at = before(30 + row * 9 + column * 3) - column * 3_600_000;
+      const type = column % 3 === 0 ? "pypi" : "generic";
+      shelf.put(tools, { type, name: `${area}-${task}`, version: `1.${column}.${row}`, at });
+    });
+  });
+  // One name as two types: two packages.
+  shelf.put(tools, { type: "npm", name: "audit-watch", version: "3.0.0", at: before(12) });
+  ["0.8.0", "0.9.0", "1.0.0"].forEach((version, index) => {
+    const at = before(120 - index * 40);
+    shelf.put(tools, { type: "terraform_module", name: "vpc/aws", version, at });
+    shelf.put(tools, { type: "terraform_module", name: "registry-mirror/huaweicloud", version, at: at + 60_000 });
+  });
+  for (const [channel, days] of [
+    ["stable", 50],
+    ["testing", 49],
+  ] as const) {
+    const at = before(days);
+    shelf.put(tools, { type: "conan", name: "zlib-pay", version: "1.2.13", channel: `infra+tools/${channel}`, at });
+  }
+  shelf.put(tools, { type: "composer", name: "acme/coding-standard", version: "dev-main", at: before(44) });
+  shelf.put(tools, { type: "golang", name: "gitlab.example.com/infra/tools/retry", version: "v1.4.2", at: before(71) });
+  shelf.put(tools, { type: "debian", name: "pay-agent", version: "1:2.3+build7", at: before(33) });
+  shelf.put(tools, { type: "generic", name: "scratch", version: "1", at: before(20), status: "hidden" });
+}
+
+function webRepositories(): GitlabRepository[] {
+  const released = images.web;
+  const older = ["2.2.0", "2.3.0", "2.3.1"].map(
+    (name, index): GitlabTag => ({
+      name,
+      digest: `sha256:${checksum("sha256", `gitlab pay/web ${name}`)}`,
+      revision: checksum("sha256", `gitlab pay/web config ${name}`),
+      size: 46_000_000 + index * 311_000,
+      at: before(60 - index * 18),
+    }),
+  );
+  // An index has no configuration, so GitLab knows neither revision nor date.
+  const index = { digest: released.digest, revision: "", size: released.size, at: null };
+  return [
+    {
+      id: 301,
+      name: "",
+      at: before(300),
+      tags: [
+        ...older,
+        { name: "2.4.0", ...index },
+        { name: released.tag, ...index },
+        { name: "buildcache", digest: null, revision: "", size: 0, at: null },
+        { name: "latest", ...index },
+      ],
+    },
+    {
+      id: 302,
+      name: "storybook",
+      at: before(200),
+      tags: Array.from({ length: 120 }, (_, pr) => ({
+        name: `pr-${String(101 + pr)}`,
+        digest: `sha256:${checksum("sha256", `gitlab storybook ${pr}`)}`,
+        revision: checksum("sha256", `gitlab storybook config ${pr}`),
+        size: 21_000_000 + pr * 1024,
+        at: before(130 - pr),
+      })),
+    },
+  ];
+}
+
+function toolRepositories(): GitlabRepository[] {
+  return [
+    {
+      id: 340,
+      name: "ci-base",
+      at: before(500),
+      tags: ["22.04", "24.04", "26.04"].map((name, index) => ({
+        name,
+        digest: `sha256:${checksum("sha256", `gitlab ci-base ${name}`)}`,
+        revision: checksum("sha256", `gitlab ci-base config ${name}`),
+        size: 188_000_000 + index * 5_000_000,
+        at: before(400 - index * 150),
+      })),
+    },
+  ];
+}
+
+/** The values of the vendor's documentation. */
+const administrator: GitlabUser = { id: 1, username: "root", name: "Administrator" };
+
+const documentedPipeline = (id: number, run: number): GitlabPipeline => ({
+  id,
+  iid: run,
+  projectId: 9,
+  projectPath: "foo/bar",
+  sha: "a91957a858320c0e17f3a0eca7cfacbff50ea29a",
+  ref: "new-pipeline",
+  status: "pending",
+  at: Date.parse("2016-08-11T11:28:34.085Z"),
+  user: administrator,
+  page: `https://example.com/foo/bar/pipelines/${run}`,
+});
+
+function documented(): GitlabProject {
+  const row = (
+    id: number,
+    name: string,
+    version: string,
+    type: string,
+    at: string,
+    rest: Partial<GitlabPackage> = {},
+  ) => ({
+    id,
+    name,
+    version,
+    type,
+    at: Date.parse(at),
+    channel: null,
+    status: "default",
+    downloadedAt: null,
+    tags: [],
+    pipelines: [documentedPipeline(123, 47)],
+    files: [],
+    ...rest,
+  });
+  const file = (id: number, name: string, size: number, at: string, md5: string, sha1: string): GitlabFile => ({
+    id,
+    name,
+    size,
+    at: Date.parse(at),
+    md5,
+    sha1,
+    sha256: null,
+  });
+  return project(
+    { id: 1, path: "namespace1/project1" },
+    {
+      visibility: "public",
+      packages: [
+        row(1, "com/mycompany/my-app", "1.0-SNAPSHOT", "maven", "2019-11-27T03:37:38.711Z"),
+        row(2, "@foo/bar", "1.0.3", "npm", "2019-11-27T03:37:38.711Z"),
+        row(3, "com/mycompany/my-app", "2.0-SNAPSHOT", "maven", "2020-04-28T04:42:11.573Z", {
+          pipelines: [documentedPipeline(234, 58)],
+        }),
+        row(4, "com/mycompany/my-app", "1.5-SNAPSHOT", "maven", "2018-11-07T15:25:52.199Z", {
+          files: [
+            file(
+              25,
+              "my-app-1.5-20181107.152550-1.jar",
+              2421,
+              "2018-11-07T15:25:52.199Z",
+              "58e6a45a629910c6ff99145a688971ac",
+              "ebd193463d3915d7e22219f52740056dfd26cbfe",
+            ),
+            file(
+              26,
+              "my-app-1.5-20181107.152550-1.pom",
+              1122,
+              "2018-11-07T15:25:56.776Z",
+              "d90f11d851e17c5513586b4a7e98f1b2",
+              "9608d068fe88aff85781811a42f32d97feb440b5",
+            ),
+            file(
+              27,
+              "maven-metadata.xml",
+              767,
+              "2018-11-07T15:26:00.556Z",
+              "6dfd0cce1203145a927fef5e3a1c650c",
+              "d25932de56052d320a8ac156f745ece73f6a8cd2",
+            ),
+          ],
+        }),
+      ],
+    },
+  );
+}
+
+/** Where the demo's registry says its images are pulled from. */
+export const registryHost = hosts.gitlab;

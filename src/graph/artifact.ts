@@ -1,0 +1,368 @@
+import { type Digest, isStrong } from "../model/digest.ts";
+import { type ImageRef, printImageRef } from "../model/image-ref.ts";
+import type { ImageRecord, PackageFile, VersionRef } from "../model/package.ts";
+import type { ArtifactRecord } from "../model/release.ts";
+import type { UpstreamError } from "../upstream/errors.ts";
+import { type Context, having, readerOf } from "./context.ts";
+import type { MatchMethod } from "./generated/resolvers.ts";
+import {
+  type Claim,
+  claimOfImage,
+  claimOfRecord,
+  type MergedField,
+  mergeField,
+  mergeRules,
+  type Role,
+} from "./merge.ts";
+import { combineSources, type Outcome, outcomeOf, plain, type SourceParent } from "./outcome.ts";
+
+/** What is known of an artifact at the place that names it, before anybody else is asked. */
+export interface ArtifactSeed {
+  /** The Zadig whose payload names it; null where any Zadig may know it. */
+  readonly zadig: string | null;
+  readonly type: ArtifactRecord["type"];
+  /** Strong digest told by the naming place; null when it told none. */
+  readonly digest: Digest | null;
+  /** References it is named by; the first is the one that was asked about. Empty for files. */
+  readonly images: readonly ImageRef[];
+  /** File or chart name, where it is no image. */
+  readonly file: string | null;
+  /** Zadig's records, where they are at hand; null when Zadig has not been asked. */
+  readonly records: readonly Outcome<readonly ArtifactRecord[]>[] | null;
+  /** Registry records, where they are at hand; null when the registries have not been asked. */
+  readonly held: readonly Outcome<ImageRecord>[] | null;
+  /** The same bytes elsewhere, where they were searched already. */
+  readonly copies: readonly Outcome<readonly ImageRecord[]>[] | null;
+  /** The package file that it is, for files of package repositories. */
+  readonly packaged: PackagedFile | null;
+  /** Files of equal strong digest in other versions or backends. */
+  readonly twins: readonly PackagedFile[];
+}
+
+/** A file of a package version that is an artifact by itself. */
+export interface PackagedFile {
+  readonly version: VersionRef;
+  readonly file: PackageFile;
+  readonly fetchedAt: string;
+}
+
+/** Where the bytes are. */
+export interface LocationParent {
+  readonly backend: string;
+  readonly image: ImageRef | null;
+  readonly path: string | null;
+  readonly version: VersionRef | null;
+  readonly matchedBy: MatchMethod;
+  readonly pushedAt: string | null;
+  readonly webUrl: string | null;
+}
+
+/** A merged value; null where nobody claims one. Not to be trusted blindly where there are failures. */
+export interface Merged {
+  readonly value: string | number | null;
+  readonly failures: readonly UpstreamError[];
+}
+
+/** One artifact within one request: bytes, and what the backends say of them, each asked once and only when wanted. */
+export interface ArtifactNode {
+  readonly seed: ArtifactSeed;
+  /**
+   * The strongest digest known: the naming place's, else Zadig's, else the registry's for the reference. Null when all
+   * that could tell answered and told none; rejects with the UpstreamError when one of them could not say.
+   */
+  readonly digest: () => Promise<Digest | null>;
+  /** Zadig's record of exactly these bytes (or of the reference, where no digest is known); newest wins. */
+  readonly record: () => Promise<ArtifactRecord | null>;
+  /** As `record`, but rejects where there is none because Zadig could not say. */
+  readonly knownRecord: () => Promise<ArtifactRecord | null>;
+  /** Records that share a reference but not the bytes. */
+  readonly otherRecords: () => Promise<readonly ArtifactRecord[]>;
+  /** Registry records of exactly these bytes, by the references at hand. */
+  readonly held: () => Promise<readonly ImageRecord[]>;
+  /** What a reference holds now, where that is something else: a tag pushed over, or a kind that cannot be compared. */
+  readonly displaced: () => Promise<readonly ImageRecord[]>;
+  /** What each Zadig said of the references. */
+  readonly zadig: () => Promise<readonly Outcome<readonly ArtifactRecord[]>[]>;
+  /** The merged scalar, and what stood in the way of asking somebody who is trusted more. */
+  readonly merged: (field: MergedField) => Promise<Merged>;
+  readonly claims: () => Promise<readonly Claim[]>;
+  readonly locations: () => Promise<readonly LocationParent[]>;
+  readonly sources: () => Promise<readonly SourceParent[]>;
+}
+
+/** An artifact named by an image reference. */
+export function imageSeed(image: ImageRef, zadig: string | null, digest: Digest | null = null): ArtifactSeed {
+  const strong = digest ?? image.digest;
+  return {
+    zadig,
+    type: "IMAGE",
+    digest: strong !== null && isStrong(strong) ? strong : null,
+    images: [image],
+    file: null,
+    records: null,
+    held: null,
+    copies: null,
+    packaged: null,
+    twins: [],
+  };
+}
+
+/** An artifact that a Zadig record tells of. */
+export function recordSeed(record: ArtifactRecord): ArtifactSeed {
+  const backend = record.origin.backend;
+  return {
+    zadig: backend,
+    type: record.type,
+    digest: record.digest !== null && isStrong(record.digest) ? record.digest : null,
+    images: record.image ? [record.image] : [],
+    file: record.file,
+    records: [{ source: toldBy(record), value: [record], error: null }],
+    held: null,
+    copies: null,
+    packaged: null,
+    twins: [],
+  };
+}
+
+/** Makes the node; nothing is asked until a field wants it, and then only once. */
+export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNode {
+  const records = once(async () => seed.records ?? (await askZadig(context, seed)));
+  const registries = once(async () => seed.held ?? (await askRegistries(context, seed)));
+  const allRecords = once(async () =>
+    (await records())
+      .flatMap(({ value }) => value ?? [])
+      .toSorted((a, b) => (b.createdAt ?? "").localeCompare(a.createdAt ?? "")),
+  );
+
+  // What was built is Zadig's to say: while it cannot, a tag that may have moved must not stand in for it.
+  const identity = once(
+    async (): Promise<{ readonly digest: Digest | null; readonly unknown: UpstreamError | null }> => {
+      if (seed.digest) return { digest: seed.digest, unknown: null };
+      const packaged = seed.packaged?.file.digests.find(isStrong);
+      if (packaged) return { digest: packaged, unknown: null };
+      const newest = (await allRecords()).find((record) => record.digest !== null);
+      if (newest?.digest) return { digest: newest.digest, unknown: null };
+      const silent = failureIn(await records());
+      if (silent && seed.zadig !== null) return { digest: null, unknown: silent };
+      const outcomes = await registries();
+      const digest = outcomes.find(({ value }) => value?.digest)?.value?.digest ?? null;
+      return { digest, unknown: digest === null ? (failureIn(outcomes) ?? silent) : null };
+    },
+  );
+  const bestDigest = async () => (await identity()).digest;
+
+  const sameBytes = (told: Digest | null, own: Digest | null) => told === null || own === null || told === own;
+  const record = once(async () => {
+    const [all, own] = [await allRecords(), await bestDigest()];
+    return (
+      all.find((one) => one.digest !== null && one.digest === own) ??
+      all.find((one) => sameBytes(one.digest, own)) ??
+      null
+    );
+  });
+  const otherRecords = once(async () => {
+    const own = await bestDigest();
+    return (await allRecords()).filter((one) => !sameBytes(one.digest, own));
+  });
+
+  const atReferences = once(async () => (await registries()).flatMap(({ value }) => value ?? []));
+  const held = once(async () => {
+    const [found, { digest: own, unknown }] = [await atReferences(), await identity()];
+    if (own === null && unknown) return [];
+    return found.filter((image) => sameBytes(image.digest, own));
+  });
+  const displaced = once(async () => {
+    const [found, own] = [await atReferences(), await bestDigest()];
+    return found.filter((image) => !sameBytes(image.digest, own));
+  });
+
+  const copies = once(async () => seed.copies ?? (await askForCopies(context, seed, await bestDigest())));
+
+  // Asked in the order of trust, one role at a time: a value never depends on which other fields were selected.
+  const merged = async (field: MergedField): Promise<Merged> => {
+    if (field === "type" && seed.type !== "OTHER") return { value: seed.type, failures: [] };
+    const failures: UpstreamError[] = [];
+    for (const role of mergeRules[field].trust) {
+      const asked = role === "ci" ? await records() : role === "registry" ? await registries() : [];
+      failures.push(...asked.flatMap(({ error }) => error ?? []));
+      const { unknown } = role === "registry" ? await identity() : { unknown: null };
+      if (unknown && !failures.includes(unknown)) failures.push(unknown);
+      const found = mergeField(field, await claimsOf(role));
+      if (found) return { value: found.value, failures };
+    }
+    return { value: null, failures };
+  };
+
+  const claimsOf = async (role: Role): Promise<readonly Claim[]> => {
+    if (role === "registry") return (await held()).map(claimOfImage);
+    if (role === "repository") return [...(seed.packaged ? [seed.packaged] : []), ...seed.twins].map(claimOfFile);
+    const ci = await record();
+    return ci ? [claimOfRecord(ci)] : [];
+  };
+
+  const claims = once(async () =>
+    (await Promise.all((["ci", "registry", "repository"] as const).map(claimsOf))).flat(),
+  );
+
+  const digest = async () => {
+    const { digest: own, unknown } = await identity();
+    if (own === null && unknown) throw unknown;
+    return own;
+  };
+  const knownRecord = async () => {
+    const found = await record();
+    const silent = found ? null : failureIn(await records());
+    if (silent) throw silent;
+    return found;
+  };
+
+  const locations = once(async () => {
+    const [own, here, elsewhere] = await Promise.all([bestDigest(), held(), copies()]);
+    const found = [...here, ...elsewhere.flatMap(({ value }) => value ?? [])];
+    const unique = new Map<string, ImageRecord>();
+    for (const image of found) {
+      const key = JSON.stringify([image.origin.backend, image.image.repository, image.image.tag]);
+      if (!unique.has(key)) unique.set(key, image);
+    }
+    return [
+      ...[...unique.values()].map(
+        (image): LocationParent => ({
+          backend: image.origin.backend,
+          image: image.image,
+          path: null,
+          version: image.version,
+          matchedBy: image.digest !== null && image.digest === own ? "DIGEST" : "IMAGE_REF",
+          pushedAt: image.pushedAt,
+          webUrl: image.webUrl,
+        }),
+      ),
+      ...[...(seed.packaged ? [seed.packaged] : []), ...seed.twins].map(fileLocation),
+    ];
+  });
+
+  const sources = once(async () => {
+    const [ci, here, elsewhere] = await Promise.all([records(), registries(), copies()]);
+    return combineSources([...ci, ...here, ...elsewhere].map(({ source }) => source));
+  });
+
+  return {
+    seed,
+    zadig: records,
+    digest,
+    record,
+    knownRecord,
+    otherRecords,
+    held,
+    displaced,
+    merged,
+    claims,
+    locations,
+    sources,
+  };
+}
+
+async function askZadig(context: Context, seed: ArtifactSeed): Promise<Outcome<readonly ArtifactRecord[]>[]> {
+  if (seed.images.length === 0) return [];
+  const known = seed.zadig === null ? null : readerOf(context, "artifacts", seed.zadig);
+  const asked =
+    seed.zadig !== null && known
+      ? [{ backend: { name: seed.zadig }, reader: known }]
+      : having(context, "artifacts").map(({ backend, reader }) => ({ backend, reader }));
+  return Promise.all(
+    asked.flatMap(({ backend, reader }) =>
+      seed.images.map((image) =>
+        outcomeOf(backend.name, reader.byImage(image.raw), (found) => found[0]?.origin ?? null),
+      ),
+    ),
+  );
+}
+
+async function askRegistries(context: Context, seed: ArtifactSeed): Promise<Outcome<ImageRecord>[]> {
+  return Promise.all(
+    seed.images.flatMap((image) => {
+      const owner = context.estate.ownerOf(image.registry);
+      const reader = owner ? context.readers(owner).images : undefined;
+      return owner && reader ? [outcomeOf(owner.name, reader.image(image), ({ origin }) => origin)] : [];
+    }),
+  );
+}
+
+async function askForCopies(
+  context: Context,
+  seed: ArtifactSeed,
+  digest: Digest | null,
+): Promise<Outcome<readonly ImageRecord[]>[]> {
+  const name = seed.images[0]?.repository.split("/").at(-1);
+  if (name === undefined) return [];
+  return Promise.all(
+    having(context, "images").map(async ({ backend, reader }) => {
+      if (digest === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
+      const outcome = await outcomeOf(backend.name, reader.copies(name, digest), (found) => found[0]?.origin ?? null);
+      const unsearched = outcome.value === null && outcome.error === null;
+      return unsearched ? { ...outcome, source: plain(backend.name, "NOT_SEARCHABLE") } : outcome;
+    }),
+  );
+}
+
+function claimOfFile({ version, file, fetchedAt }: PackagedFile): Claim {
+  return {
+    backend: version.package.backend,
+    role: "repository",
+    observedAt: fetchedAt,
+    digest: file.digests.find(isStrong) ?? null,
+    values: {
+      name: file.name,
+      type: "FILE",
+      size: file.size,
+      architecture: null,
+      os: null,
+      createdBy: null,
+      createdAt: file.createdAt,
+    },
+  };
+}
+
+function fileLocation({ version, file }: PackagedFile): LocationParent {
+  return {
+    backend: version.package.backend,
+    image: null,
+    path: file.path ?? file.name,
+    version,
+    matchedBy: file.digests.some(isStrong) ? "DIGEST" : "DECLARED",
+    pushedAt: file.createdAt,
+    webUrl: null,
+  };
+}
+
+function toldBy(record: ArtifactRecord): SourceParent {
+  const { backend, fetchedAt, stale, traceId } = record.origin;
+  return { backend, status: stale ? "STALE" : "OK", fetchedAt, retryAfterMs: null, upstreamCode: null, traceId };
+}
+
+/** The coordinate in an artifact's id: what finds it again, best first. */
+export function coordinateOf(node: ArtifactNode, record: ArtifactRecord | null): readonly (string | null)[] {
+  const { seed } = node;
+  if (record)
+    return ["zadig", record.ref.backend, record.ref.zadigId, record.ref.zadigId === null ? record.ref.image : null];
+  if (seed.packaged) {
+    const { version, file } = seed.packaged;
+    const { backend, repository, key } = version.package;
+    return ["file", backend, repository, key, version.version, version.nativeId, file.path ?? file.name];
+  }
+  const image = seed.images[0];
+  return ["image", seed.zadig, image ? printImageRef(image) : seed.file];
+}
+
+/** The first failure among those asked; null when all answered. */
+function failureIn(asked: readonly Outcome<unknown>[]): UpstreamError | null {
+  return asked.find(({ error }) => error !== null)?.error ?? null;
+}
+
+/** Runs the function at its first call and hands the same promise to all. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}

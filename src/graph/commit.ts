@@ -1,0 +1,54 @@
+import type { GraphQLResolveInfo } from "graphql";
+import type { PipelineRun, Version } from "../model/package.ts";
+import type { Commit } from "../model/release.ts";
+import { type Context, having, readerOf } from "./context.ts";
+import { selects } from "./selection.ts";
+
+/** A commit as the graph shows it, whichever backend told of it. */
+export type CommitParent = Commit;
+
+/**
+ * The revision of a pipeline. What the pipeline row says is used as it is; the code host is asked only when the
+ * selection wants more (message, author, merge requests), and for both at once.
+ */
+export async function commitOfPipeline(
+  context: Context,
+  run: PipelineRun,
+  info: GraphQLResolveInfo,
+): Promise<CommitParent | null> {
+  const reader = readerOf(context, "commits", run.backend);
+  const project = run.projectId ?? run.projectPath;
+  if (run.sha === null || project === null) return null;
+  const wantsCommit = run.projectPath === null || selects(info, "message", "authorName", "webUrl");
+  const [hosted, mergeRequests] = await Promise.all([
+    wantsCommit && reader ? reader.commit(project, run.sha) : null,
+    selects(info, "pullRequests") && reader ? reader.mergeRequests(project, run.sha) : [],
+  ]);
+  const repository = run.projectPath ?? hosted?.repository;
+  if (repository === undefined) return null;
+  return {
+    sha: run.sha,
+    branch: run.ref,
+    tag: null,
+    repository,
+    hostUrl: hosted?.hostUrl ?? run.hostUrl,
+    webUrl: hosted?.webUrl ?? null,
+    pullRequests: mergeRequests,
+    message: hosted?.message ?? null,
+    authorName: hosted?.authorName ?? null,
+    isPrimary: false,
+  };
+}
+
+/**
+ * Versions that a pipeline of this very revision published, from the code host the commit's address names. Null when
+ * no configured backend is that host: nobody could say.
+ */
+export async function packagesOf(context: Context, commit: CommitParent): Promise<readonly Version[] | null> {
+  if (commit.sha === null) return null;
+  for (const { reader } of having(context, "commits")) {
+    const project = reader.projectOf(commit.hostUrl, commit.repository);
+    if (project !== null) return reader.publishedFrom(project, commit.sha);
+  }
+  return null;
+}

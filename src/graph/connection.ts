@@ -1,0 +1,110 @@
+import type { GraphQLResolveInfo } from "graphql";
+import type { Package, Version } from "../model/package.ts";
+import type { Page, PageRequest } from "../model/page.ts";
+import type { Release } from "../model/release.ts";
+import type { ArtifactNode } from "./artifact.ts";
+import type { Context } from "./context.ts";
+import { badInput, droppedRowError } from "./errors.ts";
+import { parseCursor, printCursor } from "./opaque.ts";
+import { type SourceParent, told } from "./outcome.ts";
+import type { PackageFileParent } from "./package-file.ts";
+
+/** A Relay connection whose parts are made when selected: cursors cost a hash each, totals perhaps a call. */
+export interface Connection<T> {
+  readonly edges: () => readonly { readonly cursor: string; readonly node: T }[];
+  readonly nodes: readonly T[];
+  readonly pageInfo: () => {
+    readonly hasNextPage: boolean;
+    readonly hasPreviousPage: boolean;
+    readonly startCursor: string | null;
+    readonly endCursor: string | null;
+  };
+  readonly totalCount: number | null | (() => Promise<number | null>);
+  readonly sources: readonly SourceParent[];
+}
+
+export type ReleaseConnectionParent = Connection<Release>;
+export type ArtifactConnectionParent = Connection<ArtifactNode>;
+export type PackageConnectionParent = Connection<Package>;
+export type VersionConnectionParent = Connection<Version>;
+export type PackageFileConnectionParent = Connection<PackageFileParent>;
+
+/** Arguments of every connection field; explicit nulls mean the defaults. */
+export interface WindowArguments {
+  readonly first?: number | null | undefined;
+  readonly after?: string | null | undefined;
+}
+
+/** Which list a cursor belongs to: the backend, and anything JSON that tells its lists apart. */
+export interface ListKey {
+  readonly backend: string;
+  readonly filter: unknown;
+}
+
+/** Default and largest page. */
+export const pageSizes = { default: 20, most: 100 } as const;
+
+/** The window a caller asks for; throws BAD_USER_INPUT or BAD_CURSOR. */
+export function windowOf({ first, after }: WindowArguments, list: ListKey): PageRequest {
+  return {
+    first: checkedFirst(first),
+    after: after === null || after === undefined ? null : parseCursor(after, list.backend, list.filter),
+  };
+}
+
+/** `first` within its bounds, the default for null; throws BAD_USER_INPUT. */
+export function checkedFirst(first: number | null | undefined): number {
+  const wanted = first ?? pageSizes.default;
+  if (wanted < 1 || wanted > pageSizes.most) {
+    throw badInput("BAD_USER_INPUT", `"first" must be between 1 and ${pageSizes.most}.`);
+  }
+  return wanted;
+}
+
+/** A backend's page as a connection; rows that could not be read are reported at the field's place. */
+export function toConnection<T>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  page: Page<T>,
+  list: ListKey,
+  request: PageRequest,
+): Connection<T> {
+  reportDropped(context, info, list.backend, page.dropped);
+  const cursor = (index: number) => {
+    const row = page.rows.at(index);
+    return row ? printCursor(list.backend, list.filter, row.position) : null;
+  };
+  return {
+    edges: () =>
+      page.rows.map(({ value, position }) => ({
+        node: value,
+        cursor: printCursor(list.backend, list.filter, position),
+      })),
+    nodes: page.rows.map(({ value }) => value),
+    pageInfo: () => ({
+      hasNextPage: page.hasNext,
+      hasPreviousPage: request.after !== null,
+      startCursor: cursor(0),
+      endCursor: cursor(-1),
+    }),
+    totalCount: page.total,
+    sources: [told(page.origin, page.dropped.length > 0 ? "PARTIAL" : "OK")],
+  };
+}
+
+/** Tells of rows left out, in `errors`, at the field that is being resolved. */
+export function reportDropped(
+  context: Context,
+  info: GraphQLResolveInfo,
+  backend: string,
+  dropped: Page<unknown>["dropped"],
+): void {
+  for (const row of dropped) context.report(droppedRowError(backend, row, pathOf(info)));
+}
+
+/** The response path of the field that is being resolved. */
+export function pathOf(info: GraphQLResolveInfo): (string | number)[] {
+  const path: (string | number)[] = [];
+  for (let at: GraphQLResolveInfo["path"] | undefined = info.path; at; at = at.prev) path.unshift(at.key);
+  return path;
+}

@@ -1,0 +1,99 @@
+import type { GraphQLError } from "graphql";
+import type { Backend, Readers } from "../backends/backend.ts";
+import type { Call } from "../upstream/call.ts";
+import { badInput } from "./errors.ts";
+
+/** The configured backends, as the graph looks them up. Lives as long as the process. */
+export interface Estate {
+  /** In the order of the configuration. */
+  readonly backends: readonly Backend[];
+  readonly find: (name: string) => Backend | null;
+  /** The backend whose image references carry this registry host; null when nobody's do. */
+  readonly ownerOf: (registry: string | null) => Backend | null;
+}
+
+/** What every resolver of one operation shares. */
+export interface Context {
+  readonly estate: Estate;
+  readonly call: Call;
+  /** This request's loaders of one backend, opened when first wanted. */
+  readonly readers: (backend: Backend) => Readers;
+  /** Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed. */
+  readonly report: (error: GraphQLError) => void;
+}
+
+/** Indexes the configured backends. */
+export function createEstate(backends: readonly Backend[]): Estate {
+  const byName = new Map(backends.map((backend) => [backend.name, backend]));
+  const byHost = new Map(backends.flatMap((backend) => backend.hosts.map((host) => [host, backend] as const)));
+  return {
+    backends,
+    find: (name) => byName.get(name) ?? null,
+    ownerOf: (registry) => (registry === null ? null : (byHost.get(registry) ?? null)),
+  };
+}
+
+/** The context of one operation; reported errors end up in `problems`. */
+export function createContext(estate: Estate, call: Call, problems: GraphQLError[]): Context {
+  const opened = new Map<Backend, Readers>();
+  const readers = (backend: Backend) => {
+    const known = opened.get(backend);
+    if (known) return known;
+    const fresh = backend.during(call);
+    opened.set(backend, fresh);
+    return fresh;
+  };
+  return { estate, call, readers, report: (error) => void problems.push(error) };
+}
+
+/** The names of readers a backend may have. */
+export type ReaderName = keyof Readers;
+
+/** A backend together with one of its readers. */
+export interface Reading<K extends ReaderName> {
+  readonly backend: Backend;
+  readonly reader: NonNullable<Readers[K]>;
+}
+
+/** Every backend that has this reader, in the order of the configuration. */
+export function having<K extends ReaderName>(context: Context, name: K): Reading<K>[] {
+  return context.estate.backends.flatMap((backend) => {
+    const reader = context.readers(backend)[name];
+    return reader ? [{ backend, reader }] : [];
+  });
+}
+
+/**
+ * The reader a caller means. Throws BACKEND_NOT_CONFIGURED for an unknown name, BAD_USER_INPUT when the backend cannot
+ * do this or when no name was given and several could.
+ */
+export function choose<K extends ReaderName>(
+  context: Context,
+  name: K,
+  backendName: string | null | undefined,
+): Reading<K> {
+  if (backendName === null || backendName === undefined) {
+    const [only, ...others] = having(context, name);
+    if (!only) throw badInput("BACKEND_NOT_CONFIGURED", `No configured backend has ${name}.`);
+    if (others.length > 0) {
+      const names = [only, ...others].map(({ backend }) => backend.name).join(", ");
+      throw badInput("BAD_USER_INPUT", `Several backends have ${name}: say which with "backend" (${names}).`);
+    }
+    return only;
+  }
+  const backend = context.estate.find(backendName);
+  if (!backend) throw badInput("BACKEND_NOT_CONFIGURED", "No backend of that name is configured.");
+  const reader = context.readers(backend)[name];
+  if (!reader) throw badInput("BAD_USER_INPUT", `The backend "${backend.name}" has no ${name}.`);
+  return { backend, reader };
+}
+
+/** The reader behind a coordinate that an id or a model object carries; null when the backend is not configured (any more). */
+export function readerOf<K extends ReaderName>(
+  context: Context,
+  name: K,
+  backendName: string,
+): NonNullable<Readers[K]> | null {
+  const backend = context.estate.find(backendName);
+  return backend === null ? null : (context.readers(backend)[name] ?? null);
+}

@@ -1,0 +1,71 @@
+import type { Digest } from "../model/digest.ts";
+import type { ImageRef } from "../model/image-ref.ts";
+import type { Release, ReleaseImage } from "../model/release.ts";
+import { createArtifact, imageSeed } from "./artifact.ts";
+import type { Context } from "./context.ts";
+import type { DriftVerdict } from "./generated/resolvers.ts";
+import { outcomeOf } from "./outcome.ts";
+
+export interface DriftParent {
+  readonly image: ImageRef;
+  readonly verdict: DriftVerdict;
+  readonly released: Digest | null;
+  readonly current: Digest | null;
+  /** Configured name of the registry that was asked; null when no configured backend is that registry. */
+  readonly checkedIn: string | null;
+  readonly reason: string | null;
+}
+
+/**
+ * Whether what was released is still what the reference points at. The registry and Zadig are asked at the same time:
+ * both need only the reference. Only a registry that answered can make an image MISSING.
+ */
+export async function driftOf(context: Context, release: Release, image: ReleaseImage): Promise<DriftParent | null> {
+  const reference = image.target ?? image.source;
+  if (reference === null) return null;
+  const owner = context.estate.ownerOf(reference.registry);
+  const reader = owner ? context.readers(owner).images : undefined;
+  const [released, now] = await Promise.all([
+    releasedDigest(context, release, image),
+    owner && reader
+      ? outcomeOf(owner.name, reader.image({ ...reference, digest: null }), ({ origin }) => origin)
+      : null,
+  ]);
+  const base = {
+    image: reference,
+    released: released.digest,
+    current: null,
+    checkedIn: owner?.name ?? null,
+    reason: null,
+  };
+  if (!now) return { ...base, verdict: "UNVERIFIABLE", reason: "no configured backend is this registry" };
+  if (now.error)
+    return { ...base, verdict: "UNVERIFIABLE", reason: `the registry could not say: ${now.source.status}` };
+  if (!now.value) return { ...base, verdict: "MISSING" };
+  const current = now.value.digest;
+  if (now.value.archived) return { ...base, current, verdict: "ARCHIVED" };
+  if (released.digest === null) return { ...base, current, verdict: "UNVERIFIABLE", reason: released.reason };
+  if (current === null) return { ...base, verdict: "UNVERIFIABLE", reason: "the registry tells no digest" };
+  return { ...base, current, verdict: current === released.digest ? "MATCHES" : "TAG_MOVED" };
+}
+
+/** The digest at release time: the release's own word, else Zadig's record of the image it was built as. */
+async function releasedDigest(
+  context: Context,
+  release: Release,
+  image: ReleaseImage,
+): Promise<{ readonly digest: Digest | null; readonly reason: string }> {
+  const reason = "no digest was recorded when it was released";
+  const told = image.digest ?? image.target?.digest ?? image.source?.digest;
+  if (told) return { digest: told, reason };
+  const built = image.source ?? image.target;
+  if (!built) return { digest: null, reason };
+  // Zadig alone may say what was released: today's registry must not vouch for yesterday.
+  const node = createArtifact(context, { ...imageSeed(built, release.ref.backend), held: [] });
+  const [outcome] = await node.zadig();
+  const record = await node.record();
+  return {
+    digest: record?.digest ?? null,
+    reason: outcome?.error ? `Zadig could not say what was released: ${outcome.source.status}` : reason,
+  };
+}

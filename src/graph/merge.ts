@@ -1,0 +1,123 @@
+import type { Digest } from "../model/digest.ts";
+import type { ImageRecord } from "../model/package.ts";
+import type { ArtifactRecord } from "../model/release.ts";
+
+/** The scalars of an artifact that several backends may claim. */
+export type MergedField = "name" | "type" | "size" | "architecture" | "os" | "createdBy" | "createdAt";
+
+/** Who speaks: the CI that built the bytes, the registry that holds them, or a package repository that lists the file. */
+export type Role = "ci" | "registry" | "repository";
+
+/** One backend's claims about one artifact. Null: it makes no claim about the field. */
+export interface Claim {
+  readonly backend: string;
+  readonly role: Role;
+  readonly observedAt: string;
+  readonly digest: Digest | null;
+  readonly values: Readonly<Record<MergedField, string | number | null>>;
+}
+
+export interface ObservationParent {
+  readonly backend: string;
+  readonly field: string;
+  readonly value: unknown;
+  readonly observedAt: string;
+}
+
+export interface ConflictParent {
+  readonly field: string;
+  readonly chosen: string;
+  readonly rule: string;
+  readonly observations: readonly ObservationParent[];
+}
+
+/**
+ * The merge policy: for each field who is believed first, and the name of the rule as `Conflict.rule` tells it. Only
+ * records of equal bytes ever get here, so a disagreement is about the record, not about the thing.
+ */
+export const mergeRules: Readonly<Record<MergedField, { readonly trust: readonly Role[]; readonly rule: string }>> = {
+  name: { trust: ["ci", "repository", "registry"], rule: "name: the build's own name before where it is stored" },
+  type: { trust: ["ci", "registry", "repository"], rule: "type: the build's own word before where it is stored" },
+  size: { trust: ["registry", "repository", "ci"], rule: "size: registry before CI" },
+  architecture: {
+    trust: ["ci", "registry", "repository"],
+    rule: "architecture: the build's record before where it is stored",
+  },
+  os: { trust: ["ci", "registry", "repository"], rule: "os: the build's record before where it is stored" },
+  createdBy: { trust: ["ci", "repository", "registry"], rule: "createdBy: who built it before who stored it" },
+  createdAt: {
+    trust: ["ci", "repository", "registry"],
+    rule: "createdAt: when it was built before when it was stored",
+  },
+};
+
+/** The merged value of one field with the claim it comes from; null when nobody claims anything. */
+export function mergeField(
+  field: MergedField,
+  claims: readonly Claim[],
+): { readonly value: string | number; readonly claim: Claim } | null {
+  for (const role of mergeRules[field].trust) {
+    for (const claim of claims) {
+      const value = claim.values[field];
+      if (claim.role === role && value !== null) return { value, claim };
+    }
+  }
+  return null;
+}
+
+/** Every claim as it was made. */
+export function observationsOf(claims: readonly Claim[]): ObservationParent[] {
+  return fields.flatMap((field) => claims.flatMap((claim) => observation(field, claim)));
+}
+
+/** Fields about which claims of equal bytes differ, with the rule that chose. Equal values never conflict. */
+export function conflictsOf(claims: readonly Claim[]): ConflictParent[] {
+  return fields.flatMap((field): ConflictParent[] => {
+    const merged = mergeField(field, claims);
+    const observations = claims.flatMap((claim) => observation(field, claim));
+    if (!merged || new Set(observations.map(({ value }) => value)).size < 2) return [];
+    return [{ field, chosen: merged.claim.backend, rule: mergeRules[field].rule, observations }];
+  });
+}
+
+/** Zadig's record as claims. */
+export function claimOfRecord(record: ArtifactRecord): Claim {
+  const { name, type, size, architecture, os, createdBy, createdAt } = record;
+  return {
+    backend: record.origin.backend,
+    role: "ci",
+    observedAt: record.origin.fetchedAt,
+    digest: record.digest,
+    values: { name, type, size, architecture, os, createdBy, createdAt },
+  };
+}
+
+/**
+ * A registry's record as claims. The size of a multi-arch index is the size of a list, and its push is not the build:
+ * neither is claimed for the artifact.
+ */
+export function claimOfImage(record: ImageRecord): Claim {
+  const { architecture, os, createdBy } = record;
+  return {
+    backend: record.origin.backend,
+    role: "registry",
+    observedAt: record.origin.fetchedAt,
+    digest: record.digest,
+    values: {
+      name: record.image.repository.split("/").at(-1) ?? null,
+      type: "IMAGE",
+      size: record.kind === "INDEX" ? null : record.size,
+      architecture,
+      os,
+      createdBy,
+      createdAt: record.createdAt ?? record.pushedAt,
+    },
+  };
+}
+
+const fields: readonly MergedField[] = ["name", "type", "size", "architecture", "os", "createdBy", "createdAt"];
+
+function observation(field: MergedField, claim: Claim): ObservationParent[] {
+  const value = claim.values[field];
+  return value === null ? [] : [{ backend: claim.backend, field, value, observedAt: claim.observedAt }];
+}

@@ -1,0 +1,34 @@
+import type { Package } from "../model/package.ts";
+import { type Context, having } from "./context.ts";
+import { toGraphQLError } from "./errors.ts";
+import type { MatchMethod } from "./generated/resolvers.ts";
+import { outcomeOf } from "./outcome.ts";
+
+export interface PackageLinkParent {
+  readonly package: Package;
+  readonly matchedBy: MatchMethod;
+}
+
+/**
+ * Packages of the same name in other repositories, linked and never merged: by equal package URL, else by equal name
+ * and format. What a backend could not say is told in `errors` beside the links that were found; null when none could.
+ */
+export async function namesakesOf(context: Context, own: Package): Promise<readonly PackageLinkParent[] | null> {
+  const outcomes = await Promise.all(
+    having(context, "packages").map(({ backend, reader }) =>
+      outcomeOf(backend.name, reader.named(own.name, own.format), (all) => all[0]?.origin ?? null),
+    ),
+  );
+  const failures = outcomes.flatMap(({ error }) => error ?? []);
+  if (failures.length > 0 && failures.length === outcomes.length && failures[0]) throw failures[0];
+  for (const failure of failures) context.report(toGraphQLError(failure));
+  return outcomes
+    .flatMap(({ value }) => value ?? [])
+    .filter(
+      ({ ref }) => ref.backend !== own.ref.backend || ref.repository !== own.ref.repository || ref.key !== own.ref.key,
+    )
+    .map((other) => ({
+      package: other,
+      matchedBy: own.purl !== null && other.purl === own.purl ? ("PURL" as const) : ("NAME_VERSION" as const),
+    }));
+}

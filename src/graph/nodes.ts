@@ -1,0 +1,72 @@
+import { isStrong, parseDigest } from "../model/digest.ts";
+import { parseImageRef } from "../model/image-ref.ts";
+import type { Package, Version } from "../model/package.ts";
+import type { BuildInfo, Release } from "../model/release.ts";
+import { type ArtifactNode, createArtifact, imageSeed, recordSeed } from "./artifact.ts";
+import { type Context, readerOf } from "./context.ts";
+import { type ArtifactCoordinate, coordinatesOf } from "./ids.ts";
+import { fileSeed } from "./package-file.ts";
+
+/** A model object with the name of its type, as the `Node` interface needs it. */
+export type NodeParent =
+  | (Release & { readonly __typename: "Release" })
+  | (BuildInfo & { readonly __typename: "BuildInfo" })
+  | (Package & { readonly __typename: "Package" })
+  | (Version & { readonly __typename: "Version" })
+  | (ArtifactNode & { readonly __typename: "Artifact" });
+
+/** What an id leads to: null when it is gone. */
+export type NodeResult = NodeParent | null;
+
+/**
+ * The object behind an id: null when it is gone, or its backend is no longer configured; rejects when its backend could
+ * not say. Goes through the same loaders as everything else, so many ids of one type are few calls. Throws BAD_ID.
+ */
+export async function loadNode(context: Context, id: string): Promise<NodeResult> {
+  const node = coordinatesOf(id);
+  switch (node.type) {
+    case "Release":
+      return typed("Release", await readerOf(context, "releases", node.ref.backend)?.release(node.ref));
+    case "BuildInfo":
+      return typed("BuildInfo", await readerOf(context, "releases", node.ref.backend)?.build(node.ref));
+    case "Package":
+      return typed("Package", await readerOf(context, "packages", node.ref.backend)?.package(node.ref));
+    case "Version":
+      return typed("Version", await readerOf(context, "packages", node.ref.package.backend)?.version(node.ref));
+    case "Artifact":
+      return typed("Artifact", await loadArtifact(context, node.coordinate, node.digest));
+  }
+}
+
+/** The artifact behind its coordinate; its digest, where the id holds one, must still be the one found there. */
+export async function loadArtifact(
+  context: Context,
+  coordinate: ArtifactCoordinate,
+  digestText: string | null,
+): Promise<ArtifactNode | null> {
+  const told = parseDigest(digestText);
+  const digest = told !== null && isStrong(told) ? told : null;
+  if (coordinate.by === "zadig") {
+    const record = await readerOf(context, "artifacts", coordinate.ref.backend)?.artifact(coordinate.ref);
+    return record ? createArtifact(context, recordSeed(record)) : null;
+  }
+  if (coordinate.by === "image") {
+    const image = parseImageRef(coordinate.image);
+    return image ? createArtifact(context, imageSeed(image, coordinate.zadig, digest)) : null;
+  }
+  const reader = readerOf(context, "packages", coordinate.version.package.backend);
+  const page = await reader?.files(coordinate.version, { first: 100, after: null });
+  const row = page?.rows.find(({ value }) => (value.path ?? value.name) === coordinate.path);
+  if (!page || !row) return null;
+  return createArtifact(
+    context,
+    fileSeed({ ...row.value, version: coordinate.version, fetchedAt: page.origin.fetchedAt }),
+  );
+}
+
+function typed<N extends NodeParent["__typename"], T extends object>(
+  name: N,
+  value: T | null | undefined,
+): (T & { readonly __typename: N }) | null {
+  return value ? { ...value, __typename: name } : null;
+}

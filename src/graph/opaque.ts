@@ -1,0 +1,105 @@
+import { createHash } from "node:crypto";
+import type { Position } from "../model/page.ts";
+import { badInput } from "./errors.ts";
+
+/**
+ * Ids and cursors: base64url over length-prefixed parts, the first of which is the format version. They carry
+ * coordinates, come back from strangers and are checked part by part; nothing in them is ever used as an address.
+ */
+const version = "1";
+const longestText = 4096;
+const longestPart = 1024;
+const mostParts = 16;
+
+/** The types that have a global id. */
+export type NodeType = "Release" | "BuildInfo" | "Artifact" | "Package" | "Version" | "PipelineRun";
+
+/** A Relay id from its coordinates; a null part stays a null part. */
+export function printId(type: NodeType, parts: readonly (string | null)[]): string {
+  return pack([version, type, ...parts]);
+}
+
+/** Takes an id apart; throws BAD_ID for anything this gateway cannot have printed. */
+export function parseId(id: string): { readonly type: NodeType; readonly parts: readonly (string | null)[] } {
+  const [format, type, ...parts] = unpack(id) ?? [];
+  if (format !== version || !isNodeType(type)) throw badInput("BAD_ID", "This is not an id of this graph.");
+  return { type, parts };
+}
+
+/** A cursor: where in which list (backend, filter) a row stands. `filter` is anything JSON that tells two lists apart. */
+export function printCursor(backend: string, filter: unknown, position: Position): string {
+  return pack([version, backend, filterHash(filter), JSON.stringify(position)]);
+}
+
+/** The position in a cursor; throws BAD_CURSOR when it belongs to another list or is not one of ours. */
+export function parseCursor(cursor: string, backend: string, filter: unknown): Position {
+  const [format, owner, hash, json, ...rest] = unpack(cursor) ?? [];
+  const position = json === undefined || json === null || rest.length > 0 ? null : readPosition(json);
+  if (format !== version || position === null) throw badInput("BAD_CURSOR", "This is not a cursor of this graph.");
+  if (owner !== backend || hash !== filterHash(filter)) {
+    throw badInput("BAD_CURSOR", "This cursor belongs to another list: its backend or filter differs.");
+  }
+  return position;
+}
+
+function filterHash(filter: unknown): string {
+  return createHash("sha256").update(JSON.stringify(filter)).digest("base64url").slice(0, 12);
+}
+
+function pack(parts: readonly (string | null)[]): string {
+  return Buffer.from(parts.map((part) => (part === null ? "-" : `${part.length}:${part}`)).join("")).toString(
+    "base64url",
+  );
+}
+
+function unpack(text: string): (string | null)[] | null {
+  if (text.length > longestText || !/^[A-Za-z0-9_-]+$/.test(text)) return null;
+  const bytes = Buffer.from(text, "base64url");
+  // One spelling only: the same coordinates must never have two ids.
+  if (bytes.toString("base64url") !== text) return null;
+  const plain = bytes.toString("utf8");
+  if (plain.includes("\uFFFD")) return null;
+  const parts: (string | null)[] = [];
+  for (let at = 0; at < plain.length; ) {
+    if (parts.length >= mostParts) return null;
+    if (plain[at] === "-") {
+      parts.push(null);
+      at += 1;
+      continue;
+    }
+    const length = /^(0|[1-9]\d{0,3}):/.exec(plain.slice(at, at + 5));
+    if (!length?.[1]) return null;
+    const start = at + length[0].length;
+    const part = plain.slice(start, start + Number(length[1]));
+    if (part.length !== Number(length[1]) || part.length > longestPart || hasControls(part)) return null;
+    parts.push(part);
+    at = start + part.length;
+  }
+  return parts;
+}
+
+function hasControls(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
+}
+
+function readPosition(json: string): Position | null {
+  try {
+    const value: unknown = JSON.parse(json);
+    if (!Array.isArray(value) || value.length > 12) return null;
+    const position = value.filter(
+      (part): part is string | number =>
+        typeof part === "string" || (typeof part === "number" && Number.isSafeInteger(part) && part >= 0),
+    );
+    return position.length === value.length ? position : null;
+  } catch {
+    return null;
+  }
+}
+
+function isNodeType(text: string | null | undefined): text is NodeType {
+  return ["Release", "BuildInfo", "Artifact", "Package", "Version", "PipelineRun"].includes(text ?? "");
+}

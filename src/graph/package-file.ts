@@ -1,0 +1,58 @@
+import type { PackageFile, Version, VersionRef } from "../model/package.ts";
+import { type ArtifactNode, type ArtifactSeed, createArtifact, imageSeed } from "./artifact.ts";
+import { type Context, readerOf } from "./context.ts";
+import { told } from "./outcome.ts";
+
+/** A file together with the version that lists it and when that was told. */
+export type PackageFileParent = PackageFile & { readonly version: VersionRef; readonly fetchedAt: string };
+
+/** A package file as an artifact: bytes with the checksums its repository tells. */
+export function fileSeed({ version, fetchedAt, ...file }: PackageFileParent): ArtifactSeed {
+  return {
+    zadig: null,
+    type: "FILE",
+    digest: null,
+    images: [],
+    file: file.name,
+    records: [],
+    held: [],
+    copies: [],
+    packaged: { version, file, fetchedAt },
+    twins: [],
+  };
+}
+
+/**
+ * What a version is made of, when it is one thing: its image, or its only file. Null when it is several files or none.
+ */
+export async function artifactOfVersion(context: Context, version: Version): Promise<ArtifactNode | null> {
+  if (version.image) {
+    const { origin, image, digest } = version;
+    const record = {
+      origin,
+      image,
+      digest,
+      kind: null,
+      size: version.size,
+      architecture: null,
+      os: null,
+      createdBy: version.createdBy,
+      createdAt: version.createdAt,
+      pushedAt: version.updatedAt,
+      webUrl: null,
+      archived: false,
+      version: version.ref,
+    };
+    return createArtifact(context, {
+      ...imageSeed(image, null, digest),
+      held: digest === null ? null : [{ source: told(origin), value: record, error: null }],
+    });
+  }
+  if (version.fileCount !== null && version.fileCount !== 1) return null;
+  const reader = readerOf(context, "packages", version.origin.backend);
+  if (!reader) return null;
+  const page = await reader.files(version.ref, { first: 2, after: null });
+  const [only, another] = page.rows;
+  if (!only || another || page.hasNext) return null;
+  return createArtifact(context, fileSeed({ ...only.value, version: version.ref, fetchedAt: page.origin.fetchedAt }));
+}

@@ -1,0 +1,66 @@
+import type { GraphQLResolveInfo } from "graphql";
+import type { Digest } from "../model/digest.ts";
+import type { ImageRef } from "../model/image-ref.ts";
+import type {
+  BuildInfo,
+  Container,
+  Deployment,
+  Distribution,
+  Environment,
+  EnvironmentService,
+  Release,
+  ReleaseImage,
+  ReleaseParts,
+  SecurityScan,
+} from "../model/release.ts";
+import { type ArtifactNode, createArtifact, imageSeed } from "./artifact.ts";
+import { reportDropped } from "./connection.ts";
+import { type Context, readerOf } from "./context.ts";
+
+/** A part of a release that remembers whose release it is: the Zadig to ask for its artifact. */
+export type InRelease<T> = T & { readonly zadig: string };
+/** A build, with its release where it was met inside one: asked for once, not again a row. */
+export type BuildParent = BuildInfo & { readonly within?: Release };
+export type DeploymentParent = InRelease<Deployment>;
+export type DistributionParent = InRelease<Distribution>;
+export type SecurityScanParent = InRelease<SecurityScan>;
+export type ReleaseImageParent = InRelease<ReleaseImage>;
+export type ContainerParent = InRelease<Container>;
+export type EnvironmentServiceParent = InRelease<EnvironmentService>;
+export type EnvironmentParent = InRelease<Environment>;
+
+/** Names the Zadig that a part belongs to. */
+export function inRelease<T extends object>(parts: readonly T[], zadig: string): InRelease<T>[] {
+  return parts.map((part) => ({ ...part, zadig }));
+}
+
+/** The embedded lists: at hand, or asked for where the list was brief. Null when the release is gone meanwhile. */
+export async function partsOf(context: Context, release: Release): Promise<ReleaseParts | null> {
+  if (release.parts) return release.parts;
+  const reader = readerOf(context, "releases", release.ref.backend);
+  return (await reader?.release(release.ref))?.parts ?? null;
+}
+
+/** One embedded list, its unreadable rows reported. */
+export async function part<K extends Exclude<keyof ReleaseParts, "dropped">>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  release: Release,
+  name: K,
+): Promise<ReleaseParts[K] | null> {
+  const parts = await partsOf(context, release);
+  if (!parts) return null;
+  const own = parts.dropped.filter(({ part: of }) => of === name);
+  reportDropped(context, info, release.ref.backend, own);
+  return parts[name];
+}
+
+/** The artifact behind an image that a release names; null where it names none. */
+export function artifactOf(
+  context: Context,
+  zadig: string,
+  image: ImageRef | null,
+  digest: Digest | null = null,
+): ArtifactNode | null {
+  return image === null ? null : createArtifact(context, imageSeed(image, zadig, digest));
+}

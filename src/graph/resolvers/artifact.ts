@@ -1,0 +1,121 @@
+import type { GraphQLResolveInfo } from "graphql";
+import { mapPage } from "../../backends/paging.ts";
+import { parseDigest } from "../../model/digest.ts";
+import { toPurl } from "../../model/purl.ts";
+import { type ArtifactNode, coordinateOf, createArtifact, recordSeed } from "../artifact.ts";
+import { pathOf, toConnection, windowOf } from "../connection.ts";
+import { type Context, choose, readerOf } from "../context.ts";
+import { badInput, toGraphQLError } from "../errors.ts";
+import type { Resolvers } from "../generated/resolvers.ts";
+import { hintOf } from "../hint.ts";
+import { conflictsOf, type MergedField, observationsOf } from "../merge.ts";
+import { printId } from "../opaque.ts";
+import { isComplete } from "../outcome.ts";
+import { traceByImage } from "../trace.ts";
+import { traceByDigest } from "../trace-digest.ts";
+import { traceByPurl } from "../trace-purl.ts";
+import { backendNamed } from "./backend.ts";
+
+/** Resolvers of schema/artifact.graphql. */
+export const artifactResolvers: Resolvers = {
+  Query: {
+    artifacts: async (_root, { filter, first, after }, context, info) => {
+      const { backend, reader } = choose(context, "artifacts", filter.backend);
+      const query = {
+        image: filter.image ?? null,
+        name: filter.name ?? null,
+        imageTag: filter.imageTag ?? null,
+        type: filter.type ?? null,
+        repository: filter.repository ?? null,
+        branch: filter.branch ?? null,
+      };
+      const list = { backend: backend.name, filter: ["artifacts", query] };
+      const request = windowOf({ first, after }, list);
+      const page = mapPage(await reader.page(query, request), (record) => createArtifact(context, recordSeed(record)));
+      return toConnection(context, info, page, list, request);
+    },
+    traceByImage: (_root, { image }, context) => traceByImage(context, image),
+    traceByDigest: (_root, { digest, hint }, context) => {
+      const parsed = parseDigest(digest);
+      if (!parsed) throw badInput("BAD_USER_INPUT", "This is not a digest.");
+      return traceByDigest(context, parsed, hintOf(context, hint));
+    },
+    traceByPurl: (_root, { purl, hint }, context) => traceByPurl(context, purl, hintOf(context, hint)),
+  },
+  Artifact: {
+    id: async (artifact) => {
+      const record = artifact.seed.zadig === null && artifact.seed.records === null ? null : await artifact.record();
+      return printId("Artifact", [artifact.seed.digest ?? record?.digest ?? null, ...coordinateOf(artifact, record)]);
+    },
+    digest: (artifact) => artifact.digest(),
+    otherDigests: async (artifact) => {
+      const own = await artifact.digest();
+      const told = [artifact.seed.packaged, ...artifact.seed.twins].flatMap((packaged) => packaged?.file.digests ?? []);
+      return [...new Set(told)].filter((digest) => digest !== own);
+    },
+    name: async (artifact, _args, context, info) =>
+      textOf(await mergedValue(artifact, "name", context, info)) ?? artifact.seed.file,
+    type: async ({ seed, record }) => (seed.type === "OTHER" ? ((await record())?.type ?? seed.type) : seed.type),
+    purl: async (artifact) => {
+      const [image] = artifact.seed.images;
+      const digest = image ? await artifact.digest() : null;
+      if (!image || digest === null) return null;
+      const path = image.registry === null ? image.repository : `${image.registry}/${image.repository}`;
+      const qualifiers = { repository_url: path, ...(image.tag === null ? {} : { tag: image.tag }) };
+      return toPurl({ type: "oci", name: image.repository.split("/").at(-1) ?? "", version: digest, qualifiers });
+    },
+    size: async (artifact, _args, context, info) => numberOf(await mergedValue(artifact, "size", context, info)),
+    architecture: async (artifact, _args, context, info) =>
+      textOf(await mergedValue(artifact, "architecture", context, info)),
+    os: async (artifact, _args, context, info) => textOf(await mergedValue(artifact, "os", context, info)),
+    createdBy: async (artifact, _args, context, info) =>
+      textOf(await mergedValue(artifact, "createdBy", context, info)),
+    createdAt: async (artifact, _args, context, info) =>
+      textOf(await mergedValue(artifact, "createdAt", context, info)),
+    locations: (artifact) => artifact.locations(),
+    activities: async (artifact, _args, context) => {
+      const record = await artifact.knownRecord();
+      if (!record || record.activities) return record?.activities ?? null;
+      return (await readerOf(context, "artifacts", record.ref.backend)?.artifact(record.ref))?.activities ?? null;
+    },
+    builds: async (artifact, _args, context) => {
+      const record = await artifact.knownRecord();
+      if (!record) return null;
+      return readerOf(context, "artifacts", record.ref.backend)?.buildsOf(record) ?? null;
+    },
+    releases: async (artifact, { first, after }, context, info) => {
+      const record = await artifact.knownRecord();
+      const reader = record && readerOf(context, "releases", record.ref.backend);
+      if (!record || !reader) return null;
+      const list = { backend: record.ref.backend, filter: ["Artifact.releases", record.ref] };
+      const request = windowOf({ first, after }, list);
+      return toConnection(context, info, await reader.containing(record, request), list, request);
+    },
+    observations: async (artifact) => observationsOf(await artifact.claims()),
+    conflicts: async (artifact) => conflictsOf(await artifact.claims()),
+    isComplete: async (artifact) => isComplete(await artifact.sources()),
+    sources: (artifact) => artifact.sources(),
+  },
+  ArtifactLocation: {
+    backend: ({ backend }, _args, context) => backendNamed(context, backend),
+    version: async ({ version }, _args, context) =>
+      version && ((await readerOf(context, "packages", version.package.backend)?.version(version)) ?? null),
+  },
+};
+
+/** A merged scalar. What stood in the way of somebody trusted more is told in `errors`, at this field. */
+async function mergedValue(artifact: ArtifactNode, field: MergedField, context: Context, info: GraphQLResolveInfo) {
+  const { value, failures } = await artifact.merged(field);
+  const [first] = failures;
+  if (first && value === null) throw first;
+  for (const failure of failures) context.report(toGraphQLError(failure, pathOf(info)));
+  return value;
+}
+
+function textOf(value: string | number | null): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function numberOf(value: string | number | null): number | null {
+  return typeof value === "number" ? value : null;
+}

@@ -1,0 +1,14 @@
+import type { Resolvers } from "../generated/resolvers.ts";
+import { loadNode } from "../nodes.ts";
+
+/** Resolvers of schema/node.graphql: the standalone form only. */
+export const nodeResolvers: Resolvers = {
+  Query: {
+    node: (_root, { id }, context) => loadNode(context, id),
+    // One bad or unanswerable id is an error in its own place; the others answer.
+    nodes: (_root, { ids }, context) => ids.map((id) => loadNode(context, id)),
+  },
+  Node: {
+    __resolveType: (node) => node?.__typename ?? null,
+  },
+};

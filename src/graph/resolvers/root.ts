@@ -1,0 +1,10 @@
+import type { Resolvers } from "../generated/resolvers.ts";
+import { scalars } from "../scalars.ts";
+
+/** Resolvers of schema/root.graphql. */
+export const rootResolvers: Resolvers = {
+  ...scalars,
+  Query: {
+    backends: (_root, _args, { estate }) => estate.backends,
+  },
+};

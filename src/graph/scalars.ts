@@ -1,0 +1,81 @@
+import { GraphQLError, GraphQLScalarType, Kind, type ValueNode, valueFromASTUntyped } from "graphql";
+import { parseDigest } from "../model/digest.ts";
+import { parsePurl, toPurl } from "../model/purl.ts";
+import { badInput } from "./errors.ts";
+
+const text = (value: unknown, what: string): string => {
+  if (typeof value !== "string") throw new GraphQLError(`${what} must be text.`);
+  return value;
+};
+
+const wholeNumber = (value: unknown, what: string): number => {
+  if (typeof value !== "number" || !Number.isSafeInteger(value))
+    throw new GraphQLError(`${what} must be a whole number.`);
+  return value;
+};
+
+function stringScalar(name: string, read: (value: string) => string): GraphQLScalarType<string, string> {
+  return new GraphQLScalarType<string, string>({
+    name,
+    serialize: (value) => text(value, name),
+    parseValue: (value) => read(text(value, name)),
+    parseLiteral: (node: ValueNode) => {
+      if (node.kind !== Kind.STRING) throw badInput("BAD_USER_INPUT", `${name} must be text.`);
+      return read(node.value);
+    },
+  });
+}
+
+function numberScalar(name: string): GraphQLScalarType<number, number> {
+  return new GraphQLScalarType<number, number>({
+    name,
+    serialize: (value) => wholeNumber(value, name),
+    parseValue: (value) => wholeNumber(value, name),
+    parseLiteral: (node: ValueNode) => wholeNumber(node.kind === Kind.INT ? Number(node.value) : Number.NaN, name),
+  });
+}
+
+/** http(s) addresses only, and never with user-info: checked where they leave, whoever made them. */
+function cleanUrl(value: string): string {
+  if (!URL.canParse(value)) throw new GraphQLError("URL must be an absolute address.");
+  const url = new URL(value);
+  if (url.protocol !== "http:" && url.protocol !== "https:") throw new GraphQLError("URL must be http or https.");
+  if (url.username !== "" || url.password !== "") throw new GraphQLError("URL must not hold user-info.");
+  return value;
+}
+
+/** Implementations of the schema's scalars. Input that does not fit is BAD_USER_INPUT. */
+export const scalars = {
+  DateTime: stringScalar("DateTime", (value) => {
+    if (Number.isNaN(Date.parse(value))) throw badInput("BAD_USER_INPUT", "DateTime must be RFC 3339 text.");
+    return new Date(value).toISOString();
+  }),
+  Digest: stringScalar("Digest", (value) => {
+    const digest = parseDigest(value);
+    if (!digest)
+      throw badInput(
+        "BAD_USER_INPUT",
+        'Digest must be "algorithm:hex" of sha256, sha512, sha1 or md5, or bare hex of 64 or 128 digits.',
+      );
+    return digest;
+  }),
+  PURL: stringScalar("PURL", (value) => {
+    const purl = parsePurl(value);
+    const canonical = purl && toPurl(purl);
+    if (!canonical) throw badInput("BAD_USER_INPUT", "PURL must be a package URL, such as pkg:maven/com.acme/app@1.0.");
+    return canonical;
+  }),
+  ByteSize: numberScalar("ByteSize"),
+  Long: numberScalar("Long"),
+  URL: new GraphQLScalarType<string, string>({
+    name: "URL",
+    serialize: (value) => cleanUrl(text(value, "URL")),
+    parseValue: (value) => cleanUrl(text(value, "URL")),
+  }),
+  JSON: new GraphQLScalarType<unknown, unknown>({
+    name: "JSON",
+    serialize: (value) => value,
+    parseValue: (value) => value,
+    parseLiteral: (node, variables) => valueFromASTUntyped(node, variables),
+  }),
+};

@@ -1,0 +1,129 @@
+import { readFile } from "node:fs/promises";
+import process from "node:process";
+import { type Command, Refusal, readArguments, usage } from "./cli/arguments.ts";
+import { demoBanner } from "./cli/banner.ts";
+import { explainSystemError, explainUnreadable, printProblems } from "./cli/report.ts";
+import { type Config, configJsonSchema, configOf, type Reading, readConfig } from "./config.ts";
+import { demoBackends, type Estate, startEstate } from "./demo/estate.ts";
+import { demoExamples } from "./demo/examples.ts";
+import type { Example } from "./server/examples.ts";
+import { type Gateway, startGateway } from "./server/gateway.ts";
+import { createLog } from "./server/log.ts";
+
+const graceMs = 10_000;
+const log = createLog();
+
+try {
+  await run(readArguments(process.argv.slice(2), demoBackends));
+} catch (error) {
+  if (!(error instanceof Refusal)) throw error;
+  process.stderr.write(`${error.message.trimEnd()}\n`);
+  process.exitCode = 1;
+}
+
+async function run(command: Command): Promise<void> {
+  switch (command.kind) {
+    case "help":
+      process.stdout.write(usage);
+      return;
+    case "version":
+      process.stdout.write(`${await version()}\n`);
+      return;
+    case "config-schema":
+      process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+      return;
+    case "check":
+      configured(command.file, await readFrom(command.file));
+      process.stdout.write("ok\n");
+      return;
+    case "serve":
+      return serve(configured(command.file, await readFrom(command.file)), {});
+    case "demo":
+      return demonstrate(command);
+  }
+}
+
+async function demonstrate({ faults }: Extract<Command, { kind: "demo" }>): Promise<void> {
+  const estate = await startEstate({ faults });
+  try {
+    const config = configured("the demo", configOf(estate.settings, process.env));
+    await serve(config, { estate, examples: demoExamples });
+  } catch (error) {
+    await estate.close();
+    throw error;
+  }
+}
+
+async function serve(
+  config: Config,
+  { estate, examples }: { readonly estate?: Estate; readonly examples?: readonly Example[] },
+): Promise<void> {
+  let gateway: Gateway;
+  try {
+    gateway = await startGateway({
+      config,
+      log,
+      version: await version(),
+      demo: estate !== undefined,
+      ...(examples ? { examples } : {}),
+    });
+  } catch (error) {
+    const sentence = explainSystemError(error, config.server);
+    throw sentence === null ? error : new Refusal(sentence);
+  }
+  leavePolitely(async () => {
+    await gateway.stop(graceMs);
+    await estate?.close();
+  });
+  liveOn();
+  if (estate && examples) {
+    process.stdout.write(demoBanner({ url: gateway.url, backends: estate.backends, examples }));
+  }
+  process.stdout.write(`delivery-graph is ready on ${gateway.url}/graphql\n`);
+}
+
+function configured(file: string, reading: Reading): Config {
+  if ("config" in reading) return reading.config;
+  throw new Refusal(printProblems(file, reading.problems));
+}
+
+async function readFrom(file: string): Promise<Reading> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw new Refusal(explainUnreadable(file, error));
+  }
+  return readConfig(text, process.env);
+}
+
+/** The first signal lets work in flight finish; the second one does not wait. */
+function leavePolitely(stop: () => Promise<void>): void {
+  let leaving = false;
+  const leave = (signal: "SIGTERM" | "SIGINT") => {
+    if (leaving) process.exit(signal === "SIGINT" ? 130 : 143);
+    leaving = true;
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, "the end was not clean");
+        process.exit(0);
+      },
+    );
+  };
+  process.on("SIGTERM", () => leave("SIGTERM"));
+  process.on("SIGINT", () => leave("SIGINT"));
+}
+
+/** One request's bug must not end everybody else's. */
+function liveOn(): void {
+  process.on("uncaughtException", (error) => log.error({ err: error }, "an error that nobody caught"));
+  process.on("unhandledRejection", (error) => log.error({ err: error }, "a rejection that nobody handled"));
+}
+
+async function version(): Promise<string> {
+  const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
+  const parsed: unknown = JSON.parse(text);
+  const found = typeof parsed === "object" && parsed !== null && "version" in parsed ? parsed.version : null;
+  return typeof found === "string" ? found : "unknown";
+}

@@ -1,0 +1,30 @@
+import type { DroppedRow, Origin } from "./backend.ts";
+
+/**
+ * A place in one backend's list, in that backend's own terms (an offset, a leg of a chained walk, the identity of the
+ * last row). Short, JSON-safe; the graph wraps it into an opaque cursor and hands it back unchanged.
+ */
+export type Position = readonly (string | number)[];
+
+/** A forward window over a list: `first` rows (1 to 100) behind `after`. */
+export interface PageRequest {
+  readonly first: number;
+  /** Null for the start of the list. */
+  readonly after: Position | null;
+}
+
+/** One row and the position just behind it. */
+export interface Row<T> {
+  readonly value: T;
+  readonly position: Position;
+}
+
+/** One window of a list, as far as the backend told it. */
+export interface Page<T> {
+  readonly rows: readonly Row<T>[];
+  readonly hasNext: boolean;
+  /** The whole count, null when the backend does not say; a function where finding out costs another call. */
+  readonly total: number | null | (() => Promise<number | null>);
+  readonly origin: Origin;
+  readonly dropped: readonly DroppedRow[];
+}

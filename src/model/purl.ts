@@ -1,0 +1,43 @@
+import { PackageURL } from "packageurl-js";
+
+/** A package URL taken apart; `namespace` keeps its slashes (`com.acme`, `@acme`, `github.com/acme`). */
+export interface PurlParts {
+  readonly type: string;
+  readonly namespace: string | null;
+  readonly name: string;
+  readonly version: string | null;
+  readonly qualifiers: Readonly<Record<string, string>>;
+}
+
+/** Canonical package URL, or null when the parts make no valid one: an honest purl or none. */
+export function toPurl(parts: {
+  readonly type: string;
+  readonly namespace?: string | null;
+  readonly name: string;
+  readonly version?: string | null;
+  readonly qualifiers?: Readonly<Record<string, string>>;
+}): string | null {
+  try {
+    const { type, namespace, name, version, qualifiers } = parts;
+    return new PackageURL(type, namespace, name, version, qualifiers, undefined).toString();
+  } catch {
+    return null;
+  }
+}
+
+/** Reads a package URL; null for anything that is not one. */
+export function parsePurl(text: string): PurlParts | null {
+  try {
+    const purl = PackageURL.fromString(text);
+    const qualifiers = Object.fromEntries(Object.entries(purl.qualifiers ?? {}).map(([key, value]) => [key, String(value)]));
+    return {
+      type: purl.type,
+      namespace: purl.namespace ?? null,
+      name: purl.name,
+      version: purl.version ?? null,
+      qualifiers,
+    };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,56 @@
+import type { Instant } from "./backend.ts";
+
+/** Unix seconds as Zadig writes them; 0, absent and nonsense mean "never" and give null. */
+export function fromUnixSeconds(seconds: number | null | undefined): Instant | null {
+  return seconds ? fromMillis(seconds * 1000) : null;
+}
+
+/** Epoch milliseconds as bkrepo's raw search rows write them; 0 and absent give null. */
+export function fromMillis(millis: number | null | undefined): Instant | null {
+  if (!millis || !Number.isFinite(millis) || Math.abs(millis) > 8.64e15) return null;
+  return new Date(millis).toISOString();
+}
+
+const pattern =
+  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?(?:\s+[A-Z]{2,5})?$/i;
+
+/**
+ * ISO-like text to an instant. `offset` (`+08:00`) is used where the text names no zone; without both the answer is
+ * null, because the gateway's own zone is nobody's business. Go's zero time (year 1) means "never" and gives null.
+ * Also reads Go's `time.String()` form (`2019-07-22 17:08:57 +0800 CST`). Precision is cut to milliseconds.
+ */
+export function parseInstant(text: string | null | undefined, offset?: string): Instant | null {
+  const match = text ? pattern.exec(text.trim()) : null;
+  if (!match) return null;
+  const [, year, month, day, hour = "00", minute = "00", second = "00", fraction = "0", zone = offset] = match;
+  const minutes = offsetMinutes(zone);
+  if (minutes === null || year === undefined || month === undefined || day === undefined) return null;
+  if (Number(year) <= 1) return null;
+  const millis = Math.floor(Number(`0.${fraction}`) * 1000);
+  const local = Date.UTC(+year, +month - 1, +day, +hour, +minute, +second, millis);
+  const roundTrip = new Date(local);
+  const real =
+    roundTrip.getUTCMonth() === +month - 1 &&
+    roundTrip.getUTCDate() === +day &&
+    +hour < 24 &&
+    +minute < 60 &&
+    +second < 61;
+  return real ? fromMillis(local - minutes * 60_000) : null;
+}
+
+/** `+08:00`, `+0800`, `-05:30`, `Z` or `UTC` to minutes east of Greenwich; null for anything else. */
+export function offsetMinutes(zone: string | null | undefined): number | null {
+  if (!zone) return null;
+  if (/^(z|utc)$/i.test(zone)) return 0;
+  const match = /^([+-])(\d{2}):?(\d{2})$/.exec(zone);
+  if (!match) return null;
+  const minutes = Number(match[2]) * 60 + Number(match[3]);
+  return match[1] === "-" ? -minutes : minutes;
+}
+
+/** Whole seconds from start to finish; null unless both are known and in that order. */
+export function secondsBetween(start: Instant | null, finish: Instant | null): number | null {
+  if (start === null || finish === null) return null;
+  const seconds = Math.round((Date.parse(finish) - Date.parse(start)) / 1000);
+  return seconds >= 0 ? seconds : null;
+}

@@ -1,0 +1,56 @@
+import type { Config } from "../config.ts";
+import { type Example, examplesFor } from "./examples.ts";
+import { createGraphQL } from "./graphql.ts";
+import { createHttpShell } from "./http.ts";
+import type { Log } from "./log.ts";
+
+/** What a gateway is made of. */
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly version: string;
+  /** Queries to offer; made up from the configuration when left out. */
+  readonly examples?: readonly Example[];
+  /** Whether the backends are the demo's; default false. */
+  readonly demo?: boolean;
+}
+
+/** A gateway that answers. */
+export interface Gateway {
+  /** `http://host:port`. */
+  readonly url: string;
+  /** Refuses new work, waits `graceMs` at most for what is in flight, and closes everything. */
+  readonly stop: (graceMs: number) => Promise<void>;
+}
+
+/** Opens the backends and listens. Rejects with the system's error when the address cannot be taken. */
+export async function startGateway({ config, log, version, examples, demo }: GatewayOptions): Promise<Gateway> {
+  const backends = config.backends.map((backend) => backend.connect());
+  const graphql = createGraphQL({ config, backends, log });
+  const close = async () => {
+    await graphql.dispose();
+    await Promise.all(backends.map((backend) => backend.close()));
+  };
+  const shell = createHttpShell({
+    config,
+    backends,
+    graphql,
+    examples: examples ?? examplesFor(backends),
+    demo: demo ?? false,
+    version,
+    log,
+  });
+  try {
+    const url = await shell.listen();
+    return {
+      url,
+      stop: async (graceMs) => {
+        await shell.drain(graceMs);
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

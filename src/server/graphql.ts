@@ -1,0 +1,160 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { GraphQLError, getOperationAST, NoSchemaIntrospectionCustomRule } from "graphql";
+import { createYoga, type Plugin, useExecutionCancellation } from "graphql-yoga";
+import type { Backend } from "../backends/backend.ts";
+import type { Config } from "../config.ts";
+import { type Context, createContext, createEstate } from "../graph/context.ts";
+import { badInput, toPublicError } from "../graph/errors.ts";
+import { checkLimits } from "../graph/limits.ts";
+import { createSchema } from "../graph/schema.ts";
+import { createCall } from "./call.ts";
+import type { Log } from "./log.ts";
+
+/** The GraphQL endpoint, for the HTTP shell around it. */
+export interface GraphQLEndpoint {
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly dispose: () => Promise<void>;
+}
+
+/** What the endpoint is made of. */
+export interface GraphQLOptions {
+  readonly config: Config;
+  readonly backends: readonly Backend[];
+  readonly log: Log;
+}
+
+/** What yoga's context is extended with: ours, and the errors to add to the answer. */
+interface Served extends Context {
+  readonly requestId: string;
+  readonly problems: GraphQLError[];
+}
+
+const batchLimit = 10;
+
+/** Builds the endpoint: the schema, one context an operation, the limits, and nothing in an error that must not leave. */
+export function createGraphQL({ config, backends, log }: GraphQLOptions): GraphQLEndpoint {
+  const estate = createEstate(backends);
+  const yoga = createYoga<{ req: IncomingMessage; res: ServerResponse }, Served>({
+    schema: createSchema(),
+    graphqlEndpoint: "/graphql",
+    graphiql: false,
+    landingPage: false,
+    cors: false,
+    multipart: false,
+    batching: { limit: batchLimit },
+    logging: false,
+    context: ({ request: { headers }, res }): Served => {
+      const call = createCall({ headers, onClose: (listener) => res.once("close", listener) }, config.limits);
+      const problems: GraphQLError[] = [];
+      return { ...createContext(estate, call, problems), requestId: call.requestId, problems };
+    },
+    maskedErrors: { maskError: (error) => mask(error, log) },
+    plugins: [limiting(config), validating(config), reporting(), useExecutionCancellation()],
+  });
+  return {
+    handle: async (request, response) => {
+      await yoga(request, response);
+    },
+    dispose: async () => {
+      await yoga.dispose();
+    },
+  };
+}
+
+/** Tokens while parsing, the rest when the variables are known and nothing has run yet. */
+function limiting({ limits }: Config): Plugin<Served> {
+  return {
+    onParse: ({ parseFn, setParseFn }) => {
+      setParseFn((source, options) => {
+        try {
+          return parseFn(source, { ...options, maxTokens: limits.tokens });
+        } catch (error) {
+          throw isTooLong(error) ? refused(tokenLimit(limits.tokens)) : error;
+        }
+      });
+    },
+    onExecute: ({ args, setResultAndStopExecution }) => {
+      const operation = getOperationAST(args.document, args.operationName);
+      if (!operation) return;
+      try {
+        const { schema, document } = args;
+        checkLimits({ schema, document, operation, variables: args.variableValues ?? {} }, limits);
+      } catch (error) {
+        if (!(error instanceof GraphQLError)) throw error;
+        setResultAndStopExecution({ errors: [refused(error)] });
+      }
+    },
+  };
+}
+
+/** Adds what resolvers reported without failing: rows left out, parts of a merged answer that could not be had. */
+function reporting(): Plugin<Served> {
+  return {
+    onExecute: ({ args }) => ({
+      onExecuteDone: ({ result, setResult }) => {
+        const { problems } = args.contextValue;
+        if (problems.length === 0 || !("data" in result || "errors" in result)) return;
+        setResult({ ...result, errors: [...(result.errors ?? []), ...problems] });
+      },
+    }),
+  };
+}
+
+/** Validation errors are about the request; a gateway without introspection gives no hints at names either. */
+function validating({ server: { introspection } }: Config): Plugin<Served> {
+  return {
+    onValidate: ({ addValidationRule }) => {
+      if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
+      return ({ result, setResult }) => {
+        if (result.length > 0)
+          setResult(result.map((error) => (introspection ? asInput(error) : asInput(withoutHints(error)))));
+      };
+    },
+  };
+}
+
+function withoutHints(error: GraphQLError): GraphQLError {
+  return new GraphQLError(error.message.replace(/ Did you mean .*$/s, ""), { nodes: error.nodes ?? null });
+}
+
+/**
+ * What may leave: our own errors as they are, upstream failures in our words, everything else masked and logged. An
+ * error of the GraphQL engine itself (syntax, validation, variables) is about the request.
+ */
+function mask(error: unknown, log: Log): GraphQLError {
+  const known = toPublicError(error);
+  if (known)
+    return known.extensions["code"] === undefined || engineCodes.has(known.extensions["code"]) ? asInput(known) : known;
+  const cause = error instanceof GraphQLError ? error.originalError : error;
+  log.error({ err: cause }, "a bug of the gateway");
+  const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {};
+  return new GraphQLError("Something went wrong inside the gateway.", {
+    ...place,
+    extensions: { code: "INTERNAL_SERVER_ERROR", retryable: false },
+  });
+}
+
+const engineCodes = new Set<unknown>(["GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_REQUEST"]);
+
+function asInput(error: GraphQLError): GraphQLError {
+  return new GraphQLError(error.message, {
+    nodes: error.nodes ?? null,
+    source: error.source ?? null,
+    positions: error.positions ?? null,
+    path: error.path ?? null,
+    extensions: { ...error.extensions, code: "BAD_USER_INPUT", retryable: false },
+  });
+}
+
+/** A refusal of the whole operation: HTTP 400. */
+function refused(error: GraphQLError): GraphQLError {
+  return new GraphQLError(error.message, { extensions: { ...error.extensions, http: { status: 400 } } });
+}
+
+function isTooLong(error: unknown): boolean {
+  return error instanceof GraphQLError && error.message.includes("Document contains more than");
+}
+
+function tokenLimit(tokens: number): GraphQLError {
+  return badInput("TOKEN_LIMIT_EXCEEDED", `The document has more than ${tokens} tokens.`);
+}

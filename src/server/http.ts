@@ -1,0 +1,196 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Config, isLoopback } from "../config.ts";
+import type { BackendIdentity } from "../model/backend.ts";
+import { readBody } from "./body.ts";
+import { allowOrigin } from "./cors.ts";
+import type { Example } from "./examples.ts";
+import { frontPage } from "./front-page.ts";
+import type { GraphQLEndpoint } from "./graphql.ts";
+import type { Log } from "./log.ts";
+import { type Page, sendPage } from "./page.ts";
+import { secure } from "./security-headers.ts";
+
+/** What the shell needs to know. */
+export interface HttpOptions {
+  readonly config: Config;
+  readonly backends: readonly BackendIdentity[];
+  readonly graphql: GraphQLEndpoint;
+  readonly examples: readonly Example[];
+  /** Whether the backends are the demo's. */
+  readonly demo: boolean;
+  readonly version: string;
+  readonly log: Log;
+}
+
+/** The HTTP server around the GraphQL endpoint: pages, health, limits of size and origin, and a polite end. */
+export interface HttpShell {
+  /** Starts to listen; the address with the port that was really taken. Rejects with the system's error. */
+  readonly listen: () => Promise<string>;
+  /** Takes no new work, waits for what is in flight, `graceMs` at most, and closes. */
+  readonly drain: (graceMs: number) => Promise<void>;
+}
+
+const plain = "text/plain; charset=utf-8";
+
+/** Builds the server; it listens when told to. */
+export function createHttpShell(options: HttpOptions): HttpShell {
+  const { config, log } = options;
+  const inFlight = new Set<ServerResponse>();
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+    inFlight.add(response);
+    response.on("close", () => inFlight.delete(response));
+    answer(request, response).catch((error: unknown) => failed(error, request, response));
+  });
+  const front = once(() => frontPage({ ...options, graphiql: config.server.graphiql }));
+  // Nine megabytes that a gateway without GraphiQL never loads.
+  const graphiql = once(async () => {
+    const { graphiqlPage } = await import("./graphiql.ts");
+    return graphiqlPage({ endpoint: "/graphql", defaultQuery: options.examples[0]?.query ?? "{ __typename }" });
+  });
+  let draining = false;
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    secure(response);
+    if (draining) response.setHeader("connection", "close");
+    if (!isWelcome(request.headers.host, config)) {
+      return sendText(
+        request,
+        response,
+        421,
+        "This gateway answers to names of this machine only (localhost, 127.0.0.1).",
+      );
+    }
+    const path = (request.url ?? "/").replace(/\?.*$/s, "");
+    if (path === "/graphql") return answerGraphQL(request, response);
+    const pages: Readonly<Record<string, () => void | Promise<void>>> = {
+      "/health": () => sendJson(request, response, 200, { status: "ok" }),
+      "/ready": () => sendJson(request, response, draining ? 503 : 200, { status: draining ? "draining" : "ready" }),
+      "/": async () => {
+        if (draining) sendText(request, response, 503, "The gateway is shutting down.");
+        else sendPage(await front(), request, response);
+      },
+    };
+    const page = Object.entries(pages).find(([at]) => at === path)?.[1];
+    if (page === undefined) return sendText(request, response, 404, "There is nothing here. The graph is at /graphql.");
+    if (request.method === "GET" || request.method === "HEAD") return page();
+    response.setHeader("allow", "GET, HEAD");
+    sendText(request, response, 405, "Only GET and HEAD are answered here.");
+  }
+
+  async function answerGraphQL(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (draining)
+      return refuse(request, response, 503, "The gateway is shutting down: ask another one, or again later.");
+    if (config.server.graphiql && wantsPage(request)) return sendPage(await graphiql(), request, response);
+    const names = options.backends.map(({ name }) => name);
+    const asksFirst = allowOrigin(request, response, { origins: config.server.cors.origins, backends: names });
+    if (asksFirst || request.method === "OPTIONS") {
+      response.writeHead(204, { allow: "GET, POST, OPTIONS" }).end();
+      return;
+    }
+    if (request.method !== "GET" && request.method !== "POST") {
+      response.setHeader("allow", "GET, POST, OPTIONS");
+      return refuse(request, response, 405, "GraphQL is asked with GET or POST.");
+    }
+    const body = await readBody(request, config.limits.bodyBytes);
+    if (body === null) {
+      const message = `The request body is larger than ${config.limits.bodyBytes} bytes.`;
+      return refuse(request, response, 413, message, "BAD_USER_INPUT");
+    }
+    // The endpoint takes `body` for the request's own stream, which has been read to its end here.
+    await options.graphql.handle(Object.assign(request, { body: Readable.from([body]) }), response);
+  }
+
+  function failed(error: unknown, request: IncomingMessage, response: ServerResponse): void {
+    // Whoever asked has left: nobody is there to be answered, and nothing went wrong here.
+    if (request.destroyed && !request.complete) return;
+    log.error({ err: error }, "a request failed");
+    if (response.headersSent) response.destroy();
+    else refuse(request, response, 500, "Unexpected error.", "INTERNAL_SERVER_ERROR");
+  }
+
+  async function listen(): Promise<string> {
+    const { host, port } = config.server;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+    const address = server.address();
+    return `http://${host.includes(":") ? `[${host}]` : host}:${isAddress(address) ? address.port : port}`;
+  }
+
+  // The port stays open until the last answer is out: a balancer that asks /ready is told to go elsewhere, not cut off.
+  async function drain(graceMs: number): Promise<void> {
+    draining = true;
+    for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close");
+    server.closeIdleConnections();
+    const patience = new AbortController();
+    const settled = Promise.all(
+      [...inFlight].map((response) => new Promise((resolve) => response.on("close", resolve))),
+    );
+    await Promise.race([settled, sleep(graceMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
+    patience.abort();
+    const closed = new Promise<void>((resolve) => (server.listening ? server.close(() => resolve()) : resolve()));
+    server.closeAllConnections();
+    await closed;
+  }
+
+  return { listen, drain };
+}
+
+function isAddress(address: string | AddressInfo | null): address is AddressInfo {
+  return typeof address === "object" && address !== null;
+}
+
+function once(make: () => Promise<Page>): () => Promise<Page> {
+  let page: Promise<Page> | null = null;
+  return () => (page ??= make());
+}
+
+/**
+ * A page of any site can point a name of its own at 127.0.0.1 and so read a gateway that nobody has to log in to.
+ * What listens on loopback only therefore answers to loopback names only, unless anonymous callers were allowed.
+ */
+function isWelcome(host: string | undefined, config: Config): boolean {
+  if (!isLoopback(config.server.host) || config.auth.allowAnonymous || host === undefined) return true;
+  return isLoopback(host.replace(/:\d*$/, ""));
+}
+
+function wantsPage({ method, headers }: IncomingMessage): boolean {
+  return (method === "GET" || method === "HEAD") && /(?:^|[\s,])text\/html(?:$|[\s,;])/i.test(headers.accept ?? "");
+}
+
+function sendText(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
+  send(request, response, status, plain, `${text}\n`);
+}
+
+function sendJson(request: IncomingMessage, response: ServerResponse, status: number, value: unknown): void {
+  response.setHeader("cache-control", "no-store");
+  send(request, response, status, "application/json; charset=utf-8", JSON.stringify(value));
+}
+
+/** A refusal that a GraphQL client can read. */
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  message: string,
+  code?: string,
+): void {
+  const type = /application\/graphql-response\+json/i.test(request.headers.accept ?? "")
+    ? "application/graphql-response+json; charset=utf-8"
+    : "application/json; charset=utf-8";
+  const error = code === undefined ? { message } : { message, extensions: { code } };
+  response.setHeader("cache-control", "no-store");
+  send(request, response, status, type, JSON.stringify({ errors: [error] }));
+}
+
+function send(request: IncomingMessage, response: ServerResponse, status: number, type: string, text: string): void {
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) });
+  response.end(request.method === "HEAD" ? undefined : text);
+}

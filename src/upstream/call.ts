@@ -1,0 +1,22 @@
+/** What an upstream call inherits from the request it serves; passed on explicitly, never ambient. */
+export interface Call {
+  /** Aborts when the client leaves or the operation's deadline passes. */
+  readonly signal: AbortSignal;
+  /** Milliseconds left until the deadline; 0 or less when it has passed. */
+  readonly remainingMs: () => number;
+  readonly requestId: string;
+  readonly budget: Budget;
+  readonly caller: Caller;
+}
+
+/** Upstream calls this operation may still make. */
+export interface Budget {
+  /** Takes one call; false when none is left. */
+  readonly take: () => boolean;
+}
+
+/** On whose behalf a backend configured with `forward: caller` is asked. */
+export interface Caller {
+  /** The credential that the caller sent for this backend, by the backend's configured name; null when none was sent. */
+  readonly credentialFor: (backend: string) => string | null;
+}

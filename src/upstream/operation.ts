@@ -1,0 +1,68 @@
+/**
+ * One call the gateway may make, as a declaration. The sum of all declarations is the allow-list: the client sends
+ * nothing else, and `docs/backends.md` is printed from it.
+ */
+export interface Operation {
+  /** `<kind>.<verb>`, such as `bkrepo.listVersions`; shown in errors and explain. */
+  readonly name: string;
+  readonly method: "GET" | "POST";
+  /** Path below the backend's base with `{parts}`, each encoded as one segment; `{parts+}` keeps its slashes. */
+  readonly path: string;
+  /** What one such call answers, for many keys where it can. */
+  readonly answers: string;
+  /** Vendor versions that have it. */
+  readonly versions: string;
+}
+
+/** A path part that is already in wire form (SWR sends names percent-encoded) and goes out as it is. */
+export class Verbatim {
+  readonly text: string;
+
+  /** Throws a RangeError for anything that could leave its path segment. */
+  constructor(text: string) {
+    if (
+      !/^(?:[\w.~!$&'()*+,;=:@-]|%[0-9a-f]{2})+$/i.test(text) ||
+      isDots(decodeURIComponent(text.replace(/%2f/gi, "_")))
+    ) {
+      throw new RangeError("not a path segment in wire form");
+    }
+    this.text = text;
+  }
+}
+
+/** Values for the `{parts}` of a path. */
+export type PathParts = Readonly<Record<string, string | number | Verbatim>>;
+
+/** Query parameters; undefined ones are left out, arrays repeat the name. */
+export type Query = Readonly<Record<string, string | number | boolean | undefined | readonly string[]>>;
+
+/**
+ * The path and query of a call. Every part is encoded here and nowhere else, so that no id, cursor or argument can
+ * change which endpoint is asked. Throws a RangeError for an empty part, `.` or `..`.
+ */
+export function target(operation: Operation, parts: PathParts = {}, query: Query = {}): string {
+  // A function replacer: a plain replacement string would expand `$1`, `$&` and `$$` inside a value.
+  const path = operation.path.replace(/\{(\w+)(\+?)\}/g, (_whole, name: string, many: string) => {
+    const part = parts[name];
+    if (part === undefined) throw new RangeError(`${operation.name}: no value for {${name}}`);
+    if (part instanceof Verbatim) return part.text;
+    return many ? String(part).split("/").map(segment).join("/") : segment(String(part));
+  });
+  const pairs: string[] = [];
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) {
+      pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`);
+    }
+  }
+  return pairs.length === 0 ? path : `${path}?${pairs.join("&")}`;
+}
+
+function segment(text: string): string {
+  if (text === "" || isDots(text)) throw new RangeError("a path part may not be empty, '.' or '..'");
+  return encodeURIComponent(text);
+}
+
+function isDots(text: string): boolean {
+  return text === "." || text === "..";
+}

@@ -1,0 +1,107 @@
+import type { Backend, PackageReader, Readers } from "../../../src/backends/backend.ts";
+import { gitlab } from "../../../src/backends/gitlab/index.ts";
+import { type GitlabDemoOptions, serveGitlab } from "../../../src/demo/gitlab.ts";
+import type { DemoReply, DemoServer } from "../../../src/demo/server.ts";
+import { credentials, hosts } from "../../../src/demo/story.ts";
+import type { Page, PageRequest, Row } from "../../../src/model/page.ts";
+import type { Call } from "../../../src/upstream/call.ts";
+import { type Failure, UpstreamError } from "../../../src/upstream/errors.ts";
+import { testCall } from "../../support/call.ts";
+
+export interface Stage {
+  readonly server: DemoServer;
+  readonly backend: Backend;
+  /** Readers of a new request, which remember nothing. */
+  readonly readers: (call?: Call) => Readers;
+  readonly packages: (call?: Call) => PackageReader;
+  /** Another backend over the same server. */
+  readonly configure: (settings: Readonly<Record<string, unknown>>) => Backend;
+  readonly close: () => Promise<void>;
+}
+
+/** The adapter over a demo GitLab of its own. */
+export async function stage(
+  options: GitlabDemoOptions = {},
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<Stage> {
+  const server = await serveGitlab(options);
+  const opened: Backend[] = [];
+  const configure = (more: Readonly<Record<string, unknown>>) => {
+    const defaults = {
+      kind: "gitlab",
+      name: "gitlab",
+      url: server.url,
+      credentials: { token: credentials.gitlab.token },
+      groups: ["pay"],
+      projects: ["infra/tools"],
+      hosts: [hosts.gitlab],
+      retries: 0,
+    };
+    const backend = gitlab.connect(gitlab.settings.parse({ ...defaults, ...settings, ...more }));
+    opened.push(backend);
+    return backend;
+  };
+  const backend = configure({});
+  const readers = (call?: Call) => backend.during(call ?? testCall());
+  return {
+    server,
+    backend,
+    readers,
+    packages: (call) => present(readers(call).packages),
+    configure,
+    close: async () => {
+      await Promise.all(opened.map((one) => one.close()));
+      await server.close();
+    },
+  };
+}
+
+/** The value, which the test could not go on without. */
+export function present<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined) throw new Error("expected a value");
+  return value;
+}
+
+/** Paths and queries the server has seen, decoded, in order. */
+export function calls(server: DemoServer): string[] {
+  return server.seen.map(({ url }) => decodeURIComponent(url.replace(/^.*\/api\/v4\//, "")));
+}
+
+/** What a promise was rejected with. */
+export async function failureOf(promise: Promise<unknown>): Promise<UpstreamError> {
+  const error = await promise.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof UpstreamError) return error;
+  throw new Error("expected an UpstreamError", { cause: error });
+}
+
+export type { Failure };
+
+/** Every row of a list, window by window; fails when the list does not end. */
+export async function walk<T>(read: (request: PageRequest) => Promise<Page<T>>, first: number): Promise<T[]> {
+  const all: Row<T>[] = [];
+  for (let windows = 0; windows < 500; windows++) {
+    const after = all.at(-1)?.position ?? null;
+    // A position goes through JSON on its way to the client and back.
+    const page = await read({ first, after: after && JSON.parse(JSON.stringify(after)) });
+    if (page.rows.length > first) throw new Error("a window holds more than was asked for");
+    all.push(...page.rows);
+    if (!page.hasNext) return all.map(({ value }) => value);
+    if (page.rows.length === 0) throw new Error("an empty window promises more");
+  }
+  throw new Error("the list does not end");
+}
+
+/** A tamper that rewrites the rows of list answers whose path matches. */
+export function rewriteRows(path: RegExp, rewrite: (rows: unknown[]) => unknown) {
+  return (reply: DemoReply, request: { readonly rawPath: string }): DemoReply =>
+    Array.isArray(reply.body) && path.test(decodeURIComponent(request.rawPath))
+      ? { ...reply, body: rewrite([...reply.body]) }
+      : reply;
+}
+
+export const first = (count: number, after: PageRequest["after"] = null): PageRequest => ({ first: count, after });
+
+export const ref = (repository: string, key: string) => ({ backend: "gitlab", repository, key });

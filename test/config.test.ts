@@ -1,0 +1,353 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { type Config, configJsonSchema, configOf, type Problem, readConfig } from "../src/config.ts";
+
+const secrets = { ZADIG_TOKEN: "zadig-secret-1", BKREPO_PASSWORD: "bkrepo-secret-2" };
+
+const zadig = `  - name: zadig
+    kind: zadig
+    url: https://zadig.example.com
+    credentials: { token: "\${ZADIG_TOKEN}" }
+`;
+const bkrepo = `  - name: bkrepo
+    kind: bkrepo
+    url: https://bkrepo.example.com
+    credentials: { username: reader, password: "\${BKREPO_PASSWORD}" }
+    hosts: [docker.bkrepo.example.com]
+`;
+
+function accepted(text: string, environment: Record<string, string> = secrets): Config {
+  const reading = readConfig(text, environment);
+  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
+  return reading.config;
+}
+
+function refused(text: string, environment: Record<string, string> = secrets): readonly Problem[] {
+  const reading = readConfig(text, environment);
+  if ("config" in reading) throw new Error("was accepted");
+  return reading.problems;
+}
+
+function about(problems: readonly Problem[], path: string): string {
+  const found = problems.filter((problem) => problem.path === path);
+  expect(found, `problems about ${path} in ${JSON.stringify(problems)}`).toHaveLength(1);
+  return found[0]?.message ?? "";
+}
+
+describe("a configuration that is fine", () => {
+  test("gets the documented defaults", () => {
+    const config = accepted(`backends:\n${zadig}`);
+    expect(config.server).toEqual({
+      host: "127.0.0.1",
+      port: 4000,
+      graphiql: true,
+      introspection: true,
+      subgraph: false,
+      cors: { origins: [] },
+    });
+    expect(config.auth).toEqual({ mode: "none", allowAnonymous: false });
+    expect(config.limits).toEqual({
+      depth: 12,
+      cost: 5000,
+      aliases: 30,
+      tokens: 2000,
+      bodyBytes: 262_144,
+      upstreamCalls: 200,
+      deadlineMs: 15_000,
+    });
+    expect(config.backends.map(({ name, kind, capabilities }) => ({ name, kind, capabilities }))).toEqual([
+      { name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] },
+    ]);
+  });
+
+  test("keeps the order of its backends", () => {
+    expect(accepted(`backends:\n${bkrepo}${zadig}`).backends.map(({ name }) => name)).toEqual(["bkrepo", "zadig"]);
+  });
+
+  test("is frozen through and through", () => {
+    const config = accepted(`server: { cors: { origins: ["https://app.example.com"] } }\nbackends:\n${zadig}`);
+    for (const part of [config, config.server, config.server.cors.origins, config.limits, config.backends]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+
+  test("shows no credential to whoever prints it", () => {
+    const { backends } = accepted(`backends:\n${zadig}${bkrepo}`);
+    expect(JSON.stringify(backends)).not.toMatch(/secret/);
+  });
+
+  test("takes sections that are empty for sections that are absent", () => {
+    expect(accepted(`server:\nauth:\nlimits:\nbackends:\n${zadig}`).server.port).toBe(4000);
+  });
+
+  test("switches GraphiQL and introspection off outside loopback, unless told otherwise", () => {
+    const open = "auth: { allowAnonymous: true }\n";
+    const { server } = accepted(`${open}server: { host: 0.0.0.0 }\nbackends:\n${zadig}`);
+    expect(server).toMatchObject({ graphiql: false, introspection: false });
+    const told = accepted(`${open}server: { host: 0.0.0.0, graphiql: true }\nbackends:\n${zadig}`).server;
+    expect(told).toMatchObject({ graphiql: true, introspection: false });
+  });
+
+  test("is what the example file holds", () => {
+    const text = readFileSync(new URL("../gateway.example.yaml", import.meta.url), "utf8");
+    const names = [...text.matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name = ""]) => [name, "value"]);
+    const config = accepted(text, Object.fromEntries(names));
+    expect(config.backends.map(({ kind }) => kind)).toEqual(["ZADIG", "BKREPO", "SWR", "GITLAB"]);
+  });
+});
+
+describe("the environment", () => {
+  test("fills in variables, wherever they stand in a text", () => {
+    const config = accepted(
+      `backends:\n${zadig.replace("zadig.example.com", "${HOST_NAME}.example.com:${WEB_PORT}")}`,
+      {
+        ...secrets,
+        HOST_NAME: "ci",
+        WEB_PORT: "8443",
+      },
+    );
+    expect(config.backends).toHaveLength(1);
+  });
+
+  test("fills in numbers and switches where those are wanted", () => {
+    const text = `server: { port: "\${WEB_PORT}", graphiql: "\${GRAPHIQL:-false}" }\nlimits: { depth: "\${DEPTH:-9}" }\nbackends:\n${zadig}`;
+    const config = accepted(text, { ...secrets, WEB_PORT: "8080" });
+    expect(config.server).toMatchObject({ port: 8080, graphiql: false });
+    expect(config.limits.depth).toBe(9);
+  });
+
+  test("does not turn a text of the file itself into a number", () => {
+    expect(about(refused(`server: { port: "8080" }\nbackends:\n${zadig}`), "server.port")).toBe("must be a number");
+  });
+
+  test("leaves a password that looks like a number a text", () => {
+    accepted(`backends:\n${bkrepo}`, { BKREPO_PASSWORD: "12345" });
+  });
+
+  test("stands back for the default when it is empty, as in a shell", () => {
+    const text = `server: { host: "\${BIND:-::1}" }\nbackends:\n${zadig}`;
+    expect(accepted(text, { ...secrets, BIND: "" }).server.host).toBe("::1");
+    expect(accepted(text, { ...secrets, BIND: "localhost" }).server.host).toBe("localhost");
+  });
+
+  test("is left alone by an escaped variable", () => {
+    const text = `backends:\n${bkrepo.replace("${BKREPO_PASSWORD}", () => "a$${BKREPO_PASSWORD}b")}`;
+    accepted(text, {});
+  });
+
+  test("is asked for every variable that is not set, once each and by name", () => {
+    const problems = refused(`backends:\n${zadig}${bkrepo}`, {});
+    expect(about(problems, "backends[0].credentials.token")).toContain("ZADIG_TOKEN");
+    expect(about(problems, "backends[1].credentials.password")).toContain("BKREPO_PASSWORD");
+    expect(problems).toHaveLength(2);
+  });
+
+  test("is told of a variable that is none", () => {
+    expect(
+      about(refused(`backends:\n${zadig.replace("ZADIG_TOKEN", "zadig token")}`), "backends[0].credentials.token"),
+    ).toContain("${NAME}");
+  });
+
+  test("overrides host and port", () => {
+    const config = accepted(`server: { host: localhost, port: 4000 }\nbackends:\n${zadig}`, {
+      ...secrets,
+      HOST: "127.0.0.2",
+      PORT: "8080",
+    });
+    expect(config.server).toMatchObject({ host: "127.0.0.2", port: 8080 });
+  });
+
+  test("is refused a port that is none and a host that opens the door", () => {
+    const problems = refused(`backends:\n${zadig}`, { ...secrets, HOST: "0.0.0.0", PORT: "http" });
+    expect(about(problems, "PORT")).toContain("65535");
+    expect(about(problems, "HOST")).toContain("auth.allowAnonymous");
+  });
+
+  test("can put no YAML into the file, whatever a variable holds", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", minLength: 1, maxLength: 60 }), (value) => {
+        const reading = readConfig(`backends:\n${bkrepo}`, { BKREPO_PASSWORD: value });
+        expect("config" in reading && reading.config.backends.map(({ name }) => name)).toEqual(["bkrepo"]);
+      }),
+    );
+    const hostile = '"}\n  - name: evil\n    kind: gitlab\n    url: http://evil.example.com\n  # ${ZADIG_TOKEN} *a &b';
+    expect(accepted(`backends:\n${bkrepo}`, { BKREPO_PASSWORD: hostile }).backends).toHaveLength(1);
+  });
+});
+
+describe("a configuration that is not fine", () => {
+  test("is told everything at once, each with its path and line", () => {
+    const problems = refused(
+      [
+        "server: { prot: 4000 }",
+        "limits: { depth: 0, cost: many }",
+        "backends:",
+        "  - name: Zadig",
+        "    kind: zadig",
+        "    url: zadig.example.com",
+        "    credentials: { tokn: abc }",
+        "  - name: bkrepo",
+        "    kind: bkrepoo",
+      ].join("\n"),
+    );
+    expect(about(problems, "server.prot")).toContain("did you mean port?");
+    expect(about(problems, "limits.depth")).toBe("must be at least 1");
+    expect(about(problems, "limits.cost")).toBe("must be a number");
+    expect(about(problems, "backends[0].name")).toContain("a-z");
+    expect(about(problems, "backends[0].url")).toBe("must be an http or https address");
+    expect(about(problems, "backends[0].credentials.tokn")).toContain("did you mean token?");
+    expect(about(problems, "backends[1].kind")).toBe("must be one of: zadig, bkrepo, swr, gitlab");
+    expect(problems.find(({ path }) => path === "backends[1].kind")?.line).toBe(9);
+    expect(problems.find(({ path }) => path === "server.prot")?.line).toBe(1);
+  });
+
+  test.each([
+    ["servr: {}", "servr", "did you mean server?"],
+    ["server: { graphIql: true }", "server.graphIql", "did you mean graphiql?"],
+    ["limits: { body_bytes: 5 }", "limits.body_bytes", "did you mean bodyBytes?"],
+    ["colour: red", "colour", "known here: server, auth, limits, backends"],
+  ])("names the known key nearest to an unknown one: %s", (line, path, words) => {
+    expect(about(refused(`${line}\nbackends:\n${zadig}`), path)).toContain(words);
+  });
+
+  test("knows the keys of each kind of backend", () => {
+    const text = `backends:\n${zadig}    repositories: [a/b]\n${bkrepo}    repos: [a/b]\n    timeoutms: 5\n`;
+    const problems = refused(text);
+    expect(about(problems, "backends[0].repositories")).toContain("is not a known key");
+    expect(about(problems, "backends[1].repos")).toContain("did you mean repositories?");
+    expect(about(problems, "backends[1].timeoutms")).toContain("did you mean timeoutMs?");
+  });
+
+  test("lists what a backend lacks", () => {
+    const problems = refused("backends:\n  - kind: zadig\n");
+    expect(about(problems, "backends[0].name")).toBe("is missing");
+    expect(about(problems, "backends[0].url")).toBe("is missing");
+    expect(about(refused("backends:\n  - name: a\n"), "backends[0].kind")).toContain("zadig, bkrepo, swr, gitlab");
+    expect(about(refused("server: {}\n"), "backends")).toBe("is missing");
+    expect(about(refused("backends: []\n"), "backends")).toBe("must have at least 1 entries");
+  });
+
+  test("may not name two backends alike, nor give one registry host to two", () => {
+    const problems = refused(`backends:\n${bkrepo}${bkrepo.replace("docker.bkrepo", "DOCKER.bkrepo")}`);
+    expect(about(problems, "backends[1].name")).toContain("backends[0]");
+    expect(about(problems, "backends[1].hosts[0]")).toContain("backends[0]");
+  });
+
+  test.each([
+    ["auth: { mode: keys }", "auth.mode"],
+    ["auth: { mode: jwt }", "auth.mode"],
+    ["auth: { keys: [{ name: a }] }", "auth.keys"],
+    ["auth: { jwt: { issuer: https://sso.example.com } }", "auth.jwt"],
+    ["server: { subgraph: true }", "server.subgraph"],
+  ])("asks for what this version cannot do yet: %s", (line, path) => {
+    expect(about(refused(`${line}\nbackends:\n${zadig}`), path)).toContain("not in this version yet");
+  });
+
+  test.each(["0.0.0.0", "192.168.1.5", "::", "gateway.example.com"])("would open %s to everybody", (host) => {
+    expect(about(refused(`server: { host: "${host}" }\nbackends:\n${zadig}`), "server.host")).toContain(
+      "allowAnonymous: true",
+    );
+    expect(
+      accepted(`server: { host: "${host}" }\nauth: { allowAnonymous: true }\nbackends:\n${zadig}`).server.host,
+    ).toBe(host);
+  });
+
+  test.each(["localhost", "127.0.0.1", "127.8.8.8", "::1"])("has no problem with the loopback host %s", (host) => {
+    expect(accepted(`server: { host: "${host}" }\nbackends:\n${zadig}`).server.host).toBe(host);
+  });
+
+  test.each(["https://app.example.com/", "app.example.com", "https://a.example.com/x", "null", "ftp://a.example.com"])(
+    "has %s where an origin is due",
+    (origin) => {
+      const problems = refused(`server: { cors: { origins: ["${origin}"] } }\nbackends:\n${zadig}`);
+      expect(about(problems, "server.cors.origins[0]")).toContain("must be an origin");
+    },
+  );
+
+  test.each([
+    ["backends:\n\t- name: a", 2, "tabs"],
+    ["server: {\nbackends: [", 2, ""],
+    ["server: {}\nserver: {}", 2, "twice"],
+    ['a: "open', 1, ""],
+    ["--- a\n--- b", 2, "more than one"],
+  ])("is no YAML: %j", (text, line, words) => {
+    const [problem] = refused(text);
+    expect(problem?.line).toBe(line);
+    expect(problem?.message).toContain(words);
+  });
+
+  test.each(["", "just text", "- a list", "null"])("is no map: %j", (text) => {
+    expect(refused(text)[0]?.message).toMatch(/^(?:must be|is empty: it must be) a map of keys$/);
+  });
+
+  test("gives no secret away", () => {
+    const secret = "s3cr3t-hunter2";
+    const texts = [
+      `backends:\n  - name: zadig\n    kind: zadig\n    url: https://z.example.com\n    credentials: { ${secret} }`,
+      `backends:\n  - name: zadig\n    kind: zadig\n    url: https://z.example.com\n    credentials: ${secret}`,
+      `backends:\n  - name: zadig\n    kind: zadig\n    url: https://z.example.com\n    credentials: { token: [${secret}] }`,
+      `backends:\n  - name: zadig\n    kind: zadig\n    url: https://u:${secret}@z.example.com\n    credentials: { token: "a b ${secret}" }`,
+      `backends:\n  - name: b\n    kind: bkrepo\n    url: ftp://${secret}\n    credentials: { username: "a:${secret}", password: 1 }`,
+      `backends:\n  - name: b\n    credentials: { token: "${secret}`,
+      `backends:\n  - name: b\n    credentials: { token: *${secret} }`,
+      `backends:\n  - name: b\n    credentials: { token: !${secret} x }`,
+      `backends:\n  - name: zadig\n    kind: zadig\n    url: \${URL}\n    credentials: { token: "\${TOKEN}" }`,
+    ];
+    for (const text of texts) {
+      const problems = refused(text, { URL: `not a url ${secret}`, TOKEN: `${secret} with space` });
+      expect(problems.length).toBeGreaterThan(0);
+      expect(JSON.stringify(problems)).not.toContain(secret);
+    }
+  });
+
+  test("never throws, whatever the text", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", maxLength: 200 }), (text) => {
+        expect("problems" in readConfig(text, {})).toBe(true);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect("problems" in configOf({ backends: [value], server: value, limits: value }, {})).toBe(true);
+      }),
+    );
+  });
+
+  test("does not unfold aliases without end", () => {
+    const bomb = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"];
+    for (let level = 1; level < 9; level++) {
+      bomb.push(`a${level}: &a${level} [${Array.from({ length: 9 }, () => `*a${level - 1}`).join(", ")}]`);
+    }
+    expect(refused(bomb.join("\n"))[0]?.message).toContain("aliases");
+  });
+});
+
+describe("the JSON Schema for editors", () => {
+  test("is the one in docs/gateway.schema.json", () => {
+    const committed: unknown = JSON.parse(
+      readFileSync(new URL("../docs/gateway.schema.json", import.meta.url), "utf8"),
+    );
+    expect(committed, "write it anew: npm start --silent -- --config-schema > docs/gateway.schema.json").toEqual(
+      JSON.parse(JSON.stringify(configJsonSchema())),
+    );
+  });
+
+  test("describes every key of a backend", () => {
+    const forms = z
+      .object({
+        properties: z.object({
+          backends: z.object({
+            items: z.object({ anyOf: z.array(z.object({ properties: z.record(z.string(), z.looseObject({})) })) }),
+          }),
+        }),
+      })
+      .parse(configJsonSchema()).properties.backends.items.anyOf;
+    expect(forms).toHaveLength(4);
+    const undescribed = forms.flatMap(({ properties }) =>
+      Object.entries(properties).flatMap(([key, schema]) => (key === "kind" || "description" in schema ? [] : [key])),
+    );
+    expect(undescribed).toEqual([]);
+  });
+});

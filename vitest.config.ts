@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  // As Node itself resolves: by its `module` field graphql would be loaded a second time, beside the one yoga uses.
+  resolve: { mainFields: ["main"] },
+  test: {
+    environment: "node",
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/federation/**", "node_modules/**"],
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    // What `.ci/run` counts by; the folder is git-ignored.
+    reporters: ["default", ["json", { outputFile: "node_modules/.cache/vitest/results.json" }]],
+  },
+});
