@@ -56,6 +56,7 @@ const config: CodegenConfig = {
           URL: "string",
           JSON: "unknown",
           federation__FieldSet: "string",
+          federation__Scope: "string",
           link__Import: "unknown",
         },
       },

@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  // As Node itself resolves: by its `module` field graphql would be loaded a second time, beside the one yoga uses.
-  resolve: { mainFields: ["main"] },
+  // The file that Node itself takes: by its `module` field graphql would be loaded a second time, beside the one yoga has.
+  resolve: { alias: [{ find: /^graphql$/, replacement: "graphql/index.js" }] },
   test: {
     environment: "node",
     include: ["test/**/*.test.ts"],

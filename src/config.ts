@@ -1,10 +1,14 @@
 import { isIP } from "node:net";
 import type { ConfiguredBackend } from "./backends/index.ts";
+import { toAccessRules } from "./config/access.ts";
+import { type AuthConfig, toAuthConfig } from "./config/auth.ts";
 import { readDocument } from "./config/document.ts";
 import { type Environment, substitute } from "./config/environment.ts";
 import { explainIssues, type Finding, type Path, type Problem, printPath, valueAt } from "./config/problems.ts";
 import { keysAt, settings } from "./config/settings.ts";
+import type { AccessRule } from "./model/access.ts";
 
+export type { AuthConfig, JwtConfig, KeyConfig } from "./config/auth.ts";
 export { configJsonSchema } from "./config/settings.ts";
 export type { Problem };
 
@@ -19,7 +23,11 @@ export interface Config {
     readonly subgraph: boolean;
     readonly cors: { readonly origins: readonly string[] };
   };
-  readonly auth: { readonly mode: "none"; readonly allowAnonymous: boolean };
+  readonly auth: AuthConfig;
+  /** Who may see what; empty means that nothing is restricted. */
+  readonly access: readonly AccessRule[];
+  /** Whether the graph has mutations and the backends open a way to delete. */
+  readonly mutations: boolean;
   readonly limits: Limits;
   /** In the order of the file. */
   readonly backends: readonly ConfiguredBackend[];
@@ -86,7 +94,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
     };
   }
 
-  const { server, auth, limits, backends } = result.data;
+  const { server, auth, access, mutations, limits, backends } = result.data;
   const here = isLoopback(host ?? server.host);
   const config: Config = {
     server: {
@@ -97,7 +105,9 @@ function check(given: unknown, environment: Environment, source: Source): Readin
       subgraph: server.subgraph,
       cors: { origins: server.cors.origins },
     },
-    auth: { mode: "none", allowAnonymous: auth.allowAnonymous },
+    auth: toAuthConfig(auth, here),
+    access: toAccessRules(access),
+    mutations,
     limits,
     backends,
   };
@@ -142,7 +152,7 @@ function typeIssues(issues: readonly Issue[], base: Path = []): readonly Path[] 
 // `limits:` with every line below it commented out reads as null, and means the defaults.
 function withoutEmptySections(given: unknown): unknown {
   if (typeof given !== "object" || given === null || Array.isArray(given)) return given;
-  const sections = ["server", "auth", "limits"];
+  const sections = ["server", "auth", "access", "limits"];
   return Object.fromEntries(Object.entries(given).filter(([key, value]) => value !== null || !sections.includes(key)));
 }
 

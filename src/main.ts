@@ -16,8 +16,8 @@ const log = createLog();
 try {
   await run(readArguments(process.argv.slice(2), demoBackends));
 } catch (error) {
-  if (!(error instanceof Refusal)) throw error;
-  process.stderr.write(`${error.message.trimEnd()}\n`);
+  if (error instanceof Refusal) process.stderr.write(`${error.message.trimEnd()}\n`);
+  else log.error({ err: error }, "could not start");
   process.exitCode = 1;
 }
 

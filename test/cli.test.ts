@@ -136,7 +136,7 @@ const badFaults = [
 ];
 
 describe("what cannot be done is refused in one sentence", () => {
-  test.each<{ readonly args: readonly string[]; readonly sentence: string }>([
+  test.concurrent.each<{ readonly args: readonly string[]; readonly sentence: string }>([
     { args: ["--cofnig", "x.yaml"], sentence: "There is no option --cofnig; did you mean --config. See --help." },
     { args: ["gateway.yaml"], sentence: 'There is no place for "gateway.yaml". See --help.' },
     { args: ["--config"], sentence: "--config needs a value. See --help." },
@@ -165,7 +165,7 @@ describe("what cannot be done is refused in one sentence", () => {
     })),
     { args: ["--config", "no/such/file.yaml"], sentence: "Cannot read no/such/file.yaml: there is no such file." },
     { args: ["--check", "--config", "src"], sentence: "Cannot read src: it is a folder." },
-  ])("$args", async ({ args, sentence }) => {
+  ])("$sentence", async ({ args, sentence }) => {
     expect(await runMain(args)).toEqual({ code: 1, signal: null, stdout: "", stderr: `${sentence}\n` });
   });
 

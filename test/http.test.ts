@@ -187,6 +187,7 @@ describe("the size of a request", () => {
   >([
     ["announced", { body: "x".repeat(1025) }],
     ["not announced", { body: ["x".repeat(1000), "y".repeat(25)], headers: { "transfer-encoding": "chunked" } }],
+    ["not announced and far beyond", { body: Array.from({ length: 100 }, () => "x".repeat(50_000)) }],
     ["far beyond the limit", { body: "x".repeat(5_000_000) }],
   ])("is 413 beyond it, %s, in a form that GraphQL clients read", async (_name, { body, ...more }) => {
     let reached = false;

@@ -17,6 +17,7 @@ import type { Page, PageRequest } from "../model/page.ts";
 import type { ArtifactRecord, ArtifactRef, BuildInfo, BuildRef, Release, ReleaseRef } from "../model/release.ts";
 import type { Call } from "../upstream/call.ts";
 import type { Operation } from "../upstream/operation.ts";
+import type { Pressure } from "../upstream/policies.ts";
 
 /**
  * What each `backends/<kind>/index.ts` exports: one kind of system that can be configured and connected.
@@ -37,10 +38,14 @@ export interface BackendType<S> {
 export interface Backend extends BackendIdentity {
   /** Registry hosts whose image references are this backend's. */
   readonly hosts: readonly string[];
+  /** Where its configuration says to search when a caller names no place; empty for none. */
+  readonly places: readonly PackageScope[];
   /** This request's view: loaders that batch and remember, for as long as the request lives. */
   readonly during: (call: Call) => Readers;
   /** True while the breaker refuses calls. */
   readonly circuitOpen: () => boolean;
+  /** How its breaker and its queue stand right now. */
+  readonly pressure: () => Pressure;
   readonly close: () => Promise<void>;
 }
 

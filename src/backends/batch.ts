@@ -1,4 +1,30 @@
 import DataLoader from "dataloader";
+import type { Call } from "../upstream/call.ts";
+import { createEvent } from "../upstream/event.ts";
+
+/** Whose keys a loader loads, and by which call: what makes it show up in explain, metrics and traces. */
+export interface LoadedBy<K> {
+  readonly call: Call;
+  /** Configured name. */
+  readonly backend: string;
+  /** The operation that answers these keys, such as `swr.getTag`. */
+  readonly operation: string | ((keys: readonly K[]) => string);
+}
+
+/** Keys that were loaded together, or one key that needed no load; told by {@link loads}. */
+export interface Load {
+  readonly call: Call;
+  readonly backend: string;
+  readonly operation: string;
+  /** Distinct keys that were asked for together; 0 for a key that was known already. */
+  readonly keys: number;
+  /** Keys that cost nothing, because this request had asked for them before or knew them from another answer. */
+  readonly deduped: number;
+  readonly ms: number;
+}
+
+/** Tells of each batch and each repeated key of the loaders that say whose they are. */
+export const loads = createEvent<Load>("delivery-graph:load");
 
 /**
  * A per-request loader whose keys are objects, equal when their text is equal. `load` gets each distinct key once and
@@ -8,23 +34,75 @@ import DataLoader from "dataloader";
 export function batched<K, V>(
   text: (key: K) => string,
   load: (keys: readonly K[]) => Promise<ReadonlyMap<string, V | Error>>,
-  options: { readonly maxBatchSize?: number } = {},
+  options: { readonly maxBatchSize?: number; readonly by?: LoadedBy<K> } = {},
 ): DataLoader<K, V | null, string> {
-  return new DataLoader<K, V | null, string>(
+  const { by = null, maxBatchSize } = options;
+  return new Loader<K, V | null>(
+    text,
+    by,
     async (keys) => {
-      const answers = await load(keys);
+      const answers = await told(by, keys, () => load(keys));
       return keys.map((key) => answers.get(text(key)) ?? null);
     },
-    { cacheKeyFn: text, ...options },
+    maxBatchSize,
   );
 }
 
 /** A per-request loader for what a backend answers one key at a time; equal keys are still one call. */
-export function single<K, V>(text: (key: K) => string, load: (key: K) => Promise<V>): DataLoader<K, V, string> {
-  return new DataLoader<K, V, string>(
-    (keys) => Promise.all(keys.map((key) => load(key).catch((error: unknown) => toError(error)))),
-    { cacheKeyFn: text },
+export function single<K, V>(
+  text: (key: K) => string,
+  load: (key: K) => Promise<V>,
+  by: LoadedBy<K> | null = null,
+): DataLoader<K, V, string> {
+  return new Loader<K, V>(text, by, (keys) =>
+    Promise.all(keys.map((key) => told(by, [key], () => load(key)).catch((error: unknown) => toError(error)))),
   );
+}
+
+/** A loader that tells of the keys it knows already. */
+class Loader<K, V> extends DataLoader<K, V, string> {
+  readonly #known: Map<string, Promise<V>>;
+  readonly #by: LoadedBy<K> | null;
+  readonly #text: (key: K) => string;
+
+  constructor(
+    text: (key: K) => string,
+    by: LoadedBy<K> | null,
+    load: (keys: readonly K[]) => Promise<readonly (V | Error)[]>,
+    maxBatchSize?: number,
+  ) {
+    const known = new Map<string, Promise<V>>();
+    super(load, { cacheKeyFn: text, cacheMap: known, ...(maxBatchSize === undefined ? {} : { maxBatchSize }) });
+    this.#known = known;
+    this.#by = by;
+    this.#text = text;
+  }
+
+  override load(key: K): Promise<V> {
+    if (this.#by && loads.isHeard() && this.#known.has(this.#text(key))) {
+      publish(this.#by, [key], { keys: 0, deduped: 1, ms: 0 });
+    }
+    return super.load(key);
+  }
+}
+
+async function told<K, T>(by: LoadedBy<K> | null, keys: readonly K[], load: () => Promise<T>): Promise<T> {
+  if (!by || !loads.isHeard()) return load();
+  const started = performance.now();
+  try {
+    return await load();
+  } finally {
+    publish(by, keys, { keys: keys.length, deduped: 0, ms: performance.now() - started });
+  }
+}
+
+function publish<K>(
+  { call, backend, operation }: LoadedBy<K>,
+  keys: readonly K[],
+  facts: Pick<Load, "keys" | "deduped" | "ms">,
+): void {
+  const name = typeof operation === "string" ? operation : operation(keys);
+  loads.tell({ call, backend, operation: name, ...facts });
 }
 
 /** Joins key parts so that no two different lists of parts give the same text. */

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { configuredBackend } from "../backends/index.ts";
+import { accessSettings } from "./access.ts";
+import { authSettings } from "./auth.ts";
 import type { Path } from "./problems.ts";
-
-const notYet = "is not in this version yet: leave it out";
 
 const originText = z.string().refine((text) => {
   if (text === "*") return true;
@@ -21,32 +21,11 @@ const server = z.strictObject({
   subgraph: z
     .boolean()
     .default(false)
-    .refine((on) => !on, `true ${notYet}, or say false`)
-    .meta({ description: "The federated form of the schema; not in this version yet." }),
+    .meta({ description: "The federated form of the schema, for a router; it has no node and nodes." }),
   cors: z
     .strictObject({ origins: z.array(originText).default([]) })
     .prefault({})
     .meta({ description: "Origins whose pages may read answers; * for all." }),
-});
-
-const auth = z.strictObject({
-  mode: z
-    .enum(["none", "keys", "jwt"])
-    .default("none")
-    .refine((mode) => mode === "none", `keys and jwt are not in this version yet: only none is`)
-    .meta({ description: "How callers prove who they are; only none in this version." }),
-  allowAnonymous: z
-    .boolean()
-    .default(false)
-    .meta({ description: "With mode none: also serve callers from outside this machine." }),
-  keys: z
-    .unknown()
-    .optional()
-    .refine((keys) => keys === undefined, notYet),
-  jwt: z
-    .unknown()
-    .optional()
-    .refine((jwt) => jwt === undefined, notYet),
 });
 
 const limits = z.strictObject({
@@ -65,17 +44,62 @@ const limits = z.strictObject({
 });
 
 /** The whole of gateway.yaml, after substitution. */
-export const settings = z.strictObject({
-  server: server.prefault({}).meta({ description: "Where and how the gateway listens." }),
-  auth: auth.prefault({}).meta({ description: "Who may ask." }),
-  limits: limits.prefault({}).meta({ description: "What one operation may take." }),
-  backends: z.array(configuredBackend).min(1).meta({ description: "The systems behind the graph." }),
-});
+export const settings = z
+  .strictObject({
+    server: server.prefault({}).meta({ description: "Where and how the gateway listens." }),
+    auth: authSettings.prefault({}).meta({ description: "Who may ask." }),
+    access: accessSettings.meta({
+      description: "Who may see what; without rules everybody sees all that the backends' credentials see.",
+    }),
+    mutations: z
+      .boolean()
+      .default(false)
+      .meta({ description: "Whether packages and versions can be deleted through the graph." }),
+    limits: limits.prefault({}).meta({ description: "What one operation may take." }),
+    backends: z.array(configuredBackend).min(1).meta({ description: "The systems behind the graph." }),
+  })
+  .superRefine(({ auth, access }, context) => {
+    access.forEach(({ who }, index) => {
+      const say = (path: (string | number)[], message: string) =>
+        context.addIssue({ code: "custom", path: ["access", index, "who", ...path], message });
+      if (who === "anyone") return;
+      if ("claim" in who) {
+        if (auth.mode !== "jwt") say(["claim"], "needs auth.mode: jwt, for only tokens have claims");
+        return;
+      }
+      if (auth.mode !== "keys") {
+        say(["keys"], "needs auth.mode: keys");
+        return;
+      }
+      who.keys.forEach((name, place) => {
+        if (!auth.keys?.some((key) => key.name === name))
+          say(["keys", place], "is not the name of a key under auth.keys");
+      });
+    });
+  });
 
-/** JSON Schema of gateway.yaml, for editors. */
+/** JSON Schema of gateway.yaml, for editors. It describes the file as it is written: before variables are replaced. */
 export function configJsonSchema(): Readonly<Record<string, unknown>> {
-  const { $schema, ...rest } = z.toJSONSchema(settings, { io: "input", unrepresentable: "any", target: "draft-07" });
+  const { $schema, ...rest } = z.toJSONSchema(settings, {
+    io: "input",
+    unrepresentable: "any",
+    target: "draft-07",
+    override: ({ jsonSchema }) => allowVariable(jsonSchema),
+  });
   return { $schema, title: "delivery-graph: gateway.yaml", ...rest };
+}
+
+// Where a number, a switch or a text of a certain form is due, a variable may hold it.
+function allowVariable(schema: z.core.JSONSchema.BaseSchema): void {
+  const { type, description, default: preset, ...rules } = schema;
+  const strict = type === "integer" || type === "number" || type === "boolean";
+  if (!strict && !(type === "string" && (rules.pattern !== undefined || rules.format !== undefined))) return;
+  for (const key of Object.keys(rules)) delete schema[key];
+  delete schema.type;
+  schema.anyOf = [
+    { type, ...rules },
+    { type: "string", pattern: "\\$\\{" },
+  ];
 }
 
 /** The keys that the map at a path may have; where several forms are possible, those of the backend's kind. */

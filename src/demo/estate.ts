@@ -1,7 +1,7 @@
 import { serveBkrepo } from "./bkrepo.ts";
 import { serveGitlab } from "./gitlab.ts";
 import type { DemoServer, Fault } from "./server.ts";
-import { credentials, hosts, places, projects } from "./story.ts";
+import { codeHost, credentials, hosts, places, projects } from "./story.ts";
 import { serveSwr } from "./swr.ts";
 import { serveZadig } from "./zadig.ts";
 
@@ -48,7 +48,7 @@ function settingsFor(servers: Estate["servers"]): Readonly<Record<string, unknow
   return {
     // Made-up data has nothing to guard: wherever HOST puts the demo, it may be looked at.
     server: { graphiql: true, introspection: true },
-    auth: { mode: "none", allowAnonymous: true },
+    auth: { mode: "none", allowAnonymous: true, anonymousScopes: ["read", "explain", "release:manifests"] },
     backends: [
       { name: "zadig", kind: "zadig", url: servers.zadig.url, credentials: { token: credentials.zadig.token } },
       {
@@ -78,6 +78,7 @@ function settingsFor(servers: Estate["servers"]): Readonly<Record<string, unknow
         name: "gitlab",
         kind: "gitlab",
         url: servers.gitlab.url,
+        webUrl: codeHost,
         credentials: { token: credentials.gitlab.token },
         groups: [places.gitlabGroup],
         projects: [projects.tools.path],

@@ -6,7 +6,6 @@ export const demoExamples = [
   releases(filter: { project: "pay" }, first: 3) {
     nodes {
       version
-      status
       createdAt
       builds {
         service
@@ -76,6 +75,44 @@ export const demoExamples = [
           }
         }
       }
+    }
+  }
+}`,
+  },
+  {
+    title: "Where one image comes from and where its bytes lie, traced through every backend",
+    query: `{
+  traceByImage(image: "swr.cn-north-4.myhuaweicloud.com/pay-core/api:20261102091500-117-main") {
+    artifact {
+      digest
+      locations {
+        backend {
+          name
+        }
+        image {
+          raw
+        }
+        matchedBy
+      }
+      builds {
+        service
+        commits {
+          sha
+          authorName
+        }
+      }
+      releases(first: 2) {
+        nodes {
+          version
+        }
+      }
+    }
+    isComplete
+    sources {
+      backend {
+        name
+      }
+      status
     }
   }
 }`,

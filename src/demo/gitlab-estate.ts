@@ -1,4 +1,4 @@
-import { before, checksum, commits, hosts, images, projects, type StoryCommit, sdk } from "./story.ts";
+import { before, checksum, commits, hosts, images, projects, type StoryCommit, sdk, sdkFileSize } from "./story.ts";
 
 /** A person as GitLab shows them beside a pipeline. */
 export interface GitlabUser {
@@ -173,8 +173,7 @@ function createShelf(): Shelf {
           id,
           files: (draft.files ?? defaultFiles(draft)).map((file, place) => ({
             id: 70_000 + id * 12 + place,
-            size: 18_000 + ((id * 7919 + place * 104_729) % 900_000),
-            ...sums(`${into.path} ${draft.type} ${draft.name} ${draft.version} ${file.name}`),
+            ...bytesOf(file.name, draft, into.path, 18_000 + ((id * 7919 + place * 104_729) % 900_000)),
             at: draft.at + place * 1300,
             ...file,
           })),
@@ -182,6 +181,15 @@ function createShelf(): Shelf {
       });
     },
   };
+}
+
+/** The SDKs are mirrored: the same bytes as in bkrepo. Every other file is its own. */
+function bytesOf(file: string, { type, name, version }: Draft, path: string, otherwise: number) {
+  const isSdk = name === sdk.maven.gitlabName || name === sdk.npm.name;
+  const size = isSdk ? sdkFileSize(file, version ?? "") : null;
+  return size === null
+    ? { size: otherwise, ...sums(`${path} ${type} ${name} ${version} ${file}`) }
+    : { size, ...sums(file) };
 }
 
 function sums(what: string): Pick<GitlabFile, "sha256" | "sha1" | "md5"> {

@@ -44,7 +44,8 @@ export function packageForm(
   const { era } = style;
   const modern = era === "16" || era === "18";
   const isConan = one.type === "conan";
-  const displayable = one.status === "default" || one.status === "deprecated";
+  // Before rows had a status, all of them had a page.
+  const displayable = !modern || one.status === "default" || one.status === "deprecated";
   // 12.x left the links out of a project's list.
   const links = era === "12" && scope === "project" ? {} : { _links: linksOf(one, project, style, displayable) };
   return {

@@ -207,6 +207,15 @@ export const sdk = {
   ],
 } as const;
 
+/** Bytes of an SDK file; both repositories hold the same files of the same builds. Null for files that are not mirrored. */
+export function sdkFileSize(file: string, version: string): number | null {
+  const index = sdk.versions.indexOf(version);
+  if (index < 0) return null;
+  if (file === `pay-sdk-${version}.jar`) return 612_480 + index * 4211;
+  if (file === `pay-sdk-${version}.pom`) return 2210;
+  return file === `pay-client-${version}.tgz` ? 84_113 + index * 307 : null;
+}
+
 /** Milliseconds of an instant that is `days` before the release; the story's older rows are spread with it. */
 export function before(days: number): number {
   return Date.parse(release.at) - days * 86_400_000;

@@ -54,7 +54,7 @@ export const hiddenNamespace = "pay-vault";
 const day = 86_400_000;
 
 /** How Go prints an instant: up to nine digits of a second, trailing zeros cut. */
-export function goTime(millis: number, nanos = 0): string {
+function goTime(millis: number, nanos = 0): string {
   const fraction = `${new Date(millis).toISOString().slice(20, 23)}${String(nanos).padStart(6, "0")}`.replace(
     /0+$/,
     "",

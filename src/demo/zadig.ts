@@ -1,8 +1,11 @@
 import { type DemoReply, type DemoRequest, type DemoServer, serveDemo } from "./server.ts";
 import { credentials } from "./story.ts";
+import { artifact } from "./zadig-artifacts.ts";
 import { estateArtifacts, estateReleases } from "./zadig-estate.ts";
+import type { ServerVersion } from "./zadig-print.ts";
+import { r1Release } from "./zadig-r1.ts";
+import { o1Release, o2Release, openItem, r2Release } from "./zadig-r2.ts";
 import { picketArtifact, sampleRelease, testRelease } from "./zadig-seeds.ts";
-import { artifact, o1Release, o2Release, openItem, r1Release, r2Release, type ServerVersion } from "./zadig-shapes.ts";
 
 /** Which Zadig is played; `o1` and `o2` are the servers that have those OpenAPI shapes beside R1 and R2. */
 export type ZadigGeneration = "r1" | "r1-1.6" | "r2" | "r2-4.1" | "o1" | "o2";

@@ -1,12 +1,14 @@
 import { type Digest, isStrong } from "../model/digest.ts";
 import { type ImageRef, printImageRef } from "../model/image-ref.ts";
 import type { ImageRecord, PackageFile, VersionRef } from "../model/package.ts";
-import type { ArtifactRecord } from "../model/release.ts";
+import type { ArtifactRecord, ArtifactRef } from "../model/release.ts";
 import type { UpstreamError } from "../upstream/errors.ts";
-import { type Context, having, readerOf } from "./context.ts";
+import { askCopies, askOwners, askZadig, type Images, type Records } from "./asking.ts";
+import type { Context } from "./context.ts";
 import type { MatchMethod } from "./generated/resolvers.ts";
 import {
   type Claim,
+  claimOfCopy,
   claimOfImage,
   claimOfRecord,
   type MergedField,
@@ -14,29 +16,41 @@ import {
   mergeRules,
   type Role,
 } from "./merge.ts";
-import { combineSources, type Outcome, outcomeOf, plain, type SourceParent } from "./outcome.ts";
+import { combineSources, type Outcome, type SourceParent, told } from "./outcome.ts";
 
 /** What is known of an artifact at the place that names it, before anybody else is asked. */
 export interface ArtifactSeed {
   /** The Zadig whose payload names it; null where any Zadig may know it. */
   readonly zadig: string | null;
   readonly type: ArtifactRecord["type"];
+  /** The Zadig record that it was met as; null where it was met as something else. */
+  readonly origin: ArtifactRef | null;
   /** Strong digest told by the naming place; null when it told none. */
   readonly digest: Digest | null;
   /** References it is named by; the first is the one that was asked about. Empty for files. */
   readonly images: readonly ImageRef[];
   /** File or chart name, where it is no image. */
   readonly file: string | null;
-  /** Zadig's records, where they are at hand; null when Zadig has not been asked. */
-  readonly records: readonly Outcome<readonly ArtifactRecord[]>[] | null;
-  /** Registry records, where they are at hand; null when the registries have not been asked. */
-  readonly held: readonly Outcome<ImageRecord>[] | null;
-  /** The same bytes elsewhere, where they were searched already. */
-  readonly copies: readonly Outcome<readonly ImageRecord[]>[] | null;
+  /** Zadig's records, where they are at hand or somebody knows better how to get them; null: ask by the references. */
+  readonly records: Lazy<readonly Records[]> | null;
+  /** Registry records of the references, likewise. */
+  readonly held: Lazy<readonly Outcome<ImageRecord>[]> | null;
+  /** The same bytes elsewhere, likewise; null: search by name and digest. */
+  readonly copies: Lazy<readonly Images[]> | null;
+  /** Whether it is followed through every backend: then copies elsewhere are observations too, not only locations. */
+  readonly followed: boolean;
   /** The package file that it is, for files of package repositories. */
   readonly packaged: PackagedFile | null;
   /** Files of equal strong digest in other versions or backends. */
   readonly twins: readonly PackagedFile[];
+}
+
+/** Asked for when somebody wants it. */
+export type Lazy<T> = () => Promise<T>;
+
+/** A value that is at hand already. */
+export function atHand<T>(value: T): Lazy<T> {
+  return async () => value;
 }
 
 /** A file of a package version that is an artifact by itself. */
@@ -95,6 +109,7 @@ export function imageSeed(image: ImageRef, zadig: string | null, digest: Digest 
   const strong = digest ?? image.digest;
   return {
     zadig,
+    origin: null,
     type: "IMAGE",
     digest: strong !== null && isStrong(strong) ? strong : null,
     images: [image],
@@ -102,6 +117,7 @@ export function imageSeed(image: ImageRef, zadig: string | null, digest: Digest 
     records: null,
     held: null,
     copies: null,
+    followed: false,
     packaged: null,
     twins: [],
   };
@@ -112,13 +128,15 @@ export function recordSeed(record: ArtifactRecord): ArtifactSeed {
   const backend = record.origin.backend;
   return {
     zadig: backend,
+    origin: record.ref,
     type: record.type,
     digest: record.digest !== null && isStrong(record.digest) ? record.digest : null,
     images: record.image ? [record.image] : [],
     file: record.file,
-    records: [{ source: toldBy(record), value: [record], error: null }],
+    records: atHand([{ source: told(record.origin), value: [record], error: null }]),
     held: null,
     copies: null,
+    followed: false,
     packaged: null,
     twins: [],
   };
@@ -126,8 +144,8 @@ export function recordSeed(record: ArtifactRecord): ArtifactSeed {
 
 /** Makes the node; nothing is asked until a field wants it, and then only once. */
 export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNode {
-  const records = once(async () => seed.records ?? (await askZadig(context, seed)));
-  const registries = once(async () => seed.held ?? (await askRegistries(context, seed)));
+  const records = once(seed.records ?? (() => askZadig(context, seed.images, seed.zadig)));
+  const registries = once(seed.held ?? (() => askOwners(context, seed.images)));
   const allRecords = once(async () =>
     (await records())
       .flatMap(({ value }) => value ?? [])
@@ -176,14 +194,20 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     return found.filter((image) => !sameBytes(image.digest, own));
   });
 
-  const copies = once(async () => seed.copies ?? (await askForCopies(context, seed, await bestDigest())));
+  const copies = once(
+    seed.copies ??
+      (async () => {
+        const [image] = seed.images;
+        return image ? askCopies(context, image, await bestDigest()) : [];
+      }),
+  );
 
   // Asked in the order of trust, one role at a time: a value never depends on which other fields were selected.
   const merged = async (field: MergedField): Promise<Merged> => {
     if (field === "type" && seed.type !== "OTHER") return { value: seed.type, failures: [] };
     const failures: UpstreamError[] = [];
-    for (const role of mergeRules[field].trust) {
-      const asked = role === "ci" ? await records() : role === "registry" ? await registries() : [];
+    for (const role of [...mergeRules[field].trust, ...elsewhere]) {
+      const asked = await askedAs(role);
       failures.push(...asked.flatMap(({ error }) => error ?? []));
       const { unknown } = role === "registry" ? await identity() : { unknown: null };
       if (unknown && !failures.includes(unknown)) failures.push(unknown);
@@ -193,7 +217,15 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     return { value: null, failures };
   };
 
+  const elsewhere: readonly Role[] = seed.followed ? ["copy"] : [];
+  const askedAs = async (role: Role): Promise<readonly Outcome<unknown>[]> => {
+    if (role === "ci") return records();
+    if (role === "registry") return registries();
+    return role === "copy" ? copies() : [];
+  };
+
   const claimsOf = async (role: Role): Promise<readonly Claim[]> => {
+    if (role === "copy") return (await copies()).flatMap(({ value }) => value ?? []).map(claimOfCopy);
     if (role === "registry") return (await held()).map(claimOfImage);
     if (role === "repository") return [...(seed.packaged ? [seed.packaged] : []), ...seed.twins].map(claimOfFile);
     const ci = await record();
@@ -201,7 +233,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
   };
 
   const claims = once(async () =>
-    (await Promise.all((["ci", "registry", "repository"] as const).map(claimsOf))).flat(),
+    (await Promise.all([...(["ci", "registry", "repository"] as const), ...elsewhere].map(claimsOf))).flat(),
   );
 
   const digest = async () => {
@@ -217,8 +249,8 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
   };
 
   const locations = once(async () => {
-    const [own, here, elsewhere] = await Promise.all([bestDigest(), held(), copies()]);
-    const found = [...here, ...elsewhere.flatMap(({ value }) => value ?? [])];
+    const [own, here, others] = await Promise.all([bestDigest(), held(), copies()]);
+    const found = [...here, ...others.flatMap(({ value }) => value ?? [])];
     const unique = new Map<string, ImageRecord>();
     for (const image of found) {
       const key = JSON.stringify([image.origin.backend, image.image.repository, image.image.tag]);
@@ -241,8 +273,8 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
   });
 
   const sources = once(async () => {
-    const [ci, here, elsewhere] = await Promise.all([records(), registries(), copies()]);
-    return combineSources([...ci, ...here, ...elsewhere].map(({ source }) => source));
+    const [ci, here, others] = await Promise.all([records(), registries(), copies()]);
+    return combineSources([...ci, ...here, ...others].map(({ source }) => source));
   });
 
   return {
@@ -259,49 +291,6 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     locations,
     sources,
   };
-}
-
-async function askZadig(context: Context, seed: ArtifactSeed): Promise<Outcome<readonly ArtifactRecord[]>[]> {
-  if (seed.images.length === 0) return [];
-  const known = seed.zadig === null ? null : readerOf(context, "artifacts", seed.zadig);
-  const asked =
-    seed.zadig !== null && known
-      ? [{ backend: { name: seed.zadig }, reader: known }]
-      : having(context, "artifacts").map(({ backend, reader }) => ({ backend, reader }));
-  return Promise.all(
-    asked.flatMap(({ backend, reader }) =>
-      seed.images.map((image) =>
-        outcomeOf(backend.name, reader.byImage(image.raw), (found) => found[0]?.origin ?? null),
-      ),
-    ),
-  );
-}
-
-async function askRegistries(context: Context, seed: ArtifactSeed): Promise<Outcome<ImageRecord>[]> {
-  return Promise.all(
-    seed.images.flatMap((image) => {
-      const owner = context.estate.ownerOf(image.registry);
-      const reader = owner ? context.readers(owner).images : undefined;
-      return owner && reader ? [outcomeOf(owner.name, reader.image(image), ({ origin }) => origin)] : [];
-    }),
-  );
-}
-
-async function askForCopies(
-  context: Context,
-  seed: ArtifactSeed,
-  digest: Digest | null,
-): Promise<Outcome<readonly ImageRecord[]>[]> {
-  const name = seed.images[0]?.repository.split("/").at(-1);
-  if (name === undefined) return [];
-  return Promise.all(
-    having(context, "images").map(async ({ backend, reader }) => {
-      if (digest === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
-      const outcome = await outcomeOf(backend.name, reader.copies(name, digest), (found) => found[0]?.origin ?? null);
-      const unsearched = outcome.value === null && outcome.error === null;
-      return unsearched ? { ...outcome, source: plain(backend.name, "NOT_SEARCHABLE") } : outcome;
-    }),
-  );
 }
 
 function claimOfFile({ version, file, fetchedAt }: PackagedFile): Claim {
@@ -334,32 +323,29 @@ function fileLocation({ version, file }: PackagedFile): LocationParent {
   };
 }
 
-function toldBy(record: ArtifactRecord): SourceParent {
-  const { backend, fetchedAt, stale, traceId } = record.origin;
-  return { backend, status: stale ? "STALE" : "OK", fetchedAt, retryAfterMs: null, upstreamCode: null, traceId };
-}
-
-/** The coordinate in an artifact's id: what finds it again, best first. */
-export function coordinateOf(node: ArtifactNode, record: ArtifactRecord | null): readonly (string | null)[] {
-  const { seed } = node;
-  if (record)
-    return ["zadig", record.ref.backend, record.ref.zadigId, record.ref.zadigId === null ? record.ref.image : null];
+/** The coordinate in an artifact's id: what finds it again. Known where the artifact is named, so an id costs no call. */
+export function coordinateOf({ seed }: ArtifactNode): readonly (string | null)[] {
+  if (seed.origin) {
+    const { backend, zadigId, image } = seed.origin;
+    return ["zadig", backend, zadigId, zadigId === null ? image : null];
+  }
   if (seed.packaged) {
     const { version, file } = seed.packaged;
     const { backend, repository, key } = version.package;
     return ["file", backend, repository, key, version.version, version.nativeId, file.path ?? file.name];
   }
   const image = seed.images[0];
-  return ["image", seed.zadig, image ? printImageRef(image) : seed.file];
+  const reference = image ? printImageRef({ ...image, digest: null }) : seed.file;
+  return seed.followed ? ["trace", reference] : ["image", seed.zadig, reference];
 }
 
 /** The first failure among those asked; null when all answered. */
-function failureIn(asked: readonly Outcome<unknown>[]): UpstreamError | null {
+export function failureIn(asked: readonly Outcome<unknown>[]): UpstreamError | null {
   return asked.find(({ error }) => error !== null)?.error ?? null;
 }
 
 /** Runs the function at its first call and hands the same promise to all. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | null = null;
   return () => {
     made ??= make();

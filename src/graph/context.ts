@@ -1,6 +1,8 @@
 import type { GraphQLError } from "graphql";
 import type { Backend, Readers } from "../backends/backend.ts";
 import type { Call } from "../upstream/call.ts";
+import { restrict } from "./access.ts";
+import type { CallerFacts } from "./caller.ts";
 import { badInput } from "./errors.ts";
 
 /** The configured backends, as the graph looks them up. Lives as long as the process. */
@@ -16,6 +18,8 @@ export interface Estate {
 export interface Context {
   readonly estate: Estate;
   readonly call: Call;
+  /** Who asks. */
+  readonly caller: CallerFacts;
   /** This request's loaders of one backend, opened when first wanted. */
   readonly readers: (backend: Backend) => Readers;
   /** Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed. */
@@ -34,16 +38,16 @@ export function createEstate(backends: readonly Backend[]): Estate {
 }
 
 /** The context of one operation; reported errors end up in `problems`. */
-export function createContext(estate: Estate, call: Call, problems: GraphQLError[]): Context {
+export function createContext(estate: Estate, call: Call, caller: CallerFacts, problems: GraphQLError[]): Context {
   const opened = new Map<Backend, Readers>();
   const readers = (backend: Backend) => {
     const known = opened.get(backend);
     if (known) return known;
-    const fresh = backend.during(call);
+    const fresh = restrict(backend, backend.during(call), caller.access);
     opened.set(backend, fresh);
     return fresh;
   };
-  return { estate, call, readers, report: (error) => void problems.push(error) };
+  return { estate, call, caller, readers, report: (error) => void problems.push(error) };
 }
 
 /** The names of readers a backend may have. */

@@ -1,7 +1,7 @@
 import type { Digest } from "../model/digest.ts";
 import type { ImageRef } from "../model/image-ref.ts";
 import type { Release, ReleaseImage } from "../model/release.ts";
-import { createArtifact, imageSeed } from "./artifact.ts";
+import { atHand, createArtifact, imageSeed } from "./artifact.ts";
 import type { Context } from "./context.ts";
 import type { DriftVerdict } from "./generated/resolvers.ts";
 import { outcomeOf } from "./outcome.ts";
@@ -61,7 +61,7 @@ async function releasedDigest(
   const built = image.source ?? image.target;
   if (!built) return { digest: null, reason };
   // Zadig alone may say what was released: today's registry must not vouch for yesterday.
-  const node = createArtifact(context, { ...imageSeed(built, release.ref.backend), held: [] });
+  const node = createArtifact(context, { ...imageSeed(built, release.ref.backend), held: atHand([]) });
   const [outcome] = await node.zadig();
   const record = await node.record();
   return {

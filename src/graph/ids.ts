@@ -52,6 +52,7 @@ export type NodeCoordinates =
 export type ArtifactCoordinate =
   | { readonly by: "zadig"; readonly ref: ArtifactRef }
   | { readonly by: "image"; readonly zadig: string | null; readonly image: string }
+  | { readonly by: "trace"; readonly image: string }
   | { readonly by: "file"; readonly version: VersionRef; readonly path: string };
 
 /** Reads an id of a given type, or of any node type; throws BAD_ID. */
@@ -115,6 +116,8 @@ function artifactCoordinates([digest = null, by, ...rest]: Parts): NodeCoordinat
   if (by === "image" && rest.length === 2 && second) {
     return { type: "Artifact", digest, coordinate: { by, zadig: first, image: second } };
   }
+  if (by === "trace" && rest.length === 1 && first)
+    return { type: "Artifact", digest, coordinate: { by, image: first } };
   const version = by === "file" && rest.length === 6 ? versionRef(rest) : null;
   const path = rest[5];
   return version && path ? { type: "Artifact", digest, coordinate: { by: "file", version, path } } : null;

@@ -116,7 +116,7 @@ export function measure({ schema, document, operation, variables }: Asked, limit
     if (field.args.some(({ name }) => name === "first")) checkedFirst(numberIn(args["first"]));
     const hints = hintsOf(field);
     sum.cost += hints.weight * times;
-    const own = sizeOf(hints, args);
+    const own = sizeOf(field, hints, args);
     const inSized = sized?.fields.includes(node.name.value) ? sized.size : 1;
     const below = times * inSized * (hints.sizedFields.length === 0 ? own : 1);
     const type = getNamedType(field.type);
@@ -162,9 +162,10 @@ function hintsOf(field: GraphQLField<unknown, unknown>): Hints {
   return hints;
 }
 
-function sizeOf(hints: Hints, args: Readonly<Record<string, unknown>>): number {
+function sizeOf(field: GraphQLField<unknown, unknown>, hints: Hints, args: Readonly<Record<string, unknown>>): number {
   for (const name of hints.slicingArguments) {
-    const value = args[name];
+    // An explicit null means the default here, as it does in the resolvers.
+    const value: unknown = args[name] ?? field.args.find((one) => one.name === name)?.defaultValue;
     if (typeof value === "number") return value;
     if (Array.isArray(value)) return value.length;
   }

@@ -5,8 +5,12 @@ import type { ArtifactRecord } from "../model/release.ts";
 /** The scalars of an artifact that several backends may claim. */
 export type MergedField = "name" | "type" | "size" | "architecture" | "os" | "createdBy" | "createdAt";
 
-/** Who speaks: the CI that built the bytes, the registry that holds them, or a package repository that lists the file. */
-export type Role = "ci" | "registry" | "repository";
+/**
+ * Who speaks: the CI that built the bytes, the registry that the reference names, a package repository that lists the
+ * file, or a registry that holds the same bytes under another name. The last is believed last, and only where an
+ * artifact is followed through every backend.
+ */
+export type Role = "ci" | "registry" | "repository" | "copy";
 
 /** One backend's claims about one artifact. Null: it makes no claim about the field. */
 export interface Claim {
@@ -31,23 +35,54 @@ export interface ConflictParent {
   readonly observations: readonly ObservationParent[];
 }
 
+/** How one field is merged. */
+interface MergeRule {
+  /** Who is believed, first first. */
+  readonly trust: readonly Role[];
+  /** The rule's name, as `Conflict.rule` tells it. */
+  readonly rule: string;
+  /**
+   * Whether every role speaks of the same fact. Who built and who pushed, when it was built and when it was stored, are
+   * different facts: they stand in for each other, but do not contradict each other.
+   */
+  readonly sameFact: boolean;
+}
+
 /**
- * The merge policy: for each field who is believed first, and the name of the rule as `Conflict.rule` tells it. Only
- * records of equal bytes ever get here, so a disagreement is about the record, not about the thing.
+ * The merge policy, the one table. Only records of equal bytes ever get here, so a disagreement is about the record,
+ * not about the thing.
  */
-export const mergeRules: Readonly<Record<MergedField, { readonly trust: readonly Role[]; readonly rule: string }>> = {
-  name: { trust: ["ci", "repository", "registry"], rule: "name: the build's own name before where it is stored" },
-  type: { trust: ["ci", "registry", "repository"], rule: "type: the build's own word before where it is stored" },
-  size: { trust: ["registry", "repository", "ci"], rule: "size: registry before CI" },
+export const mergeRules: Readonly<Record<MergedField, MergeRule>> = {
+  name: {
+    trust: ["ci", "repository", "registry"],
+    rule: "name: the build's own name before where it is stored",
+    sameFact: false,
+  },
+  type: {
+    trust: ["ci", "registry", "repository"],
+    rule: "type: the build's own word before where it is stored",
+    sameFact: true,
+  },
+  size: { trust: ["registry", "repository", "ci"], rule: "size: registry before CI", sameFact: true },
   architecture: {
     trust: ["ci", "registry", "repository"],
     rule: "architecture: the build's record before where it is stored",
+    sameFact: true,
   },
-  os: { trust: ["ci", "registry", "repository"], rule: "os: the build's record before where it is stored" },
-  createdBy: { trust: ["ci", "repository", "registry"], rule: "createdBy: who built it before who stored it" },
+  os: {
+    trust: ["ci", "registry", "repository"],
+    rule: "os: the build's record before where it is stored",
+    sameFact: true,
+  },
+  createdBy: {
+    trust: ["ci", "repository", "registry"],
+    rule: "createdBy: who built it before who stored it",
+    sameFact: false,
+  },
   createdAt: {
     trust: ["ci", "repository", "registry"],
     rule: "createdAt: when it was built before when it was stored",
+    sameFact: false,
   },
 };
 
@@ -56,7 +91,7 @@ export function mergeField(
   field: MergedField,
   claims: readonly Claim[],
 ): { readonly value: string | number; readonly claim: Claim } | null {
-  for (const role of mergeRules[field].trust) {
+  for (const role of [...mergeRules[field].trust, "copy"]) {
     for (const claim of claims) {
       const value = claim.values[field];
       if (claim.role === role && value !== null) return { value, claim };
@@ -67,14 +102,17 @@ export function mergeField(
 
 /** Every claim as it was made. */
 export function observationsOf(claims: readonly Claim[]): ObservationParent[] {
-  return fields.flatMap((field) => claims.flatMap((claim) => observation(field, claim)));
+  return unique(fields.flatMap((field) => claims.flatMap((claim) => observation(field, claim))));
 }
 
 /** Fields about which claims of equal bytes differ, with the rule that chose. Equal values never conflict. */
 export function conflictsOf(claims: readonly Claim[]): ConflictParent[] {
   return fields.flatMap((field): ConflictParent[] => {
     const merged = mergeField(field, claims);
-    const observations = claims.flatMap((claim) => observation(field, claim));
+    const comparable = claims.filter(
+      ({ role }) => mergeRules[field].sameFact || storage.has(role) === storage.has(merged?.claim.role ?? "ci"),
+    );
+    const observations = unique(comparable.flatMap((claim) => observation(field, claim)));
     if (!merged || new Set(observations.map(({ value }) => value)).size < 2) return [];
     return [{ field, chosen: merged.claim.backend, rule: mergeRules[field].rule, observations }];
   });
@@ -115,7 +153,21 @@ export function claimOfImage(record: ImageRecord): Claim {
   };
 }
 
+/** The claims of a registry that holds a copy. */
+export function claimOfCopy(record: ImageRecord): Claim {
+  return { ...claimOfImage(record), role: "copy" };
+}
+
 const fields: readonly MergedField[] = ["name", "type", "size", "architecture", "os", "createdBy", "createdAt"];
+
+/** Roles that tell of storing, not of building. */
+const storage: ReadonlySet<Role> = new Set(["registry", "repository", "copy"]);
+
+/** A backend that says the same of two tags of one image says it once. */
+function unique(observations: readonly ObservationParent[]): ObservationParent[] {
+  const said = new Map(observations.map((one) => [JSON.stringify([one.backend, one.field, one.value]), one]));
+  return [...said.values()];
+}
 
 function observation(field: MergedField, claim: Claim): ObservationParent[] {
   const value = claim.values[field];

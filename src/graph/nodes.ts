@@ -1,3 +1,4 @@
+import type { GraphQLResolveInfo } from "graphql";
 import { isStrong, parseDigest } from "../model/digest.ts";
 import { parseImageRef } from "../model/image-ref.ts";
 import type { Package, Version } from "../model/package.ts";
@@ -6,6 +7,8 @@ import { type ArtifactNode, createArtifact, imageSeed, recordSeed } from "./arti
 import { type Context, readerOf } from "./context.ts";
 import { type ArtifactCoordinate, coordinatesOf } from "./ids.ts";
 import { fileSeed } from "./package-file.ts";
+import { loadPackage } from "./prefetch.ts";
+import { traceReference } from "./trace.ts";
 
 /** A model object with the name of its type, as the `Node` interface needs it. */
 export type NodeParent =
@@ -22,15 +25,17 @@ export type NodeResult = NodeParent | null;
  * The object behind an id: null when it is gone, or its backend is no longer configured; rejects when its backend could
  * not say. Goes through the same loaders as everything else, so many ids of one type are few calls. Throws BAD_ID.
  */
-export async function loadNode(context: Context, id: string): Promise<NodeResult> {
+export async function loadNode(context: Context, id: string, info: GraphQLResolveInfo): Promise<NodeResult> {
   const node = coordinatesOf(id);
   switch (node.type) {
     case "Release":
       return typed("Release", await readerOf(context, "releases", node.ref.backend)?.release(node.ref));
     case "BuildInfo":
       return typed("BuildInfo", await readerOf(context, "releases", node.ref.backend)?.build(node.ref));
-    case "Package":
-      return typed("Package", await readerOf(context, "packages", node.ref.backend)?.package(node.ref));
+    case "Package": {
+      const reader = readerOf(context, "packages", node.ref.backend);
+      return typed("Package", reader && (await loadPackage(reader, node.ref, info)));
+    }
     case "Version":
       return typed("Version", await readerOf(context, "packages", node.ref.package.backend)?.version(node.ref));
     case "Artifact":
@@ -53,6 +58,10 @@ export async function loadArtifact(
   if (coordinate.by === "image") {
     const image = parseImageRef(coordinate.image);
     return image ? createArtifact(context, imageSeed(image, coordinate.zadig, digest)) : null;
+  }
+  if (coordinate.by === "trace") {
+    const image = parseImageRef(coordinate.image);
+    return image ? (await traceReference(context, { ...image, digest }, { copies: false })).artifact : null;
   }
   const reader = readerOf(context, "packages", coordinate.version.package.backend);
   const page = await reader?.files(coordinate.version, { first: 100, after: null });

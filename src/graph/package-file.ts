@@ -1,5 +1,5 @@
 import type { PackageFile, Version, VersionRef } from "../model/package.ts";
-import { type ArtifactNode, type ArtifactSeed, createArtifact, imageSeed } from "./artifact.ts";
+import { type ArtifactNode, type ArtifactSeed, atHand, createArtifact, imageSeed } from "./artifact.ts";
 import { type Context, readerOf } from "./context.ts";
 import { told } from "./outcome.ts";
 
@@ -10,13 +10,15 @@ export type PackageFileParent = PackageFile & { readonly version: VersionRef; re
 export function fileSeed({ version, fetchedAt, ...file }: PackageFileParent): ArtifactSeed {
   return {
     zadig: null,
+    origin: null,
     type: "FILE",
     digest: null,
     images: [],
     file: file.name,
-    records: [],
-    held: [],
-    copies: [],
+    records: atHand([]),
+    held: atHand([]),
+    copies: atHand([]),
+    followed: false,
     packaged: { version, file, fetchedAt },
     twins: [],
   };
@@ -45,7 +47,7 @@ export async function artifactOfVersion(context: Context, version: Version): Pro
     };
     return createArtifact(context, {
       ...imageSeed(image, null, digest),
-      held: digest === null ? null : [{ source: told(origin), value: record, error: null }],
+      held: digest === null ? null : atHand([{ source: told(origin), value: record, error: null }]),
     });
   }
   if (version.fileCount !== null && version.fileCount !== 1) return null;

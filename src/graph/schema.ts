@@ -1,28 +1,67 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { mergeTypeDefs } from "@graphql-tools/merge";
 import { makeExecutableSchema } from "@graphql-tools/schema";
-import { type DocumentNode, type GraphQLSchema, parse } from "graphql";
+import { type DocumentNode, type GraphQLSchema, parse, print } from "graphql";
 import type { Context } from "./context.ts";
+import { references } from "./entities.ts";
 import { artifactResolvers } from "./resolvers/artifact.ts";
 import { backendResolvers } from "./resolvers/backend.ts";
 import { nodeResolvers } from "./resolvers/node.ts";
 import { packageResolvers } from "./resolvers/package.ts";
 import { releaseResolvers } from "./resolvers/release.ts";
 import { rootResolvers } from "./resolvers/root.ts";
+import { enforceScopes } from "./scopes.ts";
+import { subgraphOf, withoutFederation } from "./subgraph.ts";
 
 const folder = new URL("../../schema/", import.meta.url);
 
-/** The schema files as one document: the standalone form, `node` and `nodes` included. */
-export function readSchemaDocument(): DocumentNode {
-  const files = readdirSync(folder).filter((name) => name.endsWith(".graphql"));
-  return mergeTypeDefs(files.sort().map((name) => parse(readFileSync(new URL(name, folder), "utf8"))));
+/**
+ * `standalone` is what a client asks directly; `subgraph` is what a router puts together with other teams' graphs. They
+ * differ in `node` and `nodes`, which cannot be composed, and in the machinery of federation.
+ */
+export type SchemaForm = "standalone" | "subgraph";
+
+/** The executable graph, its scopes enforced. Throws when a resolver has no field, or the files do not make a schema. */
+export function createSchema(form: SchemaForm = "standalone"): GraphQLSchema {
+  return enforceScopes(
+    unguarded(form),
+    readFiles(() => true),
+  );
 }
 
-/** The executable graph. Throws when a resolver has no field, or the files do not make a schema. */
-export function createSchema(): GraphQLSchema {
+function unguarded(form: SchemaForm): GraphQLSchema {
+  const resolvers = [rootResolvers, backendResolvers, releaseResolvers, artifactResolvers, packageResolvers];
+  const resolverValidationOptions = { requireResolversToMatchSchema: "error" } as const;
+  if (form === "standalone") {
+    return makeExecutableSchema<Context>({
+      typeDefs: standaloneDocument(),
+      resolvers: [...resolvers, nodeResolvers],
+      resolverValidationOptions,
+    });
+  }
+  const document = subgraphDocument();
+  const parts = subgraphOf(document, references);
   return makeExecutableSchema<Context>({
-    typeDefs: readSchemaDocument(),
-    resolvers: [rootResolvers, nodeResolvers, backendResolvers, releaseResolvers, artifactResolvers, packageResolvers],
-    resolverValidationOptions: { requireResolversToMatchSchema: "error" },
+    typeDefs: [document, parts.typeDefs],
+    resolvers: [...resolvers, parts.resolvers].flat(),
+    resolverValidationOptions,
   });
+}
+
+/** The schema as text: what the running gateway publishes in this form. */
+export function printSchemaForm(form: SchemaForm): string {
+  return form === "standalone" ? `${print(standaloneDocument())}\n` : subgraphOf(subgraphDocument(), references).sdl;
+}
+
+function standaloneDocument(): DocumentNode {
+  return withoutFederation(readFiles(() => true));
+}
+
+function subgraphDocument(): DocumentNode {
+  return readFiles((name) => name !== "node.graphql");
+}
+
+function readFiles(wanted: (name: string) => boolean): DocumentNode {
+  const files = readdirSync(folder).filter((name) => name.endsWith(".graphql") && wanted(name));
+  return mergeTypeDefs(files.sort().map((name) => parse(readFileSync(new URL(name, folder), "utf8"))));
 }

@@ -4,6 +4,7 @@ import {
   type GraphQLResolveInfo,
   GraphQLSkipDirective,
   getDirectiveValues,
+  isObjectType,
   Kind,
   type SelectionSetNode,
 } from "graphql";
@@ -17,6 +18,11 @@ export function selects(info: GraphQLResolveInfo, ...paths: readonly string[]): 
   return paths.some((path) => reaches(info, sets, path.split(".")));
 }
 
+/** The fields directly below the running field that an object of this type answers, fragments taken apart. */
+export function selectedFields(info: GraphQLResolveInfo, type: string): FieldNode[] {
+  return info.fieldNodes.flatMap((node) => (node.selectionSet ? fieldsOf(info, node.selectionSet, type) : []));
+}
+
 function reaches(info: GraphQLResolveInfo, sets: readonly SelectionSetNode[], path: readonly string[]): boolean {
   const [name, ...rest] = path;
   const nodes = sets.flatMap((set) => fieldsOf(info, set)).filter((field) => field.name.value === name);
@@ -25,14 +31,16 @@ function reaches(info: GraphQLResolveInfo, sets: readonly SelectionSetNode[], pa
   return deeper.length > 0 && reaches(info, deeper, rest);
 }
 
-function fieldsOf(info: GraphQLResolveInfo, set: SelectionSetNode): FieldNode[] {
+/** With a type, fragments on other types of object are left out: below an interface or a union they are not its own. */
+function fieldsOf(info: GraphQLResolveInfo, set: SelectionSetNode, type: string | null = null): FieldNode[] {
   return set.selections.flatMap((selection): FieldNode[] => {
     const skipped = getDirectiveValues(GraphQLSkipDirective, selection, info.variableValues)?.["if"] === true;
     const included = getDirectiveValues(GraphQLIncludeDirective, selection, info.variableValues)?.["if"] !== false;
     if (skipped || !included) return [];
     if (selection.kind === Kind.FIELD) return [selection];
-    if (selection.kind === Kind.INLINE_FRAGMENT) return fieldsOf(info, selection.selectionSet);
-    const fragment = info.fragments[selection.name.value];
-    return fragment ? fieldsOf(info, fragment.selectionSet) : [];
+    const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : info.fragments[selection.name.value];
+    const on = fragment?.typeCondition?.name.value ?? type;
+    const isOther = type !== null && on !== type && isObjectType(info.schema.getType(on ?? type));
+    return fragment && !isOther ? fieldsOf(info, fragment.selectionSet, type) : [];
   });
 }

@@ -1,12 +1,12 @@
-import type { IResolvers } from "@graphql-tools/utils";
+import type { IExecutableSchemaDefinition } from "@graphql-tools/schema";
 import {
   type DefinitionNode,
   type DirectiveNode,
   type DocumentNode,
   type GraphQLResolveInfo,
   Kind,
-  print,
   parse,
+  print,
   visit,
 } from "graphql";
 import { badInput } from "./errors.ts";
@@ -26,7 +26,7 @@ export interface SubgraphParts<C> {
   /** What `_service` publishes: the document without the definitions that its `@link` imports. */
   readonly sdl: string;
   readonly typeDefs: DocumentNode;
-  readonly resolvers: IResolvers<unknown, C>;
+  readonly resolvers: NonNullable<IExecutableSchemaDefinition<C>["resolvers"]>;
 }
 
 /**
@@ -90,10 +90,9 @@ export function entitiesOf(document: DocumentNode): string[] {
 /** The document without definitions of what it links: composers bring their own. */
 export function withoutMachinery(document: DocumentNode): DocumentNode {
   const imported = importsOf(document);
-  return {
-    ...document,
-    definitions: document.definitions.filter((definition) => !isMachinery(definition, imported)),
-  };
+  const definitions = document.definitions.filter((definition) => !isMachinery(definition, imported));
+  // Merging the files has written down what goes without saying: that queries start at Query.
+  return visit({ ...document, definitions }, { OperationTypeDefinition: () => null });
 }
 
 /** The document without any word of federation but the hints on cost: what a client that asks directly gets to see. */

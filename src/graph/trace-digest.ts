@@ -1,43 +1,61 @@
 import type { FoundFile, PackageScope } from "../backends/backend.ts";
 import { type Digest, isStrong } from "../model/digest.ts";
 import type { ImageRecord } from "../model/package.ts";
-import { createArtifact } from "./artifact.ts";
+import { atHand, createArtifact, failureIn, once } from "./artifact.ts";
+import { askCopies, askZadigSpellings, searched } from "./asking.ts";
 import { type Context, having } from "./context.ts";
-import { isComplete, type Outcome, outcomeOf } from "./outcome.ts";
+import { combineSources, isComplete, type Outcome, outcomeOf, told } from "./outcome.ts";
 import { fileSeed } from "./package-file.ts";
-import { askCopies, askZadigs, assemble, everyBackend, searched, type TraceParent } from "./trace.ts";
+import { assemble, everyBackend, type TraceParent, type TraceWants } from "./trace.ts";
 
 /** Where a caller says to start looking: a backend, and what to look through there. */
 export type Hint = { readonly backend: string } & PackageScope;
 
 /**
  * From a digest. Zadig cannot be asked by digest, most registries neither: wave 1 asks those that can and the hinted
- * repository, wave 2 goes on from the references found, as a trace by image does. Files are found by checksum; a weak
+ * repositories, wave 2 goes on from the references found, as a trace by image does. Files are found by checksum; a weak
  * one (md5, sha1) only ever makes candidates.
  */
-export async function traceByDigest(context: Context, digest: Digest, hint: Hint | null): Promise<TraceParent> {
+export async function traceByDigest(
+  context: Context,
+  digest: Digest,
+  hints: readonly Hint[],
+  wants: TraceWants,
+): Promise<TraceParent> {
+  return traceFound(context, digest, await searchDigest(context, digest, hints), wants);
+}
+
+/** What the search for a digest brought, an entry for each place. */
+export interface DigestSearch {
+  readonly images: readonly Outcome<readonly ImageRecord[]>[];
+  readonly files: readonly Outcome<readonly FoundFile[]>[];
+}
+
+/** Wave 1 of {@link traceByDigest}: everything that holds these bytes in the places of the hints, all asked at once. */
+export async function searchDigest(context: Context, digest: Digest, hints: readonly Hint[]): Promise<DigestSearch> {
   const [images, files] = await Promise.all([
-    isStrong(digest) ? askByDigest(context, digest, hint) : [],
-    askByChecksum(context, digest, hint),
+    isStrong(digest) ? askByDigest(context, digest, hints) : [],
+    askByChecksum(context, digest, hints),
   ]);
+  return { images, files };
+}
+
+/** What {@link traceByDigest} does with what was found. */
+export async function traceFound(
+  context: Context,
+  digest: Digest,
+  { images, files }: DigestSearch,
+  wants: TraceWants = { copies: false },
+): Promise<TraceParent> {
   const first = images.flatMap(({ value }) => value ?? [])[0];
   if (first) {
-    const unsearched = images
-      .filter(({ source }) => source.status === "NOT_SEARCHABLE")
-      .map(({ source }) => source.backend);
-    const [zadig, copies] = await Promise.all([
-      askZadigs(context, [first.image]),
-      askCopies(context, first.image, digest, unsearched),
-    ]);
-    const searchedImages = images.filter(({ source }) => source.status !== "NOT_SEARCHABLE");
-    return assemble(context, {
-      image: first.image,
-      digest,
-      held: null,
-      zadig,
-      copies: [...searchedImages, ...copies],
-      exact: null,
-    });
+    const answered = images.filter(({ source }) => source.status !== "NOT_SEARCHABLE");
+    const others = images.filter((outcome) => !answered.includes(outcome)).map(({ source }) => source.backend);
+    const copies = once(async () => [...answered, ...(await askCopies(context, first.image, digest, others))]);
+    if (wants.copies) copies().catch(() => null);
+    const zadig = await askZadigSpellings(context, [first.image]);
+    const held = [{ source: told(first.origin), value: first, error: null }];
+    return assemble(context, { image: first.image, digest, held, zadig, copies, source: null });
   }
   return assembleFiles(context, digest, images, files);
 }
@@ -55,41 +73,55 @@ export function assembleFiles(
       proved: digest !== null && isStrong(digest) && file.digests.includes(digest),
       node: createArtifact(context, fileSeed({ ...file, version, fetchedAt: origin.fetchedAt })),
     }));
-  const [found, ...copies] = nodes.filter(({ proved }) => proved).map(({ node }) => node);
-  const sources = everyBackend(
-    context,
-    [...images, ...files].map(({ source }) => source),
-  );
+  const [found, ...twins] = nodes.filter(({ proved }) => proved).map(({ node }) => node);
+  const said = [...images, ...files].map(({ source }) => source);
   return {
     artifact: found
-      ? createArtifact(context, { ...found.seed, twins: copies.flatMap(({ seed }) => seed.packaged ?? []) })
+      ? createArtifact(context, { ...found.seed, twins: twins.flatMap(({ seed }) => seed.packaged ?? []) })
       : null,
+    failure: failureIn([...images, ...files]),
     candidates: nodes.filter(({ proved }) => !proved).map(({ node }) => node),
-    isComplete: isComplete(sources),
-    sources,
+    isComplete: atHand(isComplete(combineSources(said))),
+    sources: async () => everyBackend(context, said),
   };
 }
 
-function askByDigest(context: Context, digest: Digest, hint: Hint | null): Promise<Outcome<readonly ImageRecord[]>[]> {
+function askByDigest(
+  context: Context,
+  digest: Digest,
+  hints: readonly Hint[],
+): Promise<Outcome<readonly ImageRecord[]>[]> {
   return Promise.all(
-    having(context, "images").map(async ({ backend, reader }) => {
-      const scope = hint?.backend === backend.name ? hint.repository : null;
-      return searched(
-        backend.name,
-        await outcomeOf(backend.name, reader.byDigest(digest, scope), (all) => all[0]?.origin ?? null),
-      );
-    }),
+    having(context, "images").flatMap(({ backend, reader }) =>
+      scopesOf(backend.name, hints).map(async (scope) =>
+        searched(
+          backend.name,
+          await outcomeOf(backend.name, reader.byDigest(digest, scope), (all) => all[0]?.origin ?? null),
+        ),
+      ),
+    ),
   );
 }
 
-function askByChecksum(context: Context, digest: Digest, hint: Hint | null): Promise<Outcome<readonly FoundFile[]>[]> {
+function askByChecksum(
+  context: Context,
+  digest: Digest,
+  hints: readonly Hint[],
+): Promise<Outcome<readonly FoundFile[]>[]> {
   return Promise.all(
-    having(context, "packages").map(async ({ backend, reader }) => {
-      const scope = hint?.backend === backend.name ? hint.repository : null;
-      return searched(
-        backend.name,
-        await outcomeOf(backend.name, reader.byChecksum(digest, scope), (all) => all[0]?.origin ?? null),
-      );
-    }),
+    having(context, "packages").flatMap(({ backend, reader }) =>
+      scopesOf(backend.name, hints).map(async (scope) =>
+        searched(
+          backend.name,
+          await outcomeOf(backend.name, reader.byChecksum(digest, scope), (all) => all[0]?.origin ?? null),
+        ),
+      ),
+    ),
   );
+}
+
+/** The repositories of this backend to look into; null, alone, stands for wherever it can search by digest alone. */
+function scopesOf(backend: string, hints: readonly Hint[]): readonly (string | null)[] {
+  const own = hints.filter((hint) => hint.backend === backend).map(({ repository }) => repository);
+  return own.length > 0 ? [...new Set(own)] : [null];
 }

@@ -4,10 +4,11 @@ import { parseImageRef } from "../model/image-ref.ts";
 import type { PackageFile } from "../model/package.ts";
 import { type PurlParts, parsePurl } from "../model/purl.ts";
 import { nameOfPurl } from "../model/purl-format.ts";
+import { searched } from "./asking.ts";
 import { type Context, having, type Reading } from "./context.ts";
 import { badInput } from "./errors.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
-import { searched, type TraceParent, traceReference } from "./trace.ts";
+import { type TraceParent, type TraceWants, traceReference } from "./trace.ts";
 import { assembleFiles, type Hint, traceByDigest } from "./trace-digest.ts";
 
 /**
@@ -15,10 +16,15 @@ import { assembleFiles, type Hint, traceByDigest } from "./trace-digest.ts";
  * digest. Any other names a version: every package backend is asked for it at the same time, and the file that the
  * purl means is the artifact.
  */
-export async function traceByPurl(context: Context, text: string, hint: Hint | null): Promise<TraceParent> {
+export async function traceByPurl(
+  context: Context,
+  text: string,
+  hint: Hint | null,
+  wants: TraceWants,
+): Promise<TraceParent> {
   const purl = parsePurl(text);
   if (!purl) throw badInput("BAD_USER_INPUT", "This is not a package URL.");
-  if (purl.type === "oci" || purl.type === "docker") return traceImagePurl(context, purl, hint);
+  if (purl.type === "oci" || purl.type === "docker") return traceImagePurl(context, purl, hint, wants);
   const named = nameOfPurl(purl);
   const { version } = purl;
   if (!named || version === null) {
@@ -27,18 +33,30 @@ export async function traceByPurl(context: Context, text: string, hint: Hint | n
       "Only a package URL with a version, of a type that a backend stores, can be traced.",
     );
   }
+  const able = having(context, "packages").filter(({ reader }) => reader.keyOf(named.name, named.format) !== null);
   const files = await Promise.all(
-    having(context, "packages").map((reading) => findFiles(reading, named.name, named.format, version, purl, hint)),
+    able.map((reading) => findFiles(reading, named.name, named.format, version, purl, hint)),
   );
-  const digest =
-    files
-      .flatMap(({ value }) => value ?? [])
-      .flatMap(({ file }) => file.digests)
-      .find(isStrong) ?? null;
+  const told = files.flatMap(({ value }) => value ?? []);
+  const digests = new Set(told.flatMap(({ file }) => file.digests.find(isStrong) ?? []));
+  const hinted = told.find(
+    ({
+      version: {
+        package: { backend, repository },
+      },
+    }) => backend === hint?.backend && repository === hint.repository,
+  );
+  // A package URL names a name: where the repositories hold different bytes under it, only a hint can tell which are meant.
+  const digest = hinted?.file.digests.find(isStrong) ?? (digests.size === 1 ? [...digests][0] : null) ?? null;
   return assembleFiles(context, digest, [], files);
 }
 
-async function traceImagePurl(context: Context, purl: PurlParts, hint: Hint | null): Promise<TraceParent> {
+async function traceImagePurl(
+  context: Context,
+  purl: PurlParts,
+  hint: Hint | null,
+  wants: TraceWants,
+): Promise<TraceParent> {
   const digest = parseDigest(purl.version);
   const place = purl.qualifiers["repository_url"];
   const path = purl.namespace === null ? purl.name : `${purl.namespace}/${purl.name}`;
@@ -46,11 +64,11 @@ async function traceImagePurl(context: Context, purl: PurlParts, hint: Hint | nu
   if (place !== undefined) {
     const repository = place === path || place.endsWith(`/${path}`) ? place : `${place}/${path}`;
     const image = parseImageRef(`${repository}${tag === null ? "" : `:${tag}`}${digest === null ? "" : `@${digest}`}`);
-    if (image) return traceReference(context, image);
+    if (image) return traceReference(context, image, wants);
   }
   if (digest === null)
     throw badInput("BAD_USER_INPUT", "The package URL of an image needs a digest or a repository_url.");
-  return traceByDigest(context, digest, hint);
+  return traceByDigest(context, digest, hint === null ? [] : [hint], wants);
 }
 
 async function findFiles(

@@ -2,160 +2,128 @@ import { type Digest, isStrong } from "../model/digest.ts";
 import { type ImageRef, parseImageRef, printImageRef } from "../model/image-ref.ts";
 import type { ImageRecord } from "../model/package.ts";
 import type { ArtifactRecord } from "../model/release.ts";
-import { type ArtifactNode, type ArtifactSeed, createArtifact, imageSeed, recordSeed } from "./artifact.ts";
+import type { UpstreamError } from "../upstream/errors.ts";
+import {
+  type ArtifactNode,
+  type ArtifactSeed,
+  atHand,
+  createArtifact,
+  failureIn,
+  imageSeed,
+  type Lazy,
+  once,
+  recordSeed,
+} from "./artifact.ts";
+import { askCopies, askOwners, askZadigSpellings, type Images, type Records } from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import { badInput } from "./errors.ts";
-import { combineSources, isComplete, type Outcome, outcomeOf, plain, type SourceParent } from "./outcome.ts";
+import { combineSources, isComplete, type Outcome, outcomeOf, plain, type SourceParent, told } from "./outcome.ts";
 
-/** A finished trace: what was found, what looks alike but is not proved to be the same, and who said what. */
+/** A trace: what was found, what looks alike but is not proved to be the same, and who said what. */
 export interface TraceParent {
   readonly artifact: ArtifactNode | null;
+  /** Why it may be that nothing was found: somebody could not say. Null when all who were asked answered. */
+  readonly failure: UpstreamError | null;
   readonly candidates: readonly ArtifactNode[];
-  readonly isComplete: boolean;
-  readonly sources: readonly SourceParent[];
+  readonly isComplete: Lazy<boolean>;
+  readonly sources: Lazy<readonly SourceParent[]>;
 }
 
-type Records = Outcome<readonly ArtifactRecord[]>;
-type Images = Outcome<readonly ImageRecord[]>;
+/** What the caller will look at, as far as it decides what is asked. */
+export interface TraceWants {
+  /** Whether copies elsewhere are wanted: then they are searched as soon as a digest is known. */
+  readonly copies: boolean;
+}
 
 /**
  * From any spelling of a reference. Wave 1: the registry it names, and every Zadig by name and tag, which also finds
- * the other spellings. Wave 2, as soon as a digest is known: the same bytes in every registry. Wave 3 only where the
- * bytes were found under another tag that Zadig has not been asked about.
+ * the other spellings. Wave 2, once a digest is known and if anybody wants to see it: the same bytes in every registry.
+ * Throws BAD_USER_INPUT for what is no reference.
  */
-export async function traceByImage(context: Context, text: string): Promise<TraceParent> {
+export async function traceByImage(context: Context, text: string, wants: TraceWants): Promise<TraceParent> {
   const image = parseImageRef(text);
   if (!image) throw badInput("BAD_USER_INPUT", "This is not an image reference: [registry/]path[:tag][@digest].");
-  return traceReference(context, image);
+  return traceReference(context, image, wants);
 }
 
 /** As {@link traceByImage}, for a reference that is taken apart already. */
-export async function traceReference(context: Context, image: ImageRef): Promise<TraceParent> {
-  const early = image.digest !== null && isStrong(image.digest) ? askCopies(context, image, image.digest) : null;
-  const [held, zadig] = await Promise.all([askOwner(context, image), askZadigs(context, [image])]);
-  const exact = recordsOf(zadig).find((record) => record.image !== null && isSameReference(record.image, image));
-  const digest = image.digest ?? held?.value?.digest ?? exact?.digest ?? null;
-  const declared = digest === null && !exact ? await declaredSource(context, recordsOf(zadig), image) : null;
-  const known = digest ?? declared?.digest ?? null;
-  const copies = early ? await early : await askCopies(context, image, known);
-  return assemble(context, { image, digest: known, held, zadig, copies, exact: exact ?? declared });
+export async function traceReference(context: Context, image: ImageRef, wants: TraceWants): Promise<TraceParent> {
+  const spelled = image.digest !== null && isStrong(image.digest) ? image.digest : null;
+  const early = spelled !== null && wants.copies ? askCopies(context, image, spelled) : null;
+  const [held, zadig] = await Promise.all([askOwners(context, [image]), askZadigSpellings(context, [image])]);
+  const exact =
+    recordsOf(zadig).find((record) => record.image !== null && isSameReference(record.image, image)) ?? null;
+  const digest = spelled ?? held[0]?.value?.digest ?? exact?.digest ?? null;
+  const source = exact ?? (digest === null ? await declaredSource(context, recordsOf(zadig), image) : null);
+  const known = digest ?? source?.digest ?? null;
+  const copies = once(() => early ?? askCopies(context, image, known));
+  if (wants.copies) copies().catch(() => null);
+  return assemble(context, { image, digest: known, held, zadig, copies, source });
 }
 
-interface Found {
+/** What the first wave brought. */
+export interface Found {
   readonly image: ImageRef;
   readonly digest: Digest | null;
-  readonly held: Outcome<ImageRecord> | null;
+  readonly held: readonly Outcome<ImageRecord>[];
   readonly zadig: readonly Records[];
-  readonly copies: readonly Images[];
-  /** The record that is this reference's by equal text or by a release that says so. */
-  readonly exact: ArtifactRecord | null;
+  readonly copies: Lazy<readonly Images[]>;
+  /** The record that is this reference's by equal text, or by a release that says so. */
+  readonly source: ArtifactRecord | null;
 }
 
-/** Puts together what the waves brought; also the end of the digest and purl traces. */
+/** Puts together what the first wave brought; the rest is asked for by whoever wants it. */
 export async function assemble(context: Context, found: Found): Promise<TraceParent> {
-  const { image, digest, held, copies } = found;
-  const everywhere = [...(held?.value ? [held.value] : []), ...copies.flatMap(({ value }) => value ?? [])];
-  const same = everywhere.filter((record) => digest === null || record.digest === digest);
-  const retagged = same.filter((record) => record.image.tag !== image.tag).map((record) => record.image);
-  const matches = (record: ArtifactRecord) =>
-    digest === null ? record === found.exact : record.digest === digest || record === found.exact;
-  const lateWave =
-    retagged.length > 0 && !recordsOf(found.zadig).some(matches) ? await askZadigs(context, retagged) : [];
-  const zadig = [...found.zadig, ...lateWave];
+  const { image, digest, copies } = found;
+  const isSame = (told: Digest | null) => digest === null || told === digest;
+  const isMine = (record: ArtifactRecord) =>
+    record.digest === null ? record === found.source : digest !== null && record.digest === digest;
+  const early = recordsOf(found.zadig);
+  const held = found.held.map((outcome) => keep(outcome, (record) => isSame(record.digest)));
+  const displaced = found.held.flatMap(({ value }) => (value && !isSame(value.digest) ? [value] : []));
 
-  const records = recordsOf(zadig);
-  const merged = records.filter((record) => matches(record) && (record.digest === null || record.digest === digest));
-  const candidates = [
-    ...records.filter((record) => !merged.includes(record)).map(recordSeed),
-    ...everywhere.filter((record) => !same.includes(record)).map(imageRecordSeed),
-  ].map((seed) => createArtifact(context, seed));
+  // Only bytes found under another tag are new to Zadig: it was asked for this tag in all spellings.
+  const records = once(async () => {
+    if (early.some(isMine)) return found.zadig.map((outcome) => keepAll(outcome, isMine));
+    const elsewhere = (await copies()).flatMap(({ value }) => value ?? []).map((record) => record.image);
+    const retagged = elsewhere.filter(({ tag }) => tag !== image.tag);
+    const late = retagged.length > 0 ? await askZadigSpellings(context, retagged) : [];
+    return [...found.zadig, ...late].map((outcome) => keepAll(outcome, isMine));
+  });
 
-  const sources = everyBackend(context, [
-    ...zadig.map(({ source }) => source),
-    ...(held ? [held.source] : []),
-    ...copies.map(({ source }) => source),
-  ]);
-  const artifact =
-    merged.length + same.length > 0
-      ? createArtifact(context, {
-          ...imageSeed(image, null, digest),
-          images: [image, ...same.map((record) => record.image)],
-          records: zadig.map((outcome) => ({
-            ...outcome,
-            value: outcome.value?.filter((one) => merged.includes(one)) ?? null,
-          })),
-          held: [
-            ...(held ? [onlySame(held, same)] : []),
-            ...copies.flatMap((outcome) => spread(outcome, held?.value ?? null)),
-          ],
-          copies,
-        })
-      : null;
-  return { artifact, candidates, isComplete: isComplete(sources), sources };
+  const isHere = held.some(({ value }) => value !== null) || early.some(isMine);
+  const elsewhere = isHere ? [] : await copies();
+  const isAnywhere = isHere || elsewhere.some(({ value }) => value !== null && value.length > 0);
+  const said = once(async () =>
+    [...(await records()), ...found.zadig, ...found.held, ...(await copies())].map(({ source }) => source),
+  );
+  const seed: ArtifactSeed = { ...imageSeed(image, null, digest), records, held: atHand(held), copies, followed: true };
+  return {
+    artifact: isAnywhere ? createArtifact(context, seed) : null,
+    failure: failureIn([...found.held, ...found.zadig, ...elsewhere]),
+    candidates: [...early.filter((record) => !isMine(record)).map(recordSeed), ...displaced.map(imageRecordSeed)].map(
+      (candidate) => createArtifact(context, candidate),
+    ),
+    isComplete: async () => isComplete(combineSources(await said())),
+    sources: async () => everyBackend(context, await said()),
+  };
 }
 
 /** A registry's record as an artifact of its own. */
 export function imageRecordSeed(record: ImageRecord): ArtifactSeed {
-  const { backend, fetchedAt, traceId } = record.origin;
-  const source: SourceParent = { backend, status: "OK", fetchedAt, retryAfterMs: null, upstreamCode: null, traceId };
-  return {
-    ...imageSeed(record.image, null, record.digest),
-    records: null,
-    held: [{ source, value: record, error: null }],
-  };
+  const held = atHand([{ source: told(record.origin), value: record, error: null }]);
+  return { ...imageSeed(record.image, null, record.digest), held };
 }
 
-/** Same bytes in every registry that can be searched so (or in those named), one entry a backend. */
-export function askCopies(
-  context: Context,
-  image: ImageRef,
-  digest: Digest | null,
-  only?: readonly string[],
-): Promise<Images[]> {
-  const name = image.repository.split("/").at(-1) ?? image.repository;
-  const asked = having(context, "images").filter(({ backend }) => only?.includes(backend.name) ?? true);
-  return Promise.all(
-    asked.map(async ({ backend, reader }): Promise<Images> => {
-      if (digest === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
-      return searched(
-        backend.name,
-        await outcomeOf(backend.name, reader.copies(name, digest), (all) => all[0]?.origin ?? null),
-      );
-    }),
-  );
-}
-
-/** Null from a search means "cannot be searched so", which is not "nothing there". */
-export function searched<T>(backend: string, outcome: Outcome<T>): Outcome<T> {
-  const unsearched = outcome.value === null && outcome.error === null;
-  return unsearched ? { ...outcome, source: plain(backend, "NOT_SEARCHABLE") } : outcome;
-}
-
-/** Every Zadig, for all spellings of these references at once. */
-export function askZadigs(context: Context, images: readonly ImageRef[]): Promise<Records[]> {
-  return Promise.all(
-    having(context, "artifacts").flatMap(({ backend, reader }) =>
-      images.map(async (image): Promise<Records> => {
-        const name = image.repository.split("/").at(-1) ?? image.repository;
-        if (image.tag === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
-        return outcomeOf(backend.name, reader.byNameAndTag(name, image.tag), (all) => all[0]?.origin ?? null);
-      }),
-    ),
-  );
-}
-
-/** One source a configured backend: those that could not even be asked are said to be so. */
+/**
+ * One source a configured backend. Those that hold nothing of the kind were not asked and are said to be so; they take
+ * nothing from completeness.
+ */
 export function everyBackend(context: Context, said: readonly SourceParent[]): SourceParent[] {
   const silent = context.estate.backends
     .filter(({ name }) => !said.some(({ backend }) => backend === name))
     .map(({ name }) => plain(name, "NOT_SEARCHABLE"));
   return combineSources([...said, ...silent]);
-}
-
-async function askOwner(context: Context, image: ImageRef): Promise<Outcome<ImageRecord> | null> {
-  const owner = context.estate.ownerOf(image.registry);
-  const reader = owner ? context.readers(owner).images : undefined;
-  return owner && reader ? outcomeOf(owner.name, reader.image(image), ({ origin }) => origin) : null;
 }
 
 /**
@@ -167,55 +135,46 @@ async function declaredSource(
   records: readonly ArtifactRecord[],
   image: ImageRef,
 ): Promise<ArtifactRecord | null> {
-  for (const record of records.slice(0, 3)) {
-    const reader = having(context, "releases").find(({ backend }) => backend.name === record.ref.backend)?.reader;
-    const { value } = reader
-      ? await outcomeOf(
-          record.ref.backend,
-          reader.containing(record, { first: 20, after: null }),
-          (page) => page.origin,
-        )
-      : { value: null };
-    const declares = value?.rows.some(({ value: release }) =>
-      release.parts?.images.some(
-        ({ source, target }) =>
-          target !== null &&
-          isSameReference(target, image) &&
-          source !== null &&
-          record.image !== null &&
-          isSameReference(source, record.image),
-      ),
-    );
-    if (declares) return record;
-  }
-  return null;
+  const declared = await Promise.all(
+    records.slice(0, mostDeclarations).map(async (record) => {
+      const releases = having(context, "releases").find(({ backend }) => backend.name === record.ref.backend);
+      if (!releases) return null;
+      const containing = releases.reader.containing(record, { first: 20, after: null });
+      const { value } = await outcomeOf(record.ref.backend, containing, (page) => page.origin);
+      return value?.rows.some(({ value: { parts } }) =>
+        parts?.images.some(({ source, target }) => isOneOf([source], record.image) && isOneOf([target], image)),
+      )
+        ? record
+        : null;
+    }),
+  );
+  return declared.find((record) => record !== null) ?? null;
+}
+
+const mostDeclarations = 3;
+
+function isOneOf(references: readonly (ImageRef | null)[], wanted: ImageRef | null): boolean {
+  return wanted !== null && references.some((reference) => reference !== null && isSameReference(reference, wanted));
 }
 
 function isSameReference(one: ImageRef, other: ImageRef): boolean {
   return printImageRef({ ...one, digest: null }) === printImageRef({ ...other, digest: null });
 }
 
+/** Every record once, newest first. */
 function recordsOf(outcomes: readonly Records[]): ArtifactRecord[] {
-  const all = outcomes.flatMap(({ value }) => value ?? []);
-  const seen = new Set<string>();
-  return all
-    .filter(({ ref, digest }) => {
-      const key = JSON.stringify([ref.backend, ref.zadigId, ref.image, digest]);
-      return !seen.has(key) && seen.add(key);
-    })
-    .toSorted((a, b) => (b.createdAt ?? "").localeCompare(a.createdAt ?? ""));
-}
-
-function onlySame(held: Outcome<ImageRecord>, same: readonly ImageRecord[]): Outcome<ImageRecord> {
-  return held.value && same.includes(held.value) ? held : { ...held, value: null };
-}
-
-function spread({ source, value }: Images, already: ImageRecord | null): Outcome<ImageRecord>[] {
-  const others = (value ?? []).filter(
-    (record) =>
-      !already ||
-      printImageRef(record.image) !== printImageRef(already.image) ||
-      record.origin.backend !== already.origin.backend,
+  const unique = new Map(
+    outcomes
+      .flatMap(({ value }) => value ?? [])
+      .map((record) => [JSON.stringify([record.ref, record.digest]), record] as const),
   );
-  return others.map((record) => ({ source, value: record, error: null }));
+  return [...unique.values()].toSorted((a, b) => (b.createdAt ?? "").localeCompare(a.createdAt ?? ""));
+}
+
+function keep<T>(outcome: Outcome<T>, wanted: (value: T) => boolean): Outcome<T> {
+  return outcome.value !== null && !wanted(outcome.value) ? { ...outcome, value: null } : outcome;
+}
+
+function keepAll<T>(outcome: Outcome<readonly T[]>, wanted: (value: T) => boolean): Outcome<readonly T[]> {
+  return { ...outcome, value: outcome.value?.filter(wanted) ?? null };
 }

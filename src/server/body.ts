@@ -22,8 +22,11 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   return Buffer.concat(chunks);
 }
 
-// A socket that is closed on unread bytes is reset, and the answer on its way is lost with it.
-function discard(request: IncomingMessage): void {
+/**
+ * Reads what is left of a refused request and throws it away: a socket that is closed on unread bytes is reset, and the
+ * answer on its way is lost with it.
+ */
+export function discard(request: IncomingMessage): void {
   let bytes = 0;
   request.on("data", (chunk: Buffer) => {
     bytes += chunk.length;

@@ -1,4 +1,4 @@
-import type { BackendIdentity } from "../model/backend.ts";
+import type { BackendIdentity, Capability } from "../model/backend.ts";
 
 /** A query worth running, as the front page, GraphiQL and the banner of the demo offer it. */
 export interface Example {
@@ -9,28 +9,68 @@ export interface Example {
 
 /** Queries that make sense whatever is behind the backends that were configured. */
 export function examplesFor(backends: readonly BackendIdentity[]): readonly Example[] {
-  const releases = backends.find(({ capabilities }) => capabilities.includes("RELEASES"));
-  const artifacts = backends.find(({ capabilities }) => capabilities.includes("ARTIFACTS"));
+  const able = (capability: Capability) => backends.find(({ capabilities }) => capabilities.includes(capability));
+  const releases = able("RELEASES");
+  const artifacts = able("ARTIFACTS");
   return [
-    {
-      title: "Which backends are configured, and what each can be asked",
-      query: "{\n  backends {\n    name\n    kind\n    capabilities\n  }\n}",
-    },
+    { title: "Which backends are configured, and what each can be asked", query: backendsQuery },
     ...(releases
       ? [
           {
             title: `The newest releases in ${releases.name}, with what was built for them`,
-            query: `{\n  releases(filter: { backend: "${releases.name}" }, first: 5) {\n    nodes {\n      version\n      project\n      createdAt\n      builds {\n        service\n        commits {\n          sha\n          message\n        }\n      }\n    }\n    sources {\n      status\n      backend {\n        name\n      }\n    }\n  }\n}`,
+            query: releasesQuery(releases.name),
           },
         ]
       : []),
     ...(artifacts
-      ? [
-          {
-            title: `The newest artifacts in ${artifacts.name}, and where they lie`,
-            query: `{\n  artifacts(filter: { backend: "${artifacts.name}" }, first: 5) {\n    nodes {\n      name\n      digest\n      createdAt\n      locations {\n        image {\n          raw\n        }\n        matchedBy\n      }\n    }\n  }\n}`,
-          },
-        ]
+      ? [{ title: `The newest images in ${artifacts.name}, and where they lie`, query: imagesQuery(artifacts.name) }]
       : []),
   ];
 }
+
+const backendsQuery = `{
+  backends {
+    name
+    kind
+    capabilities
+  }
+}`;
+
+const releasesQuery = (backend: string) => `{
+  releases(filter: { backend: "${backend}" }, first: 5) {
+    nodes {
+      version
+      project
+      createdAt
+      builds {
+        service
+        commits {
+          sha
+          message
+        }
+      }
+    }
+    sources {
+      status
+      backend {
+        name
+      }
+    }
+  }
+}`;
+
+const imagesQuery = (backend: string) => `{
+  artifacts(filter: { backend: "${backend}", type: IMAGE }, first: 5) {
+    nodes {
+      name
+      digest
+      createdAt
+      locations {
+        image {
+          raw
+        }
+        matchedBy
+      }
+    }
+  }
+}`;

@@ -7,7 +7,9 @@ import { contentPolicy, hashSource } from "./security-headers.ts";
 /** What the front page tells. */
 export interface FrontPageOptions {
   readonly version: string;
+  /** Empty where strangers may read the page: what is behind the gateway is not for them. */
   readonly backends: readonly BackendIdentity[];
+  /** Empty likewise, for queries name backends. */
   readonly examples: readonly Example[];
   /** Whether the queries can be opened in GraphiQL. */
   readonly graphiql: boolean;
@@ -69,20 +71,24 @@ function render({ version, backends, examples, graphiql, demo }: FrontPageOption
 <main>
 <header>${mark}<h1>delivery-graph${demo ? ' <span class="badge">demo with made-up data</span>' : ""}</h1></header>
 <p class="lead">One live GraphQL graph over Zadig, bkrepo, Huawei SWR and GitLab: releases, builds, artifacts, packages and versions, asked in one question and answered by the systems themselves.</p>
-${graphiql && start ? `<a class="go" href="${link(start.query)}">Open GraphiQL</a>` : "<p>Ask with <code>POST /graphql</code>.</p>"}
-<h2 id="backends">Backends</h2>
-<ul class="backends" aria-labelledby="backends">
-${backends.map(backendItem).join("\n")}
-</ul>
-<h2 id="queries">Queries to try</h2>
-<ul aria-labelledby="queries">
-${examples.map((example) => exampleItem(example, graphiql)).join("\n")}
-</ul>
+${graphiql ? `<a class="go" href="${start ? link(start.query) : "/graphql"}">Open GraphiQL</a>` : "<p>Ask with <code>POST /graphql</code>.</p>"}
+${section("backends", "Backends", backends.map(backendItem))}
+${section(
+  "queries",
+  "Queries to try",
+  examples.map((example) => exampleItem(example, graphiql)),
+)}
 </main>
 <footer><a href="/health">Health</a><a href="/ready">Readiness</a><span>Version ${escapeHtml(version)}</span></footer>
 </body>
 </html>
 `;
+}
+
+function section(id: "backends" | "queries", title: string, items: readonly string[]): string {
+  if (items.length === 0) return "";
+  const list = `<ul${id === "backends" ? ' class="backends"' : ""} aria-labelledby="${id}">`;
+  return `<h2 id="${id}">${title}</h2>\n${list}\n${items.join("\n")}\n</ul>`;
 }
 
 function backendItem({ name, kind, capabilities }: BackendIdentity): string {

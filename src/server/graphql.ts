@@ -3,16 +3,18 @@ import { GraphQLError, getOperationAST, NoSchemaIntrospectionCustomRule } from "
 import { createYoga, type Plugin, useExecutionCancellation } from "graphql-yoga";
 import type { Backend } from "../backends/backend.ts";
 import type { Config } from "../config.ts";
+import type { CallerFacts } from "../graph/caller.ts";
 import { type Context, createContext, createEstate } from "../graph/context.ts";
 import { badInput, toPublicError } from "../graph/errors.ts";
 import { checkLimits } from "../graph/limits.ts";
 import { createSchema } from "../graph/schema.ts";
 import { createCall } from "./call.ts";
+import { inlineTrace } from "./inline-trace.ts";
 import type { Log } from "./log.ts";
 
 /** The GraphQL endpoint, for the HTTP shell around it. */
 export interface GraphQLEndpoint {
-  readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly handle: (request: IncomingMessage, response: ServerResponse, caller: CallerFacts) => Promise<void>;
   readonly dispose: () => Promise<void>;
 }
 
@@ -34,8 +36,8 @@ const batchLimit = 10;
 /** Builds the endpoint: the schema, one context an operation, the limits, and nothing in an error that must not leave. */
 export function createGraphQL({ config, backends, log }: GraphQLOptions): GraphQLEndpoint {
   const estate = createEstate(backends);
-  const yoga = createYoga<{ req: IncomingMessage; res: ServerResponse }, Served>({
-    schema: createSchema(),
+  const yoga = createYoga<{ req: IncomingMessage; res: ServerResponse; admitted: CallerFacts }, Served>({
+    schema: createSchema(config.server.subgraph ? "subgraph" : "standalone"),
     graphqlEndpoint: "/graphql",
     graphiql: false,
     landingPage: false,
@@ -43,17 +45,23 @@ export function createGraphQL({ config, backends, log }: GraphQLOptions): GraphQ
     multipart: false,
     batching: { limit: batchLimit },
     logging: false,
-    context: ({ request: { headers }, res }): Served => {
+    context: ({ request: { headers }, res, admitted }): Served => {
       const call = createCall({ headers, onClose: (listener) => res.once("close", listener) }, config.limits);
       const problems: GraphQLError[] = [];
-      return { ...createContext(estate, call, problems), requestId: call.requestId, problems };
+      return { ...createContext(estate, call, admitted, problems), requestId: call.requestId, problems };
     },
     maskedErrors: { maskError: (error) => mask(error, log) },
-    plugins: [limiting(config), validating(config), reporting(), useExecutionCancellation()],
+    plugins: [
+      limiting(config),
+      validating(config),
+      reporting(),
+      useExecutionCancellation(),
+      config.server.subgraph ? inlineTrace() : {},
+    ],
   });
   return {
-    handle: async (request, response) => {
-      await yoga(request, response);
+    handle: async (request, response, caller) => {
+      await yoga(request, response, { admitted: caller });
     },
     dispose: async () => {
       await yoga.dispose();

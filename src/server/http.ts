@@ -4,7 +4,8 @@ import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, isLoopback } from "../config.ts";
 import type { BackendIdentity } from "../model/backend.ts";
-import { readBody } from "./body.ts";
+import { createGate, type Refusal } from "./auth/gate.ts";
+import { discard, readBody } from "./body.ts";
 import { allowOrigin } from "./cors.ts";
 import type { Example } from "./examples.ts";
 import { frontPage } from "./front-page.ts";
@@ -38,17 +39,22 @@ const plain = "text/plain; charset=utf-8";
 /** Builds the server; it listens when told to. */
 export function createHttpShell(options: HttpOptions): HttpShell {
   const { config, log } = options;
+  const gate = createGate(config, log);
   const inFlight = new Set<ServerResponse>();
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
     inFlight.add(response);
     response.on("close", () => inFlight.delete(response));
     answer(request, response).catch((error: unknown) => failed(error, request, response));
   });
-  const front = once(() => frontPage({ ...options, graphiql: config.server.graphiql }));
+  const told = config.auth.mode === "none" ? {} : { backends: [], examples: [] };
+  const front = once(() => frontPage({ ...options, ...told, graphiql: config.server.graphiql }));
   // Nine megabytes that a gateway without GraphiQL never loads.
   const graphiql = once(async () => {
     const { graphiqlPage } = await import("./graphiql.ts");
-    return graphiqlPage({ endpoint: "/graphql", defaultQuery: options.examples[0]?.query ?? "{ __typename }" });
+    return graphiqlPage({
+      endpoint: "/graphql",
+      defaultQuery: (told.examples ?? options.examples)[0]?.query ?? "{ __typename }",
+    });
   });
   let draining = false;
 
@@ -94,13 +100,21 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       response.setHeader("allow", "GET, POST, OPTIONS");
       return refuse(request, response, 405, "GraphQL is asked with GET or POST.");
     }
+    const admission = await gate.admit(request.headers);
+    if ("refusal" in admission) return turnAway(request, response, admission.refusal);
     const body = await readBody(request, config.limits.bodyBytes);
     if (body === null) {
       const message = `The request body is larger than ${config.limits.bodyBytes} bytes.`;
       return refuse(request, response, 413, message, "BAD_USER_INPUT");
     }
     // The endpoint takes `body` for the request's own stream, which has been read to its end here.
-    await options.graphql.handle(Object.assign(request, { body: Readable.from([body]) }), response);
+    await options.graphql.handle(Object.assign(request, { body: Readable.from([body]) }), response, admission.caller);
+  }
+
+  function turnAway(request: IncomingMessage, response: ServerResponse, { status, challenge, message }: Refusal): void {
+    if (challenge !== null) response.setHeader("www-authenticate", challenge);
+    discard(request);
+    refuse(request, response, status, message, "UNAUTHENTICATED");
   }
 
   function failed(error: unknown, request: IncomingMessage, response: ServerResponse): void {
@@ -138,6 +152,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     const closed = new Promise<void>((resolve) => (server.listening ? server.close(() => resolve()) : resolve()));
     server.closeAllConnections();
     await closed;
+    await gate.close();
   }
 
   return { listen, drain };
@@ -157,6 +172,7 @@ function once(make: () => Promise<Page>): () => Promise<Page> {
  * What listens on loopback only therefore answers to loopback names only, unless anonymous callers were allowed.
  */
 function isWelcome(host: string | undefined, config: Config): boolean {
+  if (config.auth.mode !== "none") return true;
   if (!isLoopback(config.server.host) || config.auth.allowAnonymous || host === undefined) return true;
   return isLoopback(host.replace(/:\d*$/, ""));
 }

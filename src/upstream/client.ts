@@ -1,10 +1,11 @@
-import { channel } from "node:diagnostics_channel";
 import { Pool } from "undici";
 import type { Origin } from "../model/backend.ts";
+import { parseBody, readBody } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { type Failure, MisshapenAnswer, UpstreamError } from "./errors.ts";
+import { type Settle, startExchange } from "./exchange.ts";
 import { type Operation, type PathParts, type Query, target } from "./operation.ts";
-import { createPolicies, type PolicySettings } from "./policies.ts";
+import { createPolicies, type PolicySettings, type Pressure } from "./policies.ts";
 
 /** Everything the client needs to know about one configured backend. */
 export interface UpstreamSettings extends PolicySettings {
@@ -92,21 +93,22 @@ export interface Upstream {
   /** Rejects with an UpstreamError, or with our own bug. */
   readonly call: <T>(operation: Operation, request: Request<T>, call: Call) => Promise<Reply<T>>;
   readonly circuitOpen: () => boolean;
+  readonly pressure: () => Pressure;
   readonly close: () => Promise<void>;
 }
 
-/** What happened to one attempt; published on {@link exchanges}, for telemetry and explain. */
-export interface Exchange {
-  readonly call: Call;
-  readonly backend: string;
-  readonly operation: string;
-  readonly outcome: "OK" | Failure;
-  readonly status: number | null;
-  readonly ms: number;
+/** An answer, and how to tell what was made of it. */
+interface Sent {
+  readonly raw: RawReply;
+  readonly settle: Settle;
 }
 
-/** Diagnostics channel with one {@link Exchange} for each attempt that took from the budget. */
-export const exchanges = channel("delivery-graph:exchange");
+/** How often one call has been tried; written by each attempt. */
+interface Tries {
+  attempt: number;
+  /** Requests that took from the budget. */
+  sent: number;
+}
 
 const mostRedirects = 2;
 
@@ -123,41 +125,61 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     request: Request<T>,
     call: Call,
     signal: AbortSignal,
+    tries: Tries,
   ): Promise<Reply<T>> {
     const path = prefix + target(operation, request.parts, request.query);
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     const outgoing: Outgoing = { operation: operation.name, method: operation.method, origin: base.origin, path, body };
-    let raw = await send(outgoing, request, call, signal);
-    let judgement = judge(raw, operation);
-    if (judgement !== "FINE" && dialect.renew && (await dialect.renew(raw, call))) {
-      raw = await send(outgoing, request, call, signal);
-      judgement = judge(raw, operation);
+    let { raw, settle } = await send(outgoing, request, call, signal, tries);
+    let failure = judge(raw, operation);
+    if (failure && dialect.renew) {
+      // What was refused has been an exchange of its own, whatever comes of asking once more.
+      settle(failure);
+      if (await dialect.renew(raw, call)) {
+        ({ raw, settle } = await send(outgoing, request, call, signal, tries));
+        failure = judge(raw, operation);
+      }
     }
-    const traceId = dialect.traceHeader === null ? null : printable(raw.header(dialect.traceHeader));
-    if (judgement !== "FINE") {
-      const { failure, ...facts } = judgement;
-      throw new UpstreamError(failure, { ...facts, backend, operation: operation.name, status: raw.status, traceId });
-    }
+    if (failure) throw settle(failure);
+    const traceId = traceIdOf(raw);
     const origin: Origin = { backend, fetchedAt: new Date().toISOString(), stale: false, traceId };
     try {
       return { value: request.decode(raw, operation), header: raw.header, origin };
     } catch (error) {
       if (!(error instanceof MisshapenAnswer)) throw error;
-      throw new UpstreamError("MALFORMED", {
-        backend,
-        operation: operation.name,
-        status: raw.status,
-        traceId,
-        reason: error.message,
-      });
+      const { status } = raw;
+      const facts = { backend, operation: operation.name, status, traceId, reason: error.message };
+      throw settle(new UpstreamError("MALFORMED", facts));
+    } finally {
+      settle(null);
     }
   }
 
-  function judge(raw: RawReply, operation: Operation): Judgement {
-    return dialect.judge(raw, operation) ?? judgeByStatus(raw);
+  function judge(raw: RawReply, operation: Operation): UpstreamError | null {
+    const judgement = dialect.judge(raw, operation) ?? judgeByStatus(raw);
+    if (judgement === "FINE") return null;
+    const { failure, ...facts } = judgement;
+    const { status } = raw;
+    return new UpstreamError(failure, {
+      ...facts,
+      backend,
+      operation: operation.name,
+      status,
+      traceId: traceIdOf(raw),
+    });
   }
 
-  async function send<T>(outgoing: Outgoing, request: Request<T>, call: Call, signal: AbortSignal): Promise<RawReply> {
+  function traceIdOf(raw: RawReply): string | null {
+    return dialect.traceHeader === null ? null : printable(raw.header(dialect.traceHeader));
+  }
+
+  async function send<T>(
+    outgoing: Outgoing,
+    request: Request<T>,
+    call: Call,
+    signal: AbortSignal,
+    tries: Tries,
+  ): Promise<Sent> {
     let { path } = outgoing;
     for (let redirects = 0; ; redirects++) {
       const hop = { ...outgoing, path };
@@ -168,17 +190,19 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
         ...(await dialect.authorize(hop, call)),
       };
       if (!call.budget.take()) throw new UpstreamError("OVER_BUDGET", { backend, operation: outgoing.operation });
-      const reply = await timed(hop, headers, request.media ?? "json", call, signal);
-      const next = redirectOf(reply, base.origin);
-      if (next === null) return reply;
+      const sent = await timed(hop, headers, request.media ?? "json", call, signal, tries);
+      const next = redirectOf(sent.raw, base.origin);
+      if (next === null) return sent;
       if (
         !dialect.followsRedirects ||
         outgoing.method !== "GET" ||
         redirects >= mostRedirects ||
         next === "elsewhere"
       ) {
-        throw failed("MALFORMED", outgoing, { status: reply.status, reason: "a redirect where an answer was due" });
+        const facts = { status: sent.raw.status, reason: "a redirect where an answer was due" };
+        throw sent.settle(failed("MALFORMED", outgoing, facts));
       }
+      sent.settle(null);
       path = next.path;
     }
   }
@@ -189,31 +213,29 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     media: "json" | "text",
     call: Call,
     signal: AbortSignal,
-  ): Promise<RawReply> {
-    const started = performance.now();
-    const settle = (outcome: Exchange["outcome"], status: number | null) => {
-      if (!exchanges.hasSubscribers) return;
-      const ms = performance.now() - started;
-      exchanges.publish({ call, backend, operation: hop.operation, outcome, status, ms } satisfies Exchange);
-    };
+    tries: Tries,
+  ): Promise<Sent> {
+    tries.sent += 1;
+    const settle = startExchange({ call, backend, operation: hop.operation, attempt: tries.attempt });
+    let status: number | null = null;
+    let bytes = 0;
     try {
       const response = await pool.request({ path: hop.path, method: hop.method, headers, body: hop.body, signal });
+      status = response.statusCode;
       const header = (name: string) => {
         const value = response.headers[name];
         return (Array.isArray(value) ? value[0] : value) ?? null;
       };
-      const text = await readText(response.body, settings.maxResponseBytes);
-      const body = parseBody(text, media, header("content-type"), response.statusCode);
-      const judged = judgeByStatus({ status: response.statusCode, header, body });
-      settle(judged === "FINE" ? "OK" : judged.failure, response.statusCode);
-      return { status: response.statusCode, header, body };
+      const read = await readBody(response.body, settings.maxResponseBytes);
+      bytes = read.length;
+      const body = parseBody(read.toString("utf8"), media, header("content-type"), status);
+      return { raw: { status, header, body }, settle: settle({ status, bytes }) };
     } catch (error) {
       const known =
         error instanceof MisshapenAnswer
           ? failed("MALFORMED", hop, { reason: error.message })
           : connectionFailure(error, hop, signal);
-      settle(known.failure, null);
-      throw known;
+      throw settle({ status, bytes })(known);
     }
   }
 
@@ -231,9 +253,21 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   return {
     name: backend,
     base: base.origin + prefix,
-    call: (operation, request, call) =>
-      policies.run(operation.name, call, (signal) => exchange(operation, request, call, signal)),
+    call: async (operation, request, call) => {
+      const tries: Tries = { attempt: 0, sent: 0 };
+      const unsent = startExchange({ call, backend, operation: operation.name, attempt: 0 });
+      try {
+        return await policies.run(operation.name, call, (signal) => {
+          tries.attempt += 1;
+          return exchange(operation, request, call, signal, tries);
+        });
+      } catch (error) {
+        if (tries.sent === 0 && error instanceof UpstreamError) unsent({ status: null, bytes: 0 })(error);
+        throw error;
+      }
+    },
     circuitOpen: policies.circuitOpen,
+    pressure: policies.pressure,
     close: () => pool.close(),
   };
 }
@@ -255,36 +289,6 @@ export function retryAfterMs(value: string | null): number | null {
   if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
   const at = Date.parse(value);
   return Number.isNaN(at) ? null : Math.max(0, at - Date.now());
-}
-
-async function readText(body: AsyncIterable<Buffer>, limit: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    // Leaving the loop destroys the body, and with it the socket: the rest is never read.
-    if (bytes > limit) throw new MisshapenAnswer(`more than ${limit} bytes`);
-    chunks.push(chunk);
-  }
-  return (chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)).toString("utf8");
-}
-
-/**
- * JSON whatever the content type says (Zadig's facade labels it text/plain), but never a page: an HTML answer with
- * status 200 is somebody's login form. Error answers that are no JSON have no body for the dialect.
- */
-function parseBody(text: string, media: "json" | "text", contentType: string | null, status: number): unknown {
-  const refused = status >= 300;
-  const isPage = /html/i.test(contentType ?? "") || text.trimStart().startsWith("<");
-  if (isPage && !refused) throw new MisshapenAnswer("a web page instead of data");
-  if (text.trim() === "") return undefined;
-  if (media === "text" && !refused) return text;
-  try {
-    return JSON.parse(text);
-  } catch {
-    if (refused) return undefined;
-    throw new MisshapenAnswer("not JSON");
-  }
 }
 
 function redirectOf(reply: RawReply, origin: string): { path: string } | "elsewhere" | null {

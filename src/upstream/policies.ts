@@ -33,7 +33,25 @@ export interface Policies {
   /** Runs `attempt` under retry, breaker, bulkhead and timeout; rejects with an UpstreamError. */
   readonly run: <T>(operation: string, call: Call, attempt: (signal: AbortSignal) => Promise<T>) => Promise<T>;
   readonly circuitOpen: () => boolean;
+  readonly pressure: () => Pressure;
 }
+
+/** How one backend's policies stand right now. */
+export interface Pressure {
+  /** `half-open`: one call is let through to see whether the backend is back. */
+  readonly circuit: "closed" | "open" | "half-open";
+  readonly inFlight: number;
+  /** Calls that wait for a place. */
+  readonly queued: number;
+}
+
+// Isolated is what nobody here asks for: it stands for open.
+const circuits = {
+  [CircuitState.Closed]: "closed",
+  [CircuitState.Open]: "open",
+  [CircuitState.HalfOpen]: "half-open",
+  [CircuitState.Isolated]: "open",
+} as const;
 
 const queueFactor = 64;
 const firstPauseMs = 100;
@@ -49,10 +67,12 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
     halfOpenAfter: settings.breaker.coolDownMs,
     breaker: new ConsecutiveBreaker(settings.breaker.failures),
   });
+  const places = settings.concurrency * queueFactor;
+  const bulk = bulkhead(settings.concurrency, places);
   const policy = wrap(
     retrying,
     breaker,
-    bulkhead(settings.concurrency, settings.concurrency * queueFactor),
+    bulk,
     timeout(settings.timeoutMs, { strategy: TimeoutStrategy.Cooperative, abortOnReturn: false }),
   );
 
@@ -82,7 +102,12 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
       call.signal.removeEventListener("abort", leave);
     }
   };
-  return { run, circuitOpen: () => breaker.state === CircuitState.Open };
+  const pressure = (): Pressure => ({
+    circuit: circuits[breaker.state],
+    inFlight: settings.concurrency - bulk.executionSlots,
+    queued: places - bulk.queueSlots,
+  });
+  return { run, circuitOpen: () => breaker.state === CircuitState.Open, pressure };
 }
 
 /** An error that asking again within this request cannot mend; the fact stays out of what clients are told. */

@@ -82,22 +82,26 @@ const services: Readonly<Partial<Record<PackageFormat, DetailService>>> = {
 export function fileLoaders(view: View, probe: RepositoryProbe, versions: VersionLoaders): FileLoaders {
   const { client, settings, call } = view;
 
-  const byPath = batched<FilePath, StoredFile>(pathText, async (wanted) => {
-    const answers = new Map<string, StoredFile | Error>();
-    const groups = groupBy(wanted, ({ repository }) => repository.project).flatMap((group) =>
-      chunks(group, largestBatch),
-    );
-    await Promise.all(
-      groups.map(async (group) => {
-        const found = await nodesOf(group).catch(asError);
-        for (const place of group) {
-          const answer = found instanceof Error ? found : found.get(pathText(place));
-          if (answer) answers.set(pathText(place), answer);
-        }
-      }),
-    );
-    return answers;
-  });
+  const byPath = batched<FilePath, StoredFile>(
+    pathText,
+    async (wanted) => {
+      const answers = new Map<string, StoredFile | Error>();
+      const groups = groupBy(wanted, ({ repository }) => repository.project).flatMap((group) =>
+        chunks(group, largestBatch),
+      );
+      await Promise.all(
+        groups.map(async (group) => {
+          const found = await nodesOf(group).catch(asError);
+          for (const place of group) {
+            const answer = found instanceof Error ? found : found.get(pathText(place));
+            if (answer) answers.set(pathText(place), answer);
+          }
+        }),
+      );
+      return answers;
+    },
+    { by: { call, backend: settings.name, operation: "bkrepo.queryNodes" } },
+  );
 
   // All paths of a project in one query: a superset (paths × repositories), picked by repository and path.
   async function nodesOf(group: readonly FilePath[]): Promise<Map<string, StoredFile | Error>> {
@@ -146,6 +150,7 @@ export function fileLoaders(view: View, probe: RepositoryProbe, versions: Versio
       const place = { base: client.upstream.base, repository, key, zone: answer.zone };
       return { file: toMainFile(answer.value, place), origin: answer.origin };
     },
+    { call, backend: settings.name, operation: "bkrepo.getVersionDetail" },
   );
 
   async function page(ref: VersionRef, request: PageRequest): Promise<Page<PackageFile>> {
@@ -216,6 +221,7 @@ export function fileLoaders(view: View, probe: RepositoryProbe, versions: Versio
         () => [],
       );
     },
+    { call, backend: settings.name, operation: "bkrepo.queryNodes" },
   );
 
   async function manifestsOf(repository: Repository, digest: Digest): Promise<readonly StoredManifest[]> {

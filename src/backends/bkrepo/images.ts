@@ -104,6 +104,7 @@ export function imageReader(view: View, versions: VersionLoaders, files: FileLoa
         throw error;
       }
     },
+    { call, backend: settings.name, operation: "bkrepo.listVersions" },
   );
 
   // The manifest's file has the manifest's checksum, which is the digest: the way out where the metadata lacks it.
@@ -138,6 +139,7 @@ export function imageReader(view: View, versions: VersionLoaders, files: FileLoa
         ]),
       );
     },
+    { by: { call, backend: settings.name, operation: "bkrepo.searchPackages" } },
   );
 
   async function imagesNamed(repositories: readonly Repository[], names: readonly string[]): Promise<PackageRef[]> {

@@ -16,8 +16,10 @@ export const bkrepo: BackendType<BkrepoSettings> = {
       kind: "BKREPO",
       capabilities: settings.capabilities,
       hosts: settings.hosts,
+      places: settings.repositories.map((repository) => ({ repository, group: null })),
       during: (call) => readersOf({ client, settings, call }),
       circuitOpen: client.upstream.circuitOpen,
+      pressure: client.upstream.pressure,
       close: client.upstream.close,
     };
   },

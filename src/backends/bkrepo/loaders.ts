@@ -2,6 +2,7 @@ import type { PackageReader, Readers } from "../backend.ts";
 import { fileLoaders } from "./files.ts";
 import { imageReader } from "./images.ts";
 import { keyOf, parseKey } from "./package-key.ts";
+import { packageSearch } from "./package-search.ts";
 import { packageLoaders } from "./packages.ts";
 import { repositoryProbe } from "./probe.ts";
 import { versionLoaders } from "./versions.ts";
@@ -11,6 +12,7 @@ import type { View } from "./view.ts";
 export function readersOf(view: View): Readers {
   const probe = repositoryProbe(view);
   const packages = packageLoaders(view, probe);
+  const search = packageSearch(view);
   const versions = versionLoaders(view);
   const files = fileLoaders(view, probe, versions);
   const { capabilities } = view.settings;
@@ -24,8 +26,8 @@ export function readersOf(view: View): Readers {
     latest: versions.latest,
     files: files.page,
     byChecksum: files.byChecksum,
-    named: packages.named,
-    search: packages.search,
+    named: search.named,
+    search: search.search,
   };
   return {
     ...(capabilities.includes("PACKAGES") ? { packages: packageReader } : {}),

@@ -94,7 +94,9 @@ export function toVersion(row: VersionRow, context: PlaceContext): Version {
     downloadUrl: image === null && files.length > 0 ? toVersionUrl(base, repository, key, row.name) : null,
     digest,
     image,
-    paths: unique([...files, row.manifestPath]),
+    // An image's manifest comes first: a tag pushed for one platform and then for several leaves both files behind.
+    paths:
+      image === null ? unique([...files, row.manifestPath]) : unique([row.manifestPath, row.contentPath, ...files]),
     pipeline: null,
   };
 }
@@ -209,7 +211,6 @@ function toKind({ metadata, paths }: Version): ImageRecord["kind"] {
     if (/image\.index|manifest\.list/.test(media)) return "INDEX";
     if (/manifest/.test(media)) return "MANIFEST";
   }
-  // The same tag pushed first for one platform and then for several leaves both files; the record's first path is current.
   const [path] = paths;
   if (path?.endsWith("/list.manifest.json")) return "INDEX";
   return path?.endsWith("/manifest.json") ? "MANIFEST" : null;

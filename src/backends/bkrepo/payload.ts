@@ -26,10 +26,12 @@ export const packageRow = z.object({
   createdDate: moment,
   lastModifiedDate: moment,
 });
+/** A package row as read. */
 export type PackageRow = z.output<typeof packageRow>;
 
 /** A search row's coordinates, without which it could not be told whose it is. */
 export const foundPackageRow = packageRow.extend({ repoName: z.string().min(1) });
+/** A package row of a search as read. */
 export type FoundPackageRow = z.output<typeof foundPackageRow>;
 
 const metadataEntry = z.object({ key: z.string(), value: z.unknown(), system: z.boolean().nullish() });
@@ -55,6 +57,7 @@ export const versionRow = z.object({
   createdDate: moment,
   lastModifiedDate: moment,
 });
+/** A version row as read. */
 export type VersionRow = z.output<typeof versionRow>;
 
 /** A file. */
@@ -69,6 +72,7 @@ export const nodeRow = z.object({
   /** Moved to cold storage. */
   archived: z.boolean().nullish(),
 });
+/** A file row as read. */
 export type NodeRow = z.output<typeof nodeRow>;
 
 /** A registry service's own detail of one version: its main file. */
@@ -81,4 +85,5 @@ export const versionDetail = z.object({
     createdDate: moment,
   }),
 });
+/** A version detail as read. */
 export type VersionDetail = z.output<typeof versionDetail>;

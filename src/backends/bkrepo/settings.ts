@@ -58,4 +58,5 @@ export const bkrepoSettings = z
     error: "is required, unless forward: caller is set",
   });
 
+/** One bkrepo's settings as parsed, defaults filled in. */
 export type BkrepoSettings = z.output<typeof bkrepoSettings>;

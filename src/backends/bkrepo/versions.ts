@@ -8,7 +8,7 @@ import { batched, keyText, single } from "../batch.ts";
 import { readWindow, type UpstreamPage } from "../paging.ts";
 import { childPrefix, toVersion } from "./mapper.ts";
 import { isImageKey } from "./package-key.ts";
-import { packageText } from "./packages.ts";
+import { packageText } from "./package-window.ts";
 import { parseRepository, type Repository } from "./repository.ts";
 import { asError, emptyPage, groupBy, largestPage, placeOf, unasked, unreadable, type View } from "./view.ts";
 
@@ -46,25 +46,30 @@ const leastImagePage = 20;
 
 const operation = "bkrepo.pageVersions";
 
+/** Loaders that share one request's answers. */
 export function versionLoaders(view: View): VersionLoaders {
-  const { client, call } = view;
+  const { client, settings, call } = view;
 
-  const byRef = batched<VersionRef, Version>(versionText, async (refs) => {
-    const answers = new Map<string, Version | Error>();
-    await Promise.all(
-      groupBy(refs, (ref) => packageText(ref.package)).map(async (group) => {
-        const target = targetOf(group[0]?.package);
-        const names = group.map((ref) => ref.version).filter((name) => name !== "");
-        if (target === null || names.length === 0) return;
-        const found = await namesOf(target, names).catch(asError);
-        for (const ref of group) {
-          const answer = found instanceof Error ? found : found.get(ref.version);
-          if (answer) answers.set(versionText(ref), answer);
-        }
-      }),
-    );
-    return answers;
-  });
+  const byRef = batched<VersionRef, Version>(
+    versionText,
+    async (refs) => {
+      const answers = new Map<string, Version | Error>();
+      await Promise.all(
+        groupBy(refs, (ref) => packageText(ref.package)).map(async (group) => {
+          const target = targetOf(group[0]?.package);
+          const names = group.map((ref) => ref.version).filter((name) => name !== "");
+          if (target === null || names.length === 0) return;
+          const found = await namesOf(target, names).catch(asError);
+          for (const ref of group) {
+            const answer = found instanceof Error ? found : found.get(ref.version);
+            if (answer) answers.set(versionText(ref), answer);
+          }
+        }),
+      );
+      return answers;
+    },
+    { by: { call, backend: settings.name, operation } },
+  );
 
   /** Versions by exact name: one page of what begins like all of them answers most; what is left is asked for alone. */
   async function namesOf(target: Target, names: readonly string[]): Promise<Map<string, Version | Error>> {
@@ -179,6 +184,7 @@ export function versionLoaders(view: View): VersionLoaders {
         ...(request.after ?? []),
       ),
     ({ target, filter, request }) => window(target, filter, request),
+    { call, backend: settings.name, operation },
   );
 
   async function window(target: Target, filter: Filter, request: PageRequest): Promise<Page<Version>> {
@@ -213,7 +219,11 @@ export function versionLoaders(view: View): VersionLoaders {
         return {
           rows: rows.slice(0, request.first),
           hasNext: rows.length > request.first,
-          total: async () => namedTotal(target, filter, page.total),
+          // Whoever has seen the list from end to end has counted it.
+          total:
+            request.after === null && !page.hasNext && dropped.length === 0
+              ? rows.length
+              : () => namedTotal(target, filter, page.total),
           origin: page.origin,
           dropped,
         };

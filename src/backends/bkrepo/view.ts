@@ -46,6 +46,9 @@ export function unreadable({ settings }: View, operation: string, reason: string
   return new UpstreamError("MALFORMED", { backend: settings.name, operation, reason });
 }
 
+/** The most pages of one search: past it the answer counts as incomplete, whatever total a server claims. */
+const mostPages = 50;
+
 /** All pages of a search that fits into few. */
 export interface Collected<T> {
   readonly rows: readonly { readonly row: T; readonly context: AnswerContext }[];
@@ -68,12 +71,12 @@ export async function collect<T>(
   if (head === undefined) throw new RangeError("a search has at least one page");
   const total = counts ? head.value.total : null;
   if (total !== null) {
-    const pages = Math.ceil(total / pageSize);
+    const pages = Math.min(mostPages, Math.ceil(total / pageSize));
     answers.push(
       ...(await Promise.all(Array.from({ length: Math.max(0, pages - 1) }, (_, index) => fetch(index + 2)))),
     );
   } else {
-    for (let last = head; last.value.count >= pageSize; ) {
+    for (let last = head; last.value.count >= pageSize && answers.length < mostPages; ) {
       last = await fetch(answers.length + 1);
       if (JSON.stringify(last.value.rows) === JSON.stringify(answers[answers.length - 1]?.value.rows)) break;
       answers.push(last);
@@ -84,7 +87,7 @@ export async function collect<T>(
   return {
     rows: answers.flatMap(({ value, origin, zone }) => value.rows.map((row) => ({ row, context: { origin, zone } }))),
     dropped,
-    complete: dropped.length === 0 && (total === null || count >= total),
+    complete: dropped.length === 0 && (total === null ? count < mostPages * pageSize : count >= total),
   };
 }
 

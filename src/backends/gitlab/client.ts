@@ -4,6 +4,7 @@ import type { Call } from "../../upstream/call.ts";
 import { createUpstream, type Dialect, judgeByStatus, type RawReply, type Reply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, PathParts, Query } from "../../upstream/operation.ts";
+import type { Pressure } from "../../upstream/policies.ts";
 import { readOne, readRows } from "../decode.ts";
 import type { UpstreamPage } from "../paging.ts";
 import * as operations from "./operations.ts";
@@ -87,6 +88,7 @@ export interface GitlabClient {
   ) => Promise<UpstreamPage<payload.TagRow>>;
   readonly getTag: (project: string, repository: number, tag: string, call: Call) => Promise<Answer<payload.TagDetail>>;
   readonly circuitOpen: () => boolean;
+  readonly pressure: () => Pressure;
   readonly close: () => Promise<void>;
 }
 
@@ -167,6 +169,7 @@ export function createClient(settings: GitlabSettings): GitlabClient {
     getTag: (project, repository, tag, call) =>
       one(operations.getTag, payload.tagDetail, { project, repository, tag }, {}, call),
     circuitOpen: upstream.circuitOpen,
+    pressure: upstream.pressure,
     close: upstream.close,
   };
 }

@@ -2,13 +2,21 @@ import type { HostedCommit, PipelineRun, Version, VersionRef } from "../../model
 import { parseInstant } from "../../model/time.ts";
 import type { Call } from "../../upstream/call.ts";
 import { isNotFound, orNull } from "../../upstream/errors.ts";
+import type { Operation } from "../../upstream/operation.ts";
 import type { CommitReader } from "../backend.ts";
 import { keyText, single } from "../batch.ts";
 import { orNothing, tooFar, unreadable } from "./absence.ts";
 import type { GitlabClient, PackageList } from "./client.ts";
 import { isNumber, isProjectPath, terraformType } from "./identity.ts";
 import { pipelinesOf, projectOfCommit, toCommit, toPipeline, toVersion, toWeb, type Web } from "./mapper.ts";
-import { listCommitMergeRequests, listPackagePipelines, listProjectPackages } from "./operations.ts";
+import {
+  getCommit,
+  getProject,
+  listCommitMergeRequests,
+  listPackagePipelines,
+  listPipelines,
+  listProjectPackages,
+} from "./operations.ts";
 import { newer } from "./package-list.ts";
 import { type Found, nameIn, newestFirst, type PackageRows } from "./package-rows.ts";
 import { readAll } from "./walk.ts";
@@ -29,27 +37,37 @@ export function createCommitReader(
   call: Call,
 ): CommitReader {
   const own = [toWeb(address), web];
+  const by = ({ name }: Operation) => ({ call, backend, operation: name });
 
-  const commits = single<CommitKey, HostedCommit | null>(commitText, async ({ project, sha }) => {
-    const answer = await orNull(client.getCommit(project, sha, call));
-    // The endpoint takes branch and tag names too, and a branch may be called `deadbeef`.
-    if (answer === null || !answer.value.id.toLowerCase().startsWith(sha)) return null;
-    const repository = isNumber(project)
-      ? (projectOfCommit(answer.value, web) ?? (await pathOf.load(project)) ?? project)
-      : project;
-    return toCommit(answer.value, repository, web, answer.origin);
-  });
+  const commits = single<CommitKey, HostedCommit | null>(
+    commitText,
+    async ({ project, sha }) => {
+      const answer = await orNull(client.getCommit(project, sha, call));
+      // The endpoint takes branch and tag names too, and a branch may be called `deadbeef`.
+      if (answer === null || !answer.value.id.toLowerCase().startsWith(sha)) return null;
+      const repository = isNumber(project)
+        ? (projectOfCommit(answer.value, web) ?? (await pathOf.load(project)) ?? project)
+        : project;
+      return toCommit(answer.value, repository, web, answer.origin);
+    },
+    by(getCommit),
+  );
 
   const pathOf = single<string, string | null>(
     (project) => project,
     async (project) => (await orNull(client.getProject(project, call)))?.value.path_with_namespace ?? null,
+    by(getProject),
   );
 
-  const mergeRequests = single<CommitKey, readonly number[]>(commitText, async ({ project, sha }) => {
-    const list = await readAll((page) => orNothing(client.listMergeRequests(project, sha, page, call), backend));
-    if (list.rows.length === 0 && list.dropped.length > 0) throw unreadable(backend, listCommitMergeRequests.name);
-    return [...new Set(list.rows.map(({ iid }) => iid))];
-  });
+  const mergeRequests = single<CommitKey, readonly number[]>(
+    commitText,
+    async ({ project, sha }) => {
+      const list = await readAll((page) => orNothing(client.listMergeRequests(project, sha, page, call), backend));
+      if (list.rows.length === 0 && list.dropped.length > 0) throw unreadable(backend, listCommitMergeRequests.name);
+      return [...new Set(list.rows.map(({ iid }) => iid))];
+    },
+    by(listCommitMergeRequests),
+  );
 
   const published = single<CommitKey, readonly Version[]>(commitText, async ({ project, sha }) => {
     const lists = [newestFirst(project), newestFirst(project, { type: terraformType })];
@@ -87,12 +105,16 @@ export function createCommitReader(
   }
 
   /** When the first pipeline of a revision began; empty text when its date is not readable, null without pipelines. */
-  const earliestPipeline = single<CommitKey, string | null>(commitText, async ({ project, sha }) => {
-    const list = await readAll((page) => orNothing(client.listPipelines(project, sha, page, call), backend));
-    if (list.count === 0) return null;
-    if (list.dropped.length > 0) return "";
-    return list.rows.map((row) => parseInstant(row.created_at) ?? "").sort()[0] ?? null;
-  });
+  const earliestPipeline = single<CommitKey, string | null>(
+    commitText,
+    async ({ project, sha }) => {
+      const list = await readAll((page) => orNothing(client.listPipelines(project, sha, page, call), backend));
+      if (list.count === 0) return null;
+      if (list.dropped.length > 0) return "";
+      return list.rows.map((row) => parseInstant(row.created_at) ?? "").sort()[0] ?? null;
+    },
+    by(listPipelines),
+  );
 
   const pipelines = single<VersionRef, readonly PipelineRun[]>(
     ({ package: { repository }, nativeId }) => keyText(repository, nativeId),
@@ -111,6 +133,7 @@ export function createCommitReader(
       const row = rows.known(ref)?.row;
       return row ? pipelinesOf(row).map((one) => toPipeline(one, backend, web)) : [];
     },
+    by(listPackagePipelines),
   );
 
   async function listed(project: string, id: string): Promise<PipelineRun[]> {

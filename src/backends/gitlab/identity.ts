@@ -152,7 +152,7 @@ function isRepositoryPath(text: string): boolean {
 }
 
 function isName(text: string): boolean {
-  return text.length > 0 && text.length <= 1024 && !/\p{Cc}/u.test(text);
+  return text.length > 0 && text.length <= 1024 && !text.startsWith("/") && !/\p{Cc}/u.test(text);
 }
 
 function isKnown(type: string): type is keyof typeof formats {

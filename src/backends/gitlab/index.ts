@@ -19,8 +19,13 @@ export const gitlab: BackendType<GitlabSettings> = {
       kind: "GITLAB",
       capabilities: settings.capabilities,
       hosts: settings.hosts,
+      places: [
+        ...settings.groups.map((group) => ({ repository: null, group })),
+        ...settings.projects.map((repository) => ({ repository, group: null })),
+      ],
       during: (call) => createReaders(client, settings, call),
       circuitOpen: client.circuitOpen,
+      pressure: client.pressure,
       close: client.close,
     };
   },

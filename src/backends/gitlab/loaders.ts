@@ -10,7 +10,7 @@ import { createCommitReader } from "./commits.ts";
 import { formatOf, imageType, isNumber, isProjectPath, parseKey, printKey, storedName, typeOf } from "./identity.ts";
 import { toFile, toVersion, toWeb, versionName } from "./mapper.ts";
 import { createNamed } from "./named.ts";
-import { listProjectPackages } from "./operations.ts";
+import { listPackageFiles, listProjectPackages } from "./operations.ts";
 import { legsOf, readPackages } from "./package-list.ts";
 import { createPackageRows, isOf, nameIn, type PackageRows } from "./package-rows.ts";
 import type { FileRow } from "./payload.ts";
@@ -99,6 +99,7 @@ function createPackageReader(
   const filePages = single<{ project: string; id: string; page: number; size: number }, UpstreamPage<FileRow>>(
     ({ project, id, page, size }) => keyText(project, id, page, size),
     ({ project, id, page, size }) => orNothing(client.listFiles(project, id, page, size, call), backend),
+    { call, backend, operation: listPackageFiles.name },
   );
 
   async function files(version: VersionRef, request: PageRequest) {

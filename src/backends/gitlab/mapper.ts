@@ -64,7 +64,7 @@ export function nameOf(row: PackageRow): PackageName {
 
 /**
  * The project of a row of a group's list: its path, else the path that its page stands under, else its number; null
- * where the row tells none of them (12.x rows in status `error`).
+ * where the row tells none of them.
  */
 export function projectOf(row: PackageRow, web: Web): string | null {
   if (row.project_path) return row.project_path;

@@ -20,7 +20,7 @@ import {
   versionName,
   type Web,
 } from "./mapper.ts";
-import { getPackage, listProjectPackages } from "./operations.ts";
+import { getPackage, listGroupPackages, listProjectPackages } from "./operations.ts";
 import type { PackageRow } from "./payload.ts";
 import { placed } from "./walk.ts";
 
@@ -69,6 +69,11 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
       const order = list.orderBy === "created_at" && list.sort === "desc" ? "newest first" : "other";
       for (const row of page.rows) remember(row, list.scope, page.origin, order);
       return page;
+    },
+    {
+      call,
+      backend,
+      operation: ([key]) => (key?.list.scope.kind === "group" ? listGroupPackages : listProjectPackages).name,
     },
   );
   const page: PackageRows["page"] = (list, number) => pages.load({ list, number });

@@ -54,6 +54,11 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
   const pages = single<{ scope: Scope; number: number }, UpstreamPage<RepositoryRow>>(
     ({ scope, number }) => keyText(scope.kind, scope.id, number),
     ({ scope, number }) => orNothing(client.listRepositories(scope, number, call), backend),
+    {
+      call,
+      backend,
+      operation: ([key]) => (key?.scope.kind === "group" ? listGroupRepositories : listProjectRepositories).name,
+    },
   );
   const pageOf = (scope: Scope) => (number: number) => pages.load({ scope, number });
 
@@ -61,16 +66,19 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
   const repositories = single<string, UpstreamPage<RepositoryRow> | null>(
     (project) => project,
     (project) => orNull(readAll((number) => client.listRepositories({ kind: "project", id: project }, number, call))),
+    { call, backend, operation: listProjectRepositories.name },
   );
 
   const tags = single<Located, UpstreamPage<TagRow>>(
     ({ row }) => String(row.id),
     ({ row, project }) => readAll((number) => orNothing(client.listTags(project, row.id, number, call), backend)),
+    { call, backend, operation: listTags.name },
   );
 
   const details = single<Located & { readonly tag: string }, Answer<TagDetail> | null>(
     ({ row, tag }) => keyText(row.id, tag),
     ({ row, project, tag }) => orNull(client.getTag(project, row.id, tag, call)),
+    { call, backend, operation: getTag.name },
   );
 
   async function locate({ repository, key }: PackageRef): Promise<(Located & { origin: Origin }) | null> {

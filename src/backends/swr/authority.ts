@@ -4,7 +4,7 @@ import { UpstreamError } from "../../upstream/errors.ts";
 import { createIdentityService } from "./identity-service.ts";
 import type { KeyCredentials, SwrSettings } from "./settings.ts";
 import { authorization, sdkDate } from "./signer.ts";
-import { isStaleToken } from "./verdict.ts";
+import { codeOf, isStaleToken } from "./verdict.ts";
 
 /** Who we are towards one SWR. */
 export interface Authority {
@@ -13,7 +13,7 @@ export interface Authority {
   /** True when a refused token has been replaced. */
   readonly renew: (reply: RawReply, call: Call) => Promise<boolean>;
   /** Hears every answer: a key that is refused again and again has to rest. */
-  readonly heard: (status: number) => void;
+  readonly heard: (reply: RawReply) => void;
   readonly close: () => Promise<void>;
 }
 
@@ -80,8 +80,10 @@ function signing(backend: string, keys: KeyCredentials, now: () => number): Auth
         authorization: authorization({ method, path, headers, body }, keys.accessKey, keys.secretKey),
       };
     },
-    heard: (status) => {
-      refusals = status === 401 ? refusals + 1 : 0;
+    heard: ({ status, body }) => {
+      // A 401 with a code of SWR itself got past the gateway: the signature was good, and a right was missing.
+      const refused = status === 401 && !codeOf(body)?.startsWith("SVCSTG.");
+      refusals = refused ? refusals + 1 : 0;
       if (refusals >= mostRefusals) {
         restsUntil = now() + lockMs;
         refusals = 0;

@@ -5,15 +5,15 @@ import { batched, keyText, single } from "../batch.ts";
 import { mapPage, readWindow, type UpstreamPage } from "../paging.ts";
 import { type Direction, type Found, type Listing, largestPage, type RepositoryName, type Stretch } from "./client.ts";
 import { tagOf, toImagePackage } from "./mapper.ts";
-import { type Access, compare, type Listed, unanswered } from "./package-leg.ts";
+import { type Access, compare, type Listed, noneOf, unanswered } from "./package-leg.ts";
 import type { RepositoryRow, TagRow } from "./payload.ts";
 import { createTagPages } from "./tag-pages.ts";
 import { markedPosition, pagesBehind, readMarkedWindow, type Whole, walkMarked, walkOn, wholeOf } from "./walk.ts";
 
 /** Image repositories and tags of one request; equal questions are one call. All reject with an UpstreamError. */
 export interface ImageLeg {
-  /** A window over the repositories of a namespace, in order of names. */
-  readonly page: (namespace: string, request: PageRequest) => Promise<Page<Package>>;
+  /** A window over the repositories of a namespace, in order of names; null when there is no such namespace. */
+  readonly page: (namespace: string, request: PageRequest) => Promise<Page<Package> | null>;
   /** All repositories of a namespace whose path contains `part`; the server may leave the filter to the caller. */
   readonly list: (namespace: string, part: string) => Promise<Listed<Package>>;
   /** Several repositories of one namespace asked together are one call. */
@@ -38,54 +38,60 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
   const listRepositories = (namespace: string, part: string | null) => (stretch: Stretch) =>
     client.listRepositories(namespace, part, stretch, call);
 
-  const repositories = batched<RepositoryName, Package>(textOf, async (names) => {
-    const answers = new Map<string, Package | Error>();
-    const groups = [...Map.groupBy(names, ({ namespace }) => namespace)];
-    await Promise.all(
-      groups.map(async ([namespace, group]) => {
-        const ask = group.length === 1 ? detailsOf(group) : listed(namespace, group);
-        await failingFor(group, textOf, answers, ask);
-      }),
-    );
-    return answers;
-
-    async function detailsOf(group: readonly RepositoryName[]): Promise<void> {
+  const repositories = batched<RepositoryName, Package>(
+    textOf,
+    async (names) => {
+      const answers = new Map<string, Package | Error>();
+      const groups = [...Map.groupBy(names, ({ namespace }) => namespace)];
       await Promise.all(
-        group.map(async (name) => {
-          const ask = orNull(client.getRepository(name, call)).then((found) => {
-            // The name that was asked for is the name it is found by again.
-            if (found !== null) {
-              const row = { ...found.row, name: name.path };
-              answers.set(textOf(name), toImagePackage(row, name.namespace, found.origin));
-            }
-          });
-          await failingFor([name], textOf, answers, ask);
+        groups.map(async ([namespace, group]) => {
+          const ask = group.length === 1 ? detailsOf(group) : listed(namespace, group);
+          await failingFor(group, textOf, answers, ask);
         }),
       );
-    }
+      return answers;
 
-    async function listed(namespace: string, group: readonly RepositoryName[]): Promise<void> {
-      const fetch = listRepositories(namespace, null);
-      const first = await orNull(fetch({ limit: largestPage, offset: 0 }));
-      if (first === null) return;
-      take(first);
-      const left = group.filter((name) => !answers.has(textOf(name)));
-      // A few stragglers are cheaper to ask for by name than by the pages they may be on.
-      if (left.length > 0 && pagesBehind(first) >= left.length) return detailsOf(left);
-      const whole = left.length === 0 ? wholeOf([first], nameOf) : await walkOn(first, fetch, nameOf);
-      take(whole);
-      if (whole.complete) return;
-      for (const name of left) {
-        if (!answers.has(textOf(name))) await failingFor([name], textOf, answers, absentIn("swr.listRepositories"));
+      async function detailsOf(group: readonly RepositoryName[]): Promise<void> {
+        await Promise.all(
+          group.map(async (name) => {
+            const ask = orNull(client.getRepository(name, call)).then((found) => {
+              // The name that was asked for is the name it is found by again.
+              if (found !== null) {
+                const row = { ...found.row, name: name.path };
+                answers.set(textOf(name), toImagePackage(row, name.namespace, found.origin));
+              }
+            });
+            await failingFor([name], textOf, answers, ask);
+          }),
+        );
       }
 
-      function take(listing: Listing<RepositoryRow>): void {
-        for (const row of inside(namespace, listing)) {
-          answers.set(keyText(namespace, row.name), toImagePackage(row, namespace, listing.origin));
+      async function listed(namespace: string, group: readonly RepositoryName[]): Promise<void> {
+        const fetch = listRepositories(namespace, null);
+        const first = await orNull(fetch({ limit: largestPage, offset: 0 }));
+        if (first === null) return;
+        take(first);
+        const left = group.filter((name) => !answers.has(textOf(name)));
+        // A few stragglers are cheaper to ask for by name than by the pages they may be on.
+        if (left.length > 0 && pagesBehind(first) >= left.length) return detailsOf(left);
+        const whole = left.length === 0 ? wholeOf([first], nameOf) : await walkOn(first, fetch, nameOf);
+        take(whole);
+        if (whole.complete) return;
+        for (const name of left) {
+          if (!answers.has(textOf(name))) await failingFor([name], textOf, answers, absentIn("swr.listRepositories"));
+        }
+
+        function take(listing: Listing<RepositoryRow>): void {
+          for (const row of inside(namespace, listing)) {
+            answers.set(keyText(namespace, row.name), toImagePackage(row, namespace, listing.origin));
+          }
         }
       }
-    }
-  });
+    },
+    {
+      by: { call, backend, operation: (names) => (names.length === 1 ? "swr.getRepository" : "swr.listRepositories") },
+    },
+  );
 
   const lists = single<{ namespace: string; part: string }, Listed<Package>>(
     ({ namespace, part }) => keyText(namespace, part),
@@ -93,55 +99,66 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
       // Only characters of names narrow the list; anything else would be refused, or read as something else.
       const filter = /^[a-z0-9._/-]+$/.test(part) ? part : null;
       const fetch = listRepositories(namespace, filter);
-      const whole = await walkOn(await fetch({ limit: largestPage, offset: 0 }), fetch, nameOf);
+      const first = await orNull(fetch({ limit: largestPage, offset: 0 }));
+      if (first === null) return noneOf(backend);
+      const whole = await walkOn(first, fetch, nameOf);
       const rows = inside(namespace, whole).map((row) => toImagePackage(row, namespace, whole.origin));
       return { ...whole, rows: rows.toSorted((one, other) => compare(one.name, other.name)) };
     },
+    { call, backend, operation: "swr.listRepositories" },
   );
 
   const wanted = new Set<string>();
-  const tagLists = single<RepositoryName, Whole<TagRow> | null>(textOf, (name) => {
-    wanted.add(textOf(name));
-    const byOffset = (stretch: Stretch) => client.listTags(name, null, stretch, call);
-    return orNull(
-      region.tags(
-        () => walkMarked((marker) => client.listTagsByMarker(name, null, largestPage, marker, call), tagOf),
-        async () => walkOn(await byOffset({ limit: largestPage, offset: 0 }), byOffset, tagOf),
-      ),
-    );
-  });
+  const tagLists = single<RepositoryName, Whole<TagRow> | null>(
+    textOf,
+    (name) => {
+      wanted.add(textOf(name));
+      const byOffset = (stretch: Stretch) => client.listTags(name, null, stretch, call);
+      return orNull(
+        region.tags(
+          () => walkMarked((marker) => client.listTagsByMarker(name, null, largestPage, marker, call), tagOf),
+          async () => walkOn(await byOffset({ limit: largestPage, offset: 0 }), byOffset, tagOf),
+        ),
+      );
+    },
+    { call, backend, operation: "swr.listTags" },
+  );
 
   interface TagKey {
     readonly name: RepositoryName;
     readonly tag: string;
   }
   const tagText = ({ name, tag }: TagKey) => keyText(name.namespace, name.path, tag);
-  const tags = batched<TagKey, Found<TagRow>>(tagText, async (keys) => {
-    const answers = new Map<string, Found<TagRow> | Error>();
-    const groups = [...Map.groupBy(keys, ({ name }) => textOf(name)).values()];
-    await Promise.all(groups.map((group) => failingFor(group, tagText, answers, ask(group))));
-    return answers;
+  const tags = batched<TagKey, Found<TagRow>>(
+    tagText,
+    async (keys) => {
+      const answers = new Map<string, Found<TagRow> | Error>();
+      const groups = [...Map.groupBy(keys, ({ name }) => textOf(name)).values()];
+      await Promise.all(groups.map((group) => failingFor(group, tagText, answers, ask(group))));
+      return answers;
 
-    async function ask(group: readonly TagKey[]): Promise<void> {
-      const [key] = group;
-      if (key === undefined) return;
-      if (group.length === 1 && !wanted.has(textOf(key.name))) {
-        const found = await orNull(client.getTag(key.name, key.tag, call));
-        if (found === null) return;
-        if (tagOf(found.row) !== key.tag) return unanswered(backend, "swr.getTag");
-        answers.set(tagText(key), found);
-        return;
+      async function ask(group: readonly TagKey[]): Promise<void> {
+        const [key] = group;
+        if (key === undefined) return;
+        if (group.length === 1 && !wanted.has(textOf(key.name))) {
+          const found = await orNull(client.getTag(key.name, key.tag, call));
+          if (found === null) return;
+          if (tagOf(found.row) !== key.tag) return unanswered(backend, "swr.getTag");
+          answers.set(tagText(key), found);
+          return;
+        }
+        const whole = await tagLists.load(key.name);
+        if (whole === null) return;
+        for (const row of whole.rows)
+          answers.set(tagText({ name: key.name, tag: tagOf(row) }), { row, origin: whole.origin });
+        if (whole.complete) return;
+        for (const one of group) {
+          if (!answers.has(tagText(one))) await failingFor([one], tagText, answers, absentIn("swr.listTags"));
+        }
       }
-      const whole = await tagLists.load(key.name);
-      if (whole === null) return;
-      for (const row of whole.rows)
-        answers.set(tagText({ name: key.name, tag: tagOf(row) }), { row, origin: whole.origin });
-      if (whole.complete) return;
-      for (const one of group) {
-        if (!answers.has(tagText(one))) await failingFor([one], tagText, answers, absentIn("swr.listTags"));
-      }
-    }
-  });
+    },
+    { by: { call, backend, operation: "swr.getTag" } },
+  );
 
   const pages = createTagPages(client, call);
 
@@ -181,15 +198,17 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
 
   return {
     page: async (namespace, request) => {
-      const window = await readWindow(request, {
-        fetch: async (page, size) => {
-          const answer = await listRepositories(namespace, null)({ limit: size, offset: page * size });
-          return { ...answer, rows: inside(namespace, answer) };
-        },
-        identity: (row) => row.name,
-        maxSize: largestPage,
-      });
-      return mapPage(window, (row) => toImagePackage(row, namespace, window.origin));
+      const window = await orNull(
+        readWindow<RepositoryRow>(request, {
+          fetch: async (page, size) => {
+            const answer = await listRepositories(namespace, null)({ limit: size, offset: page * size });
+            return { ...answer, rows: inside(namespace, answer) };
+          },
+          identity: (row) => row.name,
+          maxSize: largestPage,
+        }),
+      );
+      return window && mapPage(window, (row) => toImagePackage(row, namespace, window.origin));
     },
     list: (namespace, part) => lists.load({ namespace, part }),
     repository: (name) => repositories.load(name),

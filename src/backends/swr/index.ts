@@ -25,7 +25,7 @@ export function connectSwr(settings: SwrSettings, now: () => number = Date.now):
     renew: authority.renew,
     traceHeader: "x-request-id",
     judge: (reply) => {
-      authority.heard(reply.status);
+      authority.heard(reply);
       return judgeReply(reply);
     },
   });
@@ -38,8 +38,10 @@ export function connectSwr(settings: SwrSettings, now: () => number = Date.now):
       return settings.capabilities.filter((one) => one !== "PACKAGES" || region.hasPackages());
     },
     hosts,
+    places: settings.namespaces.map((repository) => ({ repository, group: null })),
     during: (call) => createReaders({ backend: name, base: upstream.base, hosts, client, region, call }, settings),
     circuitOpen: upstream.circuitOpen,
+    pressure: upstream.pressure,
     close: async () => {
       await Promise.all([upstream.close(), authority.close()]);
     },

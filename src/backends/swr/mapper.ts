@@ -79,7 +79,7 @@ export function pathOf({ folder, filename }: Pick<FileRow, "folder" | "filename"
  * The file's link on the API, for a caller with credentials of its own. The row's own path is used, never one put
  * together here: for files in the root the server drops the folder. Null unless it is a plain path of that host.
  */
-export function toDownloadUrl(path: string | null | undefined, base: string): string | null {
+function toDownloadUrl(path: string | null | undefined, base: string): string | null {
   if (!path?.startsWith("/")) return null;
   const segments = path.slice(1).split("/");
   const clean = segments.every(

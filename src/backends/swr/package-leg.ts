@@ -49,12 +49,16 @@ export function createPackageLeg({ backend, base, client, region, call }: Access
     async (namespaces) => {
       // A single namespace is a filter the server has; for several, one list of everything is fewer calls.
       const only = namespaces.length === 1 ? (namespaces[0] ?? null) : null;
-      const whole = await region.packages("swr.listPackages", () =>
-        readWhole(
-          (stretch) => client.listPackages(only, stretch, call),
-          (row) => keyText(row.namespace, decodeOnce(row.package)),
+      const whole = await orNull(
+        region.packages("swr.listPackages", () =>
+          readWhole(
+            (stretch) => client.listPackages(only, stretch, call),
+            (row) => keyText(row.namespace, decodeOnce(row.package)),
+          ),
         ),
       );
+      // A namespace that is not there holds nothing.
+      if (whole === null) return new Map();
       // Matched by the row's own namespace: the same name may stand in several, and filters are not to be trusted.
       const byNamespace = Map.groupBy(whole.rows, (row) => row.namespace);
       return new Map(
@@ -64,6 +68,7 @@ export function createPackageLeg({ backend, base, client, region, call }: Access
         }),
       );
     },
+    { by: { call, backend, operation: "swr.listPackages" } },
   );
 
   const versions = single<{ namespace: string; raw: string }, Listed<Version> | null>(
@@ -82,6 +87,7 @@ export function createPackageLeg({ backend, base, client, region, call }: Access
       const rows = whole.rows.toSorted(byPublication);
       return { ...whole, rows: rows.map((row) => toVersion(row, namespace, raw, whole.origin)) };
     },
+    { call, backend, operation: "swr.listVersions" },
   );
 
   const files = single<{ namespace: string; raw: string; version: string }, Listed<PackageFile> | null>(
@@ -96,13 +102,11 @@ export function createPackageLeg({ backend, base, client, region, call }: Access
       const rows = whole.rows.toSorted((one, other) => compare(pathOf(one), pathOf(other)));
       return { ...whole, rows: rows.map((row) => toFile(row, base)) };
     },
+    { call, backend, operation: "swr.listFiles" },
   );
 
   const leg: PackageLeg = {
-    list: async (namespace) => {
-      const list = await lists.load(namespace);
-      return list ?? unanswered(backend, "swr.listPackages");
-    },
+    list: async (namespace) => (await lists.load(namespace)) ?? noneOf(backend),
     package: async (ref) => {
       const place = placeOf(ref);
       if (place === null) return null;
@@ -139,6 +143,12 @@ export function createPackageLeg({ backend, base, client, region, call }: Access
 export function unanswered(backend: string, operation: string): never {
   const reason = "the answer was not complete, so what is missing in it is not absent";
   throw new UpstreamError("MALFORMED", { backend, operation, reason });
+}
+
+/** The list of what holds nothing, or of what nothing had to be asked for. */
+export function noneOf(backend: string): Listed<never> {
+  const origin: Origin = { backend, fetchedAt: new Date().toISOString(), stale: false, traceId: null };
+  return { rows: [], dropped: [], complete: true, origin };
 }
 
 /** Order of code units: the same everywhere, and stable from one page to the next. */

@@ -1,4 +1,4 @@
-import type { DroppedRow, Origin } from "../../model/backend.ts";
+import type { DroppedRow } from "../../model/backend.ts";
 import type { Package, PackageFormat, PackageRef, Version } from "../../model/package.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
 import type { PackageQuery, PackageReader, VersionQuery } from "../backend.ts";
@@ -8,12 +8,15 @@ import type { Found, RepositoryName } from "./client.ts";
 import type { ImageLeg } from "./image-leg.ts";
 import { createdText, sortableDate, tagOf, toImageVersion, updatedText } from "./mapper.ts";
 import { decodeOnce, imageKey, isNamespace, isRepositoryPath, isTag, keyOfName, parseTarget } from "./names.ts";
-import { type Access, compare, type Listed, type PackageLeg, unanswered } from "./package-leg.ts";
+import { type Access, compare, type Listed, noneOf, type PackageLeg, unanswered } from "./package-leg.ts";
 import type { TagRow } from "./payload.ts";
 import { isUnpublished } from "./verdict.ts";
 
 /** Software packages come before image repositories; a position begins with the list it belongs to. */
 type Leg = "packages" | "images";
+
+/** The call that lists a leg. */
+const listing = { packages: "swr.listPackages", images: "swr.listRepositories" } as const;
 
 /** Answers for software packages and image repositories; a leg that is null is a capability that is switched off. */
 export function createPackageReader(
@@ -32,10 +35,9 @@ export function createPackageReader(
   /** Every package of one leg that the query means. */
   async function listOf(leg: Leg, namespace: string, query: PackageQuery): Promise<Listed<Package>> {
     const list = leg === "packages" ? await packages?.list(namespace) : await imagesNamed(namespace, query);
-    if (list === undefined) return { ...nothing(backend), rows: [], complete: true };
+    if (list === undefined) return noneOf(backend);
     // A list that was cut short would end a walk as if there were no more.
-    if (!list.complete && list.dropped.length === 0)
-      return unanswered(backend, `swr.list${leg === "packages" ? "Packages" : "Repositories"}`);
+    if (!list.complete && list.dropped.length === 0) return unanswered(backend, listing[leg]);
     return { ...list, rows: list.rows.filter((one) => isMeant(one.name, query)) };
   }
 
@@ -43,8 +45,7 @@ export function createPackageReader(
     if (images === null) return undefined;
     if (match !== "EXACT" || name === null) return images.list(namespace, name ?? "");
     const one = isRepositoryPath(name) ? await images.repository({ namespace, path: name }) : null;
-    const { origin, dropped } = nothing(backend);
-    return { rows: one === null ? [] : [one], dropped, complete: true, origin: one?.origin ?? origin };
+    return one === null ? noneOf(backend) : { ...noneOf(backend), rows: [one], origin: one.origin };
   }
 
   async function pageOf(
@@ -53,7 +54,9 @@ export function createPackageReader(
     query: PackageQuery,
     request: PageRequest,
   ): Promise<Page<Package>> {
-    if (leg === "images" && images !== null && query.name === null) return images.page(namespace, request);
+    if (leg === "images" && images !== null && query.name === null) {
+      return (await images.page(namespace, request)) ?? nothing(backend);
+    }
     const list = await listOf(leg, namespace, query);
     const page = windowOf(list, list.rows, request, (one) => one.ref.key);
     return leg === "images" ? page : { ...page, total: null };
@@ -109,7 +112,7 @@ export function createPackageReader(
             if (legs.length === 1) throw error;
             if (notes.length === 0) notes.push(...missing(error));
             else missing(error);
-            return { ...nothing(backend), rows: [], complete: true };
+            return noneOf(backend);
           }),
         ),
       ),
@@ -118,7 +121,7 @@ export function createPackageReader(
     // Namespaces that were asked together share one answer, and so the rows that were dropped from it.
     const dropped = [...new Set(parts.flatMap((part) => part.dropped)), ...notes];
     const found = sliceWindow(request, rows, identityOf, {
-      origin: parts[0]?.origin ?? nothing(backend).origin,
+      origin: parts[0]?.origin ?? noneOf(backend).origin,
       dropped,
     });
     return legs.includes("packages") || dropped.length > 0 ? { ...found, total: null } : found;
@@ -217,7 +220,7 @@ export function createPackageReader(
       const query = { name, match: "EXACT", format } as const;
       const lists = await Promise.all(namespaces.map((namespace) => listOf(leg, namespace, query)));
       return lists.flatMap(({ rows, complete }) => {
-        if (rows.length === 0 && !complete) return unanswered(backend, "swr.listPackages");
+        if (rows.length === 0 && !complete) return unanswered(backend, listing[leg]);
         return rows;
       });
     },
@@ -268,7 +271,7 @@ function windowOf<T>(
 }
 
 /** An answer that needs no call, or one that said there is nothing. */
-function nothing(backend: string): Page<never> & { readonly origin: Origin } {
-  const origin: Origin = { backend, fetchedAt: new Date().toISOString(), stale: false, traceId: null };
+function nothing(backend: string): Page<never> {
+  const { origin } = noneOf(backend);
   return { rows: [], hasNext: false, total: 0, origin, dropped: [] };
 }

@@ -11,7 +11,7 @@ export interface Whole<T> extends Listing<T> {
 type Identity<T> = (row: T) => string;
 
 /** The first of all rows with the same identity. */
-export function distinct<T>(rows: readonly T[], identity: Identity<T>): T[] {
+function distinct<T>(rows: readonly T[], identity: Identity<T>): T[] {
   const first = new Map<string, T>();
   for (const row of rows) if (!first.has(identity(row))) first.set(identity(row), row);
   return [...first.values()];

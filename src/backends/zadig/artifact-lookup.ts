@@ -12,11 +12,21 @@ import { findArtifact, getArtifactDirectory, listArtifacts } from "./operations.
 import type { ArtifactPayload } from "./payload.ts";
 import type { Slots } from "./slots.ts";
 
-/** How artifacts are found by image, many at once. Each answers by key; a key that could not be answered is an Error. */
+/** What artifacts are looked up by: a whole image text, or the `name:tag` at its end. */
+export interface ImageKey {
+  readonly kind: "WHOLE" | "ENDING";
+  readonly text: string;
+}
+
+/** One text for each key, for caches and answers. */
+export function imageKeyText({ kind, text }: ImageKey): string {
+  return `${kind} ${text}`;
+}
+
+/** How artifacts are found. */
 export interface ArtifactLookup {
-  readonly byImage: (images: readonly string[]) => Promise<ReadonlyMap<string, Found>>;
-  /** By `name:tag`, whatever stands in front of it. */
-  readonly byEnding: (endings: readonly string[]) => Promise<ReadonlyMap<string, Found>>;
+  /** Many keys of both kinds at once, answered by key text; a key that could not be answered is an Error. */
+  readonly byImages: (keys: readonly ImageKey[]) => Promise<ReadonlyMap<string, Found>>;
   readonly byId: (id: string) => Promise<ArtifactRecord | null>;
 }
 
@@ -28,9 +38,10 @@ const patternBytes = 6000;
 const mostPages = 3;
 
 /**
- * The cost of `byImage`: one list call for about fifty images, whose newest records come back with their activities.
- * The list hides images whose size Zadig could not read (OCI manifests, multi-arch indexes): an image of a named
- * registry that it does not show costs one call more for its id, and one for the record if there is one.
+ * The cost of a batch: one list call for about fifty keys, whose newest records come back with their activities.
+ * The list hides images whose size Zadig could not read (OCI manifests, multi-arch indexes): a whole image of a named
+ * registry that it does not show costs one call more for its id, and one for the record if there is one. By its ending
+ * a hidden image cannot be found.
  */
 export function createLookup(client: ZadigClient, memory: Memory, call: Call, usesFacade: boolean): ArtifactLookup {
   const record = (row: ArtifactPayload, origin: Origin) => toArtifact(row, origin, client.upstream.base);
@@ -40,33 +51,24 @@ export function createLookup(client: ZadigClient, memory: Memory, call: Call, us
     return reply?.value ? record(reply.value, reply.origin) : null;
   };
 
-  async function search(
-    keys: readonly string[],
-    pattern: (keys: readonly string[]) => string,
-    keyOf: (row: ArtifactPayload) => string | null,
-    missing: (key: string, complete: boolean) => Promise<Found>,
-  ): Promise<ReadonlyMap<string, Found>> {
+  async function search(chunk: readonly ImageKey[]): Promise<ReadonlyMap<string, Found>> {
     const answers = new Map<string, Found>();
-    await Promise.all(
-      chunksWithin(keys, patternBytes).map(async (chunk) => {
-        try {
-          const { replies, complete } = await readAll(pattern(chunk), Math.max(100, chunk.length * 4));
-          const found = gather(replies, keyOf);
-          const unreadable = replies.some(({ value }) => value.dropped.length > 0);
-          await Promise.all(
-            chunk.map(async (key) => {
-              const rows = found.get(key);
-              if (rows) answers.set(key, rows);
-              // The row that is missing may be the one that could not be read.
-              else if (unreadable) answers.set(key, malformed());
-              else answers.set(key, await missing(key, complete));
-            }),
-          );
-        } catch (error) {
-          for (const key of chunk) answers.set(key, toError(error));
-        }
-      }),
-    );
+    try {
+      const { replies, complete } = await readAll(patternOf(chunk), Math.max(100, chunk.length * 4));
+      const found = gather(replies);
+      const unreadable = replies.some(({ value }) => value.dropped.length > 0);
+      await Promise.all(
+        chunk.map(async (key) => {
+          const rows = found.get(imageKeyText(key));
+          if (rows) answers.set(imageKeyText(key), rows);
+          // The row that is missing may be the one that could not be read.
+          else if (unreadable) answers.set(imageKeyText(key), malformed());
+          else answers.set(imageKeyText(key), await unlisted(key, complete));
+        }),
+      );
+    } catch (error) {
+      for (const key of chunk) answers.set(imageKeyText(key), toError(error));
+    }
     return answers;
   }
 
@@ -85,38 +87,37 @@ export function createLookup(client: ZadigClient, memory: Memory, call: Call, us
     return { replies: [first, ...rest], complete };
   }
 
-  function gather(
-    replies: readonly Reply<Slots<ArtifactPayload>>[],
-    keyOf: (row: ArtifactPayload) => string | null,
-  ): ReadonlyMap<string, readonly ArtifactRecord[]> {
+  function gather(replies: readonly Reply<Slots<ArtifactPayload>>[]): ReadonlyMap<string, readonly ArtifactRecord[]> {
     const found = new Map<string, ArtifactRecord[]>();
     const ids = new Set<string>();
     for (const { value, origin } of replies) {
       for (const row of value.slots) {
-        const key = row === null ? null : keyOf(row);
-        if (row === null || key === null) continue;
+        const text = row?.image?.trim();
+        if (!row || !text) continue;
         const one = record(row, origin);
         // A record created meanwhile pushes the last row of a page onto the next one.
         const { zadigId } = one.ref;
         if (zadigId !== null && ids.has(zadigId)) continue;
         if (zadigId !== null) ids.add(zadigId);
-        found.set(key, [...(found.get(key) ?? []), one]);
+        for (const key of keysOf(text)) {
+          const name = imageKeyText(key);
+          found.set(name, [...(found.get(name) ?? []), one]);
+        }
       }
     }
     return new Map([...found].map(([key, records]) => [key, newestFirst(records)]));
   }
 
-  async function hidden(image: string, complete: boolean): Promise<Found> {
-    const overBudget = new UpstreamError("OVER_BUDGET", {
-      backend: client.upstream.name,
-      operation: listArtifacts.name,
-    });
+  async function unlisted({ kind, text }: ImageKey, complete: boolean): Promise<Found> {
     // Zadig pushes to named registries only; a short name like `nginx:1.27` was never built there.
-    if (!parseImageRef(image)?.registry) return complete ? [] : overBudget;
+    if (kind === "ENDING" || !parseImageRef(text)?.registry) {
+      const { name: backend } = client.upstream;
+      return complete ? [] : new UpstreamError("OVER_BUDGET", { backend, operation: listArtifacts.name });
+    }
     try {
-      const reply = await orNull(client.findArtifact(image, call));
+      const reply = await orNull(client.findArtifact(text, call));
       const found = reply?.value ? await byId(reply.value) : null;
-      return found && imageTextOf(found) === image.trim() ? [found] : [];
+      return found?.image?.raw === text ? [found] : [];
     } catch (error) {
       // Before 1.8 there is no such call: what the list says is all there is.
       return isMissingRoute(error, findArtifact.name) && complete ? [] : toError(error);
@@ -127,7 +128,7 @@ export function createLookup(client: ZadigClient, memory: Memory, call: Call, us
     try {
       const { value, origin } = await client.getArtifactDirectory(image, call);
       const found = value === null ? null : record(value, origin);
-      return found && value?.image?.trim() === image.trim() ? [found] : [];
+      return found && value?.image?.trim() === image ? [found] : [];
     } catch (error) {
       if (isMissingRoute(error, getArtifactDirectory.name)) memory.lacksArtifactFacade = true;
       else if (!(error instanceof UpstreamError && error.failure === "UNAVAILABLE" && !error.circuitOpen)) {
@@ -146,43 +147,41 @@ export function createLookup(client: ZadigClient, memory: Memory, call: Call, us
     });
   }
 
-  const byImage: ArtifactLookup["byImage"] = async (images) => {
-    const asked = new Map<string, Found>();
+  const byImages: ArtifactLookup["byImages"] = async (keys) => {
+    const answers = new Map<string, Found>();
     if (usesFacade && !memory.lacksArtifactFacade) {
       await Promise.all(
-        images.map(async (image) => {
-          const found = await byFacade(image);
-          if (found) asked.set(image, found);
+        keys.map(async (key) => {
+          const found = key.kind === "WHOLE" ? await byFacade(key.text) : null;
+          if (found) answers.set(imageKeyText(key), found);
         }),
       );
     }
-    const rest = images.filter((image) => !asked.has(image));
-    const listed = await search(rest, exactly, (row) => row.image?.trim() ?? null, hidden);
-    return new Map([...asked, ...listed]);
+    const rest = keys.filter((key) => !answers.has(imageKeyText(key)));
+    const listed = await Promise.all(chunksWithin(rest, ({ text }) => text, patternBytes).map(search));
+    return new Map([...answers, ...listed.flatMap((part) => [...part])]);
   };
 
-  const byEnding: ArtifactLookup["byEnding"] = (endings) =>
-    search(endings, endingIn, endingOf, async (_ending, complete) =>
-      complete
-        ? []
-        : new UpstreamError("OVER_BUDGET", { backend: client.upstream.name, operation: listArtifacts.name }),
-    );
+  return { byImages, byId };
+}
 
-  return { byImage, byEnding, byId };
+// Two patterns in one call: an unanchored one reads the whole collection anyway.
+function patternOf(keys: readonly ImageKey[]): string {
+  const whole = keys.filter(({ kind }) => kind === "WHOLE").map(({ text }) => text);
+  const endings = keys.filter(({ kind }) => kind === "ENDING").map(({ text }) => text);
+  return [...(whole.length > 0 ? [exactly(whole)] : []), ...(endings.length > 0 ? [endingIn(endings)] : [])].join("|");
+}
+
+/** The keys that a record with this image text answers. */
+function keysOf(text: string): ImageKey[] {
+  const whole: ImageKey = { kind: "WHOLE", text };
+  const slash = text.lastIndexOf("/");
+  return slash < 0 ? [whole] : [whole, { kind: "ENDING", text: text.slice(slash + 1) }];
 }
 
 /** Newest first; records without a time last. Zadig sorts so itself, but without a tie-breaker. */
 export function newestFirst(records: readonly ArtifactRecord[]): readonly ArtifactRecord[] {
   return [...records].sort((a, b) => (b.createdAt ?? "").localeCompare(a.createdAt ?? ""));
-}
-
-function endingOf({ image }: ArtifactPayload): string | null {
-  const text = image?.trim() ?? "";
-  return text.includes("/") ? text.slice(text.lastIndexOf("/") + 1) : null;
-}
-
-function imageTextOf(found: ArtifactRecord): string | null {
-  return found.image?.raw ?? null;
 }
 
 function isMissingRoute(error: unknown, operation: string): boolean {

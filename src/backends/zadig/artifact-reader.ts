@@ -6,12 +6,12 @@ import type { ArtifactQuery, ArtifactReader } from "../backend.ts";
 import { batched, single } from "../batch.ts";
 import { mapPage, readWindow, type UpstreamPage } from "../paging.ts";
 import { toArtifact, toBuilds } from "./artifact.ts";
-import { createLookup, newestFirst } from "./artifact-lookup.ts";
+import { createLookup, imageKeyText, newestFirst } from "./artifact-lookup.ts";
 import type { ArtifactListQuery, ZadigClient } from "./client.ts";
 import { quote } from "./image-pattern.ts";
 import type { Memory } from "./memory.ts";
 import { objectId } from "./object-id.ts";
-import { listArtifacts } from "./operations.ts";
+import { getArtifact, listArtifacts } from "./operations.ts";
 import { type Place, siftWindow } from "./sieve.ts";
 
 /** Zadig sets no bound; one call answers the largest window we allow. */
@@ -28,9 +28,13 @@ export function createArtifactReader(
 ): ArtifactReader {
   const { name: backend, base } = client.upstream;
   const lookup = createLookup(client, memory, call, usesFacade);
-  const ids = single((id: string) => id, lookup.byId);
-  const images = batched((image: string) => image, lookup.byImage);
-  const endings = batched((ending: string) => ending, lookup.byEnding);
+  const ids = single((id: string) => id, lookup.byId, { call, backend, operation: getArtifact.name });
+  const images = batched((image: string) => image, lookup.byImage, {
+    by: { call, backend, operation: listArtifacts.name },
+  });
+  const endings = batched((ending: string) => ending, lookup.byEnding, {
+    by: { call, backend, operation: listArtifacts.name },
+  });
   const exhausted = () => new UpstreamError("OVER_BUDGET", { backend, operation: listArtifacts.name });
 
   async function list(
@@ -46,7 +50,8 @@ export function createArtifactReader(
     return { rows, count: value.slots.length, dropped: value.dropped, origin, total: value.total };
   }
 
-  const byImage: ArtifactReader["byImage"] = async (image) => (await images.load(image.trim())) ?? [];
+  const byImage: ArtifactReader["byImage"] = async (image) =>
+    (await images.load({ kind: "WHOLE", text: image.trim() })) ?? [];
 
   const page: ArtifactReader["page"] = async (filter, request) => {
     if (filter.repository !== null || filter.branch !== null) return pageByCommit(filter, request);
@@ -113,6 +118,7 @@ export function createArtifactReader(
     ({ repository, branch, sha }: { repository: string; branch: string | null; sha: string }) =>
       JSON.stringify([repository, branch, sha]),
     ({ repository, branch, sha }) => byCommit(repository, branch, sha),
+    { call, backend, operation: listArtifacts.name },
   );
 
   return {
@@ -125,7 +131,7 @@ export function createArtifactReader(
       return image === null ? null : ((await byImage(image))[0] ?? null);
     },
     byImage,
-    byNameAndTag: async (name, tag) => (await endings.load(`${lastPart(name)}:${tag}`)) ?? [],
+    byNameAndTag: async (name, tag) => (await images.load({ kind: "ENDING", text: `${lastPart(name)}:${tag}` })) ?? [],
     byCommit: (repository, branch, sha) => commits.load({ repository, branch, sha }),
     buildsOf: toBuilds,
   };

@@ -17,7 +17,7 @@ const types: ReadonlyMap<string, ArtifactRecord["type"]> = new Map([
 
 /** An artifact in our words; `base` is Zadig's own address, for the runs that it names without a host. */
 export function toArtifact(row: ArtifactPayload, origin: Origin, base: string): ArtifactRecord {
-  const type = types.get(row.type ?? "") ?? "OTHER";
+  const type = types.get(row.type) ?? "OTHER";
   const id = objectId(row.id);
   // For files Zadig puts the file's name where an image's reference would be.
   const image = type === "FILE" ? null : parseImageRef(row.image);

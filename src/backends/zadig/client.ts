@@ -236,7 +236,7 @@ function dialectOf(settings: ZadigSettings): Dialect {
 }
 
 const code = z.int().min(1).max(99_999).optional().catch(undefined);
-const errorBody = z.object({ code, resultCode: code, message: z.unknown() });
+const errorBody = z.object({ code, resultCode: code, message: z.unknown().optional() });
 
 const licenceMissing = 7050;
 const releaseUnreadable = 6563;

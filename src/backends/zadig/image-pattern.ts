@@ -14,20 +14,24 @@ export function endingIn(texts: readonly string[]): string {
 }
 
 /**
- * Splits texts so that each pattern stays below `limit` bytes in a URL: proxies commonly refuse request lines of 8 KB.
- * A single text above the limit is a chunk of its own.
+ * Splits items so that the pattern of each chunk's texts stays below `limit` bytes in a URL: proxies commonly refuse
+ * request lines of 8 KB. A single text above the limit is a chunk of its own.
  */
-export function chunksWithin(texts: readonly string[], limit: number): readonly (readonly string[])[] {
-  const chunks: string[][] = [];
+export function chunksWithin<T>(
+  items: readonly T[],
+  textOf: (item: T) => string,
+  limit: number,
+): readonly (readonly T[])[] {
+  const chunks: T[][] = [];
   let room = 0;
-  for (const text of texts) {
-    const cost = encodeURIComponent(`${quote(text)}|`).length;
+  for (const item of items) {
+    const cost = encodeURIComponent(`${quote(textOf(item))}|`).length;
     const current = chunks[chunks.length - 1];
     if (current && cost <= room) {
-      current.push(text);
+      current.push(item);
       room -= cost;
     } else {
-      chunks.push([text]);
+      chunks.push([item]);
       room = limit - cost;
     }
   }

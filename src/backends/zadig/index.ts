@@ -22,8 +22,11 @@ export const zadig: BackendType<ZadigSettings> = {
       capabilities,
       // Zadig is no registry: no image reference is its own.
       hosts: [],
+      // It knows of images and holds none: there is nowhere to look for bytes.
+      places: [],
       during: (call) => createReaders(client, settings, memory, call),
       circuitOpen: client.upstream.circuitOpen,
+      pressure: client.upstream.pressure,
       close: client.upstream.close,
     };
   },

@@ -1,12 +1,12 @@
 import { z } from "zod";
 
 /** Text that Zadig may leave out or null. */
-export const text = z.string().nullish();
+const text = z.string().nullish();
 /** A number that Zadig may leave out or null. */
-export const count = z.number().nullish();
+const count = z.number().nullish();
 
 /** A nested list: absent, null and `[]` all mean empty, and Go writes null elements for nil pointers. */
-export function list<S extends z.ZodType>(element: S) {
+function list<S extends z.ZodType>(element: S) {
   return z
     .array(element.nullable())
     .nullish()
@@ -57,7 +57,7 @@ export const environment = z.object({
 export type EnvironmentPayload = z.output<typeof environment>;
 
 /** `versionInfo` of R1. */
-export const versionInfo = z.object({
+const versionInfo = z.object({
   id: text,
   version: z.string(),
   productName: z.string(),
@@ -75,11 +75,11 @@ export const versionInfo = z.object({
 /** R1: one release; its five lists are read one by one, so that a bad row costs only itself. */
 export const r1Release = z.object({
   versionInfo,
-  buildInfo: z.unknown(),
-  deployInfo: z.unknown(),
-  testInfo: z.unknown(),
-  distributeInfo: z.unknown(),
-  securityStatsInfo: z.unknown(),
+  buildInfo: z.unknown().optional(),
+  deployInfo: z.unknown().optional(),
+  testInfo: z.unknown().optional(),
+  distributeInfo: z.unknown().optional(),
+  securityStatsInfo: z.unknown().optional(),
 });
 export type R1Payload = z.output<typeof r1Release>;
 
@@ -173,7 +173,7 @@ export const r2Release = z.object({
   desc: text,
   labels: list(z.string()),
   chart_repo_name: text,
-  services: z.unknown(),
+  services: z.unknown().optional(),
   status: text,
   workflow_name: text,
   task_id: count,
@@ -216,14 +216,12 @@ export type OpenItemPayload = z.output<typeof openItem>;
 /** O1: one release; its lists are read row by row. */
 export const o1Release = z.object({
   version_info: openItem,
-  deploy_infos: z.unknown(),
-  distribute_infos: z.unknown(),
+  deploy_infos: z.unknown().optional(),
+  distribute_infos: z.unknown().optional(),
 });
-export type O1Payload = z.output<typeof o1Release>;
 
 /** A row of O1's `deploy_infos`. */
 export const o1Deploy = z.object({ service_name: z.string(), service_module: text, image: text });
-export type O1DeployPayload = z.output<typeof o1Deploy>;
 
 const o1Distribution = z.object({
   service_name: text,
@@ -257,7 +255,7 @@ export type ActivityPayload = z.output<typeof activity>;
 export const artifact = z.object({
   id: text,
   name: text,
-  type: text,
+  type: z.string(),
   image: text,
   image_tag: text,
   image_digest: text,

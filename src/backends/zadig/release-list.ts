@@ -80,7 +80,7 @@ export function createReleaseList(
 }
 
 /** What tells a release from all others in its list. */
-export function identityOf({ zadigId, project, version, createdAt }: Release): string {
+function identityOf({ zadigId, project, version, createdAt }: Release): string {
   return zadigId ?? JSON.stringify([project, version, createdAt]);
 }
 

@@ -1,5 +1,5 @@
 import type { DroppedRow, Origin } from "../../model/backend.ts";
-import type { Page, PageRequest, Row } from "../../model/page.ts";
+import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
 import type { UpstreamError } from "../../upstream/errors.ts";
 import type { UpstreamPage } from "../paging.ts";
 
@@ -43,6 +43,7 @@ export async function siftWindow<T, U>(request: PageRequest, sieve: Sieve<T, U>)
   const seen = new Set<string>();
   let isOver = false;
   let isCut = false;
+  let reached: Position = [];
   while (found.length <= request.first && !isOver) {
     const batch = await walk.next(sieve.stride);
     if (batch === "CUT") {
@@ -54,15 +55,19 @@ export async function siftWindow<T, U>(request: PageRequest, sieve: Sieve<T, U>)
     const within = end < 0 ? batch : batch.slice(0, end);
     const sifted = await Promise.all(within.map(({ entry: { row } }) => (row === null ? null : sieve.sift(row))));
     for (const [index, { page, place, entry }] of within.entries()) {
+      reached = [page, place, entry.identity];
       const value = sifted[index] ?? null;
       if (value === null || seen.has(entry.identity)) continue;
       seen.add(entry.identity);
-      found.push({ value, position: [page, place, entry.identity] });
+      found.push({ value, position: reached });
     }
   }
-  if (isCut && found.length === 0) throw sieve.exhausted();
+  const last = found[found.length - 1];
+  if (isCut && !last) throw sieve.exhausted();
+  // What was looked through in vain behind the last row need not be looked through again.
+  const rows = isCut && last ? [...found.slice(0, -1), { ...last, position: reached }] : found.slice(0, request.first);
   return {
-    rows: found.slice(0, request.first),
+    rows,
     hasNext: found.length > request.first || isCut,
     total: null,
     origin: await walk.origin(),
@@ -81,6 +86,8 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
   const [startPage, startPlace, last] = request.after ?? [];
   let page = typeof startPage === "number" ? startPage : 0;
   const startedAt = page;
+  // Resuming reads the page of the last row again, which brings nothing new.
+  const known = request.after === null ? 0 : 1;
   const after = typeof startPlace === "number" ? startPlace : 0;
   let waiting: Cut<T>[] = [];
   let more = true;
@@ -114,7 +121,7 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
     next: async (most) => {
       if (origin === null) await start();
       while (waiting.length === 0 && more) {
-        if (page - startedAt >= sieve.maxPages()) return "CUT";
+        if (page - startedAt - known >= sieve.maxPages()) return "CUT";
         waiting = await load();
       }
       return waiting.splice(0, most);

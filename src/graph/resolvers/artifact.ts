@@ -11,6 +11,7 @@ import { hintOf } from "../hint.ts";
 import { conflictsOf, type MergedField, observationsOf } from "../merge.ts";
 import { printId } from "../opaque.ts";
 import { isComplete } from "../outcome.ts";
+import { selects } from "../selection.ts";
 import { traceByImage } from "../trace.ts";
 import { traceByDigest } from "../trace-digest.ts";
 import { traceByPurl } from "../trace-purl.ts";
@@ -34,19 +35,18 @@ export const artifactResolvers: Resolvers = {
       const page = mapPage(await reader.page(query, request), (record) => createArtifact(context, recordSeed(record)));
       return toConnection(context, info, page, list, request);
     },
-    traceByImage: (_root, { image }, context) => traceByImage(context, image),
-    traceByDigest: (_root, { digest, hint }, context) => {
+    traceByImage: (_root, { image }, context, info) => traceByImage(context, image, wantsOf(info)),
+    traceByDigest: (_root, { digest, hint }, context, info) => {
       const parsed = parseDigest(digest);
       if (!parsed) throw badInput("BAD_USER_INPUT", "This is not a digest.");
-      return traceByDigest(context, parsed, hintOf(context, hint));
+      const where = hintOf(context, hint);
+      return traceByDigest(context, parsed, where === null ? [] : [where], wantsOf(info));
     },
-    traceByPurl: (_root, { purl, hint }, context) => traceByPurl(context, purl, hintOf(context, hint)),
+    traceByPurl: (_root, { purl, hint }, context, info) =>
+      traceByPurl(context, purl, hintOf(context, hint), wantsOf(info)),
   },
   Artifact: {
-    id: async (artifact) => {
-      const record = artifact.seed.zadig === null && artifact.seed.records === null ? null : await artifact.record();
-      return printId("Artifact", [artifact.seed.digest ?? record?.digest ?? null, ...coordinateOf(artifact, record)]);
-    },
+    id: (artifact) => printId("Artifact", [artifact.seed.digest, ...coordinateOf(artifact)]),
     digest: (artifact) => artifact.digest(),
     otherDigests: async (artifact) => {
       const own = await artifact.digest();
@@ -96,12 +96,25 @@ export const artifactResolvers: Resolvers = {
     isComplete: async (artifact) => isComplete(await artifact.sources()),
     sources: (artifact) => artifact.sources(),
   },
+  ArtifactTrace: {
+    artifact: ({ artifact, failure }) => {
+      if (!artifact && failure) throw failure;
+      return artifact;
+    },
+  },
   ArtifactLocation: {
     backend: ({ backend }, _args, context) => backendNamed(context, backend),
     version: async ({ version }, _args, context) =>
       version && ((await readerOf(context, "packages", version.package.backend)?.version(version)) ?? null),
   },
 };
+
+/** Selections that need the copies elsewhere. */
+const followed = ["locations", "sources", "isComplete", "observations", "conflicts"];
+
+function wantsOf(info: GraphQLResolveInfo) {
+  return { copies: selects(info, "sources", "isComplete", ...followed.map((field) => `artifact.${field}`)) };
+}
 
 /** A merged scalar. What stood in the way of somebody trusted more is told in `errors`, at this field. */
 async function mergedValue(artifact: ArtifactNode, field: MergedField, context: Context, info: GraphQLResolveInfo) {

@@ -11,6 +11,7 @@ import { latestBySemver } from "../latest.ts";
 import { namesakesOf } from "../namesakes.ts";
 import { told } from "../outcome.ts";
 import { artifactOfVersion, fileSeed } from "../package-file.ts";
+import { loadPackage, versionsQuery } from "../prefetch.ts";
 import { searchPackages } from "../search.ts";
 import { buildsOfVersion } from "../version-builds.ts";
 import { backendNamed } from "./backend.ts";
@@ -18,10 +19,10 @@ import { backendNamed } from "./backend.ts";
 /** Resolvers of schema/package.graphql. */
 export const packageResolvers: Resolvers = {
   Query: {
-    package: async (_root, { ref }, context) => {
+    package: async (_root, { ref }, context, info) => {
       const { reader } = choose(context, "packages", ref.backend);
       const found = refOf(context, ref);
-      return found && reader.package(found);
+      return found && loadPackage(reader, found, info);
     },
     packages: async (_root, { scope, filter, first, after }, context, info) => {
       const { backend, reader } = choose(context, "packages", scope.backend);
@@ -50,8 +51,7 @@ export const packageResolvers: Resolvers = {
     versions: async ({ ref }, { prefix, stage, direction, first, after }, context, info) => {
       const reader = readerOf(context, "packages", ref.backend);
       if (!reader) return null;
-      const query = { prefix: prefix ?? null, stage: stage ?? null, direction };
-      const list = { backend: ref.backend, filter: ["Package.versions", ref, query] };
+      const { query, list } = versionsQuery(ref, { prefix, stage, direction });
       const request = windowOf({ first, after }, list);
       return toConnection(context, info, await reader.versions(ref, query, request), list, request);
     },

@@ -17,7 +17,7 @@ export interface Fixture {
   readonly close: () => Promise<void>;
 }
 
-export const allRepositories = [
+const allRepositories = [
   "pay/docker-local",
   "pay/maven-local",
   "pay/npm-local",

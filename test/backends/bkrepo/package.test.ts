@@ -203,6 +203,12 @@ describe("many packages of one project", () => {
   });
 });
 
+test("a zone that the server tells outranks the one that is configured", async () => {
+  it.server.setTamper((reply) => ({ ...reply, headers: { ...reply.headers, "x-bkrepo-time-zone": "+0000" } }));
+  const found = await it.packages().package(ref("test/generic-local", "com.tencent.bkrepo"));
+  expect(found?.createdAt).toBe("2020-07-27T16:02:31.394Z");
+});
+
 describe("before 3.0.3, where a search of nothing readable is refused", () => {
   test("missing packages of a missing repository are absent, of a forbidden one DENIED", async () => {
     const old = await openBkrepo({ emptySearchAllowed: false, zoneHeader: false, oldRecords: true });

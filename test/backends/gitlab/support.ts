@@ -105,3 +105,43 @@ export function rewriteRows(path: RegExp, rewrite: (rows: unknown[]) => unknown)
 export const first = (count: number, after: PageRequest["after"] = null): PageRequest => ({ first: count, after });
 
 export const ref = (repository: string, key: string) => ({ backend: "gitlab", repository, key });
+
+/** A package row as a list holds it; everything else is as absent as on an old server. */
+export interface SyntheticRow {
+  readonly id: number;
+  readonly name: string;
+  readonly type: string;
+  readonly version: string;
+  /** Milliseconds. */
+  readonly at: number;
+}
+
+/** A tamper that answers every package list from these rows: filtered, sorted and paged as GitLab does. */
+export function synthetic(rows: () => readonly SyntheticRow[], totals = true) {
+  return (reply: DemoReply, request: { readonly rawPath: string; readonly query: URLSearchParams }): DemoReply => {
+    if (!/\/(?:projects|groups)\/[^/]+\/packages$/.test(request.rawPath)) return reply;
+    const { query } = request;
+    const [type, name, order] = [query.get("package_type"), query.get("package_name") ?? "", query.get("order_by")];
+    const sign = query.get("sort") === "desc" ? -1 : 1;
+    const keyOf = (row: SyntheticRow) => (order === "name" ? row.name : row.at);
+    const all = rows()
+      .filter((row) => (type === null ? row.type !== "terraform_module" : row.type === type))
+      .filter((row) => row.name.toLowerCase().includes(name.toLowerCase()))
+      .sort((left, right) => (keyOf(left) < keyOf(right) ? -sign : keyOf(left) > keyOf(right) ? sign : 0));
+    const [page, size] = [Number(query.get("page")), Number(query.get("per_page"))];
+    const body = all.slice((page - 1) * size, page * size);
+    return {
+      headers: {
+        "x-next-page": page * size < all.length ? String(page + 1) : "",
+        ...(totals ? { "x-total": String(all.length) } : {}),
+      },
+      body: body.map((row) => ({
+        id: row.id,
+        name: row.name,
+        package_type: row.type,
+        version: row.version,
+        created_at: new Date(row.at).toISOString(),
+      })),
+    };
+  };
+}

@@ -108,6 +108,13 @@ describe("access keys", () => {
     expect(demo.seen).toHaveLength(8);
   });
 
+  it("do not rest for a right that is missing: SWR's own 401 is no bad signature", async () => {
+    const { demo, packages } = await openSwr(signed);
+    demo.setTamper(() => ({ status: 401, body: [{ errorCode: "SVCSTG.SWR.4011064", errorMessage: "" }] }));
+    for (let read = 0; read < 5; read++) await failureOf(packages().package(packageRef("pay-sdk")));
+    expect(demo.seen).toHaveLength(5);
+  });
+
   it("of a machine whose clock is wrong are refused by the gateway", async () => {
     const real = Date.parse("2026-11-03T08:00:00Z");
     const { packages } = await openSwr({ ...signed, now: () => real - 16 * 60_000, demo: { now: () => real } });

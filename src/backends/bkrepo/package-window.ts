@@ -1,0 +1,75 @@
+import type { Package, PackageRef } from "../../model/package.ts";
+import type { Page, PageRequest } from "../../model/page.ts";
+import type { PackageQuery } from "../backend.ts";
+import { keyText } from "../batch.ts";
+import { readWindow } from "../paging.ts";
+import { toPackage } from "./mapper.ts";
+import { matches, rulesOf } from "./package-filter.ts";
+import { allOf, is, type Rule } from "./rule.ts";
+import { largestPage, type View } from "./view.ts";
+
+/** The text that tells two package references apart. */
+export function packageText({ repository, key }: PackageRef): string {
+  return keyText(repository, key);
+}
+
+/** What a search is asked for. Never `historyVersion`: it grows with every version ever published. */
+export const packageFields = [
+  "repoName",
+  "name",
+  "key",
+  "type",
+  "downloads",
+  "versions",
+  "description",
+  "createdBy",
+  "createdDate",
+  "lastModifiedDate",
+];
+
+/** A project and those of its repositories that are searched. */
+export interface Leg {
+  readonly project: string;
+  readonly repositories: readonly string[];
+}
+
+/** A window over one project's packages, in an order that has no ties; `where` names the repositories. */
+export async function packageWindow(
+  view: View,
+  leg: Leg,
+  where: Rule,
+  filter: PackageQuery,
+  request: PageRequest,
+): Promise<Page<Package>> {
+  const { client, settings, call } = view;
+  const rule = allOf(is("projectId", leg.project), where, ...(rulesOf(filter) ?? []));
+  const sort = {
+    properties: leg.repositories.length === 1 ? ["key"] : ["key", "repoName"],
+    direction: "ASC",
+  } as const;
+  return readWindow(request, {
+    maxSize: largestPage,
+    identity: packageIdentity,
+    fetch: async (index, pageSize) => {
+      const { value, origin, zone } = await client.searchPackages(
+        { select: packageFields, page: { pageNumber: index + 1, pageSize }, sort, rule },
+        call,
+      );
+      const rows = value.rows
+        .map((row) =>
+          toPackage(row, {
+            backend: settings.name,
+            repository: { project: leg.project, name: row.repoName },
+            origin,
+            zone,
+          }),
+        )
+        .filter((found) => matches(found, filter));
+      return { rows, count: value.count, dropped: value.dropped, origin, total: value.total };
+    },
+  });
+}
+
+function packageIdentity({ ref }: Package): string {
+  return packageText(ref);
+}

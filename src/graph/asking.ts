@@ -1,0 +1,78 @@
+import type { Digest } from "../model/digest.ts";
+import type { ImageRef } from "../model/image-ref.ts";
+import type { ImageRecord } from "../model/package.ts";
+import type { ArtifactRecord } from "../model/release.ts";
+import { type Context, having } from "./context.ts";
+import { type Outcome, outcomeOf, plain } from "./outcome.ts";
+
+/** What one Zadig said of one reference. */
+export type Records = Outcome<readonly ArtifactRecord[]>;
+/** What one registry said of one search. */
+export type Images = Outcome<readonly ImageRecord[]>;
+
+/** Zadig's records of exactly these references: the Zadig named, or every one. */
+export function askZadig(context: Context, images: readonly ImageRef[], only: string | null): Promise<Records[]> {
+  return Promise.all(
+    zadigs(context, only).flatMap(({ backend, reader }) =>
+      images.map((image) => outcomeOf(backend.name, reader.byImage(image.raw), firstOrigin)),
+    ),
+  );
+}
+
+/** Every Zadig, for all spellings of these references: whatever ends in the same name and tag. */
+export function askZadigSpellings(context: Context, images: readonly ImageRef[]): Promise<Records[]> {
+  return Promise.all(
+    zadigs(context, null).flatMap(({ backend, reader }) =>
+      images.map(async (image): Promise<Records> => {
+        if (image.tag === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
+        return outcomeOf(backend.name, reader.byNameAndTag(lastName(image), image.tag), firstOrigin);
+      }),
+    ),
+  );
+}
+
+/** What each reference holds now, in the registry that it names; references of registries nobody configured are left out. */
+export function askOwners(context: Context, images: readonly ImageRef[]): Promise<Outcome<ImageRecord>[]> {
+  return Promise.all(
+    images.flatMap((image) => {
+      const owner = context.estate.ownerOf(image.registry);
+      const reader = owner ? context.readers(owner).images : undefined;
+      return owner && reader ? [outcomeOf(owner.name, reader.image(image), ({ origin }) => origin)] : [];
+    }),
+  );
+}
+
+/** The same bytes in every registry (or in those named); one entry a backend. Without a digest nobody can be asked. */
+export function askCopies(
+  context: Context,
+  image: ImageRef,
+  digest: Digest | null,
+  only?: readonly string[],
+): Promise<Images[]> {
+  const asked = having(context, "images").filter(({ backend }) => only?.includes(backend.name) ?? true);
+  return Promise.all(
+    asked.map(async ({ backend, reader }): Promise<Images> => {
+      if (digest === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
+      return searched(backend.name, await outcomeOf(backend.name, reader.copies(lastName(image), digest), firstOrigin));
+    }),
+  );
+}
+
+/** Null from a search means "cannot be searched so", which is not "nothing there". */
+export function searched<T>(backend: string, outcome: Outcome<T>): Outcome<T> {
+  const unsearched = outcome.value === null && outcome.error === null;
+  return unsearched ? { ...outcome, source: plain(backend, "NOT_SEARCHABLE") } : outcome;
+}
+
+/** The name of an image without its path: what stays the same when it is copied elsewhere. */
+export function lastName({ repository }: ImageRef): string {
+  return repository.slice(repository.lastIndexOf("/") + 1);
+}
+
+function zadigs(context: Context, only: string | null) {
+  return having(context, "artifacts").filter(({ backend }) => only === null || backend.name === only);
+}
+
+function firstOrigin(found: readonly { readonly origin: ArtifactRecord["origin"] }[]) {
+  return found[0]?.origin ?? null;
+}

@@ -1,0 +1,70 @@
+/** Which callers a rule speaks of. Keys are meant by their configured names. */
+export type Who =
+  | "anyone"
+  | { readonly keys: readonly string[] }
+  | { readonly claim: string; readonly values: readonly string[] };
+
+/** What a rule lets be seen: globs, in which `*` stands for anything but a slash and `**` for anything at all. */
+export interface Allowed {
+  /** Configured names of backends; null means all of them. */
+  readonly backends: readonly string[] | null;
+  /** Zadig projects by name, GitLab projects by full path. */
+  readonly projects: readonly string[];
+  /** bkrepo repositories as `project/repo`. */
+  readonly repositories: readonly string[];
+  /** SWR namespaces. */
+  readonly namespaces: readonly string[];
+  /** GitLab groups by full path, each with everything below it. */
+  readonly groups: readonly string[];
+}
+
+/** One entry under `access:`. */
+export interface AccessRule {
+  readonly who: Who;
+  readonly allow: Allowed;
+}
+
+/** What is known of a caller when rules are looked up. */
+export interface Subject {
+  /** Name of the key that was shown; null where none was. */
+  readonly key: string | null;
+  /** Claims of the token that was shown; empty where none was. */
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * What a caller may see: all that the rules about them allow, together. Null means that nothing is restricted, because
+ * there are no rules; where there are some, a caller whom none of them means may see nothing.
+ */
+export function allowedTo(subject: Subject, rules: readonly AccessRule[]): readonly Allowed[] | null {
+  return rules.length === 0 ? null : rules.filter(({ who }) => isMeant(subject, who)).map(({ allow }) => allow);
+}
+
+function isMeant({ key, claims }: Subject, who: Who): boolean {
+  if (who === "anyone") return true;
+  if ("keys" in who) return key !== null && who.keys.includes(key);
+  const told = Object.hasOwn(claims, who.claim) ? claims[who.claim] : null;
+  const values: readonly unknown[] = Array.isArray(told) ? told : [told];
+  return values.some((value) => typeof value === "string" && who.values.includes(value));
+}
+
+/** Whether a name or path fits a glob. Case counts; a path that is not in its plain form fits nothing. */
+export function fits(glob: string, path: string): boolean {
+  if (path === "" || path.split("/").some((part) => part === "" || part === "." || part === "..")) return false;
+  return patternOf(glob).test(path);
+}
+
+const patterns = new Map<string, RegExp>();
+
+// Globs come from the configuration only, so there are few of them.
+function patternOf(glob: string): RegExp {
+  const known = patterns.get(glob);
+  if (known) return known;
+  const source = glob
+    .split(/(\*+)/)
+    .map((part) => (part === "*" ? "[^/]*" : /^\*+$/.test(part) ? ".*" : part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&")))
+    .join("");
+  const pattern = new RegExp(`^${source}$`, "su");
+  patterns.set(glob, pattern);
+  return pattern;
+}

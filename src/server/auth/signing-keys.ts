@@ -1,0 +1,123 @@
+import { createLocalJWKSet, errors, type JWTVerifyGetKey } from "jose";
+import { createUpstream, type RawReply } from "../../upstream/client.ts";
+import { UpstreamError } from "../../upstream/errors.ts";
+import type { Operation } from "../../upstream/operation.ts";
+import type { Log } from "../log.ts";
+
+/** The issuer's public keys, read when first wanted and kept. */
+export interface SigningKeys {
+  /** Finds the key of a token; rejects with JWKSNoMatchingKey, or with {@link NoSigningKeys} when none were ever read. */
+  readonly find: JWTVerifyGetKey;
+  readonly close: () => Promise<void>;
+}
+
+/** How often keys are read. */
+export interface SigningKeyTimes {
+  /** Keys older than this are read again, while the old ones go on. */
+  readonly maxAgeMs: number;
+  /** The least time between two attempts: tokens with made-up key ids must not become requests. */
+  readonly coolDownMs: number;
+}
+
+/** Nobody can be told from anybody else: the issuer's keys could not be read, and there are no earlier ones. */
+export class NoSigningKeys extends Error {
+  override readonly name = "NoSigningKeys";
+}
+
+const usualTimes: SigningKeyTimes = { maxAgeMs: 600_000, coolDownMs: 30_000 };
+const patienceMs = 5000;
+const mostKeys = 100;
+
+/** Keys whose public half verifies; a shared secret in a published set would let anybody sign. */
+const keyTypes = new Set<unknown>(["RSA", "EC", "OKP"]);
+
+/**
+ * Opens the way to a JWKS address; sends nothing yet. A key id that is not known is looked up afresh (the issuer may have
+ * changed keys), at most once in the cool-down time. While the address does not answer, the keys at hand go on.
+ */
+export function createSigningKeys(address: string, log: Log, times: SigningKeyTimes = usualTimes): SigningKeys {
+  const url = new URL(address);
+  const operation: Operation = {
+    name: "auth.readSigningKeys",
+    method: "GET",
+    path: url.pathname + url.search,
+    answers: "the public keys of the configured issuer",
+    versions: "RFC 7517",
+  };
+  const upstream = createUpstream(
+    {
+      name: "auth",
+      url: url.origin,
+      timeoutMs: patienceMs,
+      concurrency: 1,
+      retries: 0,
+      breaker: { failures: 1000, coolDownMs: 1 },
+      maxResponseBytes: 1_048_576,
+    },
+    { authorize: () => Promise.resolve({}), judge: () => null, traceHeader: null },
+  );
+  let keys: ReturnType<typeof createLocalJWKSet> | null = null;
+  let readAt = Number.NEGATIVE_INFINITY;
+  let triedAt = Number.NEGATIVE_INFINITY;
+  let reading: Promise<void> | null = null;
+
+  async function read(): Promise<void> {
+    triedAt = performance.now();
+    const signal = AbortSignal.timeout(patienceMs);
+    const call = {
+      signal,
+      remainingMs: () => patienceMs,
+      requestId: "auth",
+      budget: { take: () => true },
+      caller: { credentialFor: () => null },
+    };
+    try {
+      const { value } = await upstream.call(operation, { decode: ({ body }: RawReply) => publicKeysIn(body) }, call);
+      keys = createLocalJWKSet({ keys: value });
+      readAt = performance.now();
+    } catch (error) {
+      const reason = error instanceof UpstreamError ? error.failure : "MALFORMED";
+      log.warn({ reason, keysAtHand: keys !== null }, "the token issuer's signing keys could not be read");
+    }
+  }
+
+  /** Reads the keys unless that was tried a moment ago; whoever comes meanwhile waits for the same answer. */
+  function refresh(): Promise<void> {
+    if (reading) return reading;
+    if (performance.now() - triedAt < times.coolDownMs) return Promise.resolve();
+    reading = read().finally(() => {
+      reading = null;
+    });
+    return reading;
+  }
+
+  return {
+    find: async (header, token) => {
+      if (keys === null) await refresh();
+      else if (performance.now() - readAt > times.maxAgeMs) void refresh();
+      if (keys === null) throw new NoSigningKeys();
+      try {
+        return await keys(header, token);
+      } catch (error) {
+        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+        const before = readAt;
+        await refresh();
+        if (readAt === before) throw error;
+        return keys(header, token);
+      }
+    },
+    close: upstream.close,
+  };
+}
+
+type PublicKey = Parameters<typeof createLocalJWKSet>[0]["keys"][number];
+
+function publicKeysIn(body: unknown): PublicKey[] {
+  const listed = typeof body === "object" && body !== null && "keys" in body ? body.keys : null;
+  if (!Array.isArray(listed) || listed.length > mostKeys) throw new TypeError("no key set");
+  return listed.filter(isPublicKey);
+}
+
+function isPublicKey(key: unknown): key is PublicKey {
+  return typeof key === "object" && key !== null && "kty" in key && keyTypes.has(key.kty);
+}

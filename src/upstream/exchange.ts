@@ -1,0 +1,47 @@
+import type { Call } from "./call.ts";
+import type { Failure, UpstreamError } from "./errors.ts";
+import { createEvent } from "./event.ts";
+
+/** What happened to one request on the wire, or to a call that never got there; told by {@link exchanges}. */
+export interface Exchange {
+  readonly call: Call;
+  /** Configured name. */
+  readonly backend: string;
+  readonly operation: string;
+  /** The dialect's judgement, or MALFORMED where the answer could not be decoded. */
+  readonly outcome: "OK" | Failure;
+  /** HTTP status, null when there was no answer. */
+  readonly status: number | null;
+  /** From sending to the last byte of the answer; for a call that was not sent, from asking to being refused. */
+  readonly ms: number;
+  /** Counts from 1; 0: nothing was sent (open breaker, full queue, no budget or credential, deadline passed). */
+  readonly attempt: number;
+  /** Bytes of the answer's body, as far as it was read to its end. */
+  readonly bytes: number;
+  /** The failure with what may be told of it; null for OK and for a redirect that was followed. */
+  readonly error: UpstreamError | null;
+}
+
+/** Tells of each request that took from the budget, and of each call that was refused before. */
+export const exchanges = createEvent<Exchange>("delivery-graph:exchange");
+
+/** Tells of an exchange; the first word counts. Hands the error back, so that it can be thrown on. */
+export type Settle = <E extends UpstreamError | null>(error: E) => E;
+
+/** Starts the clock of one exchange; it stops with the answer, and is told once, when somebody has judged it. */
+export function startExchange(
+  about: Pick<Exchange, "call" | "backend" | "operation" | "attempt">,
+): (answer: Pick<Exchange, "status" | "bytes">) => Settle {
+  const started = performance.now();
+  return (answer) => {
+    const ms = performance.now() - started;
+    let told = false;
+    return (error) => {
+      if (!told && exchanges.isHeard()) {
+        exchanges.tell({ ...about, ...answer, ms, outcome: error?.failure ?? "OK", error });
+      }
+      told = true;
+      return error;
+    };
+  };
+}

@@ -1,0 +1,88 @@
+import type { Answer } from "./gateway.ts";
+
+/** Fields that tell of the asking itself and so change with it. */
+const aboutAsking = new Set(["isComplete", "sources", "health", "circuitOpen", "latencyMs", "checkedAt", "fetchedAt"]);
+/** A drift verdict is a statement about what could be checked. */
+const aboutVerdict = new Set(["verdict", "reason", "released", "current"]);
+
+/** What may be said of an answer while some backends are broken. */
+export interface Circumstances {
+  /** Configured names of the backends that cannot answer. */
+  readonly broken: readonly string[];
+}
+
+/**
+ * Everything untrue about an answer that was given while backends were broken, compared with the healthy one: a null or a
+ * shorter list that nobody explains, a value that is another one, an ABSENT or a MISSING that nobody could know.
+ */
+export function untruths(healthy: Answer, answer: Answer, { broken }: Circumstances): string[] {
+  const found: string[] = [];
+  if (answer.status !== 200) found.push(`status ${answer.status}`);
+  const errorPaths = (answer.body.errors ?? []).map(({ path }) => (path ?? []).join("."));
+  for (const error of answer.body.errors ?? []) {
+    const code = error.extensions?.["code"];
+    if (typeof code !== "string" || !code.startsWith("UPSTREAM_")) found.push(`code ${String(code)}: ${error.message}`);
+    const backend = error.extensions?.["backend"];
+    if (typeof backend === "string" && !broken.includes(backend)) found.push(`blames the sound backend ${backend}`);
+  }
+  // An error explains its own place, everything below it, and the object it nulled.
+  const isExplained = (path: readonly (string | number)[], excused: boolean) =>
+    excused || errorPaths.some((error) => path.join(".").startsWith(error) || error.startsWith(path.join(".")));
+
+  const compare = (was: unknown, is: unknown, path: readonly (string | number)[], excused: boolean): void => {
+    const here = path.join(".");
+    const name = String(path.at(-1));
+    if (name === "sources" || aboutAsking.has(name)) {
+      checkSources(is, here);
+      return;
+    }
+    if (aboutVerdict.has(name)) {
+      if (is === "MISSING" && was !== "MISSING") found.push(`${here}: MISSING that nobody could know`);
+      return;
+    }
+    if (is === null || is === undefined) {
+      if (was !== null && was !== undefined && !isExplained(path, excused)) found.push(`${here}: null without a word`);
+      return;
+    }
+    if (Array.isArray(is) && Array.isArray(was)) {
+      if (is.length < was.length && !isExplained(path, excused))
+        found.push(`${here}: ${was.length - is.length} rows gone without a word`);
+      if (is.length !== was.length) return;
+      for (const [index, row] of is.entries()) compare(was[index], row, [...path, index], excused);
+      return;
+    }
+    if (typeof is === "object" && typeof was === "object" && was !== null) {
+      const before = new Map(Object.entries(was));
+      const says = excused || hasFailure(Object.entries(is));
+      for (const [key, value] of Object.entries(is)) compare(before.get(key), value, [...path, key], says);
+      return;
+    }
+    if (is !== was && !isExplained(path, false))
+      found.push(`${here}: ${JSON.stringify(is)} instead of ${JSON.stringify(was)}`);
+  };
+
+  const checkSources = (value: unknown, here: string): void => {
+    if (!Array.isArray(value)) return;
+    for (const source of value) {
+      const { backend, status } = source as { backend?: { name?: string }; status?: string };
+      if (status === "ABSENT" && broken.includes(backend?.name ?? ""))
+        found.push(`${here}: ABSENT from ${backend?.name}, which did not answer`);
+      if (status === "OK" && broken.includes(backend?.name ?? ""))
+        found.push(`${here}: OK from ${backend?.name}, which did not answer`);
+    }
+  };
+
+  compare(healthy.body.data, answer.body.data, [], false);
+  return found;
+}
+
+// An object whose own `sources` (or completeness) tells of a failure explains what is missing below it.
+function hasFailure(entries: readonly (readonly [string, unknown])[]): boolean {
+  return entries.some(([key, value]) => {
+    if (key === "isComplete") return value === false;
+    if (key !== "sources" || !Array.isArray(value)) return false;
+    return value.some(
+      ({ status }: { status?: string }) => !["OK", "ABSENT", "NOT_SEARCHABLE", undefined].includes(status),
+    );
+  });
+}
