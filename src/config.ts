@@ -21,6 +21,8 @@ export interface Config {
     readonly graphiql: boolean;
     readonly introspection: boolean;
     readonly subgraph: boolean;
+    /** Whether figures are served at /metrics. */
+    readonly metrics: boolean;
     readonly cors: { readonly origins: readonly string[] };
   };
   readonly auth: AuthConfig;
@@ -103,6 +105,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
       graphiql: server.graphiql ?? here,
       introspection: server.introspection ?? here,
       subgraph: server.subgraph,
+      metrics: server.metrics,
       cors: { origins: server.cors.origins },
     },
     auth: toAuthConfig(auth, here),

@@ -3,12 +3,14 @@ import process from "node:process";
 import { type Command, Refusal, readArguments, usage } from "./cli/arguments.ts";
 import { demoBanner } from "./cli/banner.ts";
 import { explainSystemError, explainUnreadable, printProblems } from "./cli/report.ts";
+import { tracingOf } from "./config/tracing.ts";
 import { type Config, configJsonSchema, configOf, type Reading, readConfig } from "./config.ts";
 import { demoBackends, type Estate, startEstate } from "./demo/estate.ts";
 import { demoExamples } from "./demo/examples.ts";
 import type { Example } from "./server/examples.ts";
 import { type Gateway, startGateway } from "./server/gateway.ts";
 import { createLog } from "./server/log.ts";
+import type { Tracing } from "./server/tracing.ts";
 
 const graceMs = 10_000;
 const log = createLog();
@@ -58,12 +60,14 @@ async function serve(
   config: Config,
   { estate, examples }: { readonly estate?: Estate; readonly examples?: readonly Example[] },
 ): Promise<void> {
+  const tracing = await traced();
   let gateway: Gateway;
   try {
     gateway = await startGateway({
       config,
       log,
       version: await version(),
+      observers: tracing ? [tracing.observer] : [],
       demo: estate !== undefined,
       ...(examples ? { examples } : {}),
     });
@@ -73,6 +77,7 @@ async function serve(
   }
   leavePolitely(async () => {
     await gateway.stop(graceMs);
+    await tracing?.close();
     await estate?.close();
   });
   liveOn();
@@ -80,6 +85,14 @@ async function serve(
     process.stdout.write(demoBanner({ url: gateway.url, backends: estate.backends, examples }));
   }
   process.stdout.write(`delivery-graph is ready on ${gateway.url}/graphql\n`);
+}
+
+/** Traces, where the environment says where to: a gateway without them never loads what makes them. */
+async function traced(): Promise<Tracing | null> {
+  const config = tracingOf(process.env);
+  if (config === null) return null;
+  const { startTracing } = await import("./server/tracing.ts");
+  return startTracing({ config, version: await version(), log });
 }
 
 function configured(file: string, reading: Reading): Config {

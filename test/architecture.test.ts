@@ -158,6 +158,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "graphql-yoga": ["src/server/"],
   "@graphql-yoga/*": ["src/server/"],
   pino: ["src/server/"],
+  "prom-client": ["src/server/"],
+  "@opentelemetry/*": ["src/server/"],
   jose: ["src/server/"],
   "packageurl-js": ["src/model/"],
   semver: ["src/model/"],

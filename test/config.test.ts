@@ -45,6 +45,7 @@ describe("a configuration that is fine", () => {
       graphiql: true,
       introspection: true,
       subgraph: false,
+      metrics: true,
       cors: { origins: [] },
     });
     expect(config.auth).toMatchObject({ mode: "none", allowAnonymous: false });

@@ -354,8 +354,10 @@ describe("a bug behind the endpoint", () => {
     const { url, logged } = await serve({}, () => Promise.reject(new Error("a secret of the inside")));
     const answer = await raw(`${url}/graphql`, { method: "POST", headers: json, body: "{}" });
     expect(answer.status).toBe(500);
+    const requestId = answer.headers["x-request-id"];
+    expect(requestId).toMatch(/^[\w-]{36}$/);
     expect(JSON.parse(answer.body.toString())).toEqual({
-      errors: [{ message: "Unexpected error.", extensions: { code: "INTERNAL_SERVER_ERROR" } }],
+      errors: [{ message: "Unexpected error.", extensions: { code: "INTERNAL_SERVER_ERROR", requestId } }],
     });
     expect(logged).toEqual(["a request failed"]);
     expect((await raw(`${url}/health`)).status).toBe(200);

@@ -254,6 +254,32 @@ describe("batching", () => {
     }
   });
 
+  test("artifacts known by digest alone are one search a place, however many", async () => {
+    const { body } = await gateway.ask("{ releases(first: 20) { nodes { builds { artifact { digest } } } } }");
+    const digests = [...new Set(JSON.stringify(body).match(/sha256:[0-9a-f]{64}/g))];
+    expect(digests.length).toBeGreaterThan(10);
+    const search = async (some: readonly string[]) => {
+      gateway.forget();
+      const answer = await entities(
+        some.map((digest) => ({ __typename: "Artifact", digest })),
+        "... on Artifact { digest }",
+      );
+      const found = rows(at(answer.body.data, "_entities"));
+      expect(found.filter((row) => row !== null).length).toBeGreaterThan(0);
+      found.forEach((row, index) => {
+        if (row !== null) expect(at(row, "digest")).toBe(some[index]);
+        else expect((answer.body.errors ?? []).filter(({ path }) => path?.[1] === index)).toHaveLength(1);
+      });
+      return gateway.calls();
+    };
+    const [one, many] = [await search(digests.slice(0, 1)), await search(digests)];
+    // The registries that can only be looked through, one search of each repository of the other, one of Zadig's list.
+    expect(many["swr-north4"]).toBe(one["swr-north4"]);
+    expect(many["gitlab"]).toBe(one["gitlab"]);
+    expect(many["bkrepo"]).toBeLessThan(20);
+    expect(many["zadig"]).toBeLessThan(10);
+  });
+
   test("the same representation many times is one call", async () => {
     const [release] = await releases(1);
     gateway.forget();

@@ -1,11 +1,16 @@
 import type { DroppedRow, Origin } from "../model/backend.ts";
-import type { Page, PageRequest, Position, Row } from "../model/page.ts";
+import type { Page, PageRequest, Position } from "../model/page.ts";
 
 /** One page as the backend answered it. */
 export interface UpstreamPage<T> {
   readonly rows: readonly T[];
   /** Rows in the answer, readable or not. */
   readonly count: number;
+  /**
+   * Zero-based places of `rows` in the answer, one for each. May be left out where `rows` and `dropped` together are the
+   * whole answer, or `rows` alone is.
+   */
+  readonly places?: readonly number[];
   readonly dropped: readonly DroppedRow[];
   readonly origin: Origin;
   /** The whole count, null when the backend does not say. */
@@ -28,51 +33,147 @@ export interface Walk<T> {
 
 /**
  * Reads the window `first` behind `after` with the fewest pages of one size. The position of a row is
- * `[offset behind it, page size, identity]`: the identity finds the place again when rows were added in front.
+ * `[offset behind it, page size, identity, count where it is known]`: identity and count find the place again when rows have come or
+ * gone in front of it. A window that would be empty although the list goes on (unreadable rows, rows shown before) reads
+ * on: without a row there would be no position to go on from.
  */
 export async function readWindow<T>(request: PageRequest, walk: Walk<T>): Promise<Page<T>> {
-  const { offset, size: preferred, last } = placeOf(request.after);
+  const { offset, last, ...mark } = placeOf(request.after);
   const wanted = request.first + (walk.looksAhead ? 1 : 0);
-  const size = pageSize(offset, wanted, preferred, walk.maxSize);
-  const firstPage = Math.floor(offset / size);
-  const pages = await Promise.all(
-    range(firstPage, Math.floor((offset + wanted - 1) / size)).map((page) => walk.fetch(page, size)),
-  );
-  const head = pages[0];
-  if (!head) throw new RangeError("a window has at least one page");
-  const total = pages.map((page) => page.total).find((count) => count !== null) ?? null;
-
-  const window: { row: T; end: number; identity: string }[] = [];
-  const seen = new Set<string>();
-  let counted = firstPage * size;
-  pages.forEach((page, index) => {
-    page.rows.forEach((row, place) => {
-      const identity = walk.identity(row);
-      const end = (firstPage + index) * size + place + 1;
-      if (end <= offset || seen.has(identity)) return;
-      seen.add(identity);
-      window.push({ row, end, identity });
-    });
-    counted = (firstPage + index) * size + page.count;
-  });
-  // Rows were added in front since the last page was cut: what was already shown comes again, up to the last row shown.
-  const shown = last === null ? -1 : window.findIndex(({ identity }) => identity === last);
-  const fresh = window.slice(shown + 1);
-
-  const rows: Row<T>[] = fresh
-    .slice(0, request.first)
-    .map(({ row, end, identity }) => ({ value: row, position: [end, size, identity] }));
-  const behind = rows.length > 0 && fresh.length > rows.length;
-  const tail = pages[pages.length - 1];
-  const more =
-    tail?.more ?? (total !== null ? counted < total : tail !== undefined && tail.count >= size && !walk.looksAhead);
+  const begun = await readStretch(walk, offset, wanted, mark.size);
+  const { origin, size } = begun;
+  const resumed =
+    last === null
+      ? { stretch: begun, from: offset }
+      : await resume(walk, begun, wanted, { offset, last, total: mark.total });
+  let { stretch } = resumed;
+  const { total } = stretch;
+  const dropped = [...stretch.dropped];
+  const seen = new Set(last === null ? [] : [last]);
+  const fresh: Placed<T>[] = [];
+  const gather = (from: number) => {
+    for (const one of stretch.rows) {
+      if (one.place < from || seen.has(one.identity)) continue;
+      seen.add(one.identity);
+      fresh.push(one);
+    }
+  };
+  gather(resumed.from);
+  const isCertain = () => (walk.looksAhead && stretch.told === null ? fresh.length > request.first : fresh.length > 0);
+  while (stretch.goesOn && !isCertain()) {
+    const { end } = stretch;
+    const next = await readStretch(walk, end, wanted, stretch.size);
+    // A list that counts more rows than it gives has ended all the same.
+    stretch = next.end > end ? next : { ...next, goesOn: false };
+    dropped.push(...next.dropped);
+    gather(end);
+  }
+  const shown = fresh.slice(0, request.first);
+  const reached = shown.at(-1)?.place ?? Number.POSITIVE_INFINITY;
+  const behind = fresh.length > shown.length;
+  const hasNext = behind || (stretch.goesOn && !(walk.looksAhead && stretch.told === null));
   return {
-    rows,
-    hasNext: behind || (more && counted > offset),
+    rows: shown.map(({ row, place, identity }) => ({
+      value: row,
+      position: total === null ? [place + 1, size, identity] : [place + 1, size, identity, total],
+    })),
+    hasNext,
+    total,
+    origin,
+    // Each unreadable row is told once: with the window that passes over its place.
+    dropped: dropped
+      .filter(({ place }) => place >= resumed.from && (place < reached || !hasNext))
+      .map(({ row }) => row),
+  };
+}
+
+interface Placed<T> {
+  readonly row: T;
+  /** Zero-based place in the whole list. */
+  readonly place: number;
+  readonly identity: string;
+}
+
+/** Pages in a row of one list, as one piece. */
+interface Stretch<T> {
+  readonly rows: readonly Placed<T>[];
+  readonly dropped: readonly { readonly row: DroppedRow; readonly place: number }[];
+  readonly size: number;
+  /** The place behind its last row, readable or not. */
+  readonly end: number;
+  readonly total: number | null;
+  readonly origin: Origin;
+  /** What the backend itself says of what follows; null when it says nothing. */
+  readonly told: boolean | null;
+  /** Whether something may follow. */
+  readonly goesOn: boolean;
+}
+
+async function readStretch<T>(walk: Walk<T>, from: number, wanted: number, preferred: number): Promise<Stretch<T>> {
+  const size = pageSize(from, wanted, preferred, walk.maxSize);
+  const firstPage = Math.floor(from / size);
+  const pages = await Promise.all(
+    range(firstPage, Math.floor((from + wanted - 1) / size)).map((page) => walk.fetch(page, size)),
+  );
+  const [head, tail] = [pages[0], pages.at(-1)];
+  if (!head || !tail) throw new RangeError("a window has at least one page");
+  const total = pages.map((page) => page.total).find((count) => count !== null) ?? null;
+  const end = (firstPage + pages.length - 1) * size + tail.count;
+  const told = tail.more ?? (total === null ? null : end < total);
+  const startOf = (index: number) => (firstPage + index) * size;
+  return {
+    rows: pages.flatMap((page, index) => {
+      const places = placesOf(page);
+      return page.rows.map((row, at) => ({
+        row,
+        place: startOf(index) + (places[at] ?? at),
+        identity: walk.identity(row),
+      }));
+    }),
+    dropped: pages.flatMap((page, index) =>
+      page.dropped.map((row) => ({ row, place: startOf(index) + Math.min(row.index, Math.max(0, page.count - 1)) })),
+    ),
+    size,
+    end,
     total,
     origin: head.origin,
-    dropped: pages.flatMap((page) => page.dropped),
+    told,
+    goesOn: tail.count > 0 && (told ?? tail.count >= size),
   };
+}
+
+/** The place to go on from, and a stretch that holds what follows, when the list may have changed since. */
+async function resume<T>(
+  walk: Walk<T>,
+  begun: Stretch<T>,
+  wanted: number,
+  mark: { readonly offset: number; readonly last: string; readonly total: number | null },
+): Promise<{ readonly stretch: Stretch<T>; readonly from: number }> {
+  const behindLast = (stretch: Stretch<T>) => {
+    const found = stretch.rows.findLast(({ identity }) => identity === mark.last);
+    return found ? { stretch, from: found.place + 1 } : null;
+  };
+  const here = behindLast(begun);
+  const moved = begun.total === null || mark.total === null ? 0 : begun.total - mark.total;
+  if (here !== null || moved === 0) return here ?? { stretch: begun, from: mark.offset };
+  // If rows came or went in front of the row shown last, it has moved by as many places as the count.
+  const place = Math.max(0, mark.offset - 1 + moved);
+  const there = await readStretch(walk, place, wanted + 1, begun.size);
+  return behindLast(there) ?? (moved < 0 ? { stretch: there, from: place + 1 } : { stretch: begun, from: mark.offset });
+}
+
+/** The same page without the rows that are not meant; the places of the others stay. */
+export function keepRows<T>(page: UpstreamPage<T>, keep: (row: T) => boolean): UpstreamPage<T> {
+  const places = placesOf(page);
+  const kept = page.rows.map((row, index) => ({ row, place: places[index] ?? index })).filter(({ row }) => keep(row));
+  return { ...page, rows: kept.map(({ row }) => row), places: kept.map(({ place }) => place) };
+}
+
+/** Zero-based places of the rows in their answer: unreadable rows keep theirs. */
+function placesOf({ rows, count, places, dropped }: UpstreamPage<unknown>): readonly number[] {
+  if (places) return places;
+  const gaps = new Set(rows.length < count ? dropped.map(({ index }) => index) : []);
+  return range(0, Math.max(count, rows.length) - 1).filter((place) => !gaps.has(place));
 }
 
 /** A window over rows that are all here already (a list the backend does not page). */
@@ -91,7 +192,8 @@ export function sliceWindow<T>(
     rows: slice.map((row, place) => ({ value: row, position: [start + place + 1, 0, identity(row)] })),
     hasNext: start + slice.length < rows.length,
     total: rows.length,
-    ...rest,
+    origin: rest.origin,
+    dropped: rest.dropped,
   };
 }
 
@@ -111,12 +213,19 @@ export function pageSize(offset: number, wanted: number, preferred: number, max:
   return best.size;
 }
 
-function placeOf(after: Position | null): { offset: number; size: number; last: string | null } {
-  const [offset, size, last] = after ?? [];
+/** A position as it comes back from a stranger: what is no sound number is the start of the list. */
+function placeOf(after: Position | null): {
+  readonly offset: number;
+  readonly size: number;
+  readonly last: string | null;
+  readonly total: number | null;
+} {
+  const [offset, size, last, total] = after ?? [];
   return {
-    offset: typeof offset === "number" ? offset : 0,
+    offset: typeof offset === "number" && offset >= 0 ? offset : 0,
     size: typeof size === "number" ? size : 0,
     last: typeof last === "string" ? last : null,
+    total: typeof total === "number" && total >= 0 ? total : null,
   };
 }
 

@@ -22,6 +22,10 @@ const server = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "The federated form of the schema, for a router; it has no node and nodes." }),
+  metrics: z
+    .boolean()
+    .default(true)
+    .meta({ description: "Prometheus figures at /metrics, for whoever can reach the port; false: no such page." }),
   cors: z
     .strictObject({ origins: z.array(originText).default([]) })
     .prefault({})

@@ -1,14 +1,14 @@
-import {
-  type GitlabCommit,
-  type GitlabFile,
-  type GitlabPackage,
-  type GitlabPipeline,
-  type GitlabProject,
-  type GitlabRepository,
-  type GitlabTag,
-  type GitlabUser,
-  registryHost,
-} from "./gitlab-estate.ts";
+import { registryHost } from "./gitlab-images.ts";
+import type {
+  GitlabCommit,
+  GitlabFile,
+  GitlabPackage,
+  GitlabPipeline,
+  GitlabProject,
+  GitlabRepository,
+  GitlabTag,
+  GitlabUser,
+} from "./gitlab-records.ts";
 
 /** Which GitLab the demo is: what its rows hold, and which parameters and routes it knows. */
 export type GitlabEra = "12" | "13" | "16" | "18";

@@ -1,4 +1,4 @@
-import { type GitlabPackage, type GitlabPipeline, type GitlabProject, gitlabEstate } from "./gitlab-estate.ts";
+import { gitlabEstate } from "./gitlab-estate.ts";
 import {
   commitForm,
   fileForm,
@@ -13,6 +13,7 @@ import {
   tagDetailForm,
   tagForm,
 } from "./gitlab-forms.ts";
+import type { GitlabPackage, GitlabPipeline, GitlabProject } from "./gitlab-records.ts";
 import { type DemoReply, type DemoRequest, type DemoServer, serveDemo } from "./server.ts";
 import { codeHost, credentials } from "./story.ts";
 

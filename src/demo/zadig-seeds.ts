@@ -284,6 +284,46 @@ export const testRelease = {
   securityStatsInfo: [],
 } as const;
 
+/**
+ * The artifact behind the image of the 1.6 document's release: Zadig keeps one for every image it builds, under the
+ * reference it pushed. Values are the release's own.
+ */
+export const nginxArtifact = {
+  id: "5d357d6c953ff70001b6367f",
+  name: "nginx",
+  type: "image",
+  source: "workflow",
+  image: "regist/customerdockernamespace/nginx:20190722170829-53-master",
+  image_tag: "20190722170829-53-master",
+  image_digest: "sha256:47b3acc3426fe07850974e63f16d11b02ffbf3bce8737e865608cea70937b762",
+  image_size: 44608016,
+  architecture: "amd64",
+  os: "linux",
+  created_by: "koderover",
+  created_time: 1563786537,
+  activities: [
+    {
+      artifact_id: "5d357d6c953ff70001b6367f",
+      type: "build",
+      url: "/v1/projects/detail/koderover-sample/pipelines/multi/koderover-sample/53",
+      commits: [
+        {
+          address: "http://172.16.3.240",
+          source: "gitlab",
+          repo_owner: "customer-waimai",
+          repo_name: "customer-o2o-shop",
+          branch: "master",
+          commit_id: "7d9b1df316773d33ef7799008267f2b7ae16f6ba",
+        },
+      ],
+      start_time: 1563786512,
+      end_time: 1563786536,
+      created_by: "koderover",
+      created_time: 1563786538,
+    },
+  ],
+} as const;
+
 /** The artifact of the 2.2 document. */
 export const picketArtifact = {
   id: "61b84bbcc19ba8cdb184cc53",

@@ -5,7 +5,7 @@ import { estateArtifacts, estateReleases } from "./zadig-estate.ts";
 import type { ServerVersion } from "./zadig-print.ts";
 import { r1Release } from "./zadig-r1.ts";
 import { o1Release, o2Release, openItem, r2Release } from "./zadig-r2.ts";
-import { picketArtifact, sampleRelease, testRelease } from "./zadig-seeds.ts";
+import { nginxArtifact, picketArtifact, sampleRelease, testRelease } from "./zadig-seeds.ts";
 
 /** Which Zadig is played; `o1` and `o2` are the servers that have those OpenAPI shapes beside R1 and R2. */
 export type ZadigGeneration = "r1" | "r1-1.6" | "r2" | "r2-4.1" | "o1" | "o2";
@@ -53,7 +53,7 @@ export async function serveZadig(options: ZadigOptions = {}): Promise<DemoServer
   const hasOpenApi = hasR2 || version === "3.4";
   const forbidden = options.forbidden ?? [];
   const releases = listReleases(version);
-  const artifacts: readonly Json[] = [...estateArtifacts.map(artifact), picketArtifact].sort(
+  const artifacts: readonly Json[] = [...estateArtifacts.map(artifact), picketArtifact, nginxArtifact].sort(
     (a, b) => Number(b["created_time"]) - Number(a["created_time"]),
   );
 

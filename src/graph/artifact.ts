@@ -37,6 +37,8 @@ export interface ArtifactSeed {
   readonly held: Lazy<readonly Outcome<ImageRecord>[]> | null;
   /** The same bytes elsewhere, likewise; null: search by name and digest. */
   readonly copies: Lazy<readonly Images[]> | null;
+  /** References under which a backend says it was put, without holding it: a release that names source and target. */
+  readonly declared: readonly { readonly backend: string; readonly image: ImageRef }[];
   /** Whether it is followed through every backend: then copies elsewhere are observations too, not only locations. */
   readonly followed: boolean;
   /** The package file that it is, for files of package repositories. */
@@ -117,6 +119,7 @@ export function imageSeed(image: ImageRef, zadig: string | null, digest: Digest 
     records: null,
     held: null,
     copies: null,
+    declared: [],
     followed: false,
     packaged: null,
     twins: [],
@@ -136,6 +139,7 @@ export function recordSeed(record: ArtifactRecord): ArtifactSeed {
     records: atHand([{ source: told(record.origin), value: [record], error: null }]),
     held: null,
     copies: null,
+    declared: [],
     followed: false,
     packaged: null,
     twins: [],
@@ -269,6 +273,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
         }),
       ),
       ...[...(seed.packaged ? [seed.packaged] : []), ...seed.twins].map(fileLocation),
+      ...seed.declared.map(declaredLocation),
     ];
   });
 
@@ -321,6 +326,10 @@ function fileLocation({ version, file }: PackagedFile): LocationParent {
     pushedAt: file.createdAt,
     webUrl: null,
   };
+}
+
+function declaredLocation({ backend, image }: { readonly backend: string; readonly image: ImageRef }): LocationParent {
+  return { backend, image, path: null, version: null, matchedBy: "DECLARED", pushedAt: null, webUrl: null };
 }
 
 /** The coordinate in an artifact's id: what finds it again. Known where the artifact is named, so an id costs no call. */

@@ -1,5 +1,5 @@
 import type { Digest } from "../model/digest.ts";
-import type { ImageRef } from "../model/image-ref.ts";
+import { type ImageRef, printImageRef } from "../model/image-ref.ts";
 import type { ImageRecord } from "../model/package.ts";
 import type { ArtifactRecord } from "../model/release.ts";
 import { type Context, having } from "./context.ts";
@@ -14,20 +14,25 @@ export type Images = Outcome<readonly ImageRecord[]>;
 export function askZadig(context: Context, images: readonly ImageRef[], only: string | null): Promise<Records[]> {
   return Promise.all(
     zadigs(context, only).flatMap(({ backend, reader }) =>
-      images.map((image) => outcomeOf(backend.name, reader.byImage(image.raw), firstOrigin)),
+      images.map((image) => outcomeOf(backend.name, reader.byImage(taggedText(image)), firstOrigin)),
     ),
   );
 }
 
-/** Every Zadig, for all spellings of these references: whatever ends in the same name and tag. */
-export function askZadigSpellings(context: Context, images: readonly ImageRef[]): Promise<Records[]> {
+/**
+ * Every Zadig, for all spellings of a reference: whatever ends in the same name and tag. Zadig's list hides multi-arch
+ * images, so where it shows none the reference itself is asked for.
+ */
+export function askZadigSpellings(context: Context, image: ImageRef): Promise<Records[]> {
   return Promise.all(
-    zadigs(context, null).flatMap(({ backend, reader }) =>
-      images.map(async (image): Promise<Records> => {
-        if (image.tag === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
-        return outcomeOf(backend.name, reader.byNameAndTag(lastName(image), image.tag), firstOrigin);
-      }),
-    ),
+    zadigs(context, null).map(async ({ backend, reader }): Promise<Records> => {
+      const { tag } = image;
+      if (tag === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
+      const asked = reader
+        .byNameAndTag(lastName(image), tag)
+        .then((found) => (found.length > 0 ? found : reader.byImage(taggedText(image))));
+      return outcomeOf(backend.name, asked, firstOrigin);
+    }),
   );
 }
 
@@ -67,6 +72,11 @@ export function searched<T>(backend: string, outcome: Outcome<T>): Outcome<T> {
 /** The name of an image without its path: what stays the same when it is copied elsewhere. */
 export function lastName({ repository }: ImageRef): string {
   return repository.slice(repository.lastIndexOf("/") + 1);
+}
+
+// Zadig stores what was pushed: a tag, and never a digest beside it.
+function taggedText(image: ImageRef): string {
+  return image.tag !== null && image.digest !== null ? printImageRef({ ...image, digest: null }) : image.raw;
 }
 
 function zadigs(context: Context, only: string | null) {

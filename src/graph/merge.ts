@@ -42,8 +42,8 @@ interface MergeRule {
   /** The rule's name, as `Conflict.rule` tells it. */
   readonly rule: string;
   /**
-   * Whether every role speaks of the same fact. Who built and who pushed, when it was built and when it was stored, are
-   * different facts: they stand in for each other, but do not contradict each other.
+   * Whether every backend speaks of the same fact. What each calls it, who built and who pushed, when it was built and
+   * when it was stored are different facts: they stand in for each other, but do not contradict each other.
    */
   readonly sameFact: boolean;
 }
@@ -109,10 +109,7 @@ export function observationsOf(claims: readonly Claim[]): ObservationParent[] {
 export function conflictsOf(claims: readonly Claim[]): ConflictParent[] {
   return fields.flatMap((field): ConflictParent[] => {
     const merged = mergeField(field, claims);
-    const comparable = claims.filter(
-      ({ role }) => mergeRules[field].sameFact || storage.has(role) === storage.has(merged?.claim.role ?? "ci"),
-    );
-    const observations = unique(comparable.flatMap((claim) => observation(field, claim)));
+    const observations = mergeRules[field].sameFact ? unique(claims.flatMap((claim) => observation(field, claim))) : [];
     if (!merged || new Set(observations.map(({ value }) => value)).size < 2) return [];
     return [{ field, chosen: merged.claim.backend, rule: mergeRules[field].rule, observations }];
   });
@@ -159,9 +156,6 @@ export function claimOfCopy(record: ImageRecord): Claim {
 }
 
 const fields: readonly MergedField[] = ["name", "type", "size", "architecture", "os", "createdBy", "createdAt"];
-
-/** Roles that tell of storing, not of building. */
-const storage: ReadonlySet<Role> = new Set(["registry", "repository", "copy"]);
 
 /** A backend that says the same of two tags of one image says it once. */
 function unique(observations: readonly ObservationParent[]): ObservationParent[] {

@@ -1,4 +1,6 @@
 import type { Package } from "../model/package.ts";
+import { parsePurl } from "../model/purl.ts";
+import { nameOfPurl } from "../model/purl-format.ts";
 import { type Context, having } from "./context.ts";
 import { toGraphQLError } from "./errors.ts";
 import type { MatchMethod } from "./generated/resolvers.ts";
@@ -14,9 +16,12 @@ export interface PackageLinkParent {
  * and format. What a backend could not say is told in `errors` beside the links that were found; null when none could.
  */
 export async function namesakesOf(context: Context, own: Package): Promise<readonly PackageLinkParent[] | null> {
+  // Maven's own name is the artifact alone in some backends: the package URL tells the whole one.
+  const purl = own.purl === null ? null : parsePurl(own.purl);
+  const name = (purl && nameOfPurl(purl)?.name) ?? own.name;
   const outcomes = await Promise.all(
     having(context, "packages").map(({ backend, reader }) =>
-      outcomeOf(backend.name, reader.named(own.name, own.format), (all) => all[0]?.origin ?? null),
+      outcomeOf(backend.name, reader.named(name, own.format), (all) => all[0]?.origin ?? null),
     ),
   );
   const failures = outcomes.flatMap(({ error }) => error ?? []);

@@ -92,7 +92,8 @@ function readPosition(json: string): Position | null {
     if (!Array.isArray(value) || value.length > 12) return null;
     const position = value.filter(
       (part): part is string | number =>
-        typeof part === "string" || (typeof part === "number" && Number.isSafeInteger(part) && part >= 0),
+        // -1 is how adapters write "not known".
+        typeof part === "string" || (typeof part === "number" && Number.isSafeInteger(part) && part >= -1),
     );
     return position.length === value.length ? position : null;
   } catch {

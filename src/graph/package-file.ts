@@ -18,6 +18,7 @@ export function fileSeed({ version, fetchedAt, ...file }: PackageFileParent): Ar
     records: atHand([]),
     held: atHand([]),
     copies: atHand([]),
+    declared: [],
     followed: false,
     packaged: { version, file, fetchedAt },
     twins: [],

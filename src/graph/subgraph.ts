@@ -1,5 +1,6 @@
 import type { IExecutableSchemaDefinition } from "@graphql-tools/schema";
 import {
+  type ASTNode,
   type DefinitionNode,
   type DirectiveNode,
   type DocumentNode,
@@ -87,12 +88,29 @@ export function entitiesOf(document: DocumentNode): string[] {
   return [...new Set(names)];
 }
 
-/** The document without definitions of what it links: composers bring their own. */
+/**
+ * The document as it is published: without definitions of what it links, which composers bring themselves, and without
+ * the scopes, which are enforced here for everybody. A supergraph that names them is one that @apollo/gateway refuses.
+ */
 export function withoutMachinery(document: DocumentNode): DocumentNode {
   const imported = importsOf(document);
   const definitions = document.definitions.filter((definition) => !isMachinery(definition, imported));
-  // Merging the files has written down what goes without saying: that queries start at Query.
-  return visit({ ...document, definitions }, { OperationTypeDefinition: () => null });
+  return visit(
+    { ...document, definitions },
+    {
+      Directive: ({ name }) => (unpublished.has(name.value) ? null : undefined),
+      StringValue: ({ value }, _key, _parent, _path, ancestors) =>
+        unpublished.has(value.slice(1)) && isWithin(ancestors, "link") ? null : undefined,
+      // Merging the files has written down what goes without saying: that queries start at Query.
+      OperationTypeDefinition: () => null,
+    },
+  );
+}
+
+const unpublished: ReadonlySet<string> = new Set(["requiresScopes"]);
+
+function isWithin(ancestors: readonly (ASTNode | readonly ASTNode[])[], directive: string): boolean {
+  return ancestors.some((node) => "kind" in node && node.kind === Kind.DIRECTIVE && node.name.value === directive);
 }
 
 /** The document without any word of federation but the hints on cost: what a client that asks directly gets to see. */

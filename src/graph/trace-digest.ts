@@ -53,7 +53,7 @@ export async function traceFound(
     const others = images.filter((outcome) => !answered.includes(outcome)).map(({ source }) => source.backend);
     const copies = once(async () => [...answered, ...(await askCopies(context, first.image, digest, others))]);
     if (wants.copies) copies().catch(() => null);
-    const zadig = await askZadigSpellings(context, [first.image]);
+    const zadig = await askZadigSpellings(context, first.image);
     const held = [{ source: told(first.origin), value: first, error: null }];
     return assemble(context, { image: first.image, digest, held, zadig, copies, source: null });
   }
@@ -80,7 +80,7 @@ export function assembleFiles(
       ? createArtifact(context, { ...found.seed, twins: twins.flatMap(({ seed }) => seed.packaged ?? []) })
       : null,
     failure: failureIn([...images, ...files]),
-    candidates: nodes.filter(({ proved }) => !proved).map(({ node }) => node),
+    candidates: atHand(nodes.filter(({ proved }) => !proved).map(({ node }) => node)),
     isComplete: atHand(isComplete(combineSources(said))),
     sources: async () => everyBackend(context, said),
   };

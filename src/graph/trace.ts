@@ -14,7 +14,7 @@ import {
   once,
   recordSeed,
 } from "./artifact.ts";
-import { askCopies, askOwners, askZadigSpellings, type Images, type Records } from "./asking.ts";
+import { askCopies, askOwners, askZadig, askZadigSpellings, type Images, type Records } from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import { badInput } from "./errors.ts";
 import { combineSources, isComplete, type Outcome, outcomeOf, plain, type SourceParent, told } from "./outcome.ts";
@@ -24,7 +24,7 @@ export interface TraceParent {
   readonly artifact: ArtifactNode | null;
   /** Why it may be that nothing was found: somebody could not say. Null when all who were asked answered. */
   readonly failure: UpstreamError | null;
-  readonly candidates: readonly ArtifactNode[];
+  readonly candidates: Lazy<readonly ArtifactNode[]>;
   readonly isComplete: Lazy<boolean>;
   readonly sources: Lazy<readonly SourceParent[]>;
 }
@@ -50,15 +50,16 @@ export async function traceByImage(context: Context, text: string, wants: TraceW
 export async function traceReference(context: Context, image: ImageRef, wants: TraceWants): Promise<TraceParent> {
   const spelled = image.digest !== null && isStrong(image.digest) ? image.digest : null;
   const early = spelled !== null && wants.copies ? askCopies(context, image, spelled) : null;
-  const [held, zadig] = await Promise.all([askOwners(context, [image]), askZadigSpellings(context, [image])]);
+  const [held, zadig] = await Promise.all([askOwners(context, [image]), askZadigSpellings(context, image)]);
   const exact =
     recordsOf(zadig).find((record) => record.image !== null && isSameReference(record.image, image)) ?? null;
   const digest = spelled ?? held[0]?.value?.digest ?? exact?.digest ?? null;
-  const source = exact ?? (digest === null ? await declaredSource(context, recordsOf(zadig), image) : null);
+  const declared = exact || digest !== null ? null : await declaredSource(context, recordsOf(zadig), image);
+  const source = exact ?? declared;
   const known = digest ?? source?.digest ?? null;
   const copies = once(() => early ?? askCopies(context, image, known));
   if (wants.copies) copies().catch(() => null);
-  return assemble(context, { image, digest: known, held, zadig, copies, source });
+  return assemble(context, { image, digest: known, held, zadig, copies, source, isDeclared: declared !== null });
 }
 
 /** What the first wave brought. */
@@ -70,26 +71,29 @@ export interface Found {
   readonly copies: Lazy<readonly Images[]>;
   /** The record that is this reference's by equal text, or by a release that says so. */
   readonly source: ArtifactRecord | null;
+  /** Whether a release said so. */
+  readonly isDeclared?: boolean;
 }
 
 /** Puts together what the first wave brought; the rest is asked for by whoever wants it. */
 export async function assemble(context: Context, found: Found): Promise<TraceParent> {
   const { image, digest, copies } = found;
   const isSame = (told: Digest | null) => digest === null || told === digest;
+  // A record without a digest belongs to the reference it was asked for by; one with a digest, to its bytes.
   const isMine = (record: ArtifactRecord) =>
     record.digest === null ? record === found.source : digest !== null && record.digest === digest;
   const early = recordsOf(found.zadig);
   const held = found.held.map((outcome) => keep(outcome, (record) => isSame(record.digest)));
   const displaced = found.held.flatMap(({ value }) => (value && !isSame(value.digest) ? [value] : []));
 
-  // Only bytes found under another tag are new to Zadig: it was asked for this tag in all spellings.
-  const records = once(async () => {
-    if (early.some(isMine)) return found.zadig.map((outcome) => keepAll(outcome, isMine));
+  // Zadig was asked for this tag in all spellings it lists; what it hides, and other tags, are asked for by reference.
+  const asked = once(async () => {
+    if (early.some(isMine)) return found.zadig;
     const elsewhere = (await copies()).flatMap(({ value }) => value ?? []).map((record) => record.image);
-    const retagged = elsewhere.filter(({ tag }) => tag !== image.tag);
-    const late = retagged.length > 0 ? await askZadigSpellings(context, retagged) : [];
-    return [...found.zadig, ...late].map((outcome) => keepAll(outcome, isMine));
+    const others = elsewhere.filter((other) => !isSameReference(other, image));
+    return [...found.zadig, ...(await askZadig(context, others, null))];
   });
+  const records = once(async () => (await asked()).map((outcome) => keepAll(outcome, isMine)));
 
   const isHere = held.some(({ value }) => value !== null) || early.some(isMine);
   const elsewhere = isHere ? [] : await copies();
@@ -97,13 +101,25 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
   const said = once(async () =>
     [...(await records()), ...found.zadig, ...found.held, ...(await copies())].map(({ source }) => source),
   );
-  const seed: ArtifactSeed = { ...imageSeed(image, null, digest), records, held: atHand(held), copies, followed: true };
+  const declared = found.isDeclared && found.source ? [{ backend: found.source.ref.backend, image }] : [];
+  const seed: ArtifactSeed = {
+    ...imageSeed(image, null, digest),
+    records,
+    held: atHand(held),
+    copies,
+    declared,
+    followed: true,
+  };
   return {
     artifact: isAnywhere ? createArtifact(context, seed) : null,
     failure: failureIn([...found.held, ...found.zadig, ...elsewhere]),
-    candidates: [...early.filter((record) => !isMine(record)).map(recordSeed), ...displaced.map(imageRecordSeed)].map(
-      (candidate) => createArtifact(context, candidate),
-    ),
+    candidates: async () =>
+      [
+        ...recordsOf(await asked())
+          .filter((record) => !isMine(record))
+          .map(recordSeed),
+        ...displaced.map(imageRecordSeed),
+      ].map((candidate) => createArtifact(context, candidate)),
     isComplete: async () => isComplete(combineSources(await said())),
     sources: async () => everyBackend(context, await said()),
   };

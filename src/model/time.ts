@@ -5,10 +5,14 @@ export function fromUnixSeconds(seconds: number | null | undefined): Instant | n
   return seconds ? fromMillis(seconds * 1000) : null;
 }
 
-/** Epoch milliseconds as bkrepo's raw search rows write them; 0 and absent give null. */
+/** Epoch milliseconds as bkrepo's raw search rows write them; 0 and absent mean "never" and give null. */
 export function fromMillis(millis: number | null | undefined): Instant | null {
-  if (!millis || !Number.isFinite(millis) || Math.abs(millis) > 8.64e15) return null;
-  return new Date(millis).toISOString();
+  return millis ? instantAt(millis) : null;
+}
+
+/** The instant that many milliseconds after the epoch; null where no calendar reaches. */
+function instantAt(millis: number): Instant | null {
+  return Math.abs(millis) <= 8.64e15 ? new Date(millis).toISOString() : null;
 }
 
 const pattern =
@@ -35,7 +39,8 @@ export function parseInstant(text: string | null | undefined, offset?: string): 
     +hour < 24 &&
     +minute < 60 &&
     +second < 61;
-  return real ? fromMillis(local - minutes * 60_000) : null;
+  // Written out, the epoch is a moment like any other.
+  return real ? instantAt(local - minutes * 60_000) : null;
 }
 
 /** `+08:00`, `+0800`, `-05:30`, `Z` or `UTC` to minutes east of Greenwich; null for anything else. */

@@ -3,12 +3,17 @@ import { type Example, examplesFor } from "./examples.ts";
 import { createGraphQL } from "./graphql.ts";
 import { createHttpShell } from "./http.ts";
 import type { Log } from "./log.ts";
+import { createMetrics } from "./metrics.ts";
+import { createRequestLog } from "./request-log.ts";
+import { createTelemetry, type Observer } from "./telemetry.ts";
 
 /** What a gateway is made of. */
 export interface GatewayOptions {
   readonly config: Config;
   readonly log: Log;
   readonly version: string;
+  /** Also told of every operation; the tracing of the process. */
+  readonly observers?: readonly Observer[];
   /** Queries to offer; made up from the configuration when left out. */
   readonly examples?: readonly Example[];
   /** Whether the backends are the demo's; default false. */
@@ -24,10 +29,20 @@ export interface Gateway {
 }
 
 /** Opens the backends and listens. Rejects with the system's error when the address cannot be taken. */
-export async function startGateway({ config, log, version, examples, demo }: GatewayOptions): Promise<Gateway> {
+export async function startGateway({
+  config,
+  log,
+  version,
+  observers,
+  examples,
+  demo,
+}: GatewayOptions): Promise<Gateway> {
   const backends = config.backends.map((backend) => backend.connect());
-  const graphql = createGraphQL({ config, backends, log });
+  const metrics = config.server.metrics ? createMetrics(backends, version) : null;
+  const telemetry = createTelemetry([createRequestLog(log), ...(metrics ? [metrics] : []), ...(observers ?? [])]);
+  const graphql = createGraphQL({ config, backends, log, telemetry });
   const close = async () => {
+    telemetry.close();
     await graphql.dispose();
     await Promise.all(backends.map((backend) => backend.close()));
   };
@@ -39,6 +54,7 @@ export async function startGateway({ config, log, version, examples, demo }: Gat
     demo: demo ?? false,
     version,
     log,
+    metrics,
   });
   try {
     const url = await shell.listen();

@@ -11,10 +11,16 @@ import { createSchema } from "../graph/schema.ts";
 import { createCall } from "./call.ts";
 import { inlineTrace } from "./inline-trace.ts";
 import type { Log } from "./log.ts";
+import type { Telemetry } from "./telemetry.ts";
+import { type Arriving, type Causes, createWatch } from "./watching.ts";
 
 /** The GraphQL endpoint, for the HTTP shell around it. */
 export interface GraphQLEndpoint {
-  readonly handle: (request: IncomingMessage, response: ServerResponse, caller: CallerFacts) => Promise<void>;
+  readonly handle: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    asking: { readonly caller: CallerFacts; readonly requestId: string },
+  ) => Promise<void>;
   readonly dispose: () => Promise<void>;
 }
 
@@ -23,20 +29,22 @@ export interface GraphQLOptions {
   readonly config: Config;
   readonly backends: readonly Backend[];
   readonly log: Log;
+  readonly telemetry: Telemetry;
 }
 
 /** What yoga's context is extended with: ours, and the errors to add to the answer. */
 interface Served extends Context {
-  readonly requestId: string;
   readonly problems: GraphQLError[];
 }
 
 const batchLimit = 10;
 
 /** Builds the endpoint: the schema, one context an operation, the limits, and nothing in an error that must not leave. */
-export function createGraphQL({ config, backends, log }: GraphQLOptions): GraphQLEndpoint {
+export function createGraphQL({ config, backends, log, telemetry }: GraphQLOptions): GraphQLEndpoint {
   const estate = createEstate(backends);
-  const yoga = createYoga<{ req: IncomingMessage; res: ServerResponse; admitted: CallerFacts }, Served>({
+  const causes: Causes = new WeakMap();
+  const watch = createWatch(telemetry, log, causes);
+  const yoga = createYoga<Arriving & { admitted: CallerFacts }, Served>({
     schema: createSchema(config.server.subgraph ? "subgraph" : "standalone"),
     graphqlEndpoint: "/graphql",
     graphiql: false,
@@ -45,13 +53,20 @@ export function createGraphQL({ config, backends, log }: GraphQLOptions): GraphQ
     multipart: false,
     batching: { limit: batchLimit },
     logging: false,
-    context: ({ request: { headers }, res, admitted }): Served => {
-      const call = createCall({ headers, onClose: (listener) => res.once("close", listener) }, config.limits);
+    context: ({ request: { headers }, res, admitted, requestId }): Served => {
+      const call = createCall(
+        { headers, requestId, onClose: (listener) => res.once("close", listener) },
+        config.limits,
+      );
       const problems: GraphQLError[] = [];
-      return { ...createContext(estate, call, admitted, problems), requestId: call.requestId, problems };
+      return { ...createContext(estate, call, admitted, problems), problems };
     },
-    maskedErrors: { maskError: (error) => mask(error, log) },
+    maskedErrors: {
+      // Values of variables are read after validation, and what is wrong with them comes with hints as well.
+      maskError: (error) => (config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes))),
+    },
     plugins: [
+      watch.plugin,
       limiting(config),
       validating(config),
       reporting(),
@@ -60,8 +75,10 @@ export function createGraphQL({ config, backends, log }: GraphQLOptions): GraphQ
     ],
   });
   return {
-    handle: async (request, response, caller) => {
-      await yoga(request, response, { admitted: caller });
+    handle: async (request, response, { caller, requestId }) => {
+      // Each operation of a batch waits for the end of the response, some of them twice.
+      response.setMaxListeners(4 * batchLimit);
+      await yoga(request, response, { admitted: caller, requestId });
     },
     dispose: async () => {
       await yoga.dispose();
@@ -122,24 +139,32 @@ function validating({ server: { introspection } }: Config): Plugin<Served> {
 }
 
 function withoutHints(error: GraphQLError): GraphQLError {
-  return new GraphQLError(error.message.replace(/ Did you mean .*$/s, ""), { nodes: error.nodes ?? null });
+  const message = error.message.replace(/ Did you mean .*$/s, "");
+  if (message === error.message) return error;
+  return new GraphQLError(message, {
+    nodes: error.nodes ?? null,
+    path: error.path ?? null,
+    extensions: error.extensions,
+  });
 }
 
 /**
- * What may leave: our own errors as they are, upstream failures in our words, everything else masked and logged. An
+ * What may leave: our own errors as they are, upstream failures in our words, everything else masked, its cause kept for
+ * the log. An
  * error of the GraphQL engine itself (syntax, validation, variables) is about the request.
  */
-function mask(error: unknown, log: Log): GraphQLError {
+function mask(error: unknown, causes: Causes): GraphQLError {
   const known = toPublicError(error);
   if (known)
     return known.extensions["code"] === undefined || engineCodes.has(known.extensions["code"]) ? asInput(known) : known;
   const cause = error instanceof GraphQLError ? error.originalError : error;
-  log.error({ err: cause }, "a bug of the gateway");
   const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {};
-  return new GraphQLError("Something went wrong inside the gateway.", {
+  const masked = new GraphQLError("Something went wrong inside the gateway.", {
     ...place,
     extensions: { code: "INTERNAL_SERVER_ERROR", retryable: false },
   });
+  causes.set(masked, cause);
+  return masked;
 }
 
 const engineCodes = new Set<unknown>(["GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_REQUEST"]);

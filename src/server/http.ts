@@ -7,11 +7,14 @@ import type { BackendIdentity } from "../model/backend.ts";
 import { createGate, type Refusal } from "./auth/gate.ts";
 import { discard, readBody } from "./body.ts";
 import { allowOrigin } from "./cors.ts";
+import { refuseCrossSite } from "./cross-site.ts";
 import type { Example } from "./examples.ts";
 import { frontPage } from "./front-page.ts";
 import type { GraphQLEndpoint } from "./graphql.ts";
 import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
 import { type Page, sendPage } from "./page.ts";
+import { requestIdOf } from "./request-id.ts";
 import { secure } from "./security-headers.ts";
 
 /** What the shell needs to know. */
@@ -24,6 +27,8 @@ export interface HttpOptions {
   readonly demo: boolean;
   readonly version: string;
   readonly log: Log;
+  /** What /metrics shows; left out, there is no such page. */
+  readonly metrics?: Pick<Metrics, "contentType" | "print" | "answered"> | null;
 }
 
 /** The HTTP server around the GraphQL endpoint: pages, health, limits of size and origin, and a polite end. */
@@ -36,16 +41,28 @@ export interface HttpShell {
 
 const plain = "text/plain; charset=utf-8";
 
+/** Request line and headers together; past it Node answers 431 by itself. */
+const mostHeaderBytes = 16_384;
+const longestUrl = 8192;
+/** Every answer says what it is called in the log. */
+const requestIdHeader = "x-request-id";
+
 /** Builds the server; it listens when told to. */
 export function createHttpShell(options: HttpOptions): HttpShell {
-  const { config, log } = options;
+  const { config, log, metrics } = options;
   const gate = createGate(config, log);
   const inFlight = new Set<ServerResponse>();
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
-    inFlight.add(response);
-    response.on("close", () => inFlight.delete(response));
-    answer(request, response).catch((error: unknown) => failed(error, request, response));
-  });
+  const server = createServer(
+    { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: mostHeaderBytes },
+    (request, response) => {
+      inFlight.add(response);
+      response.on("close", () => {
+        inFlight.delete(response);
+        metrics?.answered(response.headersSent ? response.statusCode : null);
+      });
+      answer(request, response).catch((error: unknown) => failed(error, request, response));
+    },
+  );
   const told = config.auth.mode === "none" ? {} : { backends: [], examples: [] };
   const front = once(() => frontPage({ ...options, ...told, graphiql: config.server.graphiql }));
   // Nine megabytes that a gateway without GraphiQL never loads.
@@ -60,6 +77,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     secure(response);
+    response.setHeader(requestIdHeader, requestIdOf({ get: (name) => [request.headers[name]].flat()[0] ?? null }));
     if (draining) response.setHeader("connection", "close");
     if (!isWelcome(request.headers.host, config)) {
       return sendText(
@@ -69,6 +87,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
         "This gateway answers to names of this machine only (localhost, 127.0.0.1).",
       );
     }
+    if ((request.url ?? "").length > longestUrl) return sendText(request, response, 414, "This address is too long.");
     const path = (request.url ?? "/").replace(/\?.*$/s, "");
     if (path === "/graphql") return answerGraphQL(request, response);
     const pages: Readonly<Record<string, () => void | Promise<void>>> = {
@@ -78,6 +97,14 @@ export function createHttpShell(options: HttpOptions): HttpShell {
         if (draining) sendText(request, response, 503, "The gateway is shutting down.");
         else sendPage(await front(), request, response);
       },
+      ...(metrics
+        ? {
+            "/metrics": async () => {
+              response.setHeader("cache-control", "no-store");
+              send(request, response, 200, metrics.contentType, await metrics.print());
+            },
+          }
+        : {}),
     };
     const page = Object.entries(pages).find(([at]) => at === path)?.[1];
     if (page === undefined) return sendText(request, response, 404, "There is nothing here. The graph is at /graphql.");
@@ -100,6 +127,11 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       response.setHeader("allow", "GET, POST, OPTIONS");
       return refuse(request, response, 405, "GraphQL is asked with GET or POST.");
     }
+    const doubt = refuseCrossSite(request, config.server.cors.origins);
+    if (doubt !== null) {
+      discard(request);
+      return refuse(request, response, doubt.status, doubt.message, "BAD_USER_INPUT");
+    }
     const admission = await gate.admit(request.headers);
     if ("refusal" in admission) return turnAway(request, response, admission.refusal);
     const body = await readBody(request, config.limits.bodyBytes);
@@ -108,7 +140,10 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       return refuse(request, response, 413, message, "BAD_USER_INPUT");
     }
     // The endpoint takes `body` for the request's own stream, which has been read to its end here.
-    await options.graphql.handle(Object.assign(request, { body: Readable.from([body]) }), response, admission.caller);
+    await options.graphql.handle(Object.assign(request, { body: Readable.from([body]) }), response, {
+      caller: admission.caller,
+      requestId: String(response.getHeader(requestIdHeader)),
+    });
   }
 
   function turnAway(request: IncomingMessage, response: ServerResponse, { status, challenge, message }: Refusal): void {
@@ -120,9 +155,10 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   function failed(error: unknown, request: IncomingMessage, response: ServerResponse): void {
     // Whoever asked has left: nobody is there to be answered, and nothing went wrong here.
     if (request.destroyed && !request.complete) return;
-    log.error({ err: error }, "a request failed");
+    const requestId = String(response.getHeader(requestIdHeader));
+    log.error({ err: error, requestId }, "a request failed");
     if (response.headersSent) response.destroy();
-    else refuse(request, response, 500, "Unexpected error.", "INTERNAL_SERVER_ERROR");
+    else refuse(request, response, 500, "Unexpected error.", "INTERNAL_SERVER_ERROR", requestId);
   }
 
   async function listen(): Promise<string> {
@@ -197,11 +233,12 @@ function refuse(
   status: number,
   message: string,
   code?: string,
+  requestId?: string,
 ): void {
   const type = /application\/graphql-response\+json/i.test(request.headers.accept ?? "")
     ? "application/graphql-response+json; charset=utf-8"
     : "application/json; charset=utf-8";
-  const error = code === undefined ? { message } : { message, extensions: { code } };
+  const error = code === undefined ? { message } : { message, extensions: { code, requestId } };
   response.setHeader("cache-control", "no-store");
   send(request, response, status, type, JSON.stringify({ errors: [error] }));
 }

@@ -7,6 +7,8 @@ import type { Observer } from "./telemetry.ts";
 export interface Metrics extends Observer {
   readonly contentType: string;
   readonly print: () => Promise<string>;
+  /** Counts an HTTP answer, whichever page it was; null for a connection that was closed before its answer began. */
+  readonly answered: (status: number | null) => void;
 }
 
 /** Different operation names that are told apart. */
@@ -28,6 +30,12 @@ export function createMetrics(backends: readonly Backend[], version: string): Me
     labelNames: ["version"],
     registers,
   }).set({ version }, 1);
+  const answers = new Counter({
+    name: "delivery_graph_http_responses_total",
+    help: "HTTP answers of every page by status; none: the caller had gone before the answer began.",
+    labelNames: ["status"] as const,
+    registers,
+  });
   const running = new Gauge({
     name: "delivery_graph_operations_running",
     help: "Operations being answered.",
@@ -124,6 +132,7 @@ export function createMetrics(backends: readonly Backend[], version: string): Me
   return {
     contentType: Registry.PROMETHEUS_CONTENT_TYPE,
     print: async () => (await Promise.all([own, processRegistry()].map((one) => one?.metrics()))).join("\n"),
+    answered: (status) => answers.inc({ status: status ?? "none" }),
     started: () => running.inc(),
     ended: ({ name, calls: sent }, outcome, ms) => {
       running.dec();

@@ -25,7 +25,8 @@ export const annotationsSdl = `
     endCursor: String
   }
   type ApprovalPage {
-    releases: [Release!]!
+    "An entry is null where the fields that must be there are of a release that is gone."
+    releases: [Release]!
     pageInfo: PageInfo!
   }
   type Query {

@@ -7,11 +7,12 @@ import { orNull, UpstreamError } from "../../upstream/errors.ts";
 import type { FoundFile } from "../backend.ts";
 import { batched, keyText, single } from "../batch.ts";
 import { sliceWindow } from "../paging.ts";
+import { checksumSearch, nodeFields } from "./checksums.ts";
 import type { DetailService } from "./client.ts";
 import { toFile, toMainFile } from "./mapper.ts";
 import { isImageKey, parseKey } from "./package-key.ts";
-import { type RepositoryProbe, unlessMissing } from "./probe.ts";
-import { parseRepository, printRepository, type Repository } from "./repository.ts";
+import type { RepositoryProbe } from "./probe.ts";
+import { parseRepository, type Repository } from "./repository.ts";
 import { allOf, is, oneOf } from "./rule.ts";
 import type { VersionLoaders } from "./versions.ts";
 import { versionText } from "./versions.ts";
@@ -63,8 +64,6 @@ export interface StoredFile {
   /** Moved to cold storage. */
   readonly archived: boolean;
 }
-
-const select = ["repoName", "fullPath", "name", "size", "sha256", "md5", "createdDate", "archived"];
 
 const services: Readonly<Partial<Record<PackageFormat, DetailService>>> = {
   NPM: "npm",
@@ -120,7 +119,7 @@ export function fileLoaders(view: View, probe: RepositoryProbe, versions: Versio
     );
     const sort = { properties: ["fullPath", "repoName"], direction: "ASC" } as const;
     const { rows, complete } = await collect(
-      (pageNumber) => client.queryNodes({ select, page: { pageNumber, pageSize }, sort, rule }, call),
+      (pageNumber) => client.queryNodes({ select: nodeFields, page: { pageNumber, pageSize }, sort, rule }, call),
       pageSize,
       false,
     );
@@ -192,40 +191,10 @@ export function fileLoaders(view: View, probe: RepositoryProbe, versions: Versio
     return sliceWindow(request, [detail.file], ({ path }) => path ?? "", { origin: detail.origin, dropped: [] });
   }
 
-  /** Nodes of one repository by checksum; md5 and sha256 are the checksums that bkrepo keeps. */
-  const nodesWith = single(
-    ({ repository, digest }: { repository: Repository; digest: Digest }) =>
-      keyText(printRepository(repository), digest),
-    ({ repository, digest }) => {
-      const [algorithm = "", hex = ""] = digest.split(":");
-      const rule = allOf(
-        is("projectId", repository.project),
-        is("repoName", repository.name),
-        is(algorithm, hex),
-        is("folder", false),
-      );
-      const sort = { properties: ["fullPath"], direction: "ASC" } as const;
-      return unlessMissing(
-        probe,
-        repository,
-        async () => {
-          const found = await collect(
-            (pageNumber) =>
-              client.queryNodes({ select, page: { pageNumber, pageSize: largestPage }, sort, rule }, call),
-            largestPage,
-            false,
-          );
-          if (!found.complete) throw unreadable(view, "bkrepo.queryNodes", "rows of the answer are missing");
-          return found.rows;
-        },
-        () => [],
-      );
-    },
-    { call, backend: settings.name, operation: "bkrepo.queryNodes" },
-  );
+  const nodesByDigest = checksumSearch(view, probe);
 
   async function manifestsOf(repository: Repository, digest: Digest): Promise<readonly StoredManifest[]> {
-    return (await nodesWith.load({ repository, digest })).flatMap(({ row }) => {
+    return (await nodesByDigest(repository, digest)).flatMap(({ row }) => {
       const manifest = manifestPath.exec(row.fullPath);
       const [, name, tag] = manifest ?? [];
       return name === undefined || tag === undefined ? [] : [{ name, tag, archived: row.archived === true }];
@@ -237,7 +206,7 @@ export function fileLoaders(view: View, probe: RepositoryProbe, versions: Versio
     if (scope === null || !searchable) return null;
     const repository = parseRepository(scope);
     if (repository === null) return [];
-    const nodes = (await nodesWith.load({ repository, digest })).filter(({ row }) => !manifestPath.test(row.fullPath));
+    const nodes = (await nodesByDigest(repository, digest)).filter(({ row }) => !manifestPath.test(row.fullPath));
     const found = await Promise.all(
       nodes.map(async ({ row, context }): Promise<FoundFile | null> => {
         const owner = ownerOf(row.fullPath);

@@ -2,7 +2,7 @@ import type { Package, PackageRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { PackageQuery } from "../backend.ts";
 import { keyText } from "../batch.ts";
-import { readWindow } from "../paging.ts";
+import { keepRows, readWindow } from "../paging.ts";
 import { toPackage } from "./mapper.ts";
 import { matches, rulesOf } from "./package-filter.ts";
 import { allOf, is, type Rule } from "./rule.ts";
@@ -55,17 +55,16 @@ export async function packageWindow(
         { select: packageFields, page: { pageNumber: index + 1, pageSize }, sort, rule },
         call,
       );
-      const rows = value.rows
-        .map((row) =>
-          toPackage(row, {
-            backend: settings.name,
-            repository: { project: leg.project, name: row.repoName },
-            origin,
-            zone,
-          }),
-        )
-        .filter((found) => matches(found, filter));
-      return { rows, count: value.count, dropped: value.dropped, origin, total: value.total };
+      const rows = value.rows.map((row) =>
+        toPackage(row, {
+          backend: settings.name,
+          repository: { project: leg.project, name: row.repoName },
+          origin,
+          zone,
+        }),
+      );
+      const { count, dropped, total } = value;
+      return keepRows({ rows, count, dropped, origin, total }, (found) => matches(found, filter));
     },
   });
 }

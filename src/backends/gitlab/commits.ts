@@ -18,7 +18,9 @@ import {
   listProjectPackages,
 } from "./operations.ts";
 import { newer } from "./package-list.ts";
-import { type Found, nameIn, newestFirst, type PackageRows } from "./package-rows.ts";
+import type { PackageRows } from "./package-rows.ts";
+import { nameIn, newestFirst } from "./row-keys.ts";
+import type { Found } from "./scan.ts";
 import { readAll } from "./walk.ts";
 
 /** The most pages of package rows that are read behind the first for the packages of one commit. */

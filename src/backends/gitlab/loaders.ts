@@ -12,9 +12,10 @@ import { toFile, toVersion, toWeb, versionName } from "./mapper.ts";
 import { createNamed } from "./named.ts";
 import { listPackageFiles, listProjectPackages } from "./operations.ts";
 import { legsOf, readPackages } from "./package-list.ts";
-import { createPackageRows, isOf, nameIn, type PackageRows } from "./package-rows.ts";
+import { createPackageRows, type PackageRows } from "./package-rows.ts";
 import type { FileRow } from "./payload.ts";
 import { createRegistry, type Registry } from "./registry.ts";
+import { isOf, nameIn } from "./row-keys.ts";
 import type { GitlabSettings } from "./settings.ts";
 import { readFiltered } from "./walk.ts";
 

@@ -1,9 +1,7 @@
 import type { Instant, Origin } from "../../model/backend.ts";
-import { type Digest, digestOf, parseDigest } from "../../model/digest.ts";
-import { type ImageRef, imageRef, parseImageRef } from "../../model/image-ref.ts";
+import { type Digest, digestOf } from "../../model/digest.ts";
 import type {
   HostedCommit,
-  ImageRecord,
   MetadataEntry,
   Package,
   PackageFile,
@@ -12,17 +10,8 @@ import type {
   Version,
 } from "../../model/package.ts";
 import { parseInstant } from "../../model/time.ts";
-import {
-  formatOf,
-  imagePurl,
-  imageType,
-  isProjectPath,
-  type PackageName,
-  packagePurl,
-  parseRecipe,
-  printKey,
-} from "./identity.ts";
-import type { CommitRow, FileRow, PackageRow, PipelineRow, RepositoryRow, TagDetail, TagRow } from "./payload.ts";
+import { formatOf, isProjectPath, type PackageName, packagePurl, parseRecipe, printKey } from "./identity.ts";
+import type { CommitRow, FileRow, PackageRow, PipelineRow } from "./payload.ts";
 
 /** The address under which people know this GitLab; what links are made with. */
 export interface Web {
@@ -153,7 +142,7 @@ export function pipelinesOf(row: PackageRow): PipelineRow[] {
 }
 
 /** The newest pipeline that published a row; null when there is none or it was deleted. */
-export function pipelineOf(row: PackageRow, backend: string, web: Web): PipelineRun | null {
+function pipelineOf(row: PackageRow, backend: string, web: Web): PipelineRun | null {
   const newest = row.pipeline ?? pipelinesOf(row)[0];
   return newest ? toPipeline(newest, backend, web) : null;
 }
@@ -237,104 +226,6 @@ function projectOfPage(address: string | null | undefined, web: Web, page: RegEx
   const { pathname } = new URL(url);
   const path = pathname.startsWith(`${web.root}/`) ? page.exec(pathname.slice(web.root.length))?.[1] : undefined;
   return path !== undefined && isProjectPath(path) ? path : null;
-}
-
-/** Where a container repository's images are pulled from: registry host and path; the bare path where it is not told. */
-export function locationOf(row: { readonly path: string; readonly location?: string | null | undefined }): string {
-  const parsed = parseImageRef(row.location);
-  return parsed?.registry ? `${parsed.registry}/${parsed.repository}` : row.path;
-}
-
-/** The project that a container repository belongs to: its path without the image's own name. */
-export function projectOfRepository(row: RepositoryRow): string {
-  return row.name !== "" && row.path.endsWith(`/${row.name}`) ? row.path.slice(0, -row.name.length - 1) : row.path;
-}
-
-/** A container repository as a package whose versions are tags. */
-export function toImagePackage(row: RepositoryRow, repository: string, origin: Origin): Package {
-  return {
-    ref: { backend: origin.backend, repository, key: printKey({ type: imageType, name: row.path }) },
-    origin,
-    name: row.path,
-    format: "DOCKER",
-    formatName: imageType,
-    purl: imagePurl(locationOf(row), null, null),
-    description: null,
-    visibility: null,
-    downloads: null,
-    versionCount: row.tags_count ?? null,
-    createdBy: null,
-    createdAt: parseInstant(row.created_at),
-    updatedAt: null,
-    webUrl: null,
-  };
-}
-
-/** A tag as a version. From a list only its name is known; `detail` adds digest, size and date. */
-export function toImageVersion(
-  row: RepositoryRow,
-  tag: TagRow,
-  detail: TagDetail | null,
-  repository: string,
-  origin: Origin,
-): Version {
-  const digest = parseDigest(detail?.digest);
-  return {
-    ref: {
-      package: { backend: origin.backend, repository, key: printKey({ type: imageType, name: row.path }) },
-      version: tag.name,
-      nativeId: null,
-    },
-    origin,
-    name: tag.name,
-    format: "DOCKER",
-    purl: digest === null ? null : imagePurl(locationOf(row), digest, tag.name),
-    status: row.status ?? null,
-    stages: [],
-    tags: [],
-    size: detail?.total_size ?? null,
-    fileCount: null,
-    downloads: null,
-    createdBy: null,
-    createdAt: parseInstant(detail?.created_at),
-    updatedAt: null,
-    metadata: [],
-    downloadUrl: null,
-    digest,
-    image: toImageRef(row, tag.name, null),
-    paths: [],
-    pipeline: null,
-  };
-}
-
-/** What the registry holds under a tag. */
-export function toImageRecord(row: RepositoryRow, detail: TagDetail, repository: string, origin: Origin): ImageRecord {
-  const digest = parseDigest(detail.digest);
-  return {
-    origin,
-    image: toImageRef(row, detail.name, digest),
-    digest,
-    // A tag with a config digest is one image; without one it may be an index or something GitLab cannot read.
-    kind: /^[0-9a-f]{64}$/i.test(detail.revision ?? "") ? "MANIFEST" : null,
-    size: detail.total_size ?? null,
-    architecture: null,
-    os: null,
-    createdBy: null,
-    createdAt: parseInstant(detail.created_at),
-    pushedAt: null,
-    webUrl: null,
-    archived: false,
-    version: {
-      package: { backend: origin.backend, repository, key: printKey({ type: imageType, name: row.path }) },
-      version: detail.name,
-      nativeId: null,
-    },
-  };
-}
-
-function toImageRef(row: RepositoryRow, tag: string, digest: Digest | null): ImageRef {
-  const registry = parseImageRef(row.location)?.registry ?? null;
-  return imageRef({ registry, repository: row.path, tag, digest });
 }
 
 /** A page of GitLab's own, from a path that already holds the relative root; null where it leads off the server. */

@@ -2,14 +2,16 @@ import type DataLoader from "dataloader";
 import type { Package, PackageFormat } from "../../model/package.ts";
 import { batched, keyText } from "../batch.ts";
 import type { UpstreamPage } from "../paging.ts";
-import { answering, groupBy, unreadable } from "./absence.ts";
+import { unreadable } from "./absence.ts";
+import { answering, groupBy } from "./batch-answers.ts";
 import { type PackageList, pageSize, type Scope } from "./client.ts";
 import { formatOf, storedName, terraformType, typeOf } from "./identity.ts";
 import { nameOf, toPackage, toPackageRef, type Web } from "./mapper.ts";
 import { listGroupPackages } from "./operations.ts";
 import { newer } from "./package-list.ts";
-import { type Found, type PackageRows, summarize } from "./package-rows.ts";
+import { type PackageRows, summarize } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
+import type { Found } from "./scan.ts";
 
 /** A name and a format, looked for in every configured place. */
 export interface Named {

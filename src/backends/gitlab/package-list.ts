@@ -82,7 +82,7 @@ export async function readPackages(
         name = named.name;
         const short = shortOf(row, leg.scope, context, named);
         const identity = keyText(context.repository, named.type, named.name);
-        if (distinct.has(identity)) continue;
+        if (emitted.includes(short) || distinct.has(identity)) continue;
         if (shown.length === request.first) {
           hasNext = true;
           break walking;

@@ -11,7 +11,7 @@ import { mapPage, sliceWindow, type UpstreamPage } from "../paging.ts";
 import { nothing, originNow, orNothing, tooFar, unreadable } from "./absence.ts";
 import type { Answer, GitlabClient, Scope } from "./client.ts";
 import { imageType, isProjectPath, isTag, parseKey, splitName } from "./identity.ts";
-import { projectOfRepository, toImagePackage, toImageRecord, toImageVersion } from "./mapper.ts";
+import { projectOfRepository, toImagePackage, toImageRecord, toImageVersion } from "./image-mapper.ts";
 import { getTag, listGroupRepositories, listProjectRepositories, listTags } from "./operations.ts";
 import { matchesName } from "./package-list.ts";
 import type { RepositoryRow, TagDetail, TagRow } from "./payload.ts";

@@ -132,7 +132,7 @@ export function placed<T>(page: UpstreamPage<T>, number: number): Placed<T>[] {
 }
 
 /** Reads a position that {@link readFiltered} wrote; anything else is the start of the list. */
-export function markOf(after: Position | null): Mark {
+function markOf(after: Position | null): Mark {
   const [offset, total, last] = after ?? [];
   if (!isCount(offset) || !isCount(total, -1) || typeof last !== "string")
     return { offset: 0, total: null, last: null };

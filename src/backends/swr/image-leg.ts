@@ -2,7 +2,7 @@ import type { Package } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import { orNull } from "../../upstream/errors.ts";
 import { batched, keyText, single } from "../batch.ts";
-import { mapPage, readWindow, type UpstreamPage } from "../paging.ts";
+import { keepRows, mapPage, readWindow, type UpstreamPage } from "../paging.ts";
 import { type Direction, type Found, type Listing, largestPage, type RepositoryName, type Stretch } from "./client.ts";
 import { tagOf, toImagePackage } from "./mapper.ts";
 import { type Access, compare, type Listed, noneOf, unanswered } from "./package-leg.ts";
@@ -202,7 +202,7 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
         readWindow<RepositoryRow>(request, {
           fetch: async (page, size) => {
             const answer = await listRepositories(namespace, null)({ limit: size, offset: page * size });
-            return { ...answer, rows: inside(namespace, answer) };
+            return keepRows(answer, (row) => row.namespace === namespace);
           },
           identity: (row) => row.name,
           maxSize: largestPage,

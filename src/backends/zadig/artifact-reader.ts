@@ -4,7 +4,7 @@ import type { Call } from "../../upstream/call.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { ArtifactQuery, ArtifactReader } from "../backend.ts";
 import { batched, single } from "../batch.ts";
-import { mapPage, readWindow, type UpstreamPage } from "../paging.ts";
+import { keepRows, mapPage, readWindow, type UpstreamPage } from "../paging.ts";
 import { toArtifact, toBuilds } from "./artifact.ts";
 import { createLookup, imageKeyText, newestFirst } from "./artifact-lookup.ts";
 import type { ArtifactListQuery, ZadigClient } from "./client.ts";
@@ -29,12 +29,7 @@ export function createArtifactReader(
   const { name: backend, base } = client.upstream;
   const lookup = createLookup(client, memory, call, usesFacade);
   const ids = single((id: string) => id, lookup.byId, { call, backend, operation: getArtifact.name });
-  const images = batched((image: string) => image, lookup.byImage, {
-    by: { call, backend, operation: listArtifacts.name },
-  });
-  const endings = batched((ending: string) => ending, lookup.byEnding, {
-    by: { call, backend, operation: listArtifacts.name },
-  });
+  const images = batched(imageKeyText, lookup.byImages, { by: { call, backend, operation: listArtifacts.name } });
   const exhausted = () => new UpstreamError("OVER_BUDGET", { backend, operation: listArtifacts.name });
 
   async function list(
@@ -63,7 +58,7 @@ export function createArtifactReader(
     };
     if (filter.type === "OTHER") return sift(filters, request, (record) => record.type === "OTHER");
     const window = await readWindow(request, {
-      fetch: (at, size) => list(filters, at, size),
+      fetch: async (at, size) => keepRows(await list(filters, at, size), ({ row }) => row !== null),
       identity: ({ identity }) => identity,
       maxSize,
     });

@@ -1,11 +1,19 @@
 import type { Release, ReleaseRef } from "../../model/release.ts";
 import type { Call } from "../../upstream/call.ts";
 import { orNull, UpstreamError } from "../../upstream/errors.ts";
+import type { Operation } from "../../upstream/operation.ts";
 import { keyText, single } from "../batch.ts";
 import type { ZadigClient } from "./client.ts";
 import { byName, toRelease } from "./mapper.ts";
 import { objectId } from "./object-id.ts";
-import { listReleases, listReleasesDirectory, listReleasesOpen } from "./operations.ts";
+import {
+  getRelease,
+  getReleaseOpen,
+  getReleaseOpenByName,
+  listReleases,
+  listReleasesDirectory,
+  listReleasesOpen,
+} from "./operations.ts";
 import type { ReleaseList, ReleaseScope } from "./release-list.ts";
 
 /** How one release is found by what refers to it. */
@@ -28,7 +36,17 @@ export function createReleaseLookup(
   call: Call,
 ): ReleaseLookup {
   const noted = new Map<string, Release>();
-  const releases = single(refText, (ref) => load(ref));
+  const releases = single(refText, (ref) => load(ref), {
+    call,
+    backend: client.upstream.name,
+    operation: () => readingOperation().name,
+  });
+
+  function readingOperation(): Operation {
+    if (list.surface === "aslan") return getRelease;
+    if (list.surface === "directory") return listReleasesDirectory;
+    return list.generation() === "o1" ? getReleaseOpen : getReleaseOpenByName;
+  }
 
   function note(release: Release): void {
     noted.set(refText(release.ref), release);

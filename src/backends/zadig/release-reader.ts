@@ -4,7 +4,7 @@ import type { Page, PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord, BuildInfo, Release, ReleaseImage, ReleaseParts } from "../../model/release.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts";
-import { readWindow } from "../paging.ts";
+import { keepRows, readWindow } from "../paging.ts";
 import { chainWindow } from "./chain.ts";
 import { listReleasesOpen } from "./operations.ts";
 import type { ReleaseList, ReleaseScope } from "./release-list.ts";
@@ -75,9 +75,12 @@ export function createReleaseReader(
   async function window(scope: ReleaseScope, request: PageRequest, wantsParts: boolean): Promise<Page<Release>> {
     const [after] = request.after ?? [];
     const end = (typeof after === "number" ? after : 0) + request.first;
+    let hasForeign = false;
     const found = await readWindow<Place<Release>>(request, {
       fetch: async (at, size) => {
-        const answer = await fetch(scope, wantsParts, at, size);
+        const told = await fetch(scope, wantsParts, at, size);
+        const answer = keepRows(told, ({ row }) => row !== null);
+        hasForeign ||= told.rows.length - answer.rows.length > told.dropped.length;
         // Without a total (up to 2.2) the row behind the window, readable or not, says that the list goes on.
         return answer.total === null ? { ...answer, more: at * size + answer.count > end } : answer;
       },
@@ -86,8 +89,7 @@ export function createReleaseReader(
       looksAhead: list.surface !== "openapi",
     });
     const rows = found.rows.flatMap(({ value: { row }, position }) => (row === null ? [] : [{ value: row, position }]));
-    const isForeign = found.rows.length - rows.length > found.dropped.length;
-    return { ...found, rows, total: isForeign ? null : found.total };
+    return { ...found, rows, total: hasForeign ? null : found.total };
   }
 
   /**

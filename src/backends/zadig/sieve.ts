@@ -84,7 +84,7 @@ interface ListWalk<T> {
 
 function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T> {
   const [startPage, startPlace, last] = request.after ?? [];
-  let page = typeof startPage === "number" ? startPage : 0;
+  let page = typeof startPage === "number" && startPage >= 0 ? startPage : 0;
   const startedAt = page;
   // Resuming reads the page of the last row again, which brings nothing new.
   const known = request.after === null ? 0 : 1;

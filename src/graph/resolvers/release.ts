@@ -13,7 +13,16 @@ import { artifactOf, inRelease, part } from "../release-parts.ts";
 import { selects } from "../selection.ts";
 import { backendNamed } from "./backend.ts";
 
-const partFields = ["builds", "deployments", "tests", "distributions", "securityScans", "images", "drift"];
+const partFields = [
+  "environment",
+  "builds",
+  "deployments",
+  "tests",
+  "distributions",
+  "securityScans",
+  "images",
+  "drift",
+];
 const partPaths = partFields.flatMap((name) => [`nodes.${name}`, `edges.node.${name}`]);
 
 /** Resolvers of schema/release.graphql. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { placed } from "../../../src/backends/gitlab/walk.ts";
 import { present, ref, type SyntheticRow, stage, synthetic, walk } from "./support.ts";
 
 const { server, packages, close } = await stage();
@@ -83,6 +84,45 @@ describe("a walk over packages", () => {
       { numRuns: 40 },
     );
   }, 30_000);
+
+  test("does not count a package whose rows may go on beyond what was read", async () => {
+    // 99 single ones, then one whose rows lie on both sides of the page border.
+    const singles = Array.from({ length: 99 }, (_, index) => row(index + 1, `a-${String(index).padStart(2, "0")}`));
+    const torn = [row(200, "m-torn"), row(201, "m-torn"), row(202, "m-torn")];
+    const rows = [...singles, ...torn, row(300, "z-last")];
+    server.setTamper(synthetic(() => rows));
+    const reader = packages();
+    const head = await reader.page(scope, everything, { first: 100, after: null });
+    expect(head.rows.at(-1)?.value).toMatchObject({ name: "m-torn", versionCount: null });
+    expect(head.rows.at(-2)?.value).toMatchObject({ name: "a-98", versionCount: 1 });
+    // Its newest version is not the newest row seen, so it is asked for.
+    expect((await reader.latest(present(head.rows.at(-1)).value.ref))?.ref.nativeId).toBe("202");
+
+    const middle = present(head.rows.at(-2)).position;
+    const tail = await packages().page(scope, everything, { first: 5, after: middle });
+    expect(tail.rows.map(({ value }) => [value.name, value.versionCount])).toEqual([
+      ["m-torn", 3],
+      ["z-last", 1],
+    ]);
+    // A window that begins on the second page sees only a part of the name at its head.
+    const onBorder = [0, 100, 103, "a-98", "generic"];
+    const second = await packages().page(scope, everything, { first: 5, after: onBorder });
+    expect(second.rows.map(({ value }) => [value.name, value.versionCount])).toEqual([
+      ["m-torn", null],
+      ["z-last", 1],
+    ]);
+  });
+
+  test("keeps its place among rows that could not be read", () => {
+    const page = {
+      rows: ["a", "b", "c"],
+      count: 5,
+      dropped: [0, 2].map((index) => ({ operation: "x", index, reason: "y" })),
+      origin: { backend: "gitlab", fetchedAt: "", stale: false, traceId: null },
+      total: null,
+    };
+    expect(placed(page, 3).map(({ place }) => place)).toEqual([201, 203, 204]);
+  });
 
   test("is not led astray by positions nobody wrote", async () => {
     const rows = Array.from({ length: 30 }, (_, index) => row(index + 1, `tool-${index}`));

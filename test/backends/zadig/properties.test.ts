@@ -217,9 +217,9 @@ describe("addresses", () => {
     fc.assert(
       fc.property(name, name, fc.integer({ min: 1, max: 2 ** 31 }), fc.boolean(), (project, workflow, task, named) => {
         const path = `/v1/projects/detail/${encodeURIComponent(project)}/pipelines/custom/${encodeURIComponent(workflow)}/${task}`;
-        const run = parseRun(path + (named ? "?display_name=x" : ""), "https://zadig.example.com/root");
+        const run = parseRun(path + (named ? "?display_name=x" : ""), "https://zadig.example.com/below");
         expect(run).toMatchObject({ project, workflow, taskId: task });
-        expect(run.url?.startsWith("https://zadig.example.com/root/v1/projects/")).toBe(true);
+        expect(run.url?.startsWith("https://zadig.example.com/below/v1/projects/")).toBe(true);
       }),
     );
   });

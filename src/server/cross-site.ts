@@ -1,0 +1,30 @@
+import type { IncomingMessage } from "node:http";
+
+/** Why a request is not answered. */
+export interface CrossSiteRefusal {
+  readonly status: 403 | 415;
+  readonly message: string;
+}
+
+const jsonTypes = new Set(["application/json", "application/graphql+json", "application/graphql-response+json"]);
+
+/**
+ * Refuses what the page of another site can make a browser send without asking first: a form, plain text, a picture's
+ * address. Such a page could not read the answer, but it could spend the gateway's calls. JSON it cannot send unless the
+ * gateway allows its origin; a question by GET is refused when the browser itself says that another site sent it.
+ */
+export function refuseCrossSite(request: IncomingMessage, origins: readonly string[]): CrossSiteRefusal | null {
+  const { headers, method } = request;
+  if (method === "POST") {
+    const type = (headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+    return jsonTypes.has(type)
+      ? null
+      : { status: 415, message: "Send the question as JSON, with content-type: application/json." };
+  }
+  const site = headers["sec-fetch-site"];
+  const { origin } = headers;
+  const isAllowed = origins.includes("*") || (origin !== undefined && origins.includes(origin));
+  return site === undefined || site === "same-origin" || site === "none" || isAllowed
+    ? null
+    : { status: 403, message: "Pages of other sites may not ask with GET." };
+}
