@@ -30,8 +30,13 @@ export function parseInstant(text: string | null | undefined, offset?: string): 
   const minutes = offsetMinutes(zone);
   if (minutes === null || year === undefined || month === undefined || day === undefined) return null;
   if (Number(year) <= 1) return null;
-  const millis = Math.floor(Number(`0.${fraction}`) * 1000);
-  const local = Date.UTC(+year, +month - 1, +day, +hour, +minute, +second, millis);
+  const millis = Number(fraction.padEnd(3, "0").slice(0, 3));
+  // Years below 100 would be taken for those of the last century: the year is set by itself.
+  const local = new Date(Date.UTC(2000, +month - 1, +day, +hour, +minute, +second, millis)).setUTCFullYear(
+    +year,
+    +month - 1,
+    +day,
+  );
   const roundTrip = new Date(local);
   const real =
     roundTrip.getUTCMonth() === +month - 1 &&

@@ -7,6 +7,8 @@ export interface Call {
   readonly requestId: string;
   readonly budget: Budget;
   readonly caller: Caller;
+  /** Set where several requests share a call: the one of them that pays for what is asked next. */
+  readonly onBehalfOf?: () => Call;
 }
 
 /** Upstream calls this operation may still make. */

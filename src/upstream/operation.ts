@@ -12,6 +12,13 @@ export interface Operation {
   readonly answers: string;
   /** Vendor versions that have it. */
   readonly versions: string;
+  /** Set where a POST only asks. What changes nothing may be retried, shared and remembered; a GET always may. */
+  readonly isQuery?: true;
+}
+
+/** Whether asking twice does no harm. */
+export function isRead({ method, isQuery }: Operation): boolean {
+  return method === "GET" || isQuery === true;
 }
 
 /** A path part that is already in wire form (SWR sends names percent-encoded) and goes out as it is. */

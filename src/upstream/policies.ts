@@ -1,7 +1,5 @@
 import {
   BrokenCircuitError,
-  BulkheadRejectedError,
-  bulkhead,
   CircuitState,
   ConsecutiveBreaker,
   circuitBreaker,
@@ -9,13 +7,13 @@ import {
   handleWhen,
   type IRetryBackoffContext,
   retry,
-  TaskCancelledError,
   TimeoutStrategy,
   timeout,
-  wrap,
 } from "cockatiel";
 import type { Call } from "./call.ts";
 import { UpstreamError } from "./errors.ts";
+import { isRead, type Operation } from "./operation.ts";
+import { createPlaces, QueueFull } from "./places.ts";
 
 /** How one backend is protected from us, and we from it. */
 export interface PolicySettings {
@@ -30,8 +28,8 @@ export interface PolicySettings {
 
 /** One backend's policies: they live as long as the process. */
 export interface Policies {
-  /** Runs `attempt` under retry, breaker, bulkhead and timeout; rejects with an UpstreamError. */
-  readonly run: <T>(operation: string, call: Call, attempt: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+  /** Runs `attempt` under retry, breaker, queue and timeout; rejects with an UpstreamError. */
+  readonly run: <T>(operation: Operation, call: Call, attempt: (signal: AbortSignal) => Promise<T>) => Promise<T>;
   readonly circuitOpen: () => boolean;
   readonly pressure: () => Pressure;
 }
@@ -61,70 +59,84 @@ const longestPauseMs = 5000;
 export function createPolicies(backend: string, settings: PolicySettings): Policies {
   const retrying = retry(handleWhen(worthRetrying), {
     maxAttempts: settings.retries,
-    backoff: new DelegateBackoff<IRetryBackoffContext<unknown>>(({ attempt, result }) => pause(attempt, result)),
-  });
-  const breaker = circuitBreaker(handleWhen(isOutage), {
-    halfOpenAfter: settings.breaker.coolDownMs,
-    breaker: new ConsecutiveBreaker(settings.breaker.failures),
-  });
-  const places = settings.concurrency * queueFactor;
-  const bulk = bulkhead(settings.concurrency, places);
-  const policy = wrap(
-    retrying,
-    breaker,
-    bulk,
-    timeout(settings.timeoutMs, { strategy: TimeoutStrategy.Cooperative, abortOnReturn: false }),
+    backoff: new DelegateBackoff<IRetryBackoffContext<unknown>>(({ result }) => pauseAfter(result)),
+  }).dangerouslyUnref();
+  const breaker = circuitBreaker(
+    handleWhen((error) => isOutage(error) || (breaker.state === CircuitState.HalfOpen && provesNothing(error))),
+    {
+      halfOpenAfter: settings.breaker.coolDownMs,
+      breaker: new ConsecutiveBreaker(settings.breaker.failures),
+    },
   );
+  const places = createPlaces(settings.concurrency, settings.concurrency * queueFactor);
+  const timing = timeout(settings.timeoutMs, { strategy: TimeoutStrategy.Cooperative, abortOnReturn: false });
 
   const run: Policies["run"] = async (operation, call, attempt) => {
-    const overdue = () => new UpstreamError("TIMED_OUT", { backend, operation, retryable: false });
+    const facts = { backend, operation: operation.name };
+    const overdue = () => new UpstreamError("TIMED_OUT", { ...facts, retryable: false });
     if (call.signal.aborted) throw overdue();
-    const gone = Promise.withResolvers<never>();
-    const leave = () => gone.reject(overdue());
-    call.signal.addEventListener("abort", leave, { once: true });
-    const answered = policy.execute(async ({ signal }) => {
-      if (call.signal.aborted) throw overdue();
+    let attempts = 0;
+
+    const once = async (signal: AbortSignal) => {
+      attempts += 1;
       try {
         return await attempt(signal);
       } catch (error) {
         // The deadline or the caller cut it short: the backend did nothing wrong, so no breaker may count it.
         if (call.signal.aborted) throw overdue();
-        if (signal.aborted) throw new UpstreamError("TIMED_OUT", { backend, operation });
-        throw outlasts(error, call) ? final(error) : error;
+        throw planned(signal.aborted ? new UpstreamError("TIMED_OUT", facts) : error, attempts, call);
       }
-    }, call.signal);
+    };
+    const guarded = () =>
+      breaker.execute(
+        () =>
+          places.within(call.signal, () => {
+            // It may have opened while this call was waiting: a backend in trouble is not asked by a whole queue.
+            if (breaker.state === CircuitState.Open) throw new BrokenCircuitError();
+            return timing.execute(({ signal }) => once(signal), call.signal);
+          }),
+        call.signal,
+      );
+
+    const gone = Promise.withResolvers<never>();
+    const leave = () => gone.reject(overdue());
+    call.signal.addEventListener("abort", leave, { once: true });
     try {
-      // A pause between attempts or a place in the queue must not outlive the request.
-      return await Promise.race([answered, gone.promise]);
+      // A pause between attempts or the wait for a half-open breaker must not outlive the request.
+      return await Promise.race([isRead(operation) ? retrying.execute(guarded, call.signal) : guarded(), gone.promise]);
     } catch (error) {
-      throw toUpstreamError(error, backend, operation);
+      throw call.signal.aborted ? overdue() : toUpstreamError(error, facts);
     } finally {
       call.signal.removeEventListener("abort", leave);
     }
   };
   const pressure = (): Pressure => ({
     circuit: circuits[breaker.state],
-    inFlight: settings.concurrency - bulk.executionSlots,
-    queued: places - bulk.queueSlots,
+    inFlight: places.inFlight(),
+    queued: places.queued(),
   });
   return { run, circuitOpen: () => breaker.state === CircuitState.Open, pressure };
 }
 
-/** An error that asking again within this request cannot mend; the fact stays out of what clients are told. */
-const finals = new WeakSet<UpstreamError>();
+/** The pause before asking again, by the failure it follows; a failure without one is final for its request. */
+const pauses = new WeakMap<UpstreamError, number>();
 
-function final<E>(error: E): E {
-  if (error instanceof UpstreamError) finals.add(error);
+// Full jitter: pauses of many clients must not fall together. What the backend asks for (Retry-After) is the least. A
+// pause that the deadline would cut short is none: "throttled" now beats "timed out" later.
+function planned(error: unknown, attempts: number, call: Call): unknown {
+  if (!(error instanceof UpstreamError)) return error;
+  const ms = (error.retryAfterMs ?? 0) + Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** attempts);
+  if (ms < call.remainingMs()) pauses.set(error, ms);
   return error;
 }
 
-// A pause that the deadline would cut short is no pause: the answer "throttled" now beats "timed out" later.
-function outlasts(error: unknown, call: Call): boolean {
-  return error instanceof UpstreamError && (error.retryAfterMs ?? 0) >= call.remainingMs();
+function pauseAfter(result: unknown): number {
+  if (typeof result !== "object" || result === null || !("error" in result)) return 0;
+  return result.error instanceof UpstreamError ? (pauses.get(result.error) ?? 0) : 0;
 }
 
 function worthRetrying(error: unknown): boolean {
-  return error instanceof UpstreamError && error.retryable && !error.circuitOpen && !finals.has(error);
+  return error instanceof UpstreamError && error.retryable && !error.circuitOpen && pauses.has(error);
 }
 
 // Throttling is an answer: the backend is up. Only silence and 5xx open the breaker.
@@ -136,24 +148,16 @@ function isOutage(error: unknown): boolean {
   );
 }
 
-// Full jitter: pauses of many clients must not fall together. What the backend asks for (Retry-After) is the least.
-function pause(attempt: number, result: unknown): number {
-  const asked = retryAfterOf(result);
-  return asked + Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** attempt);
+// Asked of the one call that is let through to see whether the backend is back: it was cut short, or never sent.
+function provesNothing(error: unknown): boolean {
+  if (!(error instanceof UpstreamError)) return true;
+  if (error.failure === "DENIED") return error.status === null;
+  return error.failure === "OVER_BUDGET" || error.failure === "TIMED_OUT";
 }
 
-function retryAfterOf(result: unknown): number {
-  if (typeof result !== "object" || result === null || !("error" in result)) return 0;
-  return result.error instanceof UpstreamError ? (result.error.retryAfterMs ?? 0) : 0;
-}
-
-function toUpstreamError(error: unknown, backend: string, operation: string): unknown {
-  if (error instanceof UpstreamError) return error;
-  if (error instanceof BrokenCircuitError)
-    return new UpstreamError("UNAVAILABLE", { backend, operation, circuitOpen: true });
-  if (error instanceof BulkheadRejectedError)
-    return new UpstreamError("THROTTLED", { backend, operation, reason: "our own queue is full" });
-  if (error instanceof TaskCancelledError)
-    return new UpstreamError("TIMED_OUT", { backend, operation, retryable: false });
+function toUpstreamError(error: unknown, facts: { readonly backend: string; readonly operation: string }): unknown {
+  if (error instanceof BrokenCircuitError) return new UpstreamError("UNAVAILABLE", { ...facts, circuitOpen: true });
+  if (error instanceof QueueFull)
+    return new UpstreamError("THROTTLED", { ...facts, reason: "our own queue is full" });
   return error;
 }

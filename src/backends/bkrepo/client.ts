@@ -46,6 +46,7 @@ const getPackage: Operation = {
 const searchPackages: Operation = {
   name: "bkrepo.searchPackages",
   method: "POST",
+  isQuery: true,
   path: "/repository/api/package/search",
   answers:
     "Up to 200 packages of one project by key, across its repositories; one page of a repository's packages; packages by name.",
@@ -64,6 +65,7 @@ const pageVersions: Operation = {
 const listVersions: Operation = {
   name: "bkrepo.listVersions",
   method: "POST",
+  isQuery: true,
   path: "/repository/api/version/list/{project}/{repository}",
   answers: "The tags of one image that hold one digest. Never without that filter: the answer is not paged.",
   versions: "1.3 and later",
@@ -72,6 +74,7 @@ const listVersions: Operation = {
 const queryNodes: Operation = {
   name: "bkrepo.queryNodes",
   method: "POST",
+  isQuery: true,
   path: "/repository/api/node/queryWithoutCount",
   answers: "Size and checksums of up to 200 files of one project by path, across its repositories and many versions.",
   versions: "all",

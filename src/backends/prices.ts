@@ -1,0 +1,61 @@
+/** Things one backend can be asked, as far as they cost calls. `tag…` are those of images, where they cost otherwise. */
+export type Question =
+  | "releases"
+  | "releasesSifted"
+  | "release"
+  | "releaseParts"
+  | "assembledBuilds"
+  | "containing"
+  | "artifacts"
+  | "artifactsSifted"
+  | "artifact"
+  | "byImage"
+  | "byNameAndTag"
+  | "byCommit"
+  | "packages"
+  | "package"
+  | "versions"
+  | "tags"
+  | "version"
+  | "tag"
+  | "latest"
+  | "latestTag"
+  | "latestBySemver"
+  | "files"
+  | "byChecksum"
+  | "named"
+  | "search"
+  | "image"
+  | "copies"
+  | "byDigest"
+  | "commit"
+  | "mergeRequests"
+  | "publishedFrom"
+  | "total"
+  | "ping";
+
+/**
+ * What one question costs in upstream calls, as it usually goes with a backend that answers: walks that end when
+ * something is found are counted with the pages they usually take, retries not at all.
+ */
+export interface Price {
+  /** For each key. */
+  readonly each?: number;
+  /** For each row of the page that is asked for. */
+  readonly row?: number;
+  /** For each batch of so many keys that are asked for together. */
+  readonly batch?: { readonly size: number; readonly calls: number };
+}
+
+/** What a backend can be asked, and at which price; what is left out it cannot be asked, or it has the answer already. */
+export type Prices = Readonly<Partial<Record<Question, Price>>>;
+
+/**
+ * Calls for `keys` that become known at `arrivals` different moments, each with a page of `rows`: only what is known at
+ * the same moment can go into one batch.
+ */
+export function callsFor(price: Price, keys: number, arrivals: number, rows: number): number {
+  if (keys === 0) return 0;
+  const batches = price.batch ? Math.min(keys, arrivals - 1 + Math.ceil(keys / price.batch.size)) : 0;
+  return (price.each ?? 0) * keys + (price.row ?? 0) * keys * rows + (price.batch?.calls ?? 0) * batches;
+}

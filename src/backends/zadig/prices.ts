@@ -1,0 +1,28 @@
+import type { Prices } from "../prices.ts";
+import type { Generation, Surface } from "./settings.ts";
+
+/**
+ * Only R1 embeds the parts of a release in its list and keeps a list of builds; what generation it is may show only with
+ * the first answer, and until then the dearer ones are reckoned with.
+ */
+export function pricesOf(generation: Generation | null, surface: Surface, projects: number): Prices {
+  const lists = surface === "openapi" ? Math.max(1, projects) : 1;
+  const embeds = generation === "r1" && surface !== "openapi";
+  // The list hides images whose size Zadig could not read: two calls more for each, and in a batch there may be a few.
+  const images = { batch: { size: 50, calls: 5 } };
+  return {
+    releases: { each: lists },
+    releasesSifted: { each: lists * 5, ...(embeds ? {} : { row: 2 }) },
+    release: { each: surface === "openapi" ? 1 + lists : 2 },
+    ...(embeds ? {} : { releaseParts: { each: 1 }, assembledBuilds: images }),
+    containing: { each: lists * (embeds ? 3 : 20) },
+    artifacts: { each: 1 },
+    artifactsSifted: { each: 5 },
+    artifact: { each: 1 },
+    byImage: images,
+    byNameAndTag: { batch: { size: 50, calls: 1 } },
+    byCommit: { each: 3 },
+    total: { each: lists },
+    ping: { each: 1 },
+  };
+}

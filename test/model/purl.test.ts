@@ -1,0 +1,97 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { nameOfPurl } from "../../src/model/purl-format.ts";
+import { parsePurl, toPurl } from "../../src/model/purl.ts";
+import { mutationsOf } from "./arbitrary.ts";
+
+const text = fc.string({ unit: fc.constantFrom(..."abcXYZ019.-_~ é中%@+&=?#:"), minLength: 1, maxLength: 12 });
+const segment = text.filter((one) => one.trim() === one && one !== "." && one !== "..");
+const namespace = fc.option(fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("/")));
+const qualifierKey = fc.constantFrom("repository_url", "tag", "arch", "classifier", "type");
+
+/** Types whose names the specification leaves as they are. */
+const parts = fc.record({
+  type: fc.constantFrom("maven", "generic", "cargo", "gem", "conda"),
+  namespace,
+  name: segment,
+  version: fc.option(segment),
+  qualifiers: fc.dictionary(qualifierKey, segment, { maxKeys: 3 }),
+});
+
+describe("a package URL", () => {
+  test("reads what it prints, whatever the names hold", () => {
+    fc.assert(
+      fc.property(parts, (given) => {
+        const purl = toPurl(given);
+        // Some types ask for a namespace or forbid one: then there is no honest one.
+        fc.pre(purl !== null);
+        expect(parsePurl(purl)).toEqual(given);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("is canonical: printed again it is the same text", () => {
+    fc.assert(
+      fc.property(
+        parts.filter((given) => toPurl(given) !== null).chain((given) => mutationsOf(toPurl(given) ?? "")),
+        (mutated) => {
+          const parsed = parsePurl(mutated);
+          const printed = parsed && toPurl(parsed);
+          if (!parsed || !printed) return;
+          expect(parsePurl(printed)).toEqual(parsed);
+          expect(toPurl(parsePurl(printed) ?? parsed)).toBe(printed);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("never throws", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.string().map((rest) => `pkg:${rest}`)), (given) => {
+        const parsed = parsePurl(given);
+        if (parsed) expect(parsed.name).not.toBe("");
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test.each([
+    [{ type: "maven", namespace: "com.acme.pay", name: "pay-sdk", version: "2.4.0" }, "pkg:maven/com.acme.pay/pay-sdk@2.4.0"],
+    [{ type: "npm", namespace: "@acme", name: "pay-client", version: "1.0.0-rc.1" }, "pkg:npm/%40acme/pay-client@1.0.0-rc.1"],
+    [
+      {
+        type: "oci",
+        name: "api",
+        version: `sha256:${"a".repeat(64)}`,
+        qualifiers: { repository_url: "swr.example.com/pay-core/api", tag: "1.0" },
+      },
+      `pkg:oci/api@sha256%3A${"a".repeat(64)}?repository_url=swr.example.com/pay-core/api&tag=1.0`,
+    ],
+  ])("%o", (given, printed) => {
+    const purl = toPurl(given);
+    // Whether `:` and `/` are encoded inside parts is the library's to say; that they mean the same is ours.
+    expect(parsePurl(purl ?? "")).toEqual(parsePurl(printed));
+    expect(parsePurl(purl ?? "")).toMatchObject(given);
+  });
+
+  test.each(["", "pkg:", "pkg:maven", "pkg:maven/", "http://example.com", "maven/a/b", "pkg://", "pkg:ma ven/a", "\u0000"])(
+    "%j is none",
+    (given) => {
+      expect(parsePurl(given)).toBeNull();
+    },
+  );
+
+  test("names a package in a backend's words, for the types that one stores", () => {
+    const named = (given: string) => {
+      const purl = parsePurl(given);
+      return purl && nameOfPurl(purl);
+    };
+    expect(named("pkg:maven/com.acme/app@1")).toEqual({ name: "com.acme:app", format: "MAVEN" });
+    expect(named("pkg:npm/%40acme/app@1")).toEqual({ name: "@acme/app", format: "NPM" });
+    expect(named("pkg:golang/github.com/acme/app@v1")).toEqual({ name: "github.com/acme/app", format: "GOLANG" });
+    expect(named("pkg:swift/github.com/acme/app@v1")).toBeNull();
+    expect(nameOfPurl({ type: "constructor", namespace: null, name: "a", version: null, qualifiers: {} })).toBeNull();
+  });
+});
