@@ -31,8 +31,21 @@ export interface Config {
   /** Whether the graph has mutations and the backends open a way to delete. */
   readonly mutations: boolean;
   readonly limits: Limits;
+  readonly persisted: Persisted;
   /** In the order of the file. */
   readonly backends: readonly ConfiguredBackend[];
+}
+
+/** Operations that clients name instead of sending. */
+export interface Persisted {
+  /** Path of the manifest as it was written: from the configuration's folder. Null for none. */
+  readonly manifest: string | null;
+  /** Whether nothing else is run. */
+  readonly only: boolean;
+  /** Whether clients may register operations by hash. */
+  readonly automatic: boolean;
+  /** Who is let past `only`. */
+  readonly except: { readonly callers: readonly string[]; readonly graphiql: boolean };
 }
 
 /** What one operation may take. */
@@ -96,7 +109,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
     };
   }
 
-  const { server, auth, access, mutations, limits, backends } = result.data;
+  const { server, persisted, auth, access, mutations, limits, backends } = result.data;
   const here = isLoopback(host ?? server.host);
   const config: Config = {
     server: {
@@ -112,6 +125,12 @@ function check(given: unknown, environment: Environment, source: Source): Readin
     access: toAccessRules(access),
     mutations,
     limits,
+    persisted: {
+      manifest: persisted.manifest ?? null,
+      only: persisted.only,
+      automatic: persisted.automatic ?? !persisted.only,
+      except: persisted.except,
+    },
     backends,
   };
   return { config: frozen(config) };
@@ -155,7 +174,7 @@ function typeIssues(issues: readonly Issue[], base: Path = []): readonly Path[] 
 // `limits:` with every line below it commented out reads as null, and means the defaults.
 function withoutEmptySections(given: unknown): unknown {
   if (typeof given !== "object" || given === null || Array.isArray(given)) return given;
-  const sections = ["server", "auth", "access", "limits"];
+  const sections = ["server", "persisted", "auth", "access", "limits"];
   return Object.fromEntries(Object.entries(given).filter(([key, value]) => value !== null || !sections.includes(key)));
 }
 

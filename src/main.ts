@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import process from "node:process";
 import { type Command, Refusal, readArguments, usage } from "./cli/arguments.ts";
 import { demoBanner } from "./cli/banner.ts";
 import { explainSystemError, explainUnreadable, printProblems } from "./cli/report.ts";
+import { type Operations, readManifest } from "./config/manifest.ts";
 import { tracingOf } from "./config/tracing.ts";
 import { type Config, configJsonSchema, configOf, type Reading, readConfig } from "./config.ts";
 import { demoBackends, type Estate, startEstate } from "./demo/estate.ts";
@@ -35,11 +37,13 @@ async function run(command: Command): Promise<void> {
       process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
       return;
     case "check":
-      configured(command.file, await readFrom(command.file));
+      await knownOperations(command.file, configured(command.file, await readFrom(command.file)));
       process.stdout.write("ok\n");
       return;
-    case "serve":
-      return serve(configured(command.file, await readFrom(command.file)), {});
+    case "serve": {
+      const config = configured(command.file, await readFrom(command.file));
+      return serve(config, { operations: await knownOperations(command.file, config) });
+    }
     case "demo":
       return demonstrate(command);
   }
@@ -58,7 +62,11 @@ async function demonstrate({ faults }: Extract<Command, { kind: "demo" }>): Prom
 
 async function serve(
   config: Config,
-  { estate, examples }: { readonly estate?: Estate; readonly examples?: readonly Example[] },
+  {
+    estate,
+    examples,
+    operations,
+  }: { readonly estate?: Estate; readonly examples?: readonly Example[]; readonly operations?: Operations },
 ): Promise<void> {
   const tracing = await traced();
   let gateway: Gateway;
@@ -70,6 +78,7 @@ async function serve(
       observers: tracing ? [tracing.observer] : [],
       demo: estate !== undefined,
       ...(examples ? { examples } : {}),
+      ...(operations ? { operations } : {}),
     });
   } catch (error) {
     const sentence = explainSystemError(error, config.server);
@@ -108,6 +117,22 @@ async function readFrom(file: string): Promise<Reading> {
     throw new Refusal(explainUnreadable(file, error));
   }
   return readConfig(text, process.env);
+}
+
+/** The operations of the manifest that the configuration names; none where it names none. */
+async function knownOperations(file: string, { persisted: { manifest } }: Config): Promise<Operations> {
+  if (manifest === null) return new Map();
+  const path = resolve(dirname(file), manifest);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw new Refusal(explainUnreadable(path, error));
+  }
+  const operations = readManifest(text);
+  if (!("problem" in operations)) return operations;
+  const problem = { path: "persisted.manifest", message: `(${manifest}) ${operations.problem}`, line: null };
+  throw new Refusal(printProblems(file, [problem]));
 }
 
 /** The first signal lets work in flight finish; the second one does not wait. */

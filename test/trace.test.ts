@@ -269,6 +269,21 @@ describe("drift of a release", () => {
     });
   });
 
+  it("tells what lies in cold storage", async () => {
+    const { body } = await gateway.ask(
+      `{ releases(filter: { project: "pay" }, first: 30) { nodes { version drift { verdict current checkedIn { name } } } } }`,
+    );
+    const { releases } = body.data as { releases: { nodes: { version: string; drift: Drift[] }[] } };
+    const old = releases.nodes.find(({ version }) => version === "v2.1.5")?.drift ?? [];
+    const inBkrepo = old.filter(({ checkedIn }) => checkedIn?.name === "bkrepo");
+    expect(inBkrepo.map(({ verdict }) => verdict)).toEqual(["ARCHIVED", "ARCHIVED", "ARCHIVED"]);
+    expect(old.filter(({ checkedIn }) => checkedIn?.name === "swr-north4").map(({ verdict }) => verdict)).toEqual([
+      "MATCHES",
+      "MATCHES",
+      "MATCHES",
+    ]);
+  });
+
   it("never calls missing what a registry did not answer for", async () => {
     await gateway.estate.servers.swr.setFault({ kind: "down" });
     const found = await drifts();

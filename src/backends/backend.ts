@@ -18,6 +18,7 @@ import type { ArtifactRecord, ArtifactRef, BuildInfo, BuildRef, Release, Release
 import type { Call } from "../upstream/call.ts";
 import type { Operation } from "../upstream/operation.ts";
 import type { Pressure } from "../upstream/policies.ts";
+import type { Prices } from "./prices.ts";
 
 /**
  * What each `backends/<kind>/index.ts` exports: one kind of system that can be configured and connected.
@@ -46,6 +47,8 @@ export interface Backend extends BackendIdentity {
   readonly circuitOpen: () => boolean;
   /** How its breaker and its queue stand right now. */
   readonly pressure: () => Pressure;
+  /** What asking it costs, as far as is known by now. */
+  readonly prices: () => Prices;
   readonly close: () => Promise<void>;
 }
 
@@ -172,6 +175,8 @@ export interface ImageReader {
    * can search by digest alone. Null when it cannot.
    */
   readonly byDigest: (digest: Digest, scope: string | null) => Promise<readonly ImageRecord[] | null>;
+  /** Whether an image lies in cold storage and cannot be pulled now; only backends that have one. Loads share calls. */
+  readonly isArchived?: (record: ImageRecord) => Promise<boolean>;
 }
 
 export interface CommitReader {

@@ -159,7 +159,8 @@ async function resume<T>(
   // If rows came or went in front of the row shown last, it has moved by as many places as the count.
   const place = Math.max(0, mark.offset - 1 + moved);
   const there = await readStretch(walk, place, wanted + 1, begun.size);
-  return behindLast(there) ?? (moved < 0 ? { stretch: there, from: place + 1 } : { stretch: begun, from: mark.offset });
+  const gone = { stretch: there, from: Math.max(0, mark.offset + moved) };
+  return behindLast(there) ?? (moved < 0 ? gone : { stretch: begun, from: mark.offset });
 }
 
 /** The same page without the rows that are not meant; the places of the others stay. */

@@ -31,6 +31,23 @@ export const commonSettings = {
     })
     .default({ failures: 5, coolDownMs: 10_000 })
     .meta({ description: "Consecutive failures that open the circuit, and for how long." }),
+  cache: z
+    .strictObject({
+      maxBytes: z.int().min(65_536).max(4_294_967_296).default(67_108_864).meta({
+        description: "Bytes of bodies and headers; what was not used for longest goes first.",
+      }),
+      freshMs: z.int().min(0).max(86_400_000).default(0).meta({
+        description:
+          "How long an answer is not asked for again that says nothing of it itself (Cache-Control, Expires).",
+      }),
+      staleIfErrorMs: z.int().min(0).max(604_800_000).default(300_000).meta({
+        description: "How long an answer may stand in, marked STALE, for a backend that does not answer.",
+      }),
+    })
+    .optional()
+    .meta({
+      description: "Keeps successful answers, by credential; left out: none is kept. `cache: {}` takes the defaults.",
+    }),
   forward: z.literal("caller").optional().meta({
     description: "Ask with the credential the caller sent in X-Backend-Token-<name>, and with nothing else.",
   }),

@@ -32,6 +32,44 @@ const server = z.strictObject({
     .meta({ description: "Origins whose pages may read answers; * for all." }),
 });
 
+const persisted = z
+  .strictObject({
+    manifest: z.string().min(1).optional().meta({
+      description:
+        "File of known operations, beside the configuration: as the Relay compiler, Apollo's manifest generator or GraphQL Codegen's client preset write it.",
+    }),
+    only: z
+      .boolean()
+      .default(false)
+      .meta({ description: "Nothing is run but what the manifest holds; needs a manifest." }),
+    automatic: z
+      .boolean()
+      .optional()
+      .meta({ description: "Clients may register operations by hash as they go; default true, and never with only." }),
+    except: z
+      .strictObject({
+        callers: z
+          .array(z.string().min(1))
+          .default([])
+          .meta({
+            description: "Names of keys, or subjects of tokens, that may send any operation, such as a router's.",
+          }),
+        graphiql: z
+          .boolean()
+          .default(false)
+          .meta({ description: "The gateway's own GraphiQL may send any operation; any program can pass for it." }),
+      })
+      .prefault({})
+      .meta({ description: "Who is let past only." }),
+  })
+  .superRefine(({ manifest, only, automatic, except }, context) => {
+    const say = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
+    if (only && manifest === undefined) say(["only"], "needs a manifest that says what may be run");
+    if (only && automatic === true) say(["automatic"], "would let everybody past only: say one of the two");
+    if (!only && except.callers.length > 0) say(["except", "callers"], "is only looked at with only: true");
+    if (!only && except.graphiql) say(["except", "graphiql"], "is only looked at with only: true");
+  });
+
 const limits = z.strictObject({
   depth: z.int().min(1).max(100).default(12).meta({ description: "Deepest nesting of fields in an operation." }),
   cost: z.int().min(1).max(10_000_000).default(5000).meta({ description: "Highest estimated cost of an operation." }),
@@ -51,6 +89,7 @@ const limits = z.strictObject({
 export const settings = z
   .strictObject({
     server: server.prefault({}).meta({ description: "Where and how the gateway listens." }),
+    persisted: persisted.prefault({}).meta({ description: "Operations that clients name instead of sending." }),
     auth: authSettings.prefault({}).meta({ description: "Who may ask." }),
     access: accessSettings.meta({
       description: "Who may see what; without rules everybody sees all that the backends' credentials see.",

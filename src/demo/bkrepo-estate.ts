@@ -1,4 +1,4 @@
-import { before, checksum, commits, hosts, images, places, release, sdk } from "./story.ts";
+import { before, checksum, commits, earlierBuild, hosts, images, places, release, sdk } from "./story.ts";
 
 /** A repository; `configuration` is what the real server answers in clear, proxy credentials included. */
 export interface DemoRepository {
@@ -161,6 +161,7 @@ function stored(
     readonly at: number;
     readonly sha256?: string;
     readonly metadata?: DemoNode["metadata"];
+    readonly archived?: boolean;
   },
 ): string {
   const cut = fullPath.lastIndexOf("/");
@@ -175,7 +176,7 @@ function stored(
     size: facts.size,
     sha256: facts.sha256 ?? checksum("sha256", what),
     md5: checksum("md5", what),
-    archived: false,
+    archived: facts.archived ?? false,
     createdBy: robot,
     createdDate: facts.at,
     lastModifiedBy: robot,
@@ -319,19 +320,15 @@ function documented(): DemoPackage[] {
 
 function payImages(nodes: DemoNode[]): DemoPackage[] {
   const place = { projectId: places.bkrepoProject, repoName: places.bkrepoDocker, type: "DOCKER" };
-  return (["api", "web", "worker"] as const).map((service, which) => {
+  return (["api", "web", "worker"] as const).map((service) => {
     const story = images[service];
     const copied = Date.parse(story.builtAt) + 11 * 60_000;
     const older = Array.from({ length: 48 }, (_, index) => {
-      const at = before(3 + index * 2) - which * 3_600_000;
-      const stamp = new Date(at).toISOString().replace(/\D/g, "").slice(0, 14);
-      const tag = `${stamp}-${116 - index}-main`;
       return manifest(nodes, place, service, {
-        tag,
-        digest: `sha256:${checksum("sha256", `manifest ${service} ${tag}`)}`,
-        size: 40_000_000 + ((index * 7_919_231) % 60_000_000),
-        at,
+        ...earlierBuild(service, index),
         downloads: 3 + (index % 9),
+        // What nobody pulled for six weeks is in cold storage.
+        archived: index >= 20,
         form: index === 5 ? "missing" : index === 6 ? "misspelt" : index >= 44 ? "ancient" : "current",
       });
     });
@@ -403,6 +400,7 @@ function manifest(
     readonly downloads: number;
     readonly form: "current" | "index" | "misspelt" | "ancient" | "missing";
     readonly stageTag?: readonly string[];
+    readonly archived?: boolean;
   },
 ): DemoVersion {
   const { tag, digest, form } = facts;
@@ -416,6 +414,7 @@ function manifest(
       at: facts.at,
       sha256: digest.slice("sha256:".length),
       metadata: { "docker.manifest": tag },
+      archived: facts.archived ?? false,
     },
   );
   const media =

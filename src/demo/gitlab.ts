@@ -57,6 +57,13 @@ const typesOf: Readonly<Record<GitlabEra, readonly string[]>> = {
   "18": types,
 };
 
+const versions: Readonly<Record<GitlabEra, string>> = {
+  "12": "12.8.10-ee",
+  "13": "13.2.10-ee",
+  "16": "16.11.10-ee",
+  "18": "18.5.2-ee",
+};
+
 /** Serves GitLab's REST API (version 4) for packages, container images, commits and pipelines. */
 export async function serveGitlab(options: GitlabDemoOptions = {}): Promise<DemoServer> {
   const { era = "18", relativeRoot = "", totals = true, pageHeaders = true, unstableTies = false, zone = 0 } = options;
@@ -92,6 +99,17 @@ export async function serveGitlab(options: GitlabDemoOptions = {}): Promise<Demo
     if (typeof caller !== "string") return caller;
     const parts = request.rawPath.slice(prefix.length).split("/").map(decodeURIComponent);
     const [owner, id = "", ...rest] = parts;
+    if (owner === "version" && id === "") {
+      if (caller !== "member") return { status: 401, body: { message: "401 Unauthorized" } };
+      return { body: { version: versions[era], revision: "4f2a8f0c7d1" } };
+    }
+    if (owner === "projects" && id === "") {
+      const seen = estate.filter((one) => (caller === "job" ? one.visibility === "public" : sees(caller, one)));
+      return paged(
+        seen.map((one) => projectForm(one, style)),
+        request,
+      );
+    }
     if (owner === "projects" && id !== "") return inProject(id, rest, request, caller);
     if (owner === "groups" && id !== "") return inGroup(id, rest, request, caller);
     return { status: 404, body: { error: "404 Not Found" } };

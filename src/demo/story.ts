@@ -178,6 +178,18 @@ export function bkrepoReference({ service, tag }: StoryImage): string {
   return `${hosts.bkrepo}/${places.bkrepoProject}/${places.bkrepoDocker}/${service}:${tag}`;
 }
 
+/** A build of a service before the release: 0 is the newest, two days apart. All three systems keep the same bytes. */
+export function earlierBuild(
+  service: "api" | "web" | "worker",
+  index: number,
+): { readonly tag: string; readonly digest: string; readonly at: number; readonly size: number } {
+  const at = before(3 + index * 2) - ["api", "web", "worker"].indexOf(service) * 3_600_000;
+  const stamp = new Date(at).toISOString().replace(/\D/g, "").slice(0, 14);
+  const tag = `${stamp}-${Math.max(1, 116 - index)}-main`;
+  const size = 40_000_000 + ((index * 7_919_231) % 60_000_000);
+  return { tag, digest: `sha256:${hex(`manifest ${service} ${tag}`)}`, at, size };
+}
+
 /** The release that ties it together. */
 export const release = {
   id: hex("release 2.4.0").slice(0, 24),

@@ -1,4 +1,4 @@
-import { before, checksum, hosts, images, places, release, type StoryImage, sdk } from "./story.ts";
+import { before, checksum, earlierBuild, hosts, images, places, release, type StoryImage, sdk } from "./story.ts";
 
 /** A file of a software package's version. */
 export interface CatalogueFile {
@@ -258,21 +258,18 @@ function storyTag(image: StoryImage): CatalogueTag {
   };
 }
 
-/** Builds of a service before the release, oldest first; tags as Zadig writes them: date, task, branch. */
-function history(service: string, count: number, size: number, multiArch = false): readonly CatalogueTag[] {
+/** Builds of a service before the release, oldest first. */
+function history(service: "api" | "web" | "worker", count: number): readonly CatalogueTag[] {
   return Array.from({ length: count }, (_, index) => {
-    const age = count - index;
-    const built = before(age * 2) + index * 137_000;
-    const stamp = new Date(built).toISOString().replace(/[-:T]/g, "").slice(0, 14);
-    const branch = index % 7 === 3 ? "release-2.3" : "main";
+    const { tag, digest, at, size } = earlierBuild(service, count - 1 - index);
     return {
-      tag: `${stamp}-${116 - Math.floor(age / 2)}-${branch}`,
-      digest: `sha256:${checksum("sha256", `manifest ${service} ${stamp}`)}`,
-      imageId: checksum("sha256", `config ${service} ${stamp}`),
-      size: multiArch ? 0 : size + index * 8_192,
-      multiArch,
-      created: goTime(built, (index * 127_000) % 1_000_000),
-      updated: goTime(built + 3_000, (index * 841) % 1_000_000),
+      tag,
+      digest,
+      imageId: checksum("sha256", `config ${service} ${tag}`),
+      size,
+      multiArch: false,
+      created: goTime(at, (index * 127_000) % 1_000_000),
+      updated: goTime(at + 3_000, (index * 841) % 1_000_000),
     };
   });
 }
@@ -345,12 +342,12 @@ const storyApi = storyTag(images.api);
  * kept has none.
  */
 export const repositories: readonly CatalogueRepository[] = [
-  repository("api", [...history("api", 127, 3_120_000_000), storyApi], { description: "Payment API" }),
-  repository("web", [...history("web", 35, 0, true), storyTag(images.web)], {
+  repository("api", [...history("api", 127), storyApi], { description: "Payment API" }),
+  repository("web", [...history("web", 35), storyTag(images.web)], {
     description: "Shop front",
     isPublic: true,
   }),
-  repository("worker", [...history("worker", 39, 90_000_000), storyTag(images.worker)], {
+  repository("worker", [...history("worker", 39), storyTag(images.worker)], {
     description: "Settlement worker",
   }),
   repository("team/tools", semantic("team/tools", dotted(0, 6, 4), 12_400_000), {

@@ -4,6 +4,7 @@ import {
   checksum,
   codeHost,
   commits,
+  earlierBuild,
   hosts,
   images,
   places,
@@ -219,17 +220,16 @@ const payVersions = [
 
 /** Builds of pay before the release: tags, digests and times as the copies in bkrepo have them. */
 function olderPay(version: string, index: number): EstateRelease {
-  const services = (["api", "web", "worker"] as const).map((service, which): EstateService => {
-    const at = before(3 + index * 2) - which * 3_600_000;
-    const tag = `${stampOf(at)}-${116 - index}-main`;
+  const services = (["api", "web", "worker"] as const).map((service): EstateService => {
+    const { tag, digest, at, size } = earlierBuild(service, index);
     return {
       name: service,
       container: service,
       built: `${hosts.swr}/${places.swrNamespace}/${service}:${tag}`,
       deployed: `${hosts.swr}/${places.swrNamespace}/${service}:${tag}`,
       distributed: `${hosts.bkrepo}/${places.bkrepoProject}/${places.bkrepoDocker}/${service}:${tag}`,
-      digest: `sha256:${checksum("sha256", `manifest ${service} ${tag}`)}`,
-      size: 40_000_000 + ((index * 7_919_231) % 60_000_000),
+      digest,
+      size,
       multiArch: false,
       remembered: false,
       commit: olderCommit("pay", service, index),

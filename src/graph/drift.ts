@@ -43,10 +43,18 @@ export async function driftOf(context: Context, release: Release, image: Release
     return { ...base, verdict: "UNVERIFIABLE", reason: `the registry could not say: ${now.source.status}` };
   if (!now.value) return { ...base, verdict: "MISSING" };
   const current = now.value.digest;
-  if (now.value.archived) return { ...base, current, verdict: "ARCHIVED" };
+  // Index is compared with index and manifest with manifest: both digests belong to what the reference itself names.
+  if (released.digest !== null && current !== null && current !== released.digest) {
+    return { ...base, current, verdict: "TAG_MOVED" };
+  }
+  // Whether bytes are in cold storage is a question of its own; unanswered, the tag still points where it did.
+  const archived = reader?.isArchived
+    ? await outcomeOf(base.checkedIn ?? "", reader.isArchived(now.value), () => null)
+    : null;
+  if (archived?.value ?? now.value.archived) return { ...base, current, verdict: "ARCHIVED" };
   if (released.digest === null) return { ...base, current, verdict: "UNVERIFIABLE", reason: released.reason };
   if (current === null) return { ...base, verdict: "UNVERIFIABLE", reason: "the registry tells no digest" };
-  return { ...base, current, verdict: current === released.digest ? "MATCHES" : "TAG_MOVED" };
+  return { ...base, current, verdict: "MATCHES" };
 }
 
 /** The digest at release time: the release's own word, else Zadig's record of the image it was built as. */

@@ -1,7 +1,7 @@
-import semver from "semver";
 import type { PackageReader } from "../backends/backend.ts";
 import type { PackageRef, Version } from "../model/package.ts";
 import type { Position } from "../model/page.ts";
+import { isHigher, parseSemanticVersion, type SemanticVersion } from "../model/semantic-version.ts";
 
 /** Versions looked through for the highest: a package with more is answered from its newest this many. */
 const mostVersions = 1000;
@@ -12,23 +12,17 @@ const mostVersions = 1000;
  * a semantic version.
  */
 export async function latestBySemver(reader: PackageReader, ref: PackageRef): Promise<Version | null> {
-  let best: { readonly version: Version; readonly parsed: semver.SemVer } | null = null;
+  let best: { readonly version: Version; readonly parsed: SemanticVersion } | null = null;
   let after: Position | null = null;
   for (let read = 0; read < mostVersions; ) {
     const page = await reader.versions(ref, { prefix: null, stage: null, direction: "DESC" }, { first: 100, after });
     for (const { value } of page.rows) {
-      const parsed = semver.parse(value.name, { loose: true });
-      if (parsed && (!best || beats(parsed, best.parsed))) best = { version: value, parsed };
+      const parsed = parseSemanticVersion(value.name);
+      if (parsed && (!best || isHigher(parsed, best.parsed))) best = { version: value, parsed };
     }
     read += page.rows.length;
     after = page.rows.at(-1)?.position ?? null;
     if (!page.hasNext || after === null) break;
   }
   return best?.version ?? null;
-}
-
-function beats(one: semver.SemVer, other: semver.SemVer): boolean {
-  const released = (version: semver.SemVer) => version.prerelease.length === 0;
-  if (released(one) !== released(other)) return released(one);
-  return semver.compare(one, other) > 0;
 }

@@ -23,7 +23,7 @@ const formats: Readonly<Record<string, { readonly format: PackageFormat; readonl
  * slashes. Null for types that no backend stores. Adapters turn the name into their own key with `keyOf`.
  */
 export function nameOfPurl(purl: PurlParts): { readonly name: string; readonly format: PackageFormat } | null {
-  const known = formats[purl.type];
+  const known = Object.hasOwn(formats, purl.type) ? formats[purl.type] : undefined;
   if (!known) return null;
   const name = purl.namespace === null ? purl.name : `${purl.namespace}${known.separator}${purl.name}`;
   return { name, format: known.format };

@@ -19,7 +19,9 @@ export function toPurl(parts: {
 }): string | null {
   try {
     const { type, namespace, name, version, qualifiers } = parts;
-    return new PackageURL(type, namespace, name, version, qualifiers, undefined).toString();
+    const text = new PackageURL(type, namespace, name, version, qualifiers, undefined).toString();
+    // Not all that the library prints can be read again (a lone `%` in a qualifier): such text is no identity.
+    return PackageURL.fromString(text).toString() === text ? text : null;
   } catch {
     return null;
   }
@@ -29,12 +31,14 @@ export function toPurl(parts: {
 export function parsePurl(text: string): PurlParts | null {
   try {
     const purl = PackageURL.fromString(text);
-    const qualifiers = Object.fromEntries(Object.entries(purl.qualifiers ?? {}).map(([key, value]) => [key, String(value)]));
+    const qualifiers = Object.fromEntries(
+      Object.entries(purl.qualifiers ?? {}).map(([key, value]) => [key, String(value)]),
+    );
     return {
       type: purl.type,
-      namespace: purl.namespace ?? null,
+      namespace: purl.namespace || null,
       name: purl.name,
-      version: purl.version ?? null,
+      version: purl.version || null,
       qualifiers,
     };
   } catch {

@@ -1,3 +1,4 @@
+import type { Operations } from "../config/manifest.ts";
 import type { Config } from "../config.ts";
 import { type Example, examplesFor } from "./examples.ts";
 import { createGraphQL } from "./graphql.ts";
@@ -14,6 +15,8 @@ export interface GatewayOptions {
   readonly version: string;
   /** Also told of every operation; the tracing of the process. */
   readonly observers?: readonly Observer[];
+  /** Operations of the manifest, where the configuration names one. */
+  readonly operations?: Operations;
   /** Queries to offer; made up from the configuration when left out. */
   readonly examples?: readonly Example[];
   /** Whether the backends are the demo's; default false. */
@@ -33,6 +36,7 @@ export async function startGateway({
   config,
   log,
   version,
+  operations,
   observers,
   examples,
   demo,
@@ -40,7 +44,7 @@ export async function startGateway({
   const backends = config.backends.map((backend) => backend.connect());
   const metrics = config.server.metrics ? createMetrics(backends, version) : null;
   const telemetry = createTelemetry([createRequestLog(log), ...(metrics ? [metrics] : []), ...(observers ?? [])]);
-  const graphql = createGraphQL({ config, backends, log, telemetry });
+  const graphql = createGraphQL({ config, operations: operations ?? new Map(), backends, log, telemetry });
   const close = async () => {
     telemetry.close();
     await graphql.dispose();

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { GraphQLError, getOperationAST, NoSchemaIntrospectionCustomRule } from "graphql";
 import { createYoga, type Plugin, useExecutionCancellation } from "graphql-yoga";
 import type { Backend } from "../backends/backend.ts";
+import type { Operations } from "../config/manifest.ts";
 import type { Config } from "../config.ts";
 import type { CallerFacts } from "../graph/caller.ts";
 import { type Context, createContext, createEstate } from "../graph/context.ts";
@@ -9,8 +10,12 @@ import { badInput, toPublicError } from "../graph/errors.ts";
 import { checkLimits } from "../graph/limits.ts";
 import { createSchema } from "../graph/schema.ts";
 import { createCall } from "./call.ts";
+import { deferring } from "./defer.ts";
+import { delivering } from "./delivery.ts";
+import { explaining } from "./explaining.ts";
 import { inlineTrace } from "./inline-trace.ts";
 import type { Log } from "./log.ts";
+import { idNames, persisting } from "./persisted.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { type Arriving, type Causes, createWatch } from "./watching.ts";
 
@@ -27,6 +32,8 @@ export interface GraphQLEndpoint {
 /** What the endpoint is made of. */
 export interface GraphQLOptions {
   readonly config: Config;
+  /** Known operations by id; empty for none. */
+  readonly operations: Operations;
   readonly backends: readonly Backend[];
   readonly log: Log;
   readonly telemetry: Telemetry;
@@ -40,10 +47,13 @@ interface Served extends Context {
 const batchLimit = 10;
 
 /** Builds the endpoint: the schema, one context an operation, the limits, and nothing in an error that must not leave. */
-export function createGraphQL({ config, backends, log, telemetry }: GraphQLOptions): GraphQLEndpoint {
+export function createGraphQL({ config, operations, backends, log, telemetry }: GraphQLOptions): GraphQLEndpoint {
   const estate = createEstate(backends);
   const causes: Causes = new WeakMap();
   const watch = createWatch(telemetry, log, causes);
+  // Values of variables are read after validation, and what is wrong with them comes with hints as well.
+  const maskError = (error: unknown): GraphQLError =>
+    config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes));
   const yoga = createYoga<Arriving & { admitted: CallerFacts }, Served>({
     schema: createSchema(config.server.subgraph ? "subgraph" : "standalone"),
     graphqlEndpoint: "/graphql",
@@ -51,6 +61,7 @@ export function createGraphQL({ config, backends, log, telemetry }: GraphQLOptio
     landingPage: false,
     cors: false,
     multipart: false,
+    extraParamNames: [...idNames],
     batching: { limit: batchLimit },
     logging: false,
     context: ({ request: { headers }, res, admitted, requestId }): Served => {
@@ -61,16 +72,17 @@ export function createGraphQL({ config, backends, log, telemetry }: GraphQLOptio
       const problems: GraphQLError[] = [];
       return { ...createContext(estate, call, admitted, problems), problems };
     },
-    maskedErrors: {
-      // Values of variables are read after validation, and what is wrong with them comes with hints as well.
-      maskError: (error) => (config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes))),
-    },
+    maskedErrors: { maskError },
     plugins: [
       watch.plugin,
+      explaining(config, watch),
+      persisting(config.persisted, operations),
       limiting(config),
       validating(config),
       reporting(),
+      deferring({ mask: maskError, done: watch.done }),
       useExecutionCancellation(),
+      delivering(),
       config.server.subgraph ? inlineTrace() : {},
     ],
   });
@@ -185,7 +197,7 @@ function refused(error: GraphQLError): GraphQLError {
 }
 
 function isTooLong(error: unknown): boolean {
-  return error instanceof GraphQLError && error.message.includes("Document contains more than");
+  return error instanceof GraphQLError && /Document contains more tha[nt] \d+ tokens/.test(error.message);
 }
 
 function tokenLimit(tokens: number): GraphQLError {

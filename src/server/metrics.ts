@@ -78,6 +78,12 @@ export function createMetrics(backends: readonly Backend[], version: string): Me
     labelNames: [...upstream, "outcome"] as const,
     registers,
   });
+  const spared = new Counter({
+    name: "delivery_graph_upstream_spared_total",
+    help: "Calls that needed no request of their own: flight (an equal one was under way), cache, or stale (cached, and the backend failed).",
+    labelNames: [...upstream, "by"] as const,
+    registers,
+  });
   const callSeconds = new Histogram({
     name: "delivery_graph_upstream_duration_seconds",
     help: "Time from sending a request to the last byte of its answer.",
@@ -142,8 +148,9 @@ export function createMetrics(backends: readonly Backend[], version: string): Me
       operationSeconds.observe({ operation }, ms / 1000);
       if (outcome !== "refused") operationCalls.observe(sent);
     },
-    exchanged: (_operation, { backend, operation, outcome, attempt, ms, bytes: received }) => {
-      if (attempt === 0) return refused.inc({ backend, operation, outcome });
+    exchanged: (_operation, { backend, operation, outcome, attempt, via, ms, bytes: received }) => {
+      if (via === "UNSENT") return refused.inc({ backend, operation, outcome });
+      if (via !== "WIRE") return spared.inc({ backend, operation, by: via.toLowerCase() });
       calls.inc({ backend, operation, outcome });
       if (attempt > 1) retries.inc({ backend, operation });
       callSeconds.observe({ backend, operation }, ms / 1000);

@@ -47,6 +47,7 @@ function takesGzip(accepted: string | string[] | undefined): boolean {
     .some((coding) => /^\s*(?:gzip|\*)\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/i.test(coding));
 }
 
-function hasCopy(header: string | undefined, etag: string): boolean {
+/** Whether an `If-None-Match` header names this entity tag. */
+export function hasCopy(header: string | undefined, etag: string): boolean {
   return (header ?? "").split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag);
 }

@@ -10,9 +10,9 @@ const longestName = 100;
  */
 export function createRequestLog(log: Log): Observer {
   return {
-    exchanged: ({ requestId }, { backend, operation, outcome, status, ms, attempt, error }) => {
+    exchanged: ({ requestId }, { backend, operation, outcome, via, status, ms, attempt, error }) => {
       // NOT_FOUND is an answer. What was never sent is counted, and while a breaker is open it would flood the log.
-      if (error === null || outcome === "NOT_FOUND" || attempt === 0) return;
+      if (error === null || outcome === "NOT_FOUND" || via !== "WIRE") return;
       const facts = {
         requestId,
         backend,

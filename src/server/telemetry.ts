@@ -47,8 +47,10 @@ export interface Telemetry {
 /** The handle by which the server tells of one operation. */
 export interface Operation {
   readonly watched: Watched;
-  /** It is about to run: from now on what is asked with this call is its doing. Observers of this operation only may join. */
-  readonly run: (name: string | null, call: Call, ...observers: readonly Observer[]) => void;
+  /** It is about to run: from now on what is asked with this call is its doing. */
+  readonly run: (name: string | null, call: Call) => void;
+  /** Lets somebody listen who wants to know of this operation only. */
+  readonly join: (observer: Observer) => void;
   /** The first word counts. */
   readonly end: (outcome: OperationOutcome) => void;
 }
@@ -73,7 +75,7 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
       unclaimed = [];
       const operation = running.get(exchange.call);
       if (!operation) return;
-      if (exchange.attempt > 0) operation.watched.calls += 1;
+      if (exchange.via === "WIRE") operation.watched.calls += 1;
       for (const observer of operation.observers) {
         observer.exchanged?.(operation.watched, exchange);
         for (const reading of claimed) observer.read?.(exchange, reading);
@@ -88,19 +90,21 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
   return {
     begin: (about) => {
       const watched: Counted = { ...about, startedAt: performance.now(), name: null, calls: 0 };
+      const listeners = [...observers];
       let over = false;
       for (const observer of observers) observer.started?.(watched);
       return {
         watched,
-        run: (name, call, ...own) => {
+        run: (name, call) => {
           watched.name = name;
-          running.set(call, { watched, observers: [...observers, ...own] });
+          running.set(call, { watched, observers: listeners });
         },
+        join: (observer) => void listeners.push(observer),
         end: (outcome) => {
           if (over) return;
           over = true;
           const ms = performance.now() - watched.startedAt;
-          for (const observer of observers) observer.ended?.(watched, outcome, ms);
+          for (const observer of listeners) observer.ended?.(watched, outcome, ms);
         },
       };
     },

@@ -68,11 +68,12 @@ export function startTracing({ config, version, log, exporter }: TracingOptions)
       span.setAttribute("delivery_graph.request_id", operation.requestId);
       spans.set(operation, span);
     },
-    exchanged: (operation, { backend, operation: name, outcome, status, attempt, bytes, ms, error }) => {
+    exchanged: (operation, { backend, operation: name, outcome, via, status, attempt, bytes, ms, error }) => {
       const span = below(operation, name, SpanKind.CLIENT, ms);
       span?.setAttributes({
         "delivery_graph.backend": backend,
         "delivery_graph.outcome": outcome,
+        "delivery_graph.via": via.toLowerCase(),
         "delivery_graph.attempt": attempt,
         "http.response.body.size": bytes,
         ...(status === null ? {} : { "http.response.status_code": status }),

@@ -15,8 +15,10 @@ export interface Arriving {
 
 /** Operations under way, by their context. */
 export interface Watch {
-  readonly plugin: Plugin<Context, Arriving>;
+  readonly plugin: Plugin<Context & Arriving, Arriving>;
   readonly of: (context: object) => Operation | null;
+  /** Tells that an answer in parts is complete; its bugs are logged here, as no request id can be added to what is out. */
+  readonly done: (context: object, result: ExecutionResult) => void;
 }
 
 /** Bugs behind masked errors, for the log. */
@@ -28,7 +30,7 @@ export type Causes = WeakMap<GraphQLError, unknown>;
  */
 export function createWatch(telemetry: Telemetry, log: Log, causes: Causes): Watch {
   const operations = new WeakMap<object, Operation>();
-  const plugin: Plugin<Context, Arriving> = {
+  const plugin: Plugin<Context & Arriving, Arriving> = {
     onParams: ({ request, context }) => {
       const operation = telemetry.begin({ requestId: context.requestId, parent: traceParentOf(request.headers) });
       operations.set(context, operation);
@@ -53,7 +55,14 @@ export function createWatch(telemetry: Telemetry, log: Log, causes: Causes): Wat
       setResult(Array.isArray(result) ? result.map(named) : named(result));
     },
   };
-  return { plugin, of: (context) => operations.get(context) ?? null };
+  const done: Watch["done"] = (context, result) => {
+    const requestId = operations.get(context)?.watched.requestId;
+    for (const error of result.errors ?? []) {
+      if (causes.has(error)) log.error({ err: causes.get(error), requestId }, "a bug of the gateway");
+    }
+    operations.get(context)?.end(outcomeOf(result));
+  };
+  return { plugin, of: (context) => operations.get(context) ?? null, done };
 }
 
 /** How an operation ended, by what it answers. */

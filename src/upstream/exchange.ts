@@ -39,9 +39,9 @@ export type Start = Pick<Exchange, "call" | "backend" | "operation" | "attempt" 
 /** Starts the clock of one exchange; it stops with the answer, and is told once, when somebody has judged it. */
 export function startExchange(
   start: Start,
+  started: number = performance.now(),
 ): (answer: Pick<Exchange, "status" | "bytes">) => Settle {
   const about = { ...start, call: start.call.onBehalfOf?.() ?? start.call };
-  const started = performance.now();
   return (answer) => {
     const ms = performance.now() - started;
     let told = false;

@@ -87,16 +87,19 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
         throw planned(signal.aborted ? new UpstreamError("TIMED_OUT", facts) : error, attempts, call);
       }
     };
-    const guarded = () =>
-      breaker.execute(
+    const guarded = async () => {
+      // Nobody waits any more: the one call that a half-open breaker lets through is not for this one.
+      call.signal.throwIfAborted();
+      return breaker.execute(
         () =>
-          places.within(call.signal, () => {
+          places.within(call.signal, async () => {
             // It may have opened while this call was waiting: a backend in trouble is not asked by a whole queue.
             if (breaker.state === CircuitState.Open) throw new BrokenCircuitError();
             return timing.execute(({ signal }) => once(signal), call.signal);
           }),
         call.signal,
       );
+    };
 
     const gone = Promise.withResolvers<never>();
     const leave = () => gone.reject(overdue());
@@ -157,7 +160,6 @@ function provesNothing(error: unknown): boolean {
 
 function toUpstreamError(error: unknown, facts: { readonly backend: string; readonly operation: string }): unknown {
   if (error instanceof BrokenCircuitError) return new UpstreamError("UNAVAILABLE", { ...facts, circuitOpen: true });
-  if (error instanceof QueueFull)
-    return new UpstreamError("THROTTLED", { ...facts, reason: "our own queue is full" });
+  if (error instanceof QueueFull) return new UpstreamError("THROTTLED", { ...facts, reason: "our own queue is full" });
   return error;
 }

@@ -20,11 +20,14 @@ describe("a digest", () => {
 
   test("of bare hex is sha256 or sha512, and never a weak one: 32 and 40 digits may be an id or a commit", () => {
     fc.assert(
-      fc.property(algorithm.chain((name) => fc.tuple(fc.constant(name), hexOf(name))), ([name, hex]) => {
-        const isBare = name === "sha256" || name === "sha512";
-        expect(parseDigest(hex)).toBe(isBare ? `${name}:${hex}` : null);
-        expect(isStrong(`${name}:${hex}`)).toBe(isBare);
-      }),
+      fc.property(
+        algorithm.chain((name) => fc.tuple(fc.constant(name), hexOf(name))),
+        ([name, hex]) => {
+          const isBare = name === "sha256" || name === "sha512";
+          expect(parseDigest(hex)).toBe(isBare ? `${name}:${hex}` : null);
+          expect(isStrong(`${name}:${hex}`)).toBe(isBare);
+        },
+      ),
     );
   });
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { nameOfPurl } from "../../src/model/purl-format.ts";
 import { parsePurl, toPurl } from "../../src/model/purl.ts";
+import { nameOfPurl } from "../../src/model/purl-format.ts";
 import { mutationsOf } from "./arbitrary.ts";
 
 const text = fc.string({ unit: fc.constantFrom(..."abcXYZ019.-_~ é中%@+&=?#:"), minLength: 1, maxLength: 12 });
@@ -47,19 +47,36 @@ describe("a package URL", () => {
     );
   });
 
+  test("is none where nobody could read it", () => {
+    expect(toPurl({ type: "generic", name: "a", qualifiers: { tag: "100%" } })).toBeNull();
+    expect(toPurl({ type: "generic", name: "a%41" })).toBe("pkg:generic/a%2541");
+  });
+
   test("never throws", () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.string().map((rest) => `pkg:${rest}`)), (given) => {
-        const parsed = parsePurl(given);
-        if (parsed) expect(parsed.name).not.toBe("");
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.string().map((rest) => `pkg:${rest}`),
+        ),
+        (given) => {
+          const parsed = parsePurl(given);
+          if (parsed) expect(parsed.name).not.toBe("");
+        },
+      ),
       { numRuns: 1000 },
     );
   });
 
   test.each([
-    [{ type: "maven", namespace: "com.acme.pay", name: "pay-sdk", version: "2.4.0" }, "pkg:maven/com.acme.pay/pay-sdk@2.4.0"],
-    [{ type: "npm", namespace: "@acme", name: "pay-client", version: "1.0.0-rc.1" }, "pkg:npm/%40acme/pay-client@1.0.0-rc.1"],
+    [
+      { type: "maven", namespace: "com.acme.pay", name: "pay-sdk", version: "2.4.0" },
+      "pkg:maven/com.acme.pay/pay-sdk@2.4.0",
+    ],
+    [
+      { type: "npm", namespace: "@acme", name: "pay-client", version: "1.0.0-rc.1" },
+      "pkg:npm/%40acme/pay-client@1.0.0-rc.1",
+    ],
     [
       {
         type: "oci",
@@ -76,12 +93,19 @@ describe("a package URL", () => {
     expect(parsePurl(purl ?? "")).toMatchObject(given);
   });
 
-  test.each(["", "pkg:", "pkg:maven", "pkg:maven/", "http://example.com", "maven/a/b", "pkg://", "pkg:ma ven/a", "\u0000"])(
-    "%j is none",
-    (given) => {
-      expect(parsePurl(given)).toBeNull();
-    },
-  );
+  test.each([
+    "",
+    "pkg:",
+    "pkg:maven",
+    "pkg:maven/",
+    "http://example.com",
+    "maven/a/b",
+    "pkg://",
+    "pkg:ma ven/a",
+    "\u0000",
+  ])("%j is none", (given) => {
+    expect(parsePurl(given)).toBeNull();
+  });
 
   test("names a package in a backend's words, for the types that one stores", () => {
     const named = (given: string) => {
@@ -90,7 +114,7 @@ describe("a package URL", () => {
     };
     expect(named("pkg:maven/com.acme/app@1")).toEqual({ name: "com.acme:app", format: "MAVEN" });
     expect(named("pkg:npm/%40acme/app@1")).toEqual({ name: "@acme/app", format: "NPM" });
-    expect(named("pkg:golang/github.com/acme/app@v1")).toEqual({ name: "github.com/acme/app", format: "GOLANG" });
+    expect(named("pkg:golang/github.com/acme/app@v1.2.3")).toEqual({ name: "github.com/acme/app", format: "GOLANG" });
     expect(named("pkg:swift/github.com/acme/app@v1")).toBeNull();
     expect(nameOfPurl({ type: "constructor", namespace: null, name: "a", version: null, qualifiers: {} })).toBeNull();
   });

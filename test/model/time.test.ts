@@ -67,7 +67,9 @@ describe("an instant", () => {
     expect(parseInstant("1970-01-01T00:00:00Z")).toBe("1970-01-01T00:00:00.000Z");
     expect(parseInstant("1970-01-01T08:00:00+08:00")).toBe("1970-01-01T00:00:00.000Z");
     expect(parseInstant("1970-01-01 00:00:00", "Z")).toBe("1970-01-01T00:00:00.000Z");
-    expect([fromMillis(0), fromUnixSeconds(0), fromMillis(null), fromUnixSeconds(undefined)]).toEqual(Array(4).fill(null));
+    expect([fromMillis(0), fromUnixSeconds(0), fromMillis(null), fromUnixSeconds(undefined)]).toEqual(
+      Array(4).fill(null),
+    );
     expect(fromUnixSeconds(1)).toBe("1970-01-01T00:00:01.000Z");
   });
 
@@ -104,9 +106,11 @@ describe("an instant", () => {
 
 describe("an offset", () => {
   test("reads what is written, and nothing else", () => {
-    fc.assert(fc.property(minutes, fc.constantFrom(":", ""), (offset, colon) => {
-      expect(offsetMinutes(zoneOf(offset, colon)) === offset).toBe(true);
-    }));
+    fc.assert(
+      fc.property(minutes, fc.constantFrom(":", ""), (offset, colon) => {
+        expect(offsetMinutes(zoneOf(offset, colon)) === offset).toBe(true);
+      }),
+    );
     expect([offsetMinutes("Z"), offsetMinutes("utc")]).toEqual([0, 0]);
     for (const text of [null, undefined, "", "08:00", "+8", "+8:00", "CST", "+08:00 "])
       expect(offsetMinutes(text)).toBeNull();

@@ -210,5 +210,14 @@ export function imageReader(view: View, versions: VersionLoaders, files: FileLoa
     return found.filter((record) => record !== null);
   }
 
-  return { image, copies, byDigest };
+  async function isArchived(known: ImageRecord): Promise<boolean> {
+    const ref = known.version;
+    const repository = ref && parseRepository(ref.package.repository);
+    if (known.archived || !ref || !repository) return known.archived;
+    const path = (await versions.byRef.load(ref))?.paths[0];
+    if (path === undefined) return false;
+    return (await files.byPath.load({ repository, key: ref.package.key, path }))?.archived ?? false;
+  }
+
+  return { image, copies, byDigest, isArchived };
 }

@@ -1,6 +1,7 @@
 import type { BackendType } from "../backend.ts";
 import { bkrepoOperations, createClient } from "./client.ts";
 import { readersOf } from "./loaders.ts";
+import { pricesOf } from "./prices.ts";
 import { type BkrepoSettings, bkrepoSettings } from "./settings.ts";
 
 /** bkrepo, the BlueKing artifact repository: packages, versions, files and images in project/repo. */
@@ -20,6 +21,7 @@ export const bkrepo: BackendType<BkrepoSettings> = {
       during: (call) => readersOf({ client, settings, call }),
       circuitOpen: client.upstream.circuitOpen,
       pressure: client.upstream.pressure,
+      prices: () => pricesOf(settings),
       close: client.upstream.close,
     };
   },

@@ -50,6 +50,8 @@ export interface CursorPage<T> extends UpstreamPage<T> {
 
 /** GitLab's endpoints, one function each; pages count from 1. Every function rejects with an UpstreamError. */
 export interface GitlabClient {
+  /** The cheapest call these credentials may make. */
+  readonly ping: (call: Call) => Promise<Origin>;
   readonly listPackages: (list: PackageList, page: number, call: Call) => Promise<UpstreamPage<payload.PackageRow>>;
   readonly getPackage: (project: string, id: string, call: Call) => Promise<Answer<payload.PackageRow>>;
   readonly listFiles: (
@@ -123,7 +125,14 @@ export function createClient(settings: GitlabSettings): GitlabClient {
     };
   }
 
+  // Job tokens and nobody may not ask for the version: one project of those they see is as cheap.
+  const hasToken = settings.forward === "caller" || (settings.credentials && !("jobToken" in settings.credentials));
+
   return {
+    ping: async (call) => {
+      if (hasToken) return (await one(operations.getVersion, payload.versionInfo, {}, {}, call)).origin;
+      return (await many(operations.listProjects, payload.projectRow, {}, { simple: true, page: 1 }, call, 1)).origin;
+    },
     listPackages: ({ scope, type, name, version, orderBy, sort }, page, call) => {
       const query: Query = {
         package_type: type ?? undefined,

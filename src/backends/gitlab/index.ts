@@ -2,6 +2,7 @@ import type { BackendType } from "../backend.ts";
 import { createClient } from "./client.ts";
 import { createReaders } from "./loaders.ts";
 import { operations } from "./operations.ts";
+import { pricesOf } from "./prices.ts";
 import { type GitlabSettings, gitlabSettings } from "./settings.ts";
 
 export type { GitlabSettings } from "./settings.ts";
@@ -26,6 +27,7 @@ export const gitlab: BackendType<GitlabSettings> = {
       during: (call) => createReaders(client, settings, call),
       circuitOpen: client.circuitOpen,
       pressure: client.pressure,
+      prices: () => pricesOf(settings),
       close: client.close,
     };
   },

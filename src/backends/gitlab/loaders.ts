@@ -29,6 +29,7 @@ export function createReaders(client: GitlabClient, settings: GitlabSettings, ca
     ? createRegistry(client, { backend, hosts, projects, scopes }, call)
     : null;
   return {
+    ping: () => client.ping(call),
     commits: createCommitReader(client, backend, settings.url, web, rows, call),
     ...(registry === null ? {} : { images: registry.images }),
     ...(capabilities.includes("PACKAGES")

@@ -1,5 +1,23 @@
 import type { Operation } from "../../upstream/operation.ts";
 
+/** The server's own version; any access token may ask for it. */
+export const getVersion: Operation = {
+  name: "gitlab.getVersion",
+  method: "GET",
+  path: "/api/v4/version",
+  answers: "whether the server answers to an access token",
+  versions: "8.13+",
+};
+
+/** The projects that a caller can see. */
+export const listProjects: Operation = {
+  name: "gitlab.listProjects",
+  method: "GET",
+  path: "/api/v4/projects",
+  answers: "whether the server answers to anybody",
+  versions: "all",
+};
+
 /** Package rows (one row is one version) of a project; 100 of them a call. */
 export const listProjectPackages: Operation = {
   name: "gitlab.listProjectPackages",
@@ -119,6 +137,8 @@ export const getTag: Operation = {
 
 /** Every call the GitLab adapter can make. */
 export const operations: readonly Operation[] = [
+  getVersion,
+  listProjects,
   listProjectPackages,
   listGroupPackages,
   getPackage,

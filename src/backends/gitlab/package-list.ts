@@ -43,8 +43,8 @@ export async function readPackages(
   origin: Origin,
 ): Promise<Page<Package>> {
   const place = placeOf(request.after, legs.length);
-  // A name in full seldom fills a window: every list will be read anyway, so all of them at once.
-  if (request.after === null && filter.match === "EXACT" && filter.name !== null) {
+  // A name seldom fills a window: every list will be read anyway, so all of them at once.
+  if (request.after === null && filter.name !== null) {
     await Promise.all(legs.map((leg) => rows.page(leg, 1)));
   }
   const shown: { readonly hit: Hit; readonly position: Position }[] = [];

@@ -45,6 +45,8 @@ export const packageRow = z.object({
 });
 export type PackageRow = z.output<typeof packageRow>;
 
+export const versionInfo = z.object({ version: z.string() });
+
 export const fileRow = z.object({
   id,
   file_name: z.string(),

@@ -46,7 +46,7 @@ const refusedRestMs = 60_000;
 export function createIdentityService(settings: SwrSettings, iam: IamCredentials, now: () => number): IdentityService {
   // The call that needs the token is retried as a whole, so the token's own call is not.
   const upstream = createUpstream(
-    { ...settings, url: iam.url, retries: 0 },
+    { ...settings, url: iam.url, retries: 0, forward: undefined, cache: undefined },
     { authorize: async () => ({}), judge: judgeIam, traceHeader: "x-request-id" },
   );
   let held: Held | null = null;

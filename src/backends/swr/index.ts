@@ -3,6 +3,7 @@ import type { Backend, BackendType } from "../backend.ts";
 import { createAuthority } from "./authority.ts";
 import { createClient, operations } from "./client.ts";
 import { createReaders } from "./loaders.ts";
+import { pricesOf } from "./prices.ts";
 import { createRegion } from "./region.ts";
 import { type SwrSettings, swrSettings } from "./settings.ts";
 import { judgeReply } from "./verdict.ts";
@@ -42,6 +43,7 @@ export function connectSwr(settings: SwrSettings, now: () => number = Date.now):
     during: (call) => createReaders({ backend: name, base: upstream.base, hosts, client, region, call }, settings),
     circuitOpen: upstream.circuitOpen,
     pressure: upstream.pressure,
+    prices: () => pricesOf({ ...settings, hasPackages: region.hasPackages() }),
     close: async () => {
       await Promise.all([upstream.close(), authority.close()]);
     },

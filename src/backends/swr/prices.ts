@@ -2,8 +2,12 @@ import type { Prices } from "../prices.ts";
 import type { SwrSettings } from "./settings.ts";
 
 /** Software packages and image repositories are lists of their own, and both take one call a namespace. */
-export function pricesOf({ namespaces, capabilities }: SwrSettings): Prices {
-  const packages = capabilities.includes("PACKAGES") ? 1 : 0;
+export function pricesOf({
+  namespaces,
+  capabilities,
+  hasPackages,
+}: SwrSettings & { readonly hasPackages: boolean }): Prices {
+  const packages = hasPackages && capabilities.includes("PACKAGES") ? 1 : 0;
   const images = capabilities.includes("IMAGES") ? 1 : 0;
   const everywhere = namespaces.length * (packages + images);
   return {

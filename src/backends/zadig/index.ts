@@ -3,6 +3,7 @@ import { createClient } from "./client.ts";
 import { createReaders } from "./loaders.ts";
 import { createMemory } from "./memory.ts";
 import { operations } from "./operations.ts";
+import { pricesOf } from "./prices.ts";
 import { type ZadigSettings, zadigSettings } from "./settings.ts";
 
 const capabilities = ["RELEASES", "ARTIFACTS"] as const;
@@ -27,6 +28,7 @@ export const zadig: BackendType<ZadigSettings> = {
       during: (call) => createReaders(client, settings, memory, call),
       circuitOpen: client.upstream.circuitOpen,
       pressure: client.upstream.pressure,
+      prices: () => pricesOf(settings, memory),
       close: client.upstream.close,
     };
   },

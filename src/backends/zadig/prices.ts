@@ -1,12 +1,15 @@
 import type { Prices } from "../prices.ts";
-import type { Generation, Surface } from "./settings.ts";
+import type { Memory } from "./memory.ts";
+import { surfaceOf, type ZadigSettings } from "./settings.ts";
 
 /**
  * Only R1 embeds the parts of a release in its list and keeps a list of builds; what generation it is may show only with
  * the first answer, and until then the dearer ones are reckoned with.
  */
-export function pricesOf(generation: Generation | null, surface: Surface, projects: number): Prices {
-  const lists = surface === "openapi" ? Math.max(1, projects) : 1;
+export function pricesOf(settings: ZadigSettings, memory: Memory): Prices {
+  const surface = surfaceOf(settings);
+  const generation = settings.generation === "auto" ? memory.generation : settings.generation;
+  const lists = surface === "openapi" ? Math.max(1, settings.projects.length) : 1;
   const embeds = generation === "r1" && surface !== "openapi";
   // The list hides images whose size Zadig could not read: two calls more for each, and in a batch there may be a few.
   const images = { batch: { size: 50, calls: 5 } };

@@ -73,16 +73,13 @@ export function createReleaseReader(
   }
 
   async function window(scope: ReleaseScope, request: PageRequest, wantsParts: boolean): Promise<Page<Release>> {
-    const [after] = request.after ?? [];
-    const end = (typeof after === "number" ? after : 0) + request.first;
     let hasForeign = false;
     const found = await readWindow<Place<Release>>(request, {
       fetch: async (at, size) => {
         const told = await fetch(scope, wantsParts, at, size);
         const answer = keepRows(told, ({ row }) => row !== null);
         hasForeign ||= told.rows.length - answer.rows.length > told.dropped.length;
-        // Without a total (up to 2.2) the row behind the window, readable or not, says that the list goes on.
-        return answer.total === null ? { ...answer, more: at * size + answer.count > end } : answer;
+        return answer;
       },
       identity: ({ identity }) => identity,
       maxSize,

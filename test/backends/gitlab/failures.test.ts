@@ -85,6 +85,24 @@ describe("who is asking", () => {
   });
 });
 
+describe("a ping", () => {
+  test.each([
+    ["an access token", {}, "/api/v4/version"],
+    ["an OAuth token", { credentials: { bearer: gitlabTokens.oauth } }, "/api/v4/version"],
+    ["a job token", { credentials: { jobToken: gitlabTokens.job } }, "/api/v4/projects?simple=true&page=1&per_page=1"],
+    ["nobody", { credentials: undefined }, "/api/v4/projects?simple=true&page=1&per_page=1"],
+  ])("of %s is one call that it may make", async (_case, settings, url) => {
+    const { ping } = configure(settings).during(testCall());
+    expect(await ping?.()).toMatchObject({ backend: "gitlab", stale: false });
+    expect(server.seen.map((one) => one.url)).toEqual([url]);
+  });
+
+  test("with a wrong token is DENIED", async () => {
+    const { ping } = configure({ credentials: { token: "wrong" } }).during(testCall());
+    expect(await failureOf(present(ping)())).toMatchObject({ failure: "DENIED", operation: "gitlab.getVersion" });
+  });
+});
+
 describe("what goes wrong", () => {
   const faults: readonly [string, Fault, Failure][] = [
     ["a login page with status 200", { kind: "html" }, "MALFORMED"],

@@ -2,7 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { sdk } from "../../../src/demo/story.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
 import { testCall } from "../../support/call.ts";
-import { calls, failureOf, first, present, ref, rewriteRows, stage, walk } from "./support.ts";
+import { calls, failureOf, first, present, ref, rewriteRows, stage, synthetic, walk } from "./support.ts";
 
 const { server, packages, readers, configure, close } = await stage();
 const sdkRef = ref("pay/api", "maven:com/acme/pay/pay-sdk");
@@ -266,6 +266,15 @@ describe("searching by name", () => {
     ]);
   });
 
+  test("asks all of them at the same time", async () => {
+    server.setLatency(30);
+    await packages().search({ name: "pay-sdk", match: "CONTAINS", format: null }, first(10));
+    server.setLatency(0);
+    expect(server.seen).toHaveLength(4);
+    const firstEnd = Math.min(...server.seen.map(({ endedAt }) => present(endedAt)));
+    expect(server.seen.every(({ startedAt }) => startedAt < firstEnd)).toBe(true);
+  });
+
   test("is paged across places", async () => {
     const query = { name: "a", match: "CONTAINS", format: null } as const;
     const walked = await walk(async (request) => present(await packages().search(query, request)), 9);
@@ -293,6 +302,21 @@ describe("searching by name", () => {
     ]);
     // Two pages of either place hold every name: ten filtered lists would be the alternative.
     expect(server.seen).toHaveLength(4);
+  });
+
+  test("asks a long list for each name instead of reading it through", async () => {
+    const rows = Array.from({ length: 950 }, (_, index) => ({
+      id: index + 1,
+      name: `tool-${String(index).padStart(3, "0")}`,
+      type: "npm",
+      version: "1.0",
+      at: 1_700_000_000_000 + index,
+    }));
+    server.setTamper(synthetic(() => rows));
+    const reader = present(configure({ groups: [] }).during(testCall()).packages);
+    const found = await Promise.all([reader.named("tool-001", "NPM"), reader.named("tool-949", "NPM")]);
+    expect(found.map((all) => all?.map((one) => one.name))).toEqual([["tool-001"], ["tool-949"]]);
+    expect(server.seen).toHaveLength(3);
   });
 
   test("cannot be done where nothing is configured", async () => {

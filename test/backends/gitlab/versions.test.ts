@@ -86,6 +86,20 @@ describe("versions by number", () => {
     ]);
   });
 
+  test("go on one by one where nobody says how many pages are left", async () => {
+    const other = await stage({ totals: false });
+    const reader = other.packages();
+    const wanted = [sdkVersions[36], npmVersions[36], npmVersions[0]].map(present);
+    const versions = await Promise.all(wanted.map((one) => reader.version(one)));
+    expect(versions.map((one) => one?.name)).toEqual(["1.0.0", "1.0.0", "2.4.0"]);
+    expect(calls(other.server).map((url) => url.split("?")[0])).toEqual([
+      "projects/pay/api/packages",
+      `projects/pay/api/packages/${sdkVersions[36]?.nativeId}`,
+      `projects/pay/api/packages/${npmVersions[36]?.nativeId}`,
+    ]);
+    await other.close();
+  });
+
   test("of several projects do not wait for each other", async () => {
     const ui = await numbered(ref("pay/web", "npm:@acme/pay-ui"), 2);
     server.forget();
@@ -190,6 +204,14 @@ describe("versions by name", () => {
     expect(page.rows.map(({ value }) => value.name)).toEqual(["2.4.0", "2.3.1"]);
     const zlib = await packages().version(named("1.2.13", ref("infra/tools", "conan:zlib-pay")));
     expect(zlib?.metadata[0]?.value).toBe("zlib-pay/1.2.13@infra+tools/testing");
+  });
+
+  test("the newest of one name is served, in whatever order a list has shown them", async () => {
+    const zlib = ref("infra/tools", "conan:zlib-pay");
+    const reader = packages();
+    const oldest = await reader.versions(zlib, { ...newest, direction: "ASC" }, first(5));
+    expect(oldest.rows[0]?.value.metadata[0]?.value).toContain("/stable");
+    expect((await reader.version(named("1.2.13", zlib)))?.metadata[0]?.value).toContain("/testing");
   });
 
   test("characters with a meaning in addresses arrive as they are", async () => {

@@ -1,0 +1,91 @@
+import type { Origin } from "../model/backend.ts";
+import type { Call } from "./call.ts";
+import type { Failure } from "./errors.ts";
+import type { Operation, PathParts, Query } from "./operation.ts";
+
+/** An answer before anybody has judged it. */
+export interface RawReply {
+  readonly status: number;
+  /** One header's value, by lower-case name; null when absent. */
+  readonly header: (name: string) => string | null;
+  /** Parsed JSON, or the text where the operation asked for text; undefined for an empty body. */
+  readonly body: unknown;
+}
+
+/** What a dialect makes of an answer: fine, or one of the closed failures with what may be told of it. */
+export type Judgement =
+  | "FINE"
+  | {
+      readonly failure: Failure;
+      readonly code?: string | null;
+      readonly retryable?: boolean;
+      readonly retryAfterMs?: number | null;
+      readonly reason?: string;
+    };
+
+/** One HTTP request as the dialect signs it. */
+export interface Outgoing {
+  readonly operation: string;
+  readonly method: "GET" | "POST";
+  readonly origin: string;
+  /** Path and query as they go on the wire, base path included. */
+  readonly path: string;
+  /** JSON text, null for none. */
+  readonly body: string | null;
+}
+
+/** How one vendor is spoken to: who we are, and how to read its moods. */
+export interface Dialect {
+  /** Headers with the credential; may ask an identity service first. Throws an UpstreamError when there is no credential. */
+  readonly authorize: (request: Outgoing, call: Call) => Promise<Readonly<Record<string, string>>>;
+  /**
+   * Judges every answer, success statuses included, where the vendor's rules are not plain HTTP.
+   * Null leaves the judgement to the status.
+   */
+  readonly judge: (reply: RawReply, operation: Operation) => Judgement | null;
+  /** The answer header that carries the vendor's request id, lower case. */
+  readonly traceHeader: string | null;
+  /** Asked after a failure that fresh credentials may mend (an expired token); true asks once more. */
+  readonly renew?: (reply: RawReply, call: Call) => Promise<boolean>;
+  /** Follow redirects of reads that stay on the same origin; any other redirect is MALFORMED. */
+  readonly followsRedirects?: boolean;
+}
+
+/** One call's arguments. */
+export interface Request<T> {
+  readonly parts?: PathParts;
+  readonly query?: Query;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** `text` hands the body over as it is; default `json`. */
+  readonly media?: "json" | "text";
+  /** Reads what we rely on; throws MisshapenAnswer when it is not there. */
+  readonly decode: (reply: RawReply, operation: Operation) => T;
+}
+
+/** A judged and decoded answer. */
+export interface Reply<T> {
+  readonly value: T;
+  readonly header: (name: string) => string | null;
+  readonly origin: Origin;
+}
+
+/** What plain HTTP says of an answer: the judgement where a dialect has no rule of its own. */
+export function judgeByStatus({ status, header }: RawReply): Judgement {
+  if (status >= 200 && status < 300) return "FINE";
+  if (status === 401 || status === 403) return { failure: "DENIED" };
+  if (status === 404 || status === 410) return { failure: "NOT_FOUND" };
+  if (status === 429) return { failure: "THROTTLED", retryAfterMs: retryAfterMs(header("retry-after")) };
+  if (status === 408) return { failure: "TIMED_OUT" };
+  if (status >= 500) return { failure: "UNAVAILABLE", retryAfterMs: retryAfterMs(header("retry-after")) };
+  return { failure: "REJECTED" };
+}
+
+/** `Retry-After` as seconds or an HTTP date, to milliseconds from now; null when absent or unreadable. */
+export function retryAfterMs(value: string | null): number | null {
+  if (value === null) return null;
+  if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? null : Math.max(0, at - Date.now());
+}

@@ -1,0 +1,152 @@
+import { Pool } from "undici";
+import { parseBody, readBody } from "./answer.ts";
+import type { Call } from "./call.ts";
+import type { Dialect, Outgoing, RawReply, Request } from "./dialect.ts";
+import { type Failure, MisshapenAnswer, UpstreamError } from "./errors.ts";
+import { type Settle, startExchange } from "./exchange.ts";
+import type { Headers } from "./freshness.ts";
+
+/** What the wire needs to know about one configured backend. */
+export interface WireSettings {
+  /** Configured name. */
+  readonly name: string;
+  /** Base address; its path is kept in front of every operation's path. */
+  readonly url: string;
+  /** Connections at once. */
+  readonly concurrency: number;
+  /** Larger answers are MALFORMED and are not read to their end. */
+  readonly maxResponseBytes: number;
+}
+
+/** An answer off the wire, and how to tell what was made of it. */
+export interface Sent {
+  readonly raw: RawReply;
+  readonly headers: Headers;
+  readonly body: Buffer;
+  readonly settle: Settle;
+}
+
+/** How often one call has been tried; written by each attempt. */
+export interface Tries {
+  attempt: number;
+  /** Requests that took from the budget. */
+  sent: number;
+}
+
+/** One attempt: on whose behalf, until when, and headers that go out beside the request's own. */
+export interface Attempt {
+  readonly call: Call;
+  readonly signal: AbortSignal;
+  readonly tries: Tries;
+  readonly validators: Headers;
+}
+
+/** The connections to one backend. */
+export interface Wire {
+  /** Sends once, redirects included; rejects with an UpstreamError when no answer came that can be judged. */
+  readonly send: (
+    outgoing: Outgoing,
+    request: Pick<Request<unknown>, "media" | "headers">,
+    attempt: Attempt,
+  ) => Promise<Sent>;
+  readonly close: () => Promise<void>;
+}
+
+const mostRedirects = 2;
+
+/** Opens a connection pool to one backend; nothing is sent before the first call. */
+export function createWire(settings: WireSettings, dialect: Pick<Dialect, "authorize" | "followsRedirects">): Wire {
+  const { origin } = new URL(settings.url);
+  const pool = new Pool(origin, { connections: settings.concurrency, pipelining: 1 });
+  const { name: backend } = settings;
+
+  const send: Wire["send"] = async (outgoing, request, attempt) => {
+    const { call } = attempt;
+    let { path } = outgoing;
+    for (let redirects = 0; ; redirects++) {
+      const hop = { ...outgoing, path };
+      const headers = {
+        accept: request.media === "text" ? "*/*" : "application/json",
+        ...(outgoing.body === null ? {} : { "content-type": "application/json" }),
+        ...request.headers,
+        ...attempt.validators,
+        ...(await dialect.authorize(hop, call)),
+      };
+      // A token may have taken its time: what nobody waits for any more is not sent.
+      if (attempt.signal.aborted) throw failed("TIMED_OUT", hop, {});
+      if (!call.budget.take()) throw failed("OVER_BUDGET", hop, {});
+      const sent = await exchange(hop, headers, request.media ?? "json", attempt);
+      const next = redirectOf(sent.raw, origin);
+      if (next === null) return sent;
+      if (
+        !dialect.followsRedirects ||
+        outgoing.method !== "GET" ||
+        redirects >= mostRedirects ||
+        next === "elsewhere"
+      ) {
+        const facts = { status: sent.raw.status, reason: "a redirect where an answer was due" };
+        throw sent.settle(failed("MALFORMED", outgoing, facts));
+      }
+      sent.settle(null);
+      path = next.path;
+    }
+  };
+
+  async function exchange(
+    hop: Outgoing,
+    headers: Record<string, string>,
+    media: "json" | "text",
+    { call, signal, tries }: Attempt,
+  ): Promise<Sent> {
+    tries.sent += 1;
+    const settle = startExchange({ call, backend, operation: hop.operation, attempt: tries.attempt, via: "WIRE" });
+    let status: number | null = null;
+    let bytes = 0;
+    try {
+      const response = await pool.request({ path: hop.path, method: hop.method, headers, body: hop.body, signal });
+      status = response.statusCode;
+      const said = firstOfEach(response.headers);
+      const header = (name: string) => said[name] ?? null;
+      const read = await readBody(response.body, settings.maxResponseBytes, header("content-length"));
+      bytes = read.length;
+      const body = parseBody(read, media, header("content-type"), status);
+      return { raw: { status, header, body }, headers: said, body: read, settle: settle({ status, bytes }) };
+    } catch (error) {
+      const known =
+        error instanceof MisshapenAnswer
+          ? failed("MALFORMED", hop, { reason: error.message })
+          : connectionFailure(error, hop, signal);
+      throw settle({ status, bytes })(known);
+    }
+  }
+
+  function connectionFailure(error: unknown, hop: Outgoing, signal: AbortSignal): UpstreamError {
+    if (signal.aborted) return failed("TIMED_OUT", hop, {});
+    // undici's own error codes (ECONNREFUSED, UND_ERR_SOCKET, a TLS failure …) name no address; its messages do.
+    const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "unknown";
+    return failed("UNAVAILABLE", hop, { reason: code });
+  }
+
+  function failed(failure: Failure, hop: Outgoing, facts: { status?: number; reason?: string }): UpstreamError {
+    return new UpstreamError(failure, { backend, operation: hop.operation, ...facts });
+  }
+
+  return { send, close: () => pool.close() };
+}
+
+function firstOfEach(headers: Readonly<Record<string, string | string[] | undefined>>): Headers {
+  const said: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const first = Array.isArray(value) ? value[0] : value;
+    if (first !== undefined) said[name] = first;
+  }
+  return said;
+}
+
+function redirectOf(reply: RawReply, origin: string): { path: string } | "elsewhere" | null {
+  if (![301, 302, 303, 307, 308].includes(reply.status)) return null;
+  const location = reply.header("location");
+  if (location === null || !URL.canParse(location, origin)) return "elsewhere";
+  const next = new URL(location, origin);
+  return next.origin === origin ? { path: next.pathname + next.search } : "elsewhere";
+}
