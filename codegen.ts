@@ -40,6 +40,7 @@ const config: CodegenConfig = {
           PipelineRun: "../../model/package.ts#PipelineRun as PipelineRunModel",
           PackageSearch: "../search.ts#SearchParent",
           PackageSearchGroup: "../search.ts#SearchGroupParent",
+          Deletion: "../deletion.ts#DeletionParent",
           Node: "../nodes.ts#NodeResult",
           ReleaseConnection: "../connection.ts#ReleaseConnectionParent",
           ArtifactConnection: "../connection.ts#ArtifactConnectionParent",

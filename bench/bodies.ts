@@ -1,4 +1,13 @@
-import { bkrepoHost, gitlabPackage, hex, mavenPackage, momentOf, namespace, releaseProject, swrHost } from "./estate.ts";
+import {
+  bkrepoHost,
+  gitlabPackage,
+  hex,
+  mavenPackage,
+  momentOf,
+  namespace,
+  releaseProject,
+  swrHost,
+} from "./estate.ts";
 
 /** An answer as it goes on the wire. */
 export interface Body {
@@ -30,7 +39,9 @@ export const bkrepo: Answering = (path, query, body) => {
     return enveloped(wanted.map((tag) => imageVersion(Number(image[1]), Number(image[2]), tag)));
   }
   if (path === "/repository/api/package/search") {
-    const found = [...body.matchAll(/"app-(\d+)-(\d+)"/g)].map(([, key, index]) => imagePackage(Number(key), Number(index)));
+    const found = [...body.matchAll(/"app-(\d+)-(\d+)"/g)].map(([, key, index]) =>
+      imagePackage(Number(key), Number(index)),
+    );
     return enveloped(paged(found, found.length, 200));
   }
   return null;
@@ -161,7 +172,13 @@ export const gitlab: Answering = (path, query) => {
 };
 
 function listed(rows: readonly object[], total: number): Body {
-  const headers = { "x-total": String(total), "x-total-pages": "1", "x-page": "1", "x-next-page": "", "x-prev-page": "" };
+  const headers = {
+    "x-total": String(total),
+    "x-total-pages": "1",
+    "x-page": "1",
+    "x-next-page": "",
+    "x-prev-page": "",
+  };
   return { headers: { ...json, ...headers, "x-request-id": "01JC0DEADBEEF" }, text: JSON.stringify(rows) };
 }
 

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 
 // What the simulated backends hold, as pure functions of a key: bodies and expected answers are made of the same facts.
 
-/** Keys that are asked for in turn; so many that two requests in flight hardly ever mean the same thing. */
-export const keys = 2048;
+/** Keys that are asked for in turn, each client at another place: requests in flight hardly ever mean the same thing. */
+export const keys = 512;
 
 const at = Date.UTC(2026, 10, 2, 9, 15);
 const day = 86_400_000;
@@ -24,9 +24,9 @@ export function mavenPackage(key: number) {
   return {
     key: `gav://com.acme.pay:${artifact}`,
     name: artifact,
-    versions: 30,
+    versions: 100,
     version: (index: number) => ({
-      name: `2.${30 - index}.0`,
+      name: `2.${100 - index}.0`,
       size: 1_048_576 + key * 64 + index,
       createdAt: momentOf(index),
     }),
@@ -47,7 +47,12 @@ export function gitlabPackage(key: number) {
     }),
     file: (index: number, file: number) => {
       const name = `service-${key}-2.${20 - index}.0.${file === 0 ? "jar" : "pom"}`;
-      return { id: 9_000_000 + (key * 100 + index) * 4 + file, name, size: 524_288 + key + file, sha256: hex(name, 64) };
+      return {
+        id: 9_000_000 + (key * 100 + index) * 4 + file,
+        name,
+        size: 524_288 + key + file,
+        sha256: hex(name, 64),
+      };
     },
   };
 }
@@ -76,7 +81,7 @@ export function releaseProject(key: number) {
       };
     },
     /** Tags of the image in each registry; the first is the released one. */
-    tags: 20,
+    tags: 8,
   };
 }
 

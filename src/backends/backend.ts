@@ -29,10 +29,18 @@ export interface BackendType<S> {
   /** Strict schema of one entry under `backends:` in gateway.yaml, `kind` included. */
   readonly settings: z.ZodType<S>;
   readonly capabilities: (settings: S) => readonly Capability[];
-  /** Every call the adapter can make. */
+  /** Every call the adapter can make, but for those that delete. */
   readonly operations: readonly Operation[];
+  /** The calls that delete; none where it has no way to. */
+  readonly removals?: readonly Operation[];
   /** Opens the backend for the life of the process; sends nothing. */
-  readonly connect: (settings: S) => Backend;
+  readonly connect: (settings: S, permission?: Permission) => Backend;
+}
+
+/** What the configuration permits beyond reading. */
+export interface Permission {
+  /** Whether there is to be a remover. */
+  readonly mutations: boolean;
 }
 
 /** One configured backend; lives as long as the process. */
@@ -43,6 +51,8 @@ export interface Backend extends BackendIdentity {
   readonly places: readonly PackageScope[];
   /** This request's view: loaders that batch and remember, for as long as the request lives. */
   readonly during: (call: Call) => Readers;
+  /** How things are deleted; there only with permission, and only where the adapter can. */
+  readonly remover?: (call: Call) => Remover;
   /** True while the breaker refuses calls. */
   readonly circuitOpen: () => boolean;
   /** How its breaker and its queue stand right now. */
@@ -61,6 +71,15 @@ export interface Readers {
   readonly commits?: CommitReader;
   /** Asks the cheapest thing these credentials may ask; rejects with the failure. */
   readonly ping?: () => Promise<Origin>;
+}
+
+/**
+ * Deletes, once and for good: nothing is tried again. Null for what this backend cannot delete; otherwise the deed, which
+ * rejects with an UpstreamError.
+ */
+export interface Remover {
+  readonly package: (ref: PackageRef) => (() => Promise<void>) | null;
+  readonly version: (ref: VersionRef) => (() => Promise<void>) | null;
 }
 
 /** All readers reject with an UpstreamError; "not found" is null or an empty page, never an error. */

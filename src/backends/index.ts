@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { BackendKind, Capability } from "../model/backend.ts";
 import type { Operation } from "../upstream/operation.ts";
-import type { Backend, BackendType } from "./backend.ts";
+import type { Backend, BackendType, Permission } from "./backend.ts";
 import { bkrepo } from "./bkrepo/index.ts";
 import { gitlab } from "./gitlab/index.ts";
 import { swr } from "./swr/index.ts";
@@ -15,14 +15,19 @@ export interface ConfiguredBackend {
   /** Every call it can make. */
   readonly operations: readonly Operation[];
   /** Opens the backend for the life of the process; sends nothing. */
-  readonly connect: () => Backend;
+  readonly connect: (permission?: Permission) => Backend;
 }
 
 /** One entry under `backends:`, told apart by its `kind`. A new kind of backend is one line here. */
 export const configuredBackend = z.union([entry(zadig), entry(bkrepo), entry(swr), entry(gitlab)]);
 
 /** Every kind of backend, with the calls it can make. */
-export const backendTypes: readonly Pick<BackendType<never>, "kind" | "operations">[] = [zadig, bkrepo, swr, gitlab];
+export const backendTypes: readonly Pick<BackendType<never>, "kind" | "operations" | "removals">[] = [
+  zadig,
+  bkrepo,
+  swr,
+  gitlab,
+];
 
 function entry<S extends { readonly name: string }>(type: BackendType<S>) {
   return type.settings.transform(
@@ -31,7 +36,7 @@ function entry<S extends { readonly name: string }>(type: BackendType<S>) {
       kind: type.kind,
       capabilities: type.capabilities(settings),
       operations: type.operations,
-      connect: () => type.connect(settings),
+      connect: (permission) => type.connect(settings, permission),
     }),
   );
 }

@@ -50,12 +50,23 @@ export interface Price {
 /** What a backend can be asked, and at which price; what is left out it cannot be asked, or it has the answer already. */
 export type Prices = Readonly<Partial<Record<Question, Price>>>;
 
+/** Calls, and the number of answers they come back in. */
+export interface Cost {
+  readonly cost: number;
+  /** What a batch brings becomes known together, what is asked for alone becomes known alone. */
+  readonly batches: number;
+}
+
 /**
  * Calls for `keys` that become known at `arrivals` different moments, each with a page of `rows`: only what is known at
  * the same moment can go into one batch.
  */
-export function callsFor(price: Price, keys: number, arrivals: number, rows: number): number {
-  if (keys === 0) return 0;
-  const batches = price.batch ? Math.min(keys, arrivals - 1 + Math.ceil(keys / price.batch.size)) : 0;
-  return (price.each ?? 0) * keys + (price.row ?? 0) * keys * rows + (price.batch?.calls ?? 0) * batches;
+export function callsFor(price: Price, keys: number, arrivals: number, rows: number): Cost {
+  if (keys === 0) return { cost: 0, batches: 0 };
+  const { each = 0, row = 0, batch } = price;
+  const together = batch ? Math.min(keys, arrivals - 1 + Math.ceil(keys / batch.size)) : 0;
+  return {
+    cost: (each + row * rows) * keys + (batch?.calls ?? 0) * together,
+    batches: each + row > 0 ? keys : together,
+  };
 }

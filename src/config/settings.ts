@@ -48,12 +48,9 @@ const persisted = z
       .meta({ description: "Clients may register operations by hash as they go; default true, and never with only." }),
     except: z
       .strictObject({
-        callers: z
-          .array(z.string().min(1))
-          .default([])
-          .meta({
-            description: "Names of keys, or subjects of tokens, that may send any operation, such as a router's.",
-          }),
+        callers: z.array(z.string().min(1)).default([]).meta({
+          description: "Names of keys, or subjects of tokens, that may send any operation, such as a router's.",
+        }),
         graphiql: z
           .boolean()
           .default(false)
@@ -89,7 +86,6 @@ const limits = z.strictObject({
 export const settings = z
   .strictObject({
     server: server.prefault({}).meta({ description: "Where and how the gateway listens." }),
-    persisted: persisted.prefault({}).meta({ description: "Operations that clients name instead of sending." }),
     auth: authSettings.prefault({}).meta({ description: "Who may ask." }),
     access: accessSettings.meta({
       description: "Who may see what; without rules everybody sees all that the backends' credentials see.",
@@ -99,6 +95,7 @@ export const settings = z
       .default(false)
       .meta({ description: "Whether packages and versions can be deleted through the graph." }),
     limits: limits.prefault({}).meta({ description: "What one operation may take." }),
+    persisted: persisted.prefault({}).meta({ description: "Operations that clients name instead of sending." }),
     backends: z.array(configuredBackend).min(1).meta({ description: "The systems behind the graph." }),
   })
   .superRefine(({ auth, access }, context) => {

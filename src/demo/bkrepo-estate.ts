@@ -83,7 +83,7 @@ export interface DemoNode {
 /** Everything the demo bkrepo holds. */
 export interface DemoBkrepoData {
   readonly repositories: readonly DemoRepository[];
-  readonly packages: readonly DemoPackage[];
+  readonly packages: DemoPackage[];
   readonly nodes: readonly DemoNode[];
 }
 

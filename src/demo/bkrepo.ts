@@ -43,7 +43,7 @@ export function serveBkrepo(options: BkrepoOptions = {}): Promise<DemoServer> {
 
 interface Store {
   readonly repositories: readonly DemoRepository[];
-  readonly packages: readonly DemoPackage[];
+  readonly packages: DemoPackage[];
   readonly nodes: readonly DemoNode[];
   /** Minutes east of Greenwich in which this answer's times are written. */
   readonly zone: number;
@@ -269,9 +269,32 @@ function inScope(query: ReturnType<typeof parseQuery>, store: Store): readonly s
   return scope;
 }
 
+/** The registry services' own deletes: a package with its versions, or one version. */
+function remove(request: DemoRequest, noun: string, path: readonly string[], store: Store): DemoReply {
+  const [, , , projectId = "", repoName = ""] = path;
+  const place = open(store, projectId, repoName);
+  const key = required(request, "packageKey");
+  const found = packagesOf(store, place).find((one) => one.key === key);
+  if (!found) return failure(404, 251017);
+  const at = store.packages.indexOf(found);
+  if (noun === "package") {
+    store.packages.splice(at, 1);
+    return success(null);
+  }
+  const name = required(request, "version");
+  const records = found.records.filter((one) => one.name !== name);
+  if (noun !== "version" || records.length === found.records.length) return failure(404, 251019);
+  // A package without a version is none.
+  if (records.length === 0) store.packages.splice(at, 1);
+  else store.packages.splice(at, 1, { ...found, records, versions: records.length });
+  return success(null);
+}
+
 /** The registry services' own detail, with each service's own way to say "not found". */
 function detail(request: DemoRequest, service: string, path: readonly string[], store: Store): DemoReply {
   const [ext, noun, verb, projectId = "", repoName = ""] = path;
+  if (request.method === "DELETE" && ext === "ext" && verb === "delete")
+    return remove(request, noun ?? "", path, store);
   if (request.method !== "GET" || ext !== "ext" || noun !== "version" || verb !== "detail") return failure(404, 250130);
   const place = open(store, projectId, repoName);
   const key = required(request, "packageKey");

@@ -2,6 +2,7 @@ import type { GraphQLError } from "graphql";
 import type { Backend, Readers } from "../backends/backend.ts";
 import type { Call } from "../upstream/call.ts";
 import { restrict } from "./access.ts";
+import type { Audit } from "./audit.ts";
 import type { CallerFacts } from "./caller.ts";
 import { badInput } from "./errors.ts";
 
@@ -22,6 +23,8 @@ export interface Context {
   readonly caller: CallerFacts;
   /** This request's loaders of one backend, opened when first wanted. */
   readonly readers: (backend: Backend) => Readers;
+  /** Writes down what changes a backend. */
+  readonly audit: Audit;
   /** Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed. */
   readonly report: (error: GraphQLError) => void;
 }
@@ -38,7 +41,13 @@ export function createEstate(backends: readonly Backend[]): Estate {
 }
 
 /** The context of one operation; reported errors end up in `problems`. */
-export function createContext(estate: Estate, call: Call, caller: CallerFacts, problems: GraphQLError[]): Context {
+export function createContext(
+  estate: Estate,
+  call: Call,
+  caller: CallerFacts,
+  problems: GraphQLError[],
+  audit: Audit,
+): Context {
   const opened = new Map<Backend, Readers>();
   const readers = (backend: Backend) => {
     const known = opened.get(backend);
@@ -47,7 +56,7 @@ export function createContext(estate: Estate, call: Call, caller: CallerFacts, p
     opened.set(backend, fresh);
     return fresh;
   };
-  return { estate, call, caller, readers, report: (error) => void problems.push(error) };
+  return { estate, call, caller, readers, audit, report: (error) => void problems.push(error) };
 }
 
 /** The names of readers a backend may have. */

@@ -1,10 +1,8 @@
 import type { Question } from "../backends/prices.ts";
 import { parseImageRef } from "../model/image-ref.ts";
-import type { Frame, Place } from "./estimate.ts";
-import { coordinatesOf, type NodeCoordinates } from "./ids.ts";
-
-/** What resolving one field asks of backends, and what it tells of the objects below it. */
-export type Demand = (place: Place) => Partial<Omit<Frame, "arrivals">>;
+import { nodes, textIn } from "./id-demands.ts";
+import { mergeRules } from "./merge.ts";
+import type { Demand, Frame } from "./place.ts";
 
 /** Images that a release names, as `@listSize` says of its parts. */
 const imagesARelease = 10;
@@ -40,6 +38,11 @@ const byRecord = artifact("records", "record's gaps");
 const byRegistry = artifact("records", "registries");
 const everywhere = artifact("records", "registries", "copies");
 
+/** The digest stands where the artifact is named: nobody has to be asked for it. */
+function unlessTold(demand: Demand): Demand {
+  return (place) => (place.frame.known.has("digest") ? {} : demand(place));
+}
+
 /** An artifact named by its parent: nothing is known of it but the Zadig that named it. */
 const named: Demand = () => ({});
 
@@ -54,7 +57,7 @@ const trace: Demand = ({ args, context, ask, able }) => {
   ask("byImage", { of: able("byImage"), keys: 1 });
   ask("image", { of: owners, keys: 1 });
   ask("copies", { of: able("copies"), keys: 1 });
-  return { homes: able("byImage") };
+  return { homes: able("byImage"), images: true };
 };
 
 const byDigest: Demand = (place) => {
@@ -69,22 +72,8 @@ const byPurl: Demand = (place) => {
   ask("named", { of: able("named"), keys: 1 });
   ask("version", { of: able("version"), keys: namesakes });
   ask("files", { of: able("files"), keys: namesakes });
-  return { homes: able("byImage") };
+  return { homes: able("byImage"), images: false };
 };
-
-/** Reads the things behind ids, each with the one backend its id names. */
-const nodes: Demand = ({ args, ask }) => {
-  const found = idsIn(args).flatMap((id) => coordinatesIn(id) ?? []);
-  const homes = new Set<string>();
-  for (const node of found) {
-    const [question, home] = readingOf(node);
-    homes.add(home);
-    ask(question, { of: [home], keys: 1 });
-  }
-  return { homes: [...homes], known: new Set(["parts", "records"]) };
-};
-
-const release: Demand = (place) => nodes(place);
 
 const ofPackage =
   (plain: Question, ofImage: Question): Demand =>
@@ -103,7 +92,7 @@ const rows: Demand = ({ frame }) => ({ known: new Set(frame.known), images: fram
 
 /** What each field costs, by its coordinate; fields that are not here cost what `@cost` says, which is mostly nothing. */
 export const demands: Readonly<Record<string, Demand>> = {
-  "Query.release": release,
+  "Query.release": nodes,
   "Query.releases": ({ args, ask, able }) => {
     const homes = homesOf(args["filter"], able("releases"));
     const isSifted = textIn(args["filter"], "service") !== null || textIn(args["filter"], "label") !== null;
@@ -142,7 +131,8 @@ export const demands: Readonly<Record<string, Demand>> = {
   "Query.traceByDigest": byDigest,
   "Query.traceByPurl": byPurl,
   "ArtifactTrace.artifact": () => atHand(...allOfIt),
-  "ArtifactTrace.candidates": named,
+  // Of a file, what its repository says is all there is.
+  "ArtifactTrace.candidates": ({ frame }) => (frame.images ? {} : atHand(...allOfIt)),
   "Query.node": nodes,
   "Query.nodes": nodes,
   "Query.backends": ({ below }) => ({ share: 1 / below }),
@@ -186,16 +176,16 @@ export const demands: Readonly<Record<string, Demand>> = {
   "ReleaseImage.artifact": named,
 
   "Artifact.id": byRecord,
-  "Artifact.digest": byRecord,
-  "Artifact.otherDigests": byRecord,
-  "Artifact.name": byRecord,
-  "Artifact.type": byRecord,
-  "Artifact.purl": byRecord,
-  "Artifact.createdBy": byRegistry,
-  "Artifact.createdAt": byRegistry,
-  "Artifact.size": byRegistry,
-  "Artifact.architecture": byRegistry,
-  "Artifact.os": byRegistry,
+  "Artifact.digest": unlessTold(byRecord),
+  "Artifact.otherDigests": unlessTold(byRecord),
+  "Artifact.purl": unlessTold(byRecord),
+  // Where a value is looked for first is the merge's to say.
+  ...Object.fromEntries(
+    Object.entries(mergeRules).map(([field, { trust }]) => [
+      `Artifact.${field}`,
+      trust[0] === "ci" ? byRecord : byRegistry,
+    ]),
+  ),
   "Artifact.observations": byRegistry,
   "Artifact.conflicts": byRegistry,
   "Artifact.locations": (place) => {
@@ -244,7 +234,11 @@ export const demands: Readonly<Record<string, Demand>> = {
   "Version.artifact": ({ ask, able, frame }) => {
     // An image is named by its version; of anything else it has to be seen that it is one file.
     if (!frame.images) ask("files");
-    return { homes: able("byImage"), share: 1, ...atHand("registries") };
+    return {
+      homes: able("byImage"),
+      share: 1,
+      ...(frame.images ? atHand("registries", "digest") : atHand(...allOfIt)),
+    };
   },
   "Version.builds": ({ ask, able, frame }) => {
     const homes = able("byCommit");
@@ -275,47 +269,6 @@ function homesOf(input: unknown, able: readonly string[]): readonly string[] {
   return name === null ? able : able.filter((one) => one === name);
 }
 
-function textIn(input: unknown, name: string): string | null {
-  if (typeof input !== "object" || input === null) return null;
-  const value: unknown = Object.getOwnPropertyDescriptor(input, name)?.value;
-  return typeof value === "string" ? value : null;
-}
-
 function isImages(format: string | null | undefined): boolean | null {
   return format === null || format === undefined ? null : format === "DOCKER" || format === "OCI";
-}
-
-/** The ids in the arguments `id`, `ids` and `representations`, whichever the field has. */
-function idsIn({ id, ids, representations }: Readonly<Record<string, unknown>>): readonly string[] {
-  const all = [id, ...(Array.isArray(ids) ? ids : [])];
-  const told = Array.isArray(representations) ? representations.map((one: unknown) => textIn(one, "id")) : [];
-  return [...all, ...told].flatMap((one) => (typeof one === "string" ? [one] : []));
-}
-
-function coordinatesIn(id: string): NodeCoordinates | null {
-  try {
-    return coordinatesOf(id);
-  } catch {
-    // A bad id is refused in its own place, and asks nobody.
-    return null;
-  }
-}
-
-function readingOf(node: NodeCoordinates): readonly [Question, string] {
-  switch (node.type) {
-    case "Release":
-      return ["release", node.ref.backend];
-    case "BuildInfo":
-      return ["release" in node.ref ? "release" : "artifact", node.ref.backend];
-    case "Package":
-      return ["package", node.ref.backend];
-    case "Version":
-      return ["version", node.ref.package.backend];
-    case "Artifact": {
-      const { coordinate } = node;
-      if (coordinate.by === "file") return ["files", coordinate.version.package.backend];
-      if (coordinate.by === "zadig") return ["artifact", coordinate.ref.backend];
-      return ["byImage", coordinate.by === "image" ? (coordinate.zadig ?? "") : ""];
-    }
-  }
 }

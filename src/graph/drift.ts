@@ -41,6 +41,12 @@ export async function driftOf(context: Context, release: Release, image: Release
   if (!now) return { ...base, verdict: "UNVERIFIABLE", reason: "no configured backend is this registry" };
   if (now.error)
     return { ...base, verdict: "UNVERIFIABLE", reason: `the registry could not say: ${now.source.status}` };
+  if (context.call.standIns?.oldest(now.source.backend))
+    return {
+      ...base,
+      verdict: "UNVERIFIABLE",
+      reason: "the registry does not answer; what it said before proves nothing now",
+    };
   if (!now.value) return { ...base, verdict: "MISSING" };
   const current = now.value.digest;
   // Index is compared with index and manifest with manifest: both digests belong to what the reference itself names.

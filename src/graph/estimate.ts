@@ -1,38 +1,11 @@
 import { callsFor, type Question } from "../backends/prices.ts";
 import type { Context } from "./context.ts";
-import { type Demand, demands } from "./demands.ts";
+import { demands } from "./demands.ts";
+import type { Demand, Frame, Place } from "./place.ts";
 import { type Asked, walkOperation } from "./walk.ts";
 
 /** Calls by backend, in the order of the configuration; backends that would not be asked are left out. */
 export type Estimate = Readonly<Record<string, number>>;
-
-/** What is known of the objects at one place of an operation before it runs. */
-export interface Frame {
-  /** Backends that they may come from. */
-  readonly homes: readonly string[];
-  /** The part of the objects that come from one of these. */
-  readonly share: number;
-  /** How many different moments they become known at: what arrives together is asked for together. */
-  readonly arrivals: number;
-  /** What their naming place tells already, or one of their fields has asked for. */
-  readonly known: Set<string>;
-  /** Whether the packages here are images; null while that is not known. */
-  readonly images: boolean | null;
-}
-
-/** A place whose cost is being reckoned, and what can be asked for from there. */
-export interface Place {
-  readonly context: Context;
-  readonly args: Readonly<Record<string, unknown>>;
-  readonly frame: Frame;
-  /** Parents at this place, and their children below this field. */
-  readonly times: number;
-  readonly below: number;
-  /** Asks the homes, or the backends named, for so many keys (one for each parent when left out). */
-  readonly ask: (question: Question, options?: { readonly of?: readonly string[]; readonly keys?: number }) => void;
-  /** Every backend that can be asked this. */
-  readonly able: (question: Question) => readonly string[];
-}
 
 /**
  * Upstream calls that an operation would make, before it makes any: the sizes of its lists as `@listSize` says, the
@@ -42,7 +15,9 @@ export interface Place {
 export function estimate(asked: Asked, context: Context): Estimate {
   const calls = new Map(context.estate.backends.map(({ name }) => [name, 0]));
   const able = (question: Question) =>
-    context.estate.backends.flatMap((backend) => (backend.prices()[question] ? [backend.name] : []));
+    context.estate.backends.flatMap((backend) =>
+      backend.prices()[question] && (question !== "image" || backend.hosts.length > 0) ? [backend.name] : [],
+    );
   const everybody = [...calls.keys()];
   const pinged = new Set<string>();
 
@@ -58,9 +33,9 @@ export function estimate(asked: Asked, context: Context): Estimate {
         // One call tells how a backend is, however often that is asked.
         if (question === "ping") pinged.add(name);
         const wanted = question === "ping" ? 1 : Math.ceil(keys);
-        const cost = callsFor(price, wanted, Math.min(frame.arrivals, wanted), rows);
+        const { cost, batches } = callsFor(price, wanted, Math.min(frame.arrivals, wanted), rows);
         calls.set(name, (calls.get(name) ?? 0) + cost);
-        made = Math.max(made, cost);
+        made = Math.max(made, batches);
       }
     };
     const place: Place = { context, args, frame, times, below, ask, able };

@@ -2,11 +2,25 @@ import type { Context } from "./context.ts";
 import type { BackendHealth } from "./generated/resolvers.ts";
 import { outcomeOf } from "./outcome.ts";
 
+const asked = new WeakMap<Context, Map<string, Promise<BackendHealth | null>>>();
+
+/**
+ * How one backend is, asked once within an operation, however many places want to know. Null when there is nothing that
+ * its credentials may surely ask.
+ */
+export function healthOf(context: Context, name: string): Promise<BackendHealth | null> {
+  const known = asked.get(context) ?? new Map<string, Promise<BackendHealth | null>>();
+  asked.set(context, known);
+  const answer = known.get(name) ?? ask(context, name);
+  known.set(name, answer);
+  return answer;
+}
+
 /**
  * Asks one backend the cheapest thing it answers, through the same policies as everything else: an open breaker
  * shows as DOWN without a call.
  */
-export async function healthOf(context: Context, name: string): Promise<BackendHealth | null> {
+async function ask(context: Context, name: string): Promise<BackendHealth | null> {
   const backend = context.estate.find(name);
   const ping = backend && context.readers(backend).ping;
   if (!backend || !ping) return null;

@@ -11,14 +11,17 @@ interface ScopeInput {
 
 /**
  * A scope as readers take it: exactly one of repository and group. Throws BACKEND_NOT_CONFIGURED for an unknown
- * backend, BAD_USER_INPUT for both or neither, or for a backend without packages.
+ * backend, BAD_USER_INPUT for both or neither, for a group of a system that has none, or for a backend without packages.
  */
 export function scopeOf(context: Context, scope: ScopeInput): PackageScope & { readonly backend: string } {
-  choose(context, "packages", scope.backend);
+  const { backend } = choose(context, "packages", scope.backend);
   const repository = scope.repository ?? null;
   const group = scope.group ?? null;
   if ((repository === null) === (group === null)) {
     throw badInput("BAD_USER_INPUT", 'A scope names either "repository" or "group".');
+  }
+  if (group !== null && backend.kind !== "GITLAB") {
+    throw badInput("BAD_USER_INPUT", `The backend "${backend.name}" has no groups: name a "repository".`);
   }
   return { backend: scope.backend, repository, group };
 }

@@ -1,4 +1,4 @@
-import type { PackageRef, PipelineRun, VersionRef } from "../model/package.ts";
+import type { PackageRef, VersionRef } from "../model/package.ts";
 import type { ArtifactRef, BuildRef, ReleaseRef } from "../model/release.ts";
 import { badInput } from "./errors.ts";
 import { type NodeType, parseId, printId } from "./opaque.ts";
@@ -33,11 +33,6 @@ export function packageId({ backend, repository, key }: PackageRef): string {
 /** The id of a version. */
 export function versionId({ package: { backend, repository, key }, version, nativeId }: VersionRef): string {
   return printId("Version", [backend, repository, key, version, nativeId]);
-}
-
-/** The id of a pipeline run: the code host's own number is unique within one host only. */
-export function pipelineRunId({ backend, id }: PipelineRun): string {
-  return printId("PipelineRun", [backend, id]);
 }
 
 /** An id taken apart into the coordinates it carries. */

@@ -1,5 +1,5 @@
 import type { GraphQLError } from "graphql";
-import { checkedFirst } from "./connection.ts";
+import { checkArguments } from "./arguments.ts";
 import { badInput } from "./errors.ts";
 import { type Asked, walkOperation } from "./walk.ts";
 
@@ -23,6 +23,8 @@ export interface Measure {
  * DEPTH_LIMIT_EXCEEDED, COST_LIMIT_EXCEEDED or BAD_USER_INPUT. Introspection costs nothing and is not measured.
  */
 export function checkLimits(asked: Asked, limits: Limits): void {
+  // Half a character has no encoding, so no address could be made of it.
+  if (!isText(asked.variables)) throw badInput("BAD_USER_INPUT", "A variable holds text that is not Unicode.");
   const measured = measure(asked, limits);
   const refuse = (
     code: "DEPTH_LIMIT_EXCEEDED" | "COST_LIMIT_EXCEEDED" | "BAD_USER_INPUT",
@@ -40,19 +42,20 @@ export function checkLimits(asked: Asked, limits: Limits): void {
  * Depth, aliases and cost of an operation. Cost is what `@cost` and `@listSize` in the schema say, multiplied along
  * the selection. Stops counting beyond the limits, so that nested fragments cannot make the measuring itself dear.
  */
-export function measure(asked: Asked, limits: Limits): Measure {
+function measure(asked: Asked, limits: Limits): Measure {
   const sum = { depth: 0, cost: 0, aliases: 0 };
   walkOperation(asked, {}, ({ field, node, args, depth, weight, times, frame }) => {
     if (sum.depth > limits.depth || sum.cost > limits.cost || sum.aliases > limits.aliases) return null;
     if (node.alias) sum.aliases += 1;
     sum.depth = Math.max(sum.depth, depth);
-    if (field?.args.some(({ name }) => name === "first")) checkedFirst(numberIn(args["first"]));
+    if (field) checkArguments(field.args, args);
     sum.cost += weight * times;
     return frame;
   });
   return sum;
 }
 
-function numberIn(value: unknown): number | null {
-  return typeof value === "number" ? value : null;
+function isText(value: unknown): boolean {
+  if (typeof value === "string") return value.isWellFormed();
+  return typeof value !== "object" || value === null || Object.values(value).every(isText);
 }

@@ -12,7 +12,7 @@ const longestPart = 1024;
 const mostParts = 16;
 
 /** The types that have a global id. */
-export type NodeType = "Release" | "BuildInfo" | "Artifact" | "Package" | "Version" | "PipelineRun";
+export type NodeType = "Release" | "BuildInfo" | "Artifact" | "Package" | "Version";
 
 /** A Relay id from its coordinates; a null part stays a null part. */
 export function printId(type: NodeType, parts: readonly (string | null)[]): string {
@@ -31,15 +31,25 @@ export function printCursor(backend: string, filter: unknown, position: Position
   return pack([version, backend, filterHash(filter), JSON.stringify(position)]);
 }
 
+/** Throws BAD_CURSOR for text that cannot be a cursor of any list. */
+export function checkCursor(cursor: string): void {
+  takeApart(cursor);
+}
+
 /** The position in a cursor; throws BAD_CURSOR when it belongs to another list or is not one of ours. */
 export function parseCursor(cursor: string, backend: string, filter: unknown): Position {
-  const [format, owner, hash, json, ...rest] = unpack(cursor) ?? [];
-  const position = json === undefined || json === null || rest.length > 0 ? null : readPosition(json);
-  if (format !== version || position === null) throw badInput("BAD_CURSOR", "This is not a cursor of this graph.");
+  const { owner, hash, position } = takeApart(cursor);
   if (owner !== backend || hash !== filterHash(filter)) {
     throw badInput("BAD_CURSOR", "This cursor belongs to another list: its backend or filter differs.");
   }
   return position;
+}
+
+function takeApart(cursor: string) {
+  const [format, owner, hash, json, ...rest] = unpack(cursor) ?? [];
+  const position = json === undefined || json === null || rest.length > 0 ? null : readPosition(json);
+  if (format !== version || position === null) throw badInput("BAD_CURSOR", "This is not a cursor of this graph.");
+  return { owner, hash, position };
 }
 
 function filterHash(filter: unknown): string {
@@ -102,5 +112,5 @@ function readPosition(json: string): Position | null {
 }
 
 function isNodeType(text: string | null | undefined): text is NodeType {
-  return ["Release", "BuildInfo", "Artifact", "Package", "Version", "PipelineRun"].includes(text ?? "");
+  return ["Release", "BuildInfo", "Artifact", "Package", "Version"].includes(text ?? "");
 }

@@ -1,4 +1,5 @@
 import type { Origin } from "../model/backend.ts";
+import type { Call } from "../upstream/call.ts";
 import { UpstreamError } from "../upstream/errors.ts";
 import { statusOf } from "./errors.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
@@ -111,7 +112,18 @@ export function isFailure(status: SourceStatus): boolean {
   return !["OK", "STALE", "ABSENT", "NOT_SEARCHABLE", "NOT_CONFIGURED"].includes(status);
 }
 
-/** Whether every backend that could know has answered in full. */
-export function isComplete(sources: readonly SourceParent[]): boolean {
-  return sources.every(({ status }) => status === "OK" || status === "ABSENT");
+/**
+ * The source as it is known now: where a kept answer has stood in for its backend within this operation, "it said so" and
+ * "it has none" are as old as that answer.
+ */
+export function aged(call: Call, source: SourceParent): SourceParent {
+  const since = call.standIns?.oldest(source.backend) ?? null;
+  if (since === null || !["OK", "ABSENT", "STALE"].includes(source.status)) return source;
+  const isOlder = source.fetchedAt !== null && source.fetchedAt < since;
+  return { ...source, status: "STALE", fetchedAt: isOlder ? source.fetchedAt : since };
+}
+
+/** Whether every backend that could know has answered in full, and now. */
+export function isComplete(call: Call, sources: readonly SourceParent[]): boolean {
+  return sources.map((source) => aged(call, source)).every(({ status }) => status === "OK" || status === "ABSENT");
 }

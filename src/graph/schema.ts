@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { mergeTypeDefs } from "@graphql-tools/merge";
 import { makeExecutableSchema } from "@graphql-tools/schema";
-import { type DocumentNode, type GraphQLSchema, parse, print } from "graphql";
+import { type DocumentNode, type GraphQLSchema, isScalarType, Kind, parse, print } from "graphql";
 import type { Context } from "./context.ts";
 import { references } from "./entities.ts";
 import { artifactResolvers } from "./resolvers/artifact.ts";
 import { backendResolvers } from "./resolvers/backend.ts";
+import { mutationResolvers } from "./resolvers/mutation.ts";
 import { nodeResolvers } from "./resolvers/node.ts";
 import { packageResolvers } from "./resolvers/package.ts";
 import { releaseResolvers } from "./resolvers/release.ts";
@@ -22,24 +23,36 @@ const folder = new URL("../../schema/", import.meta.url);
 export type SchemaForm = "standalone" | "subgraph";
 
 /** The executable graph, its scopes enforced. Throws when a resolver has no field, or the files do not make a schema. */
-export function createSchema(form: SchemaForm = "standalone"): GraphQLSchema {
-  return enforceScopes(
-    unguarded(form),
-    readFiles(() => true),
-  );
+export function createSchema(
+  form: SchemaForm = "standalone",
+  { mutations }: { readonly mutations: boolean } = { mutations: false },
+): GraphQLSchema {
+  const document = readFiles(() => true);
+  return enforceScopes(describeScalars(unguarded(form, mutations), document), document);
 }
 
-function unguarded(form: SchemaForm): GraphQLSchema {
-  const resolvers = [rootResolvers, backendResolvers, releaseResolvers, artifactResolvers, packageResolvers];
+/** An implementation takes the place of the scalar in the files, and with it the place of its description. */
+function describeScalars(schema: GraphQLSchema, { definitions }: DocumentNode): GraphQLSchema {
+  for (const node of definitions) {
+    if (node.kind !== Kind.SCALAR_TYPE_DEFINITION) continue;
+    const type = schema.getType(node.name.value);
+    if (isScalarType(type)) type.description ??= node.description?.value;
+  }
+  return schema;
+}
+
+function unguarded(form: SchemaForm, mutations: boolean): GraphQLSchema {
+  const readers = [rootResolvers, backendResolvers, releaseResolvers, artifactResolvers, packageResolvers];
+  const resolvers = mutations ? [...readers, mutationResolvers] : readers;
   const resolverValidationOptions = { requireResolversToMatchSchema: "error" } as const;
   if (form === "standalone") {
     return makeExecutableSchema<Context>({
-      typeDefs: standaloneDocument(),
+      typeDefs: standaloneDocument(mutations),
       resolvers: [...resolvers, nodeResolvers],
       resolverValidationOptions,
     });
   }
-  const document = subgraphDocument();
+  const document = subgraphDocument(mutations);
   const parts = subgraphOf(document, references);
   return makeExecutableSchema<Context>({
     typeDefs: [document, parts.typeDefs],
@@ -50,15 +63,17 @@ function unguarded(form: SchemaForm): GraphQLSchema {
 
 /** The schema as text: what the running gateway publishes in this form. */
 export function printSchemaForm(form: SchemaForm): string {
-  return form === "standalone" ? `${print(standaloneDocument())}\n` : subgraphOf(subgraphDocument(), references).sdl;
+  return form === "standalone"
+    ? `${print(standaloneDocument(false))}\n`
+    : subgraphOf(subgraphDocument(false), references).sdl;
 }
 
-function standaloneDocument(): DocumentNode {
-  return withoutFederation(readFiles(() => true));
+function standaloneDocument(mutations: boolean): DocumentNode {
+  return withoutFederation(readFiles((name) => mutations || name !== "mutation.graphql"));
 }
 
-function subgraphDocument(): DocumentNode {
-  return readFiles((name) => name !== "node.graphql");
+function subgraphDocument(mutations: boolean): DocumentNode {
+  return readFiles((name) => name !== "node.graphql" && (mutations || name !== "mutation.graphql"));
 }
 
 function readFiles(wanted: (name: string) => boolean): DocumentNode {

@@ -42,7 +42,7 @@ export async function searchPackages(
     answers.map(({ source }) => source),
   );
   const able = sources.filter(({ backend }) => answers.some(({ group }) => group.backend === backend));
-  return { groups: answers.map(({ group }) => group), isComplete: isComplete(able), sources };
+  return { groups: answers.map(({ group }) => group), isComplete: isComplete(context.call, able), sources };
 }
 
 function sourceOf(source: SourceParent, failed: boolean, packages: Connection<Package> | null): SourceParent {

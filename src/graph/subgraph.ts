@@ -80,7 +80,7 @@ export function subgraphOf<C>(
 }
 
 /** The object types that other subgraphs may refer to. */
-export function entitiesOf(document: DocumentNode): string[] {
+function entitiesOf(document: DocumentNode): string[] {
   const names = document.definitions.flatMap((definition) => {
     if (definition.kind !== Kind.OBJECT_TYPE_DEFINITION && definition.kind !== Kind.OBJECT_TYPE_EXTENSION) return [];
     return definition.directives?.some(({ name }) => name.value === "key") ? [definition.name.value] : [];
@@ -92,7 +92,7 @@ export function entitiesOf(document: DocumentNode): string[] {
  * The document as it is published: without definitions of what it links, which composers bring themselves, and without
  * the scopes, which are enforced here for everybody. A supergraph that names them is one that @apollo/gateway refuses.
  */
-export function withoutMachinery(document: DocumentNode): DocumentNode {
+function withoutMachinery(document: DocumentNode): DocumentNode {
   const imported = importsOf(document);
   const definitions = document.definitions.filter((definition) => !isMachinery(definition, imported));
   return visit(

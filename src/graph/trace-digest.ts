@@ -81,7 +81,7 @@ export function assembleFiles(
       : null,
     failure: failureIn([...images, ...files]),
     candidates: atHand(nodes.filter(({ proved }) => !proved).map(({ node }) => node)),
-    isComplete: atHand(isComplete(combineSources(said))),
+    isComplete: atHand(isComplete(context.call, combineSources(said))),
     sources: async () => everyBackend(context, said),
   };
 }

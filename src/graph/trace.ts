@@ -88,7 +88,8 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
 
   // Zadig was asked for this tag in all spellings it lists; what it hides, and other tags, are asked for by reference.
   const asked = once(async () => {
-    if (early.some(isMine)) return found.zadig;
+    // A Zadig that has just failed is not asked again by another name.
+    if (early.some(isMine) || found.zadig.every(({ error }) => error !== null)) return found.zadig;
     const elsewhere = (await copies()).flatMap(({ value }) => value ?? []).map((record) => record.image);
     const others = elsewhere.filter((other) => !isSameReference(other, image));
     return [...found.zadig, ...(await askZadig(context, others, null))];
@@ -120,7 +121,7 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
           .map(recordSeed),
         ...displaced.map(imageRecordSeed),
       ].map((candidate) => createArtifact(context, candidate)),
-    isComplete: async () => isComplete(combineSources(await said())),
+    isComplete: async () => isComplete(context.call, combineSources(await said())),
     sources: async () => everyBackend(context, await said()),
   };
 }

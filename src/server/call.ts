@@ -1,4 +1,6 @@
 import type { Call } from "../upstream/call.ts";
+import { createEnding, signalOf } from "../upstream/ending.ts";
+import { createStandIns } from "../upstream/stand-ins.ts";
 import type { RequestHeaders } from "./request-id.ts";
 
 /** The parts of a request that its upstream calls inherit. */
@@ -16,16 +18,22 @@ export function createCall(
 ): Call {
   const end = performance.now() + limits.deadlineMs;
   let left = limits.upstreamCalls;
-  const leaving = new AbortController();
-  const timer = setTimeout(() => leaving.abort(), limits.deadlineMs).unref();
+  const ending = createEnding();
+  let signal: AbortSignal | null = null;
+  const timer = setTimeout(() => ending.end(), limits.deadlineMs).unref();
   asking.onClose(() => {
     clearTimeout(timer);
-    leaving.abort();
+    ending.end();
   });
   return {
-    signal: leaving.signal,
+    get signal() {
+      signal ??= signalOf(ending);
+      return signal;
+    },
+    ending,
     remainingMs: () => end - performance.now(),
     requestId: asking.requestId,
+    standIns: createStandIns(),
     budget: { take: () => left-- > 0 },
     caller: { credentialFor: (backend) => credentialOf(asking.headers.get(`x-backend-token-${backend}`)) },
   };

@@ -33,9 +33,11 @@ export function delivering(): Plugin<object, { readonly req: IncomingMessage; re
         headers.set("cache-control", "private, no-cache");
         headers.set("etag", etag);
         if (hasCopy(request.headers.get("if-none-match") ?? undefined, etag)) {
-          headers.delete("content-type");
-          headers.delete("content-length");
-          return setResponse(new fetchAPI.Response(null, { status: 304, headers }));
+          const kept = ["etag", "cache-control", "vary"].map((name): [string, string] => [
+            name,
+            headers.get(name) ?? "",
+          ]);
+          return setResponse(new fetchAPI.Response(null, { status: 304, headers: kept }));
         }
       }
       const body = coding === null ? plain : await compress[coding](plain);

@@ -41,7 +41,7 @@ export async function startGateway({
   examples,
   demo,
 }: GatewayOptions): Promise<Gateway> {
-  const backends = config.backends.map((backend) => backend.connect());
+  const backends = config.backends.map((backend) => backend.connect({ mutations: config.mutations }));
   const metrics = config.server.metrics ? createMetrics(backends, version) : null;
   const telemetry = createTelemetry([createRequestLog(log), ...(metrics ? [metrics] : []), ...(observers ?? [])]);
   const graphql = createGraphQL({ config, operations: operations ?? new Map(), backends, log, telemetry });

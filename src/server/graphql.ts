@@ -4,6 +4,7 @@ import { createYoga, type Plugin, useExecutionCancellation } from "graphql-yoga"
 import type { Backend } from "../backends/backend.ts";
 import type { Operations } from "../config/manifest.ts";
 import type { Config } from "../config.ts";
+import type { AuditEvent } from "../graph/audit.ts";
 import type { CallerFacts } from "../graph/caller.ts";
 import { type Context, createContext, createEstate } from "../graph/context.ts";
 import { badInput, toPublicError } from "../graph/errors.ts";
@@ -50,12 +51,13 @@ const batchLimit = 10;
 export function createGraphQL({ config, operations, backends, log, telemetry }: GraphQLOptions): GraphQLEndpoint {
   const estate = createEstate(backends);
   const causes: Causes = new WeakMap();
+  const audit = (event: AuditEvent) => log.info({ audit: event }, "audit");
   const watch = createWatch(telemetry, log, causes);
   // Values of variables are read after validation, and what is wrong with them comes with hints as well.
   const maskError = (error: unknown): GraphQLError =>
     config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes));
   const yoga = createYoga<Arriving & { admitted: CallerFacts }, Served>({
-    schema: createSchema(config.server.subgraph ? "subgraph" : "standalone"),
+    schema: createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations }),
     graphqlEndpoint: "/graphql",
     graphiql: false,
     landingPage: false,
@@ -70,7 +72,7 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
         config.limits,
       );
       const problems: GraphQLError[] = [];
-      return { ...createContext(estate, call, admitted, problems), problems };
+      return { ...createContext(estate, call, admitted, problems, audit), problems };
     },
     maskedErrors: { maskError },
     plugins: [
@@ -179,15 +181,24 @@ function mask(error: unknown, causes: Causes): GraphQLError {
   return masked;
 }
 
-const engineCodes = new Set<unknown>(["GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_REQUEST"]);
+const engineCodes = new Set<unknown>([
+  "GRAPHQL_PARSE_FAILED",
+  "GRAPHQL_VALIDATION_FAILED",
+  "OPERATION_RESOLUTION_FAILURE",
+  "BAD_REQUEST",
+]);
 
 function asInput(error: GraphQLError): GraphQLError {
+  // The engine adds whole errors of its own here, which quote the request.
+  const { code, http: told } = error.extensions;
+  // What could not be read at all is refused for every client, also for one that wants 200 where GraphQL has spoken.
+  const http = code === "BAD_REQUEST" && typeof told === "object" ? { ...told, spec: false } : told;
   return new GraphQLError(error.message, {
     nodes: error.nodes ?? null,
     source: error.source ?? null,
     positions: error.positions ?? null,
     path: error.path ?? null,
-    extensions: { ...error.extensions, code: "BAD_USER_INPUT", retryable: false },
+    extensions: { ...(http === undefined ? {} : { http }), code: "BAD_USER_INPUT", retryable: false },
   });
 }
 

@@ -27,37 +27,50 @@ export function persisting({ only, automatic, except }: Persisted, operations: O
     (except.graphiql && request.headers.get("sec-fetch-site") === "same-origin");
 
   return {
-    onParams: ({ request, params, setParams, context }) => {
+    onParams: ({ request, params, setParams, setResult, context }) => {
+      // What is no request at all is the engine's to refuse; types promise more than a body keeps.
+      if (!isRequest(params)) return;
+      // A refusal is a result, so that whoever watches sees one; what looks for a text behind this finds one.
+      const refuse = (error: GraphQLError) => {
+        setParams({ ...params, query: params.query ?? "{ __typename }" });
+        setResult({ errors: [error] });
+      };
       const id = idOf(params, request);
       const known = id === null ? undefined : operations.get(id);
       // What the manifest says under an id is what runs, whatever text came along.
       if (known !== undefined) return setParams({ ...params, query: known });
       const hash = hashOf(params);
       if (params.query) {
-        if (!isLetPast(request, context)) throw notAllowed();
-        if (hash !== null && automatic) register(hash, params.query);
+        if (!isLetPast(request, context)) return refuse(notAllowed());
+        if (hash !== null && automatic && !register(hash, params.query)) return refuse(notItsHash());
         return;
       }
       if (id === null) {
-        if (only) throw notAllowed();
+        if (only) refuse(notAllowed());
         return;
       }
-      const found = hash === null ? null : registered.get(hash);
-      if (found === null) throw automatic && hash !== null ? notFound() : notListed(operations.size > 0);
+      const found = hash === null ? null : registered.get(hash.toLowerCase());
+      if (found === null) return refuse(automatic && hash !== null ? notFound() : notListed(operations.size > 0));
       setParams({ ...params, query: found });
     },
   };
 
-  function register(hash: string, query: string): void {
-    if (createHash("sha256").update(query).digest("hex") !== hash.toLowerCase()) {
-      throw refusal("BAD_USER_INPUT", "The hash sent as persistedQuery is not that of the operation.");
-    }
+  /** False when the hash is another text's. */
+  function register(hash: string, query: string): boolean {
+    if (createHash("sha256").update(query).digest("hex") !== hash.toLowerCase()) return false;
     registered.put(hash.toLowerCase(), query);
+    return true;
   }
 }
 
 /** Where clients put the id, beside `extensions.persistedQuery`: the last two are Relay's habits. */
 export const idNames = ["documentId", "doc_id", "id"] as const;
+
+function isRequest(params: unknown): boolean {
+  if (typeof params !== "object" || params === null) return false;
+  const query: unknown = "query" in params ? params.query : null;
+  return query === null || query === undefined || typeof query === "string";
+}
 
 function idOf(params: GraphQLParams, { method, url }: Request): string | null {
   const asked = method === "GET" ? new URL(url).searchParams : null;
@@ -86,6 +99,10 @@ function notListed(hasManifest: boolean): GraphQLError {
   return hasManifest
     ? refusal("PERSISTED_QUERY_NOT_IN_LIST", "This gateway knows no operation of that id.")
     : refusal("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported");
+}
+
+function notItsHash(): GraphQLError {
+  return refusal("BAD_USER_INPUT", "The hash sent as persistedQuery is not that of the operation.");
 }
 
 function notAllowed(): GraphQLError {

@@ -66,7 +66,7 @@ export function createWatch(telemetry: Telemetry, log: Log, causes: Causes): Wat
 }
 
 /** How an operation ended, by what it answers. */
-export function outcomeOf({ data, errors }: ExecutionResult): OperationOutcome {
+function outcomeOf({ data, errors }: ExecutionResult): OperationOutcome {
   if (!errors || errors.length === 0) return "ok";
   if (errors.some(isBug)) return "bug";
   if (data === undefined) return "refused";

@@ -1,22 +1,6 @@
 import { MisshapenAnswer } from "./errors.ts";
 
 /**
- * Reads a body to its end; throws MisshapenAnswer when it is larger than the limit, without reading what announces itself
- * as larger.
- */
-export async function readBody(body: AsyncIterable<Buffer>, limit: number, announced: string | null): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    // Leaving the loop destroys the body, and with it the socket: the rest is never read.
-    if (bytes > limit || Number(announced) > limit) throw new MisshapenAnswer(`more than ${limit} bytes`);
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
-}
-
-/**
  * JSON whatever the content type says (Zadig's facade labels it text/plain), but never a page: an HTML answer with
  * status 200 is somebody's login form. Error answers that are no JSON have no body for the dialect.
  */
@@ -36,40 +20,34 @@ export function parseBody(read: Buffer, media: "json" | "text", contentType: str
   }
 }
 
-/** Our deepest payload has 8 levels; whoever walks a value by recursion must not fall off the stack. */
+/** Several times what any of the vendors sends; whoever walks a value by recursion must not fall off the stack. */
 const deepest = 64;
 /** Lists, objects and their members. An empty list is two bytes on the wire and dozens in memory. */
 const mostParts = 4_000_000;
 
 const [quote, backslash, comma, openList, closeList, openObject, closeObject] = Buffer.from('"\\,[]{}');
 
-/** Throws MisshapenAnswer for JSON that is nested deeper, or holds more parts, than any honest answer; reads bytes, not values. */
-export function checkShape(json: Buffer): void {
+/**
+ * Throws MisshapenAnswer for JSON that is nested deeper, or holds more parts, than any honest answer: before anything is
+ * built of it. One pass over the bytes, an eighth of what parsing takes.
+ */
+export function checkShape(json: Uint8Array): void {
   let depth = 0;
   let parts = 0;
   for (let at = 0; at < json.length; at++) {
     const byte = json[at];
     if (byte === quote) {
-      // To the end of the text; a quote behind an odd number of backslashes does not end it.
-      do {
-        at = json.indexOf('"', at + 1);
-        if (at < 0) return;
-      } while (isEscaped(json, at));
+      // To the end of the text, where whatever follows a backslash is no end.
+      for (at++; at < json.length && json[at] !== quote; at++) if (json[at] === backslash) at++;
     } else if (byte === openList || byte === openObject) {
-      depth += 1;
-      parts += 1;
+      parts++;
+      depth++;
       if (depth > deepest) throw new MisshapenAnswer(`nested deeper than ${deepest} levels`);
     } else if (byte === closeList || byte === closeObject) {
-      depth -= 1;
+      depth--;
     } else if (byte === comma) {
-      parts += 1;
+      parts++;
     }
-    if (parts > mostParts) throw new MisshapenAnswer(`more than ${mostParts} parts`);
   }
-}
-
-function isEscaped(json: Buffer, quoteAt: number): boolean {
-  let at = quoteAt - 1;
-  while (at >= 0 && json[at] === backslash) at -= 1;
-  return (quoteAt - at) % 2 === 0;
+  if (parts > mostParts) throw new MisshapenAnswer(`more than ${mostParts} parts`);
 }

@@ -1,12 +1,20 @@
+import type { StandIns } from "./stand-ins.ts";
+
+import type { Ending } from "./ending.ts";
+
 /** What an upstream call inherits from the request it serves; passed on explicitly, never ambient. */
 export interface Call {
   /** Aborts when the client leaves or the operation's deadline passes. */
   readonly signal: AbortSignal;
+  /** The same moment as the signal's, for those who listen to it for every call; left out where there is but a signal. */
+  readonly ending?: Ending;
   /** Milliseconds left until the deadline; 0 or less when it has passed. */
   readonly remainingMs: () => number;
   readonly requestId: string;
   readonly budget: Budget;
   readonly caller: Caller;
+  /** Filled where a cache stood in for a backend; left out where nobody reads it. */
+  readonly standIns?: StandIns;
   /** Set where several requests share a call: the one of them that pays for what is asked next. */
   readonly onBehalfOf?: () => Call;
 }

@@ -3,6 +3,7 @@ import { parseBody } from "./answer.ts";
 import { type Answer, type Cache, type CacheSettings, createCache, type Kept } from "./cache.ts";
 import type { Call } from "./call.ts";
 import { type Dialect, judgeByStatus, type Outgoing, type RawReply, type Reply, type Request } from "./dialect.ts";
+import { endingOf } from "./ending.ts";
 import { MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Exchange, type Settle, startExchange } from "./exchange.ts";
 import { createFlights } from "./flights.ts";
@@ -69,10 +70,10 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     tries: Tries,
     key: string | null,
   ): Promise<Judged> {
-    return policies.run(operation, call, async (signal) => {
+    return policies.run(operation, call, async (stop) => {
       tries.attempt += 1;
       const known = key === null ? null : (cache?.find(key) ?? null);
-      const attempt = { call, signal, tries, validators: known?.validators ?? {} };
+      const attempt = { call, stop, tries, validators: known?.validators ?? {} };
       let sent = await wire.send(outgoing, request, attempt);
       if (cache && key !== null && known && sent.raw.status === 304) {
         const { headers, settle } = sent;
@@ -139,8 +140,18 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     return JSON.stringify([method, path, body, credential, request.media ?? "json", request.headers ?? {}]);
   }
 
+  /** What cannot be the name of a thing names nothing: there is no need to ask. */
+  function addressed<T>(operation: Operation, { parts, query }: Request<T>): string {
+    try {
+      return target(operation, parts, query);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new UpstreamError("NOT_FOUND", { backend, operation: operation.name });
+    }
+  }
+
   const call: Upstream["call"] = async (operation, request, call) => {
-    const path = prefix + target(operation, request.parts, request.query);
+    const path = prefix + addressed(operation, request);
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     const outgoing: Outgoing = { operation: operation.name, method: operation.method, origin: base.origin, path, body };
     const key = isRead(operation) ? keyOf(outgoing, request, call) : null;
@@ -149,6 +160,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     const start = (via: Exchange["via"]) =>
       startExchange({ call, backend, operation: operation.name, attempt: 0, via }, startedAt);
     const answerFrom = (kept: Kept, via: "CACHE" | "STALE") => {
+      if (via === "STALE") call.standIns?.note(backend, kept.fetchedAt);
       const settle = start(via)({ status: kept.status, bytes: kept.body.length });
       return decode(operation, request, { ...kept, raw: rawOf(kept, request) }, { stale: via === "STALE", settle });
     };
@@ -160,7 +172,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     let isFirst = true;
     let judged: Judged;
     try {
-      if (call.signal.aborted) throw overdue(operation);
+      if (endingOf(call).isOver) throw overdue(operation);
       if (key === null) judged = await ask(operation, outgoing, request, call, tries, null);
       else {
         const seat = flights.join(key, call, (shared) => ask(operation, outgoing, request, shared, tries, keptAs));
@@ -168,7 +180,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
         judged = await seat.landed.catch((error: unknown) => {
           // Who began it and left does not hear the end; what was asked is told all the same.
           if (isFirst) seat.flight.then(({ settle }) => settle(null)).catch(() => {});
-          throw call.signal.aborted ? overdue(operation) : error;
+          throw endingOf(call).isOver ? overdue(operation) : error;
         });
       }
     } catch (error) {

@@ -26,7 +26,7 @@ export type Judgement =
 /** One HTTP request as the dialect signs it. */
 export interface Outgoing {
   readonly operation: string;
-  readonly method: "GET" | "POST";
+  readonly method: Operation["method"];
   readonly origin: string;
   /** Path and query as they go on the wire, base path included. */
   readonly path: string;

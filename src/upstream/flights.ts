@@ -1,4 +1,5 @@
 import type { Call } from "./call.ts";
+import { createEnding, endingOf, signalOf } from "./ending.ts";
 
 /** Equal reads that are under way at the same moment, whoever asks, are one. */
 export interface Flights<T> {
@@ -21,10 +22,18 @@ export interface Seat<T> {
   readonly flight: Promise<T>;
 }
 
+/** Somebody who waits. */
+interface Aboard<T> {
+  readonly call: Call;
+  readonly arrive: (value: T) => void;
+  readonly crash: (error: unknown) => void;
+}
+
 interface Flight<T> {
   /** Those who wait, in the order they came; one request may wait twice. */
-  readonly aboard: Set<{ readonly call: Call }>;
-  readonly answer: Promise<T>;
+  readonly aboard: Set<Aboard<T>>;
+  /** Set as soon as somebody is aboard. */
+  answer: Promise<T> | null;
   /** Takes nobody aboard any more. */
   readonly close: () => void;
   readonly abort: () => void;
@@ -34,16 +43,28 @@ interface Flight<T> {
 export function createFlights<T>(): Flights<T> {
   const open = new Map<string, Flight<T>>();
 
-  function begin(key: string, first: Call, start: (call: Call) => Promise<T>): Flight<T> {
+  /** A flight that nobody has boarded yet, and the call that stands for all who will. */
+  function prepare(key: string, first: Call): { readonly flight: Flight<T>; readonly shared: Call } {
     const aboard: Flight<T>["aboard"] = new Set();
-    const controller = new AbortController();
+    const ending = createEnding();
+    let signal: AbortSignal | null = null;
     let payer = first;
     const close = () => {
-      if (open.get(key)?.aboard === aboard) open.delete(key);
+      if (open.get(key) === flight) open.delete(key);
     };
+    const flight: Flight<T> = { aboard, answer: null, close, abort: () => ending.end() };
     const shared: Call = {
-      signal: controller.signal,
-      remainingMs: () => Math.max(...[...aboard].map(({ call }) => call.remainingMs())),
+      // Hardly anybody wants a signal where there is an ending.
+      get signal() {
+        signal ??= signalOf(ending);
+        return signal;
+      },
+      ending,
+      remainingMs: () => {
+        let most = Number.NEGATIVE_INFINITY;
+        for (const { call } of aboard) most = Math.max(most, call.remainingMs());
+        return most;
+      },
       requestId: first.requestId,
       caller: first.caller,
       onBehalfOf: () => payer,
@@ -60,20 +81,12 @@ export function createFlights<T>(): Flights<T> {
         },
       },
     };
-    // The first has to be aboard before anything is asked in its name.
-    const answer = Promise.resolve()
-      .then(() => start(shared))
-      .finally(close);
-    // Everybody may be gone when it fails.
-    answer.catch(() => {});
-    const flight: Flight<T> = { aboard, answer, close, abort: () => controller.abort() };
-    open.set(key, flight);
-    return flight;
+    return { flight, shared };
   }
 
-  function board({ aboard, answer, close, abort }: Flight<T>, call: Call): Promise<T> {
+  function board({ aboard, close, abort }: Flight<T>, call: Call): Promise<T> {
+    const ending = endingOf(call);
     return new Promise((resolve, reject) => {
-      const seat = { call };
       const leave = () => {
         aboard.delete(seat);
         if (aboard.size === 0) {
@@ -82,30 +95,50 @@ export function createFlights<T>(): Flights<T> {
         }
         reject(call.signal.reason);
       };
-      aboard.add(seat);
-      call.signal.addEventListener("abort", leave, { once: true });
-      const arrived = () => {
-        call.signal.removeEventListener("abort", leave);
-        aboard.delete(seat);
-      };
-      answer.then(
-        (value) => {
-          arrived();
+      const seat: Aboard<T> = {
+        call,
+        arrive: (value) => {
+          ending.unlisten(leave);
           resolve(value);
         },
-        (error: unknown) => {
-          arrived();
+        crash: (error) => {
+          ending.unlisten(leave);
           reject(error);
         },
-      );
+      };
+      aboard.add(seat);
+      ending.listen(leave);
     });
+  }
+
+  /** Lets everybody off when there is an answer. */
+  function land(flight: Flight<T>, answer: Promise<T>): Promise<T> {
+    const { aboard, close } = flight;
+    answer.then(
+      (value) => {
+        close();
+        for (const seat of aboard) seat.arrive(value);
+        aboard.clear();
+      },
+      (error: unknown) => {
+        close();
+        for (const seat of aboard) seat.crash(error);
+        aboard.clear();
+      },
+    );
+    flight.answer = answer;
+    return answer;
   }
 
   return {
     join: (key, call, start) => {
       const known = open.get(key);
-      const flight = known ?? begin(key, call, start);
-      return { isFirst: known === undefined, landed: board(flight, call), flight: flight.answer };
+      if (known?.answer) return { isFirst: false, landed: board(known, call), flight: known.answer };
+      const { flight, shared } = prepare(key, call);
+      open.set(key, flight);
+      // The first has to be aboard before anything is asked in its name.
+      const landed = board(flight, call);
+      return { isFirst: true, landed, flight: land(flight, start(shared)) };
     },
     count: () => open.size,
   };

@@ -5,7 +5,8 @@
 export interface Operation {
   /** `<kind>.<verb>`, such as `bkrepo.listVersions`; shown in errors and explain. */
   readonly name: string;
-  readonly method: "GET" | "POST";
+  /** DELETE only in the `removals` of an adapter. */
+  readonly method: "GET" | "POST" | "DELETE";
   /** Path below the backend's base with `{parts}`, each encoded as one segment; `{parts+}` keeps its slashes. */
   readonly path: string;
   /** What one such call answers, for many keys where it can. */
@@ -45,13 +46,13 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 
 /**
  * The path and query of a call. Every part is encoded here and nowhere else, so that no id, cursor or argument can
- * change which endpoint is asked. Throws a RangeError for an empty part, `.` or `..`.
+ * change which endpoint is asked. Throws a RangeError for an empty part, `.` or `..`, by itself or between slashes.
  */
 export function target(operation: Operation, parts: PathParts = {}, query: Query = {}): string {
   // A function replacer: a plain replacement string would expand `$1`, `$&` and `$$` inside a value.
   const path = operation.path.replace(/\{(\w+)(\+?)\}/g, (_whole, name: string, many: string) => {
     const part = parts[name];
-    if (part === undefined) throw new RangeError(`${operation.name}: no value for {${name}}`);
+    if (part === undefined) throw new TypeError(`${operation.name}: no value for {${name}}`);
     if (part instanceof Verbatim) return part.text;
     return many ? String(part).split("/").map(segment).join("/") : segment(String(part));
   });
@@ -59,14 +60,18 @@ export function target(operation: Operation, parts: PathParts = {}, query: Query
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined) continue;
     for (const one of Array.isArray(value) ? value : [value]) {
-      pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`);
+      pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(one).toWellFormed())}`);
     }
   }
   return pairs.length === 0 ? path : `${path}?${pairs.join("&")}`;
 }
 
 function segment(text: string): string {
-  if (text === "" || isDots(text)) throw new RangeError("a path part may not be empty, '.' or '..'");
+  // Some servers and proxies decode first and take the path apart afterwards: what climbs is refused however it is
+  // written, also inside one part, and so is text that has no encoding.
+  if (text === "" || text.split(/[/\\]/).some(isDots) || !text.isWellFormed()) {
+    throw new RangeError("a path part may not be empty, nor hold '.' or '..' between slashes");
+  }
   return encodeURIComponent(text);
 }
 

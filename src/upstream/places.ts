@@ -8,6 +8,12 @@ export class QueueFull extends Error {
  * moment: it never starts, and it does not keep a place in the queue from the living.
  */
 export interface Places {
+  /**
+   * Calls back when there is a place, at once if one is free; whoever was called has to leave. Hands back how to give up
+   * waiting. Throws QueueFull.
+   */
+  readonly enter: (start: () => void) => () => void;
+  readonly leave: () => void;
   /** Runs when there is a place. Rejects with QueueFull, or with the reason of `signal` when that aborts before. */
   readonly within: <T>(signal: AbortSignal, run: () => Promise<T>) => Promise<T>;
   readonly inFlight: () => number;
@@ -23,21 +29,16 @@ export function createPlaces(most: number, mostWaiting: number): Places {
   const waiting = new Set<Waiting>();
   let taken = 0;
 
-  function turn(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const giveUp = () => {
-        waiting.delete(me);
-        reject(signal.reason);
-      };
-      const me: Waiting = {
-        start: () => {
-          signal.removeEventListener("abort", giveUp);
-          resolve();
-        },
-      };
-      signal.addEventListener("abort", giveUp, { once: true });
-      waiting.add(me);
-    });
+  function enter(start: () => void): () => void {
+    if (taken < most) {
+      taken += 1;
+      start();
+      return stays;
+    }
+    if (waiting.size >= mostWaiting) throw new QueueFull("as many calls as may wait are waiting");
+    const me: Waiting = { start };
+    waiting.add(me);
+    return () => void waiting.delete(me);
   }
 
   // A place goes from hand to hand: nobody who comes later can slip in between.
@@ -51,12 +52,26 @@ export function createPlaces(most: number, mostWaiting: number): Places {
     next.start();
   }
 
+  function turn(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leaveQueue = () => {
+        giveUp();
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", leaveQueue, { once: true });
+      const giveUp = enter(() => {
+        signal.removeEventListener("abort", leaveQueue);
+        resolve();
+      });
+    });
+  }
+
   return {
+    enter,
+    leave,
     within: async (signal, run) => {
       signal.throwIfAborted();
-      if (taken < most) taken += 1;
-      else if (waiting.size < mostWaiting) await turn(signal);
-      else throw new QueueFull("as many calls as may wait are waiting");
+      await turn(signal);
       try {
         // Between being called and getting up the reason to go may have passed.
         signal.throwIfAborted();
@@ -69,3 +84,6 @@ export function createPlaces(most: number, mostWaiting: number): Places {
     queued: () => waiting.size,
   };
 }
+
+/** Who has a place already waits for nothing. */
+function stays(): void {}

@@ -7,10 +7,10 @@ import {
   handleWhen,
   type IRetryBackoffContext,
   retry,
-  TimeoutStrategy,
-  timeout,
 } from "cockatiel";
 import type { Call } from "./call.ts";
+import { createDeadlines } from "./deadlines.ts";
+import { createEnding, type Ending, endingOf, type OwnEnding } from "./ending.ts";
 import { UpstreamError } from "./errors.ts";
 import { isRead, type Operation } from "./operation.ts";
 import { createPlaces, QueueFull } from "./places.ts";
@@ -29,10 +29,13 @@ export interface PolicySettings {
 /** One backend's policies: they live as long as the process. */
 export interface Policies {
   /** Runs `attempt` under retry, breaker, queue and timeout; rejects with an UpstreamError. */
-  readonly run: <T>(operation: Operation, call: Call, attempt: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+  readonly run: <T>(operation: Operation, call: Call, attempt: Attempt<T>) => Promise<T>;
   readonly circuitOpen: () => boolean;
   readonly pressure: () => Pressure;
 }
+
+/** Asks once, until it is told to stop. */
+type Attempt<T> = (stop: Ending) => Promise<T>;
 
 /** How one backend's policies stand right now. */
 export interface Pressure {
@@ -68,50 +71,157 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
       breaker: new ConsecutiveBreaker(settings.breaker.failures),
     },
   );
+  let restsUntil = 0;
+  breaker.onBreak(() => {
+    restsUntil = Date.now() + settings.breaker.coolDownMs;
+  });
+  const isResting = () => breaker.state === CircuitState.Open && Date.now() < restsUntil;
   const places = createPlaces(settings.concurrency, settings.concurrency * queueFactor);
-  const timing = timeout(settings.timeoutMs, { strategy: TimeoutStrategy.Cooperative, abortOnReturn: false });
+  const deadlines = createDeadlines(settings.timeoutMs);
+  // A closed breaker that has counted nothing since the last success has nothing to learn from another one.
+  let isUntroubled = true;
+  breaker.onFailure(() => {
+    isUntroubled = false;
+  });
+  breaker.onSuccess(() => {
+    isUntroubled = true;
+  });
 
-  const run: Policies["run"] = async (operation, call, attempt) => {
+  const overdue = ({ name }: Operation) =>
+    new UpstreamError("TIMED_OUT", { backend, operation: name, retryable: false });
+
+  /** What a failed attempt means: the deadline or a caller who left is nothing that the backend did. */
+  function explained(error: unknown, operation: Operation, call: Call, stop: Ending, attempts: number): unknown {
+    if (endingOf(call).isOver) return overdue(operation);
     const facts = { backend, operation: operation.name };
-    const overdue = () => new UpstreamError("TIMED_OUT", { ...facts, retryable: false });
-    if (call.signal.aborted) throw overdue();
-    let attempts = 0;
+    return planned(stop.isOver ? new UpstreamError("TIMED_OUT", facts) : error, attempts, call);
+  }
 
-    const once = async (signal: AbortSignal) => {
-      attempts += 1;
+  /** One attempt within its time, which ends with the request as well. */
+  async function once<T>(operation: Operation, call: Call, attempt: Attempt<T>, attempts: number): Promise<T> {
+    const stop = createEnding();
+    const ending = endingOf(call);
+    const end = () => stop.end();
+    const deadline = deadlines.start(end);
+    ending.listen(end);
+    try {
+      return await attempt(stop);
+    } catch (error) {
+      throw explained(error, operation, call, stop, attempts);
+    } finally {
+      deadline.cancel();
+      ending.unlisten(end);
+    }
+  }
+
+  /**
+   * What happens nearly always: the backend is well and the first attempt succeeds, after a wait for a place or at once.
+   * Everything else is built when it is needed, and goes on from there.
+   */
+  function straight<T>(operation: Operation, call: Call, attempt: Attempt<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const ending = endingOf(call);
+      let stop: OwnEnding | null = null;
+      let giveUp = () => {};
+      const leave = () => {
+        if (stop === null) giveUp();
+        else stop.end();
+        reject(overdue(operation));
+      };
+      const start = () => {
+        if (breaker.state !== CircuitState.Closed) {
+          // It opened meanwhile: who has waited is asked to prove that it may go on.
+          ending.unlisten(leave);
+          places.leave();
+          resolve(machinery(operation, call, attempt, null));
+          return;
+        }
+        const running = createEnding();
+        stop = running;
+        const deadline = deadlines.start(() => running.end());
+        const over = () => {
+          deadline.cancel();
+          ending.unlisten(leave);
+        };
+        attempt(running).then(
+          (value) => {
+            over();
+            if (isUntroubled) {
+              places.leave();
+              resolve(value);
+            } else void count(() => value).then(() => resolve(value));
+          },
+          (error: unknown) => {
+            over();
+            const failure = explained(error, operation, call, running, 1);
+            void count(() => Promise.reject(failure)).then(() => {
+              if (!ending.isOver) resolve(machinery(operation, call, attempt, { error: failure }));
+            });
+          },
+        );
+      };
+      ending.listen(leave);
       try {
-        return await attempt(signal);
+        giveUp = places.enter(start);
       } catch (error) {
-        // The deadline or the caller cut it short: the backend did nothing wrong, so no breaker may count it.
-        if (call.signal.aborted) throw overdue();
-        throw planned(signal.aborted ? new UpstreamError("TIMED_OUT", facts) : error, attempts, call);
+        ending.unlisten(leave);
+        reject(toUpstreamError(error, { backend, operation: operation.name }));
       }
-    };
+    });
+  }
+
+  /** Tells the breaker what came of it, before the place goes to the next one. */
+  async function count(outcome: () => unknown): Promise<void> {
+    await breaker.execute(outcome).catch(() => {});
+    places.leave();
+  }
+
+  /** Retries around the queue around the breaker around each attempt; `failed` stands for a first attempt made already. */
+  async function machinery<T>(
+    operation: Operation,
+    call: Call,
+    attempt: Attempt<T>,
+    failed: { readonly error: unknown } | null,
+  ): Promise<T> {
+    let attempts = failed === null ? 0 : 1;
+    let before = failed;
+    // The breaker inside the queue: it counts a failure before the next one in the queue starts, and is asked again by
+    // whoever has waited. A backend in trouble is never asked by a whole queue.
     const guarded = async () => {
+      if (before) {
+        const { error } = before;
+        before = null;
+        throw error;
+      }
       // Nobody waits any more: the one call that a half-open breaker lets through is not for this one.
       call.signal.throwIfAborted();
-      return breaker.execute(
-        () =>
-          places.within(call.signal, async () => {
-            // It may have opened while this call was waiting: a backend in trouble is not asked by a whole queue.
-            if (breaker.state === CircuitState.Open) throw new BrokenCircuitError();
-            return timing.execute(({ signal }) => once(signal), call.signal);
-          }),
-        call.signal,
+      if (isResting()) throw new BrokenCircuitError();
+      return places.within(call.signal, () =>
+        breaker.execute(() => {
+          attempts += 1;
+          return once(operation, call, attempt, attempts);
+        }, call.signal),
       );
     };
 
     const gone = Promise.withResolvers<never>();
-    const leave = () => gone.reject(overdue());
+    const leave = () => gone.reject(overdue(operation));
     call.signal.addEventListener("abort", leave, { once: true });
     try {
       // A pause between attempts or the wait for a half-open breaker must not outlive the request.
       return await Promise.race([isRead(operation) ? retrying.execute(guarded, call.signal) : guarded(), gone.promise]);
     } catch (error) {
-      throw call.signal.aborted ? overdue() : toUpstreamError(error, facts);
+      throw call.signal.aborted ? overdue(operation) : toUpstreamError(error, { backend, operation: operation.name });
     } finally {
       call.signal.removeEventListener("abort", leave);
     }
+  }
+
+  const run: Policies["run"] = (operation, call, attempt) => {
+    if (endingOf(call).isOver) return Promise.reject(overdue(operation));
+    return breaker.state === CircuitState.Closed
+      ? straight(operation, call, attempt)
+      : machinery(operation, call, attempt, null);
   };
   const pressure = (): Pressure => ({
     circuit: circuits[breaker.state],

@@ -1,10 +1,12 @@
 import { Pool } from "undici";
-import { parseBody, readBody } from "./answer.ts";
+import { parseBody } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Dialect, Outgoing, RawReply, Request } from "./dialect.ts";
+import type { Ending } from "./ending.ts";
 import { type Failure, MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Settle, startExchange } from "./exchange.ts";
 import type { Headers } from "./freshness.ts";
+import { take } from "./take.ts";
 
 /** What the wire needs to know about one configured backend. */
 export interface WireSettings {
@@ -36,7 +38,7 @@ export interface Tries {
 /** One attempt: on whose behalf, until when, and headers that go out beside the request's own. */
 export interface Attempt {
   readonly call: Call;
-  readonly signal: AbortSignal;
+  readonly stop: Ending;
   readonly tries: Tries;
   readonly validators: Headers;
 }
@@ -73,7 +75,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
         ...(await dialect.authorize(hop, call)),
       };
       // A token may have taken its time: what nobody waits for any more is not sent.
-      if (attempt.signal.aborted) throw failed("TIMED_OUT", hop, {});
+      if (attempt.stop.isOver) throw failed("TIMED_OUT", hop, {});
       if (!call.budget.take()) throw failed("OVER_BUDGET", hop, {});
       const sent = await exchange(hop, headers, request.media ?? "json", attempt);
       const next = redirectOf(sent.raw, origin);
@@ -96,32 +98,40 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
     hop: Outgoing,
     headers: Record<string, string>,
     media: "json" | "text",
-    { call, signal, tries }: Attempt,
+    { call, stop, tries }: Attempt,
   ): Promise<Sent> {
     tries.sent += 1;
     const settle = startExchange({ call, backend, operation: hop.operation, attempt: tries.attempt, via: "WIRE" });
     let status: number | null = null;
     let bytes = 0;
     try {
-      const response = await pool.request({ path: hop.path, method: hop.method, headers, body: hop.body, signal });
-      status = response.statusCode;
-      const said = firstOfEach(response.headers);
+      const { path, method, body: sent } = hop;
+      const outgoing = { path, method, headers, body: sent };
+      const answer = await take(pool, outgoing, stop, settings.maxResponseBytes, (told) => {
+        status = told;
+      });
+      const said = firstOfEach(answer.headers);
       const header = (name: string) => said[name] ?? null;
-      const read = await readBody(response.body, settings.maxResponseBytes, header("content-length"));
+      const read = answer.body;
       bytes = read.length;
-      const body = parseBody(read, media, header("content-type"), status);
-      return { raw: { status, header, body }, headers: said, body: read, settle: settle({ status, bytes }) };
+      const body = parseBody(read, media, header("content-type"), answer.status);
+      return {
+        raw: { status: answer.status, header, body },
+        headers: said,
+        body: read,
+        settle: settle({ status: answer.status, bytes }),
+      };
     } catch (error) {
       const known =
         error instanceof MisshapenAnswer
           ? failed("MALFORMED", hop, { reason: error.message })
-          : connectionFailure(error, hop, signal);
+          : connectionFailure(error, hop, stop);
       throw settle({ status, bytes })(known);
     }
   }
 
-  function connectionFailure(error: unknown, hop: Outgoing, signal: AbortSignal): UpstreamError {
-    if (signal.aborted) return failed("TIMED_OUT", hop, {});
+  function connectionFailure(error: unknown, hop: Outgoing, stop: Ending): UpstreamError {
+    if (stop.isOver) return failed("TIMED_OUT", hop, {});
     // undici's own error codes (ECONNREFUSED, UND_ERR_SOCKET, a TLS failure …) name no address; its messages do.
     const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "unknown";
     return failed("UNAVAILABLE", hop, { reason: code });

@@ -1,5 +1,6 @@
 import type { BackendType } from "../backend.ts";
 import { bkrepoOperations, createClient } from "./client.ts";
+import { createRemover, removals } from "./delete.ts";
 import { readersOf } from "./loaders.ts";
 import { pricesOf } from "./prices.ts";
 import { type BkrepoSettings, bkrepoSettings } from "./settings.ts";
@@ -10,7 +11,8 @@ export const bkrepo: BackendType<BkrepoSettings> = {
   settings: bkrepoSettings,
   capabilities: ({ capabilities }) => capabilities,
   operations: bkrepoOperations,
-  connect: (settings) => {
+  removals,
+  connect: (settings, permission) => {
     const client = createClient(settings);
     return {
       name: settings.name,
@@ -19,6 +21,7 @@ export const bkrepo: BackendType<BkrepoSettings> = {
       hosts: settings.hosts,
       places: settings.repositories.map((repository) => ({ repository, group: null })),
       during: (call) => readersOf({ client, settings, call }),
+      ...(permission?.mutations ? { remover: (call) => createRemover(client.upstream, call) } : {}),
       circuitOpen: client.upstream.circuitOpen,
       pressure: client.upstream.pressure,
       prices: () => pricesOf(settings),

@@ -5,6 +5,7 @@ import { keyOf, parseKey } from "./package-key.ts";
 import { packageSearch } from "./package-search.ts";
 import { packageLoaders } from "./packages.ts";
 import { repositoryProbe } from "./probe.ts";
+import { parseRepository } from "./repository.ts";
 import { versionLoaders } from "./versions.ts";
 import type { View } from "./view.ts";
 
@@ -15,7 +16,8 @@ export function readersOf(view: View): Readers {
   const search = packageSearch(view);
   const versions = versionLoaders(view);
   const files = fileLoaders(view, probe, versions);
-  const { capabilities } = view.settings;
+  const { capabilities, repositories } = view.settings;
+  const [nearest] = repositories.flatMap((text) => parseRepository(text) ?? []);
   const packageReader: PackageReader = {
     keyOf,
     parseKey,
@@ -32,5 +34,7 @@ export function readersOf(view: View): Readers {
   return {
     ...(capabilities.includes("PACKAGES") ? { packages: packageReader } : {}),
     ...(capabilities.includes("IMAGES") ? { images: imageReader(view, versions, files) } : {}),
+    // One row of the first repository; without one there is nothing that everybody may ask.
+    ...(nearest ? { ping: async () => (await view.client.probeRepository(nearest, view.call)).origin } : {}),
   };
 }

@@ -4,7 +4,7 @@ import type { BkrepoSettings } from "./settings.ts";
 
 /** Searches take one call a project; versions and files one call a package or path, images one more to learn their type. */
 export function pricesOf({ repositories, capabilities }: BkrepoSettings): Prices {
-  const projects = new Set(repositories.map((text) => parseRepository(text)?.project)).size;
+  const projects = new Set(repositories.flatMap((text) => parseRepository(text)?.project ?? [])).size;
   return {
     ...(capabilities.includes("PACKAGES")
       ? {
@@ -17,7 +17,7 @@ export function pricesOf({ repositories, capabilities }: BkrepoSettings): Prices
           latest: { each: 1 },
           latestTag: { each: 2 },
           latestBySemver: { each: 3 },
-          files: { each: 1, batch: { size: 200, calls: 1 } },
+          files: { batch: { size: 200, calls: 2 } },
           byChecksum: { each: 3 },
           named: { batch: { size: 200, calls: projects } },
           search: { each: projects },
@@ -27,6 +27,6 @@ export function pricesOf({ repositories, capabilities }: BkrepoSettings): Prices
     ...(capabilities.includes("IMAGES")
       ? { image: { each: 2 }, copies: { each: 2, batch: { size: 200, calls: projects } }, byDigest: { each: 3 } }
       : {}),
-    ping: { each: 1 },
+    ...(projects > 0 ? { ping: { each: 1 } } : {}),
   };
 }

@@ -1,7 +1,14 @@
 import type { z } from "zod";
 import type { Origin } from "../../model/backend.ts";
 import type { Call } from "../../upstream/call.ts";
-import { createUpstream, type Dialect, judgeByStatus, type RawReply, type Reply } from "../../upstream/client.ts";
+import {
+  createUpstream,
+  type Dialect,
+  judgeByStatus,
+  type RawReply,
+  type Reply,
+  type Upstream,
+} from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, PathParts, Query } from "../../upstream/operation.ts";
 import type { Pressure } from "../../upstream/policies.ts";
@@ -50,6 +57,7 @@ export interface CursorPage<T> extends UpstreamPage<T> {
 
 /** GitLab's endpoints, one function each; pages count from 1. Every function rejects with an UpstreamError. */
 export interface GitlabClient {
+  readonly upstream: Upstream;
   /** The cheapest call these credentials may make. */
   readonly ping: (call: Call) => Promise<Origin>;
   readonly listPackages: (list: PackageList, page: number, call: Call) => Promise<UpstreamPage<payload.PackageRow>>;
@@ -177,6 +185,7 @@ export function createClient(settings: GitlabSettings): GitlabClient {
       many(operations.listTags, payload.tagRow, { project, repository }, { page }, call),
     getTag: (project, repository, tag, call) =>
       one(operations.getTag, payload.tagDetail, { project, repository, tag }, {}, call),
+    upstream,
     circuitOpen: upstream.circuitOpen,
     pressure: upstream.pressure,
     close: upstream.close,

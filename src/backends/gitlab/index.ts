@@ -1,5 +1,6 @@
 import type { BackendType } from "../backend.ts";
 import { createClient } from "./client.ts";
+import { createRemover, removals } from "./delete.ts";
 import { createReaders } from "./loaders.ts";
 import { operations } from "./operations.ts";
 import { pricesOf } from "./prices.ts";
@@ -13,7 +14,8 @@ export const gitlab: BackendType<GitlabSettings> = {
   settings: gitlabSettings,
   capabilities: (settings) => settings.capabilities,
   operations,
-  connect: (settings) => {
+  removals,
+  connect: (settings, permission) => {
     const client = createClient(settings);
     return {
       name: settings.name,
@@ -25,6 +27,7 @@ export const gitlab: BackendType<GitlabSettings> = {
         ...settings.projects.map((repository) => ({ repository, group: null })),
       ],
       during: (call) => createReaders(client, settings, call),
+      ...(permission?.mutations ? { remover: (call) => createRemover(client.upstream, call) } : {}),
       circuitOpen: client.circuitOpen,
       pressure: client.pressure,
       prices: () => pricesOf(settings),

@@ -13,7 +13,24 @@ export function createReaders(access: Access, { capabilities, namespaces }: SwrS
   const packages = capabilities.includes("PACKAGES") ? createPackageLeg(access) : null;
   const images = capabilities.includes("IMAGES") ? createImageLeg(access) : null;
   const reader = createPackageReader(access, namespaces, packages, images);
-  return images === null
-    ? { packages: reader }
-    : { packages: reader, images: createImageReader(access, namespaces, images) };
+  const ping = pingOf(access, capabilities, namespaces);
+  return {
+    packages: reader,
+    ...(images === null ? {} : { images: createImageReader(access, namespaces, images) }),
+    ...(ping === null ? {} : { ping }),
+  };
+}
+
+/** One row of the first namespace; null without one, as a list of everything visible is not cheap. */
+function pingOf(
+  { client, call }: Access,
+  capabilities: SwrSettings["capabilities"],
+  [namespace]: SwrSettings["namespaces"],
+): NonNullable<Readers["ping"]> | null {
+  if (namespace === undefined) return null;
+  const stretch = { limit: 1, offset: 0 };
+  return async () =>
+    capabilities.includes("IMAGES")
+      ? (await client.listRepositories(namespace, null, stretch, call)).origin
+      : (await client.listPackages(namespace, null, call)).origin;
 }

@@ -26,6 +26,6 @@ export function pricesOf({
     search: { each: everywhere },
     // A repository of the name in each namespace, and its tags.
     ...(images ? { image: { each: 1 }, copies: { each: 2 * namespaces.length }, byDigest: { each: 2 } } : {}),
-    ping: { each: 1 },
+    ...(namespaces.length > 0 ? { ping: { each: 1 } } : {}),
   };
 }

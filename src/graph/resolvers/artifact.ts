@@ -93,7 +93,7 @@ export const artifactResolvers: Resolvers = {
     },
     observations: async (artifact) => observationsOf(await artifact.claims()),
     conflicts: async (artifact) => conflictsOf(await artifact.claims()),
-    isComplete: async (artifact) => isComplete(await artifact.sources()),
+    isComplete: async (artifact, _args, { call }) => isComplete(call, await artifact.sources()),
     sources: (artifact) => artifact.sources(),
   },
   ArtifactTrace: {

@@ -2,6 +2,7 @@ import type { BackendIdentity } from "../../model/backend.ts";
 import type { Context } from "../context.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { healthOf } from "../health.ts";
+import { aged } from "../outcome.ts";
 
 /** The backend of that name. A model object can only name a configured one, so anything else is our bug. */
 export function backendNamed(context: Context, name: string): BackendIdentity {
@@ -17,6 +18,8 @@ export const backendResolvers: Resolvers = {
   },
   Source: {
     backend: ({ backend }, _args, context) => backendNamed(context, backend),
+    status: (source, _args, { call }) => aged(call, source).status,
+    fetchedAt: (source, _args, { call }) => aged(call, source).fetchedAt,
   },
   Observation: {
     backend: ({ backend }, _args, context) => backendNamed(context, backend),

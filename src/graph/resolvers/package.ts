@@ -6,7 +6,7 @@ import { type Context, choose, readerOf } from "../context.ts";
 import { badInput } from "../errors.ts";
 import type { PackageRef as PackageRefInput, Resolvers } from "../generated/resolvers.ts";
 import { scopeOf } from "../hint.ts";
-import { packageId, pipelineRunId, versionId } from "../ids.ts";
+import { packageId, versionId } from "../ids.ts";
 import { latestBySemver } from "../latest.ts";
 import { namesakesOf } from "../namesakes.ts";
 import { told } from "../outcome.ts";
@@ -81,7 +81,6 @@ export const packageResolvers: Resolvers = {
     artifact: (file, _args, context) => createArtifact(context, fileSeed(file)),
   },
   PipelineRun: {
-    id: (run) => pipelineRunId(run),
     commit: (run, _args, context, info) => commitOfPipeline(context, run, info),
   },
   PackageSearchGroup: {

@@ -1,0 +1,26 @@
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { growth, hotKeys, latency, memory, startUp, throughput } from "./chapters.ts";
+import { install } from "./launch.ts";
+import { writeReport } from "./report.ts";
+
+// `npm run bench`: everything, about twenty minutes. `npm run bench -- --quick`: the same with short stretches and few
+// rounds, below two minutes; it writes no file. `--only throughput` measures one chapter.
+
+const { values } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, only: { type: "string" }, soak: { type: "string" } },
+});
+const pace = values.quick
+  ? { rounds: 2, seconds: 1.5, warmSeconds: 1, soakSeconds: 4 }
+  : { rounds: 5, seconds: 6, warmSeconds: 4, soakSeconds: Number(values.soak ?? 60) };
+
+install("bench");
+const chapters = { throughput, hotKeys, latency, memory, startUp, growth };
+const written: Record<string, string> = {};
+for (const [name, chapter] of Object.entries(chapters)) {
+  if (values.only !== undefined && values.only !== name) continue;
+  const text = await chapter(pace);
+  written[name] = text;
+  process.stdout.write(`${text}\n\n`);
+}
+if (!values.quick) writeReport(written);

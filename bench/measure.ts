@@ -1,0 +1,80 @@
+import { deepStrictEqual } from "node:assert";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { keys } from "./estate.ts";
+import { run } from "./launch.ts";
+import { bodyOf, type Question } from "./questions.ts";
+import { loadCore, type Simulator } from "./servers.ts";
+
+/** One stretch under load. */
+export interface Stretch {
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly failed: number;
+}
+
+/** Asks once and reads the answer. */
+export async function ask(url: string, body: string): Promise<{ data?: unknown; errors?: unknown }> {
+  const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+  return response.json();
+}
+
+/** Every answer must be the expected one before anything is measured; the upstream calls that one answer cost. */
+export async function verify(url: string, question: Question, simulator: Simulator, name: string): Promise<number> {
+  await simulator.calls();
+  const asked = [0, 1, 7, keys - 1];
+  for (const key of asked) {
+    const answer = await ask(url, bodyOf(question, key));
+    deepStrictEqual(answer, { data: question.data(key) }, `${name} answers ${question.name} wrongly`);
+  }
+  return (await simulator.calls()) / asked.length;
+}
+
+/** Loads one server with so many connections, each asking for one key after the other. */
+export async function load(
+  url: string,
+  question: Question,
+  options: { readonly connections: number; readonly seconds: number; readonly keys: number },
+): Promise<Stretch> {
+  const file = join(tmpdir(), `bench-${process.pid}-${question.name}-${options.keys}.json`);
+  writeFileSync(file, JSON.stringify(Array.from({ length: options.keys }, (_, key) => bodyOf(question, key))));
+  const said = await run(loadCore, ["bench/load.mjs", url, file, String(options.connections), String(options.seconds)]);
+  rmSync(file);
+  const stretch: Stretch = JSON.parse(said);
+  if (stretch.failed > 0) throw new Error(`${stretch.failed} requests failed at ${url}`);
+  return stretch;
+}
+
+/** Milliseconds of `count` requests of one client, one after the other. */
+export async function series(url: string, bodies: readonly string[], count: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let index = 0; index < count; index++) {
+    const started = performance.now();
+    await ask(url, bodies[index % bodies.length] ?? "");
+    times.push(performance.now() - started);
+  }
+  return times;
+}
+
+/** Resident memory of a process in MiB, as Linux tells it; NaN elsewhere. */
+export function residentMiB(pid: number | undefined): number {
+  try {
+    const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return Number(kib) / 1024;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** The middle of the values; of an even number, the upper one. */
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The value below which this share of them lies. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}

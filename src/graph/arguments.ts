@@ -1,0 +1,49 @@
+import {
+  type GraphQLArgument,
+  type GraphQLInputField,
+  type GraphQLInputType,
+  getNamedType,
+  isInputObjectType,
+} from "graphql";
+import { checkedFirst } from "./connection.ts";
+import { badInput } from "./errors.ts";
+import { checkCursor } from "./opaque.ts";
+
+/** Longer names, keys and references exist nowhere. */
+const longestText = 1024;
+
+/**
+ * Refuses what no list and no backend can mean, wherever it stands in an operation and before anything is asked: a page
+ * that no list gives, text that is no cursor, text that is empty, endless or holds control characters. `args` are the
+ * values as coerced. Throws BAD_USER_INPUT or BAD_CURSOR.
+ */
+export function checkArguments(given: readonly GraphQLArgument[], args: Readonly<Record<string, unknown>>): void {
+  for (const { name, type } of given) {
+    const value = args[name];
+    if (name === "first") checkedFirst(typeof value === "number" ? value : null);
+    else if (name === "after") {
+      if (typeof value === "string") checkCursor(value);
+    } else checkValue(name, type, value);
+  }
+}
+
+function checkValue(name: string, type: GraphQLInputType, value: unknown): void {
+  const named = getNamedType(type);
+  if (Array.isArray(value)) for (const one of value) checkValue(name, named, one);
+  else if (isInputObjectType(named)) {
+    for (const field of Object.values<GraphQLInputField>(named.getFields())) {
+      checkValue(field.name, field.type, valueIn(value, field.name));
+    }
+  } else if (named.name === "String" && typeof value === "string") checkText(name, value);
+}
+
+function checkText(name: string, value: string): void {
+  if (value.trim() === "") throw badInput("BAD_USER_INPUT", `"${name}" must not be empty: leave it out to mean any.`);
+  if (value.length > longestText)
+    throw badInput("BAD_USER_INPUT", `"${name}" must have at most ${longestText} characters.`);
+  if (/\p{Cc}/u.test(value)) throw badInput("BAD_USER_INPUT", `"${name}" must not hold control characters.`);
+}
+
+function valueIn(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Object.entries(value).find(([key]) => key === name)?.[1] : null;
+}

@@ -1,0 +1,110 @@
+import type { Remover } from "../backends/backend.ts";
+import type { Package, PackageRef, Version, VersionRef } from "../model/package.ts";
+import { type Failure, UpstreamError } from "../upstream/errors.ts";
+import type { AuditEvent } from "./audit.ts";
+import { type Context, readerOf } from "./context.ts";
+import { badInput, toGraphQLError } from "./errors.ts";
+import type { DeletionOutcome } from "./generated/resolvers.ts";
+import { coordinatesOf } from "./ids.ts";
+
+/** What became of one request to delete. */
+export interface DeletionParent {
+  readonly outcome: DeletionOutcome;
+  readonly backend: string;
+  readonly repository: string;
+  readonly name: string | null;
+  readonly at: string;
+}
+
+/** Deletes a package whose name was typed right. Throws BAD_ID, and BACKEND_NOT_CONFIGURED for an id of another estate. */
+export async function deletePackage(context: Context, id: string, confirmName: string): Promise<DeletionParent> {
+  const node = coordinatesOf(id, "Package");
+  if (node.type !== "Package") throw badInput("BAD_ID", "This is not the id of a Package.");
+  const { ref } = node;
+  return remove<Package>(context, {
+    action: "deletePackage",
+    place: ref,
+    version: null,
+    confirmName,
+    find: async () => (await readerOf(context, "packages", ref.backend)?.package(ref)) ?? null,
+    deed: (remover, found) => remover.package(found.ref),
+  });
+}
+
+/** Deletes a version whose name was typed right. Throws as {@link deletePackage}. */
+export async function deleteVersion(context: Context, id: string, confirmName: string): Promise<DeletionParent> {
+  const node = coordinatesOf(id, "Version");
+  if (node.type !== "Version") throw badInput("BAD_ID", "This is not the id of a Version.");
+  const ref: VersionRef = node.ref;
+  return remove<Version>(context, {
+    action: "deleteVersion",
+    place: ref.package,
+    version: ref.version,
+    confirmName,
+    find: async () => (await readerOf(context, "packages", ref.package.backend)?.version(ref)) ?? null,
+    deed: (remover, found) => remover.version(found.ref),
+  });
+}
+
+interface Removal<T> {
+  readonly action: AuditEvent["action"];
+  readonly place: PackageRef;
+  readonly version: string | null;
+  readonly confirmName: string;
+  /** Through the caller's own readers: what they may not see they cannot delete. */
+  readonly find: () => Promise<T | null>;
+  /** Null when this backend has no way to delete such a thing. */
+  readonly deed: (remover: Remover, found: T) => (() => Promise<void>) | null;
+}
+
+async function remove<T extends Package | Version>(context: Context, removal: Removal<T>): Promise<DeletionParent> {
+  const { action, place, version, confirmName } = removal;
+  const { caller, call } = context;
+  const backend = context.estate.find(place.backend);
+  if (!backend) throw badInput("BACKEND_NOT_CONFIGURED", "The backend of this id is not configured.");
+  const write = (outcome: string) =>
+    context.audit({ action, outcome, caller: caller.name, requestId: call.requestId, ...place, version });
+  const done = (outcome: DeletionOutcome, name: string | null): DeletionParent => {
+    write(outcome);
+    return { outcome, backend: place.backend, repository: place.repository, name, at: new Date().toISOString() };
+  };
+
+  let found: T | null;
+  try {
+    found = await removal.find();
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    context.report(toGraphQLError(error));
+    return done("NOT_SENT", null);
+  }
+  if (!found) return done("ABSENT", null);
+  if (found.name !== confirmName) return done("NAME_DIFFERS", found.name);
+  // An old answer that stands in for a backend in trouble says nothing of what is there now.
+  if (found.origin.stale) return done("NOT_SENT", found.name);
+  const deed = backend.remover ? removal.deed(backend.remover(call), found) : null;
+  if (!deed) return done("NOT_SUPPORTED", found.name);
+  try {
+    write("ASKED");
+    await deed();
+    return done("DELETED", found.name);
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) {
+      write("UNKNOWN");
+      throw error;
+    }
+    context.report(toGraphQLError(error));
+    return done(outcomes[error.circuitOpen ? "OVER_BUDGET" : error.failure], found.name);
+  }
+}
+
+/** What a failed attempt says of the thing: after silence nobody knows. */
+const outcomes: Readonly<Record<Failure, DeletionOutcome>> = {
+  NOT_FOUND: "ABSENT",
+  DENIED: "REFUSED",
+  REJECTED: "REFUSED",
+  THROTTLED: "REFUSED",
+  OVER_BUDGET: "NOT_SENT",
+  TIMED_OUT: "UNKNOWN",
+  UNAVAILABLE: "UNKNOWN",
+  MALFORMED: "UNKNOWN",
+};
