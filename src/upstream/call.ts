@@ -1,6 +1,5 @@
-import type { StandIns } from "./stand-ins.ts";
-
 import type { Ending } from "./ending.ts";
+import type { StandIns } from "./stand-ins.ts";
 
 /** What an upstream call inherits from the request it serves; passed on explicitly, never ambient. */
 export interface Call {
@@ -15,7 +14,9 @@ export interface Call {
   readonly caller: Caller;
   /** Filled where a cache stood in for a backend; left out where nobody reads it. */
   readonly standIns?: StandIns;
-  /** Set where several requests share a call: the one of them that pays for what is asked next. */
+  /** True: the backend itself is to be heard, nothing that was kept. */
+  readonly anew?: boolean;
+  /** Set where this is not a request itself: the one that pays for what is asked next, and is told of. */
   readonly onBehalfOf?: () => Call;
 }
 

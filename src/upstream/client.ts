@@ -155,7 +155,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     const outgoing: Outgoing = { operation: operation.name, method: operation.method, origin: base.origin, path, body };
     const key = isRead(operation) ? keyOf(outgoing, request, call) : null;
-    const keptAs = cache && key !== null ? fingerprint(key) : null;
+    const keptAs = cache && key !== null && !call.anew ? fingerprint(key) : null;
     const startedAt = performance.now();
     const start = (via: Exchange["via"]) =>
       startExchange({ call, backend, operation: operation.name, attempt: 0, via }, startedAt);

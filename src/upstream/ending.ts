@@ -1,5 +1,3 @@
-import type { Call } from "./call.ts";
-
 /** Something that may be over before it is done, and tells so: what an AbortSignal is, at a tenth of its price. */
 export interface Ending {
   readonly isOver: boolean;
@@ -59,7 +57,7 @@ export function signalOf(ending: Ending): AbortSignal {
 }
 
 /** When a call is over: its own word, or its signal's. */
-export function endingOf(call: Call): Ending {
+export function endingOf(call: { readonly signal: AbortSignal; readonly ending?: Ending }): Ending {
   if (call.ending) return call.ending;
   const { signal } = call;
   return {

@@ -33,6 +33,11 @@ export const exchanges = createEvent<Exchange>("delivery-graph:exchange");
 /** Tells of an exchange; the first word counts. Hands the error back, so that it can be thrown on. */
 export type Settle = <E extends UpstreamError | null>(error: E) => E;
 
+/** The request behind a call. */
+function requestOf(call: Call): Call {
+  return call.onBehalfOf ? requestOf(call.onBehalfOf()) : call;
+}
+
 /** What is known of an exchange when it starts. */
 export type Start = Pick<Exchange, "call" | "backend" | "operation" | "attempt" | "via">;
 
@@ -41,7 +46,7 @@ export function startExchange(
   start: Start,
   started: number = performance.now(),
 ): (answer: Pick<Exchange, "status" | "bytes">) => Settle {
-  const about = { ...start, call: start.call.onBehalfOf?.() ?? start.call };
+  const about = { ...start, call: requestOf(start.call) };
   return (answer) => {
     const ms = performance.now() - started;
     let told = false;

@@ -81,6 +81,18 @@ describe("with a response cache", () => {
     }
   });
 
+  test("health is asked of the backend, not of what was kept", async () => {
+    const query = "{ backends { name health { status } } }";
+    const gitlab = async () => JSON.parse((await gateway.ask(query)).text).data.backends[3].health.status;
+    expect(await gitlab()).toBe("OK");
+    await gateway.estate.servers.gitlab.setFault({ kind: "down" });
+    try {
+      expect(await gitlab()).toBe("DOWN");
+    } finally {
+      await gateway.estate.servers.gitlab.setFault(null);
+    }
+  });
+
   test("the whole corpus is told truly with everything down, and nothing of it is new", async () => {
     const healthy = new Map<string, Answer>();
     for (const { name, query, variables } of corpus) healthy.set(name, await gateway.ask(query, { variables }));

@@ -9,10 +9,12 @@ import { credentials, hosts, images, places, projects, sdk, swrReference } from 
 import { serveSwr } from "../../src/demo/swr.ts";
 import { serveZadig } from "../../src/demo/zadig.ts";
 import { estateArtifacts } from "../../src/demo/zadig-estate.ts";
+import type { PackageRef } from "../../src/model/package.ts";
 import { field, type Key, need, type Subject } from "./contract.ts";
 
 const any = { name: null, match: "CONTAINS", format: null } as const;
-const digits = (text: unknown) => Number(/(\d+)\D*$/.exec(String(text))?.[1]);
+/** The number in the end of a made-up name. */
+const digits = (text: unknown) => Number(/(\d+)\D*$/.exec(String(text))?.[1]) % 1_000_000;
 const numbered = (number: number) => String(1_000_000 + number);
 
 /** A JSON body whose rows are the body itself. */
@@ -93,8 +95,8 @@ const zadigSubject: Subject = {
 
 const mavenKeys = [
   `gav://${sdk.maven.group}:${sdk.maven.artifact}`,
-  "gav://com.acme.pay:pay-model",
-  "gav://com.acme.pay:pay-bom",
+  "gav://com.acme.pay:pay-ledger",
+  "gav://com.acme.pay:pay-money",
 ];
 const inBkrepo = (repository: string, key: string): Key => ({
   name: key,
@@ -127,7 +129,7 @@ const bkrepoSubject: Subject = {
   many: mavenKeys.map((key) => inBkrepo("pay/maven-local", key)),
   nameOf: (value) => String(field(value, "ref", "key")),
   apart: {
-    key: inBkrepo("test/generic-local", "gav://com.tencent.bk.devops.atom:bksdk"),
+    key: inBkrepo("test/generic-local", "gav://org.springframework:spring-web"),
     isAsked: (request) => /"test"/.test(request.body) || request.rawPath.includes("/test/"),
   },
   withRows: (reply, change) => {
@@ -227,7 +229,7 @@ const swrSubject: Subject = {
 };
 
 const sdkRef = { backend: "gitlab", repository: projects.api.path, key: `maven:${sdk.maven.gitlabName}` };
-const gitlabVersion = (version: string, of = sdkRef): Key => ({
+const gitlabVersion = (version: string, of: PackageRef = sdkRef): Key => ({
   name: version,
   load: (readers) => need(readers.packages).version({ package: of, version, nativeId: null }),
 });
@@ -256,7 +258,7 @@ const gitlabSubject: Subject = {
   many: ["2.4.0", "2.3.1", "1.0.0"].map((version) => gitlabVersion(version)),
   nameOf: (value) => String(field(value, "name")),
   apart: {
-    key: gitlabVersion("1.27.3", { backend: "gitlab", repository: projects.tools.path, key: "generic:payctl" }),
+    key: gitlabVersion("3.0.0", { backend: "gitlab", repository: projects.tools.path, key: "npm:audit-watch" }),
     isAsked: ({ rawPath }) => decodeURIComponent(rawPath).includes(projects.tools.path),
   },
   withRows: inArray,

@@ -1,7 +1,7 @@
 import type { DemoGateway } from "./gateway.ts";
 
 /** Every string of this field in an answer, in order, each once. */
-export function textsOf(value: unknown, name: string, found: Set<string> = new Set()): string[] {
+function textsOf(value: unknown, name: string, found: Set<string> = new Set()): string[] {
   if (Array.isArray(value)) for (const one of value) textsOf(one, name, found);
   else if (typeof value === "object" && value !== null)
     for (const [key, one] of Object.entries(value)) {

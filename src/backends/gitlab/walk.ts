@@ -90,7 +90,7 @@ async function countKept<T>(
 /**
  * The place to go on from, in a list that may have changed since: the row that was shown last is looked for on the page
  * where it was, then where the change of the count has moved it. `behind` starts after its last occurrence, `at` with
- * its first. Without a trace of the row the old offset has to do.
+ * its first. Without a trace of the row the old offset has to do, less the rows that are gone.
  */
 export async function resume<T>(
   fetch: FetchPage<T>,
@@ -112,12 +112,13 @@ export async function resume<T>(
   // On a page border the row shown last stands on the page before, and an unchanged count is no reason to look there.
   if (mark.offset % pageSize === 0 && change === 0) return mark.offset;
   const moved = Math.floor(Math.max(0, mark.offset - 1 + change) / pageSize) + 1;
-  const elsewhere = moved === number ? number - 1 : moved;
-  if (elsewhere >= 1) {
+  for (const elsewhere of new Set([moved, number - 1])) {
+    if (elsewhere < 1 || elsewhere === number) continue;
     const there = find(await fetch(elsewhere), elsewhere);
     if (there !== null) return there;
   }
-  return mark.offset;
+  // The row shown last is among those that went, so what stood behind them has moved up.
+  return Math.max(0, mark.offset + Math.min(0, change));
 }
 
 /** The rows of a page with their places; unreadable rows keep theirs. */

@@ -1,0 +1,253 @@
+import {
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLObjectType,
+  type GraphQLResolveInfo,
+  getArgumentValues,
+  isObjectType,
+  locatedError,
+} from "graphql";
+import type { FieldPlan, Plan, Variables } from "./plan.ts";
+import type { Shape } from "./shape.ts";
+
+type Path = GraphQLResolveInfo["path"];
+type Answer = Record<string, unknown>;
+
+/** One run of a plan. */
+interface Run {
+  readonly plan: Plan;
+  readonly variables: Variables;
+  readonly context: unknown;
+  readonly errors: GraphQLError[];
+}
+
+/**
+ * Runs a plan: what the reference execution answers, by the same rules, without a promise where a value is at hand and
+ * without asking of each row what is known of all. `variables` are coerced ones.
+ */
+export function runPlan(plan: Plan, variables: Variables, context: unknown): Promise<ExecutionResult> | ExecutionResult {
+  const run: Run = { plan, variables, context, errors: [] };
+  const finish = (data: Answer | null): ExecutionResult =>
+    run.errors.length === 0 ? { data } : { errors: run.errors, data };
+  const fail = (error: unknown): ExecutionResult => {
+    run.errors.push(asGraphQLError(error));
+    return finish(null);
+  };
+  try {
+    const data = fieldsOf(run, plan.root, undefined, undefined);
+    return isPromise(data) ? data.then((whole) => finish(asAnswer(whole)), fail) : finish(data);
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+/** Every field of one object; a promise only where one of them is one. */
+function fieldsOf(
+  run: Run,
+  fields: readonly FieldPlan[],
+  source: unknown,
+  path: Path | undefined,
+): Answer | Promise<Answer> {
+  const answer: Answer = {};
+  let waiting: Promise<unknown>[] | null = null;
+  for (const field of fields) {
+    const value = fieldOf(run, field, source, path);
+    answer[field.key] = value;
+    if (isPromise(value)) {
+      const set = value.then((late) => {
+        answer[field.key] = late;
+      });
+      if (waiting) waiting.push(set);
+      else waiting = [set];
+    }
+  }
+  if (waiting === null) return answer;
+  return (waiting.length === 1 && waiting[0] ? waiting[0] : Promise.all(waiting)).then(() => answer);
+}
+
+function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
+  const { shape } = field;
+  try {
+    const value = valueOf(run, field, source, parent);
+    if (isPromise(value)) {
+      return value.then((late) => complete(run, field, shape, late, pathTo(field, parent))).then(undefined, (error) =>
+        failed(run, field, shape, error, pathTo(field, parent)),
+      );
+    }
+    // The most frequent case needs no path.
+    if (shape.is === "LEAF") return value === null || value === undefined ? null : leaf(shape, value);
+    const path = pathTo(field, parent);
+    const completed = complete(run, field, shape, value, path);
+    return isPromise(completed)
+      ? completed.then(undefined, (error) => failed(run, field, shape, error, path))
+      : completed;
+  } catch (error) {
+    return failed(run, field, shape, error, pathTo(field, parent));
+  }
+}
+
+function valueOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
+  const { resolve } = field;
+  if (resolve === null) {
+    if (typeof source !== "object" || source === null) return undefined;
+    const property: unknown = Reflect.get(source, field.name);
+    if (typeof property !== "function") return property;
+    return Reflect.apply(property, source, [argumentsOf(run, field), run.context, infoOf(run, field, parent)]);
+  }
+  // Resolvers that take no fourth argument need none.
+  const info = resolve.length > 3 ? infoOf(run, field, parent) : noInfo(run, field, parent);
+  return resolve(source, argumentsOf(run, field), run.context, info);
+}
+
+function argumentsOf(run: Run, { args, field, nodes }: FieldPlan): Readonly<Record<string, unknown>> {
+  const [node] = nodes;
+  return args ?? (node ? getArgumentValues(field, node, run.variables) : {});
+}
+
+function complete(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
+  if (value instanceof Error) throw value;
+  switch (shape.is) {
+    case "REQUIRED": {
+      const completed = complete(run, field, shape.of, value, path);
+      if (completed === null) throw empty(field);
+      return isPromise(completed) ? completed.then((late) => late ?? refuse(empty(field))) : completed;
+    }
+    case "LEAF":
+      return value === null || value === undefined ? null : leaf(shape, value);
+    case "LIST":
+      return value === null || value === undefined ? null : list(run, field, shape, value, path);
+    case "OBJECT":
+      return value === null || value === undefined ? null : fieldsOf(run, field.selection(shape.type), value, path);
+    case "ABSTRACT": {
+      if (value === null || value === undefined) return null;
+      const type = typeOf(run, field, shape, value, path);
+      return fieldsOf(run, field.selection(type), value, path);
+    }
+  }
+}
+
+function list(
+  run: Run,
+  field: FieldPlan,
+  shape: Extract<Shape, { is: "LIST" }>,
+  value: unknown,
+  path: Path,
+): unknown[] | Promise<unknown[]> {
+  if (typeof value !== "object" || value === null || !(Symbol.iterator in value)) {
+    throw new GraphQLError(`Expected Iterable, but did not find one for field "${nameOf(field)}".`);
+  }
+  const rows: readonly unknown[] = Array.isArray(value) ? value : Array.from(iterableOf(value));
+  const answer: unknown[] = new Array(rows.length);
+  let waits = false;
+  for (let index = 0; index < rows.length; index++) {
+    answer[index] = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+    waits ||= isPromise(answer[index]);
+  }
+  return waits ? Promise.all(answer) : answer;
+}
+
+function item(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
+  try {
+    const completed = isPromise(value)
+      ? value.then((late) => complete(run, field, shape, late, path))
+      : complete(run, field, shape, value, path);
+    return isPromise(completed)
+      ? completed.then(undefined, (error) => failed(run, field, shape, error, path))
+      : completed;
+  } catch (error) {
+    return failed(run, field, shape, error, path);
+  }
+}
+
+function leaf({ type }: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
+  if (value instanceof Error) throw value;
+  let serialized: unknown;
+  try {
+    serialized = type.serialize(value);
+  } catch (error) {
+    // A value that does not fit its type is a bug of ours, whatever it is thrown as.
+    throw error instanceof GraphQLError ? new Error(error.message) : error;
+  }
+  if (serialized === null || serialized === undefined) {
+    throw new Error(`Expected \`${type.name}\` to serialize to a value.`);
+  }
+  return serialized;
+}
+
+function typeOf(
+  run: Run,
+  field: FieldPlan,
+  { type }: Extract<Shape, { is: "ABSTRACT" }>,
+  value: unknown,
+  path: Path,
+): GraphQLObjectType {
+  const { schema } = run.plan;
+  const told = type.resolveType?.(value, run.context, infoAt(run, field, path), type) ?? typenameOf(value);
+  const found = typeof told === "string" ? schema.getType(told) : undefined;
+  if (!isObjectType(found) || !schema.isSubType(type, found)) {
+    throw new GraphQLError(`"${type.name}" cannot be told apart at "${nameOf(field)}".`, { nodes: field.nodes });
+  }
+  return found;
+}
+
+function typenameOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null && "__typename" in value ? value.__typename : null;
+}
+
+/** A field's failure: null and an error, or, where null may not be, the failure of what it is part of. */
+function failed(run: Run, field: FieldPlan, shape: Shape, error: unknown, path: Path): null {
+  const located = locatedError(error, field.nodes, keysOf(path));
+  if (shape.is === "REQUIRED") throw located;
+  run.errors.push(located);
+  return null;
+}
+
+function pathTo({ key, parentType }: FieldPlan, prev: Path | undefined): Path {
+  return { prev, key, typename: parentType.name };
+}
+
+function keysOf(path: Path): (string | number)[] {
+  const keys: (string | number)[] = [];
+  for (let at: Path | undefined = path; at; at = at.prev) keys.push(at.key);
+  return keys.reverse();
+}
+
+function infoOf(run: Run, field: FieldPlan, parent: Path | undefined): GraphQLResolveInfo {
+  return infoAt(run, field, pathTo(field, parent));
+}
+
+function infoAt({ plan, variables }: Run, field: FieldPlan, path: Path): GraphQLResolveInfo {
+  return {
+    fieldName: field.name,
+    fieldNodes: field.nodes,
+    returnType: field.type,
+    parentType: field.parentType,
+    path,
+    schema: plan.schema,
+    fragments: plan.fragments,
+    rootValue: undefined,
+    operation: plan.operation,
+    variableValues: variables,
+  };
+}
+
+/** For a resolver that does not look: made only if it looks after all. */
+function noInfo(run: Run, field: FieldPlan, parent: Path | undefined): GraphQLResolveInfo {
+  return infoOf(run, field, parent);
+}
+
+function empty(field: FieldPlan): Error {
+  return new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
+}
+
+function refuse(error: Error): never {
+  throw error;
+}
+
+function nameOf({ parentType, name }: FieldPlan): string {
+  return `${parentType.name}.${name}`;
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
