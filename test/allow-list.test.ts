@@ -18,16 +18,26 @@ describe("docs/backends.md", () => {
   });
 
   test("has a row for each declared call, with nothing left empty", () => {
-    for (const { operations } of backendTypes) {
+    for (const { operations, removals = [] } of backendTypes) {
       expect(operations.length).toBeGreaterThan(3);
-      for (const { name, method, path, answers, versions } of operations) {
+      for (const { name, method, path, answers, versions } of [...operations, ...removals]) {
         expect(committed).toContain(`| \`${name}\` | \`${method} ${path}\` |`);
         expect([name, answers.trim() === "", versions.trim() === ""]).toEqual([name, false, false]);
       }
     }
   });
 
-  test("names no call that could change anything", () => {
+  test("says of each call that deletes when it is made, and keeps them out of the other tables", () => {
+    const deletes = committed.split("\n").filter((line) => line.includes("`DELETE "));
+    const declaredOnes = backendTypes.flatMap(({ removals = [] }) => removals.map(({ name }) => name));
+    expect(deletes.map((line) => /`([\w.]+)`/.exec(line)?.[1])).toEqual(declaredOnes);
+    for (const section of committed.split(/^## /m)) {
+      const [reads = ""] = section.split("Only with `mutations: true`:");
+      expect(reads).not.toContain("`DELETE ");
+    }
+  });
+
+  test("names no other call that could change anything", () => {
     // Searches with a body, a list with a filter in its body, and IAM's tokens.
     const posts = backendTypes.flatMap(({ operations }) =>
       operations.filter(({ method }) => method !== "GET").map(({ name }) => name),

@@ -84,7 +84,7 @@ test("the releases that name an artifact are walked like any other list, however
   });
   const whole = await walk(releasesOfArtifact, [100]);
   expect(whole.ids.length).toBeGreaterThan(20);
-  for (const sizes of [[1], [7], [20], [1, 13, 2]]) {
+  for (const sizes of [[7], [1, 13, 2]]) {
     expect((await walk(releasesOfArtifact, sizes)).ids).toEqual(whole.ids);
   }
   zadig.setTamper(null);
@@ -107,12 +107,13 @@ test("a GitLab that does not count, as beyond ten thousand rows, is walked all t
 });
 
 describe("a cursor", () => {
-  test("of one list is refused by every other, without a call where the list can be told beforehand", async () => {
-    const cursors = new Map<string, string>();
-    for (const list of lists) cursors.set(list.name, (await windowOf(gateway, list, 1, null)).endCursor ?? "");
-    for (const list of lists) {
-      for (const [name, after] of cursors) {
-        if (name === list.name) continue;
+  test("of one list is refused by others, without a call where the list can be told beforehand", async () => {
+    const cursors: (readonly [name: string, cursor: string])[] = [];
+    for (const list of lists) cursors.push([list.name, (await windowOf(gateway, list, 1, null)).endCursor ?? ""]);
+    for (const [index, list] of lists.entries()) {
+      // Those that stand nearby differ in the filter alone; one from far away is of another backend and type.
+      for (const step of [1, 2, 3, 15, lists.length - 1]) {
+        const [name, after] = cursors[(index + step) % lists.length] ?? ["", ""];
         gateway.forget();
         const { body } = await gateway.ask(documentOf(list, `first: 5, after: "${after}"`));
         const codes = body.errors?.map(({ extensions }) => extensions?.["code"]);

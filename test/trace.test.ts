@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bkrepoReference, commits, images, release, sdk, swrReference } from "../src/demo/story.ts";
+import { layersAlone, rebuilt } from "../src/demo/zadig-estate.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 const traced = /* GraphQL */ `
@@ -171,6 +172,81 @@ describe("a trace", () => {
     expect(found.sources.find(({ backend }) => backend.name === "zadig")?.status).toBe("ABSENT");
   });
 
+  it("shows where backends disagree about the same bytes, and whose word it takes", async () => {
+    const { body } = await gateway.ask(`{
+      web: traceByImage(image: "${layersAlone.image}") { artifact { ...Told } }
+      api: traceByImage(image: "${swrReference(api)}") { artifact { ...Told } }
+    }
+    fragment Told on Artifact {
+      name type size architecture os createdBy createdAt
+      observations { field value backend { name } }
+      conflicts { field rule chosen { name } observations { field value backend { name } } }
+    }`);
+    expect(body.errors).toBeUndefined();
+    const said = (backend: string, value: number) => ({ field: "size", value, backend: { name: backend } });
+    const { size } = layersAlone;
+    expect(body.data?.["web"]).toMatchObject({
+      artifact: {
+        size,
+        conflicts: [
+          {
+            field: "size",
+            rule: "size: registry before CI",
+            chosen: { name: "swr-north4" },
+            observations: [said("zadig", size - layersAlone.less), said("swr-north4", size), said("bkrepo", size)],
+          },
+        ],
+      },
+    });
+    expect(body.data?.["api"]).toMatchObject({ artifact: { conflicts: [] } });
+    for (const { artifact } of Object.values(body.data ?? {}) as { artifact: Record<string, unknown> }[]) {
+      const observations = artifact["observations"] as { field: string; value: unknown }[];
+      for (const field of ["name", "type", "size", "architecture", "os", "createdBy", "createdAt"])
+        expect(observations).toContainEqual(expect.objectContaining({ field, value: artifact[field] }));
+    }
+  });
+
+  it("says of a single file that nobody was asked who else holds it", async () => {
+    const { body } = await gateway.ask(`{
+      package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: "gav://com.acme.pay:pay-sdk" }) {
+        latestVersion { files(first: 1) { nodes { artifact { id digest isComplete sources { backend { name } status } } } } }
+      }
+      traceByPurl(purl: "pkg:maven/com.acme.pay/pay-sdk@2.4.0") {
+        artifact { isComplete sources { backend { name } status } }
+      }
+    }`);
+    expect(body.errors).toBeUndefined();
+    const of = (name: string, status: string) => ({ backend: { name }, status });
+    const file = (body.data as { package: { latestVersion: { files: { nodes: { artifact: { id: string } }[] } } } })
+      .package.latestVersion.files.nodes[0]?.artifact;
+    expect(file).toMatchObject({
+      isComplete: false,
+      sources: [of("bkrepo", "OK"), of("swr-north4", "NOT_SEARCHABLE"), of("gitlab", "NOT_SEARCHABLE")],
+    });
+    expect(body.data?.["traceByPurl"]).toEqual({
+      artifact: { isComplete: true, sources: [of("bkrepo", "OK"), of("gitlab", "OK")] },
+    });
+    const again = await gateway.ask(`query Again($id: ID!) { node(id: $id) { ... on Artifact { id digest } } }`, {
+      variables: { id: file?.id },
+    });
+    expect(again.body.data?.["node"]).toEqual({ id: file?.id, digest: expect.stringMatching(/^sha256:/) });
+  });
+
+  it("leads back to nothing where other bytes have taken the place", async () => {
+    const { body } = await gateway.ask(
+      `{ artifacts(filter: { image: "${rebuilt.image}" }, first: 1) { nodes { id digest } } }`,
+    );
+    const { artifacts } = body.data as { artifacts: { nodes: { id: string; digest: string }[] } };
+    const [now] = artifacts.nodes;
+    const plain = Buffer.from(now?.id ?? "", "base64url").toString("utf8");
+    const then = Buffer.from(plain.replace(now?.digest ?? "", rebuilt.first)).toString("base64url");
+    const { body: both } = await gateway.ask(`query Both($ids: [ID!]!) { nodes(ids: $ids) { id } }`, {
+      variables: { ids: [now?.id, then] },
+    });
+    expect(now?.digest).toBe(rebuilt.second);
+    expect(both.data?.["nodes"]).toEqual([{ id: now?.id }, null]);
+  });
+
   it("leads back to the same artifact through its id", async () => {
     const found = await trace(`traceByImage(image: "${bkrepoReference(api)}")`);
     const { body } = await gateway.ask(
@@ -267,6 +343,33 @@ describe("drift of a release", () => {
       verdict: "MATCHES",
       current: images.worker.digest,
     });
+  });
+
+  it("does not take a later build of the same tag for what was released", async () => {
+    const { body } = await gateway.ask(`{ releases(filter: { project: "pay" }, first: 10) { nodes {
+      images { source { raw } artifact { id digest builds { workflow } } }
+      builds { image { raw } artifact { digest } }
+      drift { image { raw } verdict released }
+    } } }`);
+    expect(body.errors).toBeUndefined();
+    interface Named {
+      readonly image: { readonly raw: string } | null;
+      readonly source: { readonly raw: string } | null;
+      readonly artifact: { readonly id: string; readonly digest: string };
+    }
+    const { releases } = body.data as { releases: { nodes: Record<"images" | "builds" | "drift", Named[]>[] } };
+    const of = (part: "images" | "builds" | "drift") =>
+      releases.nodes
+        .flatMap((node) => node[part])
+        .filter(({ image, source }) => [image?.raw, source?.raw].includes(rebuilt.image));
+    expect(of("drift")).toEqual([{ image: { raw: rebuilt.image }, verdict: "MATCHES", released: rebuilt.first }]);
+    expect(of("builds").map(({ artifact }) => artifact.digest)).toEqual([rebuilt.first]);
+    const [image] = of("images");
+    expect(image?.artifact).toMatchObject({ digest: rebuilt.first, builds: [{ workflow: "pay-release" }] });
+    const again = await gateway.ask(`query Again($id: ID!) { node(id: $id) { ... on Artifact { id digest } } }`, {
+      variables: { id: image?.artifact.id },
+    });
+    expect(again.body.data?.["node"]).toEqual({ id: image?.artifact.id, digest: rebuilt.first });
   });
 
   it("tells what lies in cold storage", async () => {

@@ -173,6 +173,7 @@ export function keepRows<T>(page: UpstreamPage<T>, keep: (row: T) => boolean): U
 /** Zero-based places of the rows in their answer: unreadable rows keep theirs. */
 function placesOf({ rows, count, places, dropped }: UpstreamPage<unknown>): readonly number[] {
   if (places) return places;
+  if (rows.length >= count) return range(0, rows.length - 1);
   const gaps = new Set(rows.length < count ? dropped.map(({ index }) => index) : []);
   return range(0, Math.max(count, rows.length) - 1).filter((place) => !gaps.has(place));
 }
@@ -206,11 +207,13 @@ export function mapPage<T, U>(page: Page<T>, map: (value: T) => U): Page<U> {
 /** The smallest page size that covers the window with the fewest pages; a size used before wins ties. */
 export function pageSize(offset: number, wanted: number, preferred: number, max: number): number {
   let best = { size: Math.min(wanted, max), pages: Number.POSITIVE_INFINITY };
-  const candidates = [...(preferred > 0 && preferred <= max ? [preferred] : []), ...range(Math.min(wanted, max), max)];
-  for (const size of candidates) {
+  const consider = (size: number) => {
     const pages = Math.floor((offset + wanted - 1) / size) - Math.floor(offset / size) + 1;
     if (pages < best.pages) best = { size, pages };
-  }
+  };
+  if (preferred > 0 && preferred <= max) consider(preferred);
+  const fewest = Math.ceil(wanted / max);
+  for (let size = Math.min(wanted, max); size <= max && best.pages > fewest; size++) consider(size);
   return best.size;
 }
 

@@ -12,7 +12,8 @@ const names: Readonly<Record<BackendKind, string>> = {
 const head = `# Calls to the backends
 
 Every call that the gateway can make, and so the list of what to allow it: the client sends nothing that is not declared here, and a
-test holds every request that the demo backends see against this list. All calls read; those with \`POST\` are searches, or ask for a token.
+test holds every request that the demo backends see against this list. Those with \`POST\` are searches, or ask for a token. All calls
+read, but for those that delete: they stand in tables of their own and are made only with \`mutations: true\`.
 Paths stand below the configured \`url\`; each \`{part}\` goes out encoded as one segment.
 
 *Printed from the declarations in \`src/backends\` by \`npm run docs\`; a test fails when it is stale.*
@@ -20,17 +21,24 @@ Paths stand below the configured \`url\`; each \`{part}\` goes out encoded as on
 
 /** docs/backends.md: a table for each kind of backend, in the order of the registry. */
 export function printCallTable(): string {
-  const sections = backendTypes.map(({ kind, operations }) =>
+  const sections = backendTypes.map(({ kind, operations, removals = [] }) =>
     [
       `## ${names[kind]}`,
       "",
-      "| call | request | what one call answers | vendor versions |",
-      "| --- | --- | --- | --- |",
-      ...operations.map(printRow),
-      "",
+      ...printTable(operations),
+      ...(removals.length === 0 ? [] : ["Only with `mutations: true`:", "", ...printTable(removals)]),
     ].join("\n"),
   );
   return [head, ...sections].join("\n");
+}
+
+function printTable(operations: readonly Operation[]): string[] {
+  return [
+    "| call | request | what one call answers | vendor versions |",
+    "| --- | --- | --- | --- |",
+    ...operations.map(printRow),
+    "",
+  ];
 }
 
 function printRow({ name, method, path, answers, versions }: Operation): string {

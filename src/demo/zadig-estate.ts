@@ -340,6 +340,13 @@ export const estateReleases: readonly EstateRelease[] = [
   ...standalones.flatMap((one) => Array.from({ length: one.count }, (_, index) => standalone(one, index))),
 ].sort((a, b) => b.at - a.at);
 
+/** The image of which Zadig counted the layers alone: the registries count the manifest and the configuration with them. */
+export const layersAlone = {
+  image: `${hosts.swr}/${places.swrNamespace}/web:${earlierBuild("web", 0).tag}`,
+  size: earlierBuild("web", 0).size,
+  less: 9_347,
+} as const;
+
 const runOf = ({ project, workflow, taskId }: EstateRelease) =>
   `/v1/projects/detail/${project}/pipelines/${workflow.startsWith("zadig-delivery") ? "custom" : "multi"}/${workflow}/${taskId}`;
 
@@ -353,7 +360,7 @@ function builtArtifacts(of: EstateRelease): EstateArtifact[] {
         type: "image",
         image: service.built,
         digest: service.digest,
-        size: service.size,
+        size: service.size - (service.built === layersAlone.image ? layersAlone.less : 0),
         multiArch: service.multiArch,
         createdBy: of.createdBy,
         at: service.finishedAt + 4,

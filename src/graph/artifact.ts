@@ -27,6 +27,11 @@ export interface ArtifactSeed {
   readonly origin: ArtifactRef | null;
   /** Strong digest told by the naming place; null when it told none. */
   readonly digest: Digest | null;
+  /**
+   * When the naming place was written; null where it speaks of today. A tag can be built again: what was built under it
+   * later is not what an older release names.
+   */
+  readonly asOf: string | null;
   /** References it is named by; the first is the one that was asked about. Empty for files. */
   readonly images: readonly ImageRef[];
   /** File or chart name, where it is no image. */
@@ -45,6 +50,8 @@ export interface ArtifactSeed {
   readonly packaged: PackagedFile | null;
   /** Files of equal strong digest in other versions or backends. */
   readonly twins: readonly PackagedFile[];
+  /** What those said who were asked before it was known, and are not asked again. */
+  readonly said: readonly SourceParent[];
 }
 
 /** Asked for when somebody wants it. */
@@ -114,6 +121,7 @@ export function imageSeed(image: ImageRef, zadig: string | null, digest: Digest 
     origin: null,
     type: "IMAGE",
     digest: strong !== null && isStrong(strong) ? strong : null,
+    asOf: null,
     images: [image],
     file: null,
     records: null,
@@ -123,6 +131,7 @@ export function imageSeed(image: ImageRef, zadig: string | null, digest: Digest 
     followed: false,
     packaged: null,
     twins: [],
+    said: [],
   };
 }
 
@@ -134,6 +143,7 @@ export function recordSeed(record: ArtifactRecord): ArtifactSeed {
     origin: record.ref,
     type: record.type,
     digest: record.digest !== null && isStrong(record.digest) ? record.digest : null,
+    asOf: null,
     images: record.image ? [record.image] : [],
     file: record.file,
     records: atHand([{ source: told(record.origin), value: [record], error: null }]),
@@ -143,6 +153,7 @@ export function recordSeed(record: ArtifactRecord): ArtifactSeed {
     followed: false,
     packaged: null,
     twins: [],
+    said: [],
   };
 }
 
@@ -150,11 +161,12 @@ export function recordSeed(record: ArtifactRecord): ArtifactSeed {
 export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNode {
   const records = once(seed.records ?? (() => askZadig(context, seed.images, seed.zadig)));
   const registries = once(seed.held ?? (() => askOwners(context, seed.images)));
-  const allRecords = once(async () =>
+  const everyRecord = once(async () =>
     (await records())
       .flatMap(({ value }) => value ?? [])
       .toSorted((a, b) => (b.createdAt ?? "").localeCompare(a.createdAt ?? "")),
   );
+  const allRecords = once(async () => (seed.digest ? everyRecord() : knownBy(seed.asOf, await everyRecord())));
 
   // What was built is Zadig's to say: while it cannot, a tag that may have moved must not stand in for it.
   const identity = once(
@@ -166,6 +178,9 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
       if (newest?.digest) return { digest: newest.digest, unknown: null };
       const silent = failureIn(await records());
       if (silent && seed.zadig !== null) return { digest: null, unknown: silent };
+      // Built more than once, and never by then: today's tag must not stand in for it either.
+      if (newest === undefined && (await allRecords()).length < (await everyRecord()).length)
+        return { digest: null, unknown: null };
       const outcomes = await registries();
       const digest = outcomes.find(({ value }) => value?.digest)?.value?.digest ?? null;
       return { digest, unknown: digest === null ? (failureIn(outcomes) ?? silent) : null };
@@ -279,7 +294,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
 
   const sources = once(async () => {
     const [ci, here, others] = await Promise.all([records(), registries(), copies()]);
-    return combineSources([...ci, ...here, ...others].map(({ source }) => source));
+    return combineSources([...seed.said, ...[...ci, ...here, ...others].map(({ source }) => source)]);
   });
 
   return {
@@ -345,7 +360,17 @@ export function coordinateOf({ seed }: ArtifactNode): readonly (string | null)[]
   }
   const image = seed.images[0];
   const reference = image ? printImageRef({ ...image, digest: null }) : seed.file;
-  return seed.followed ? ["trace", reference] : ["image", seed.zadig, reference];
+  if (seed.followed) return ["trace", reference];
+  return seed.asOf === null || seed.digest !== null
+    ? ["image", seed.zadig, reference]
+    : ["image", seed.zadig, reference, seed.asOf];
+}
+
+/** Of records that differ in their bytes, those that were there at that time; all of them where nobody says when. */
+function knownBy(asOf: string | null, records: readonly ArtifactRecord[]): readonly ArtifactRecord[] {
+  const digests = new Set(records.flatMap(({ digest }) => digest ?? []));
+  if (asOf === null || digests.size < 2) return records;
+  return records.filter(({ createdAt }) => createdAt !== null && createdAt <= asOf);
 }
 
 /** The first failure among those asked; null when all answered. */

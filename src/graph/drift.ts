@@ -25,11 +25,11 @@ export async function driftOf(context: Context, release: Release, image: Release
   if (reference === null) return null;
   const owner = context.estate.ownerOf(reference.registry);
   const reader = owner ? context.readers(owner).images : undefined;
+  // What a tag points at is the question; a reference without one points at its digest, and not at `latest`.
+  const pointer = reference.tag === null ? reference : { ...reference, digest: null };
   const [released, now] = await Promise.all([
     releasedDigest(context, release, image),
-    owner && reader
-      ? outcomeOf(owner.name, reader.image({ ...reference, digest: null }), ({ origin }) => origin)
-      : null,
+    owner && reader ? outcomeOf(owner.name, reader.image(pointer), ({ origin }) => origin) : null,
   ]);
   const base = {
     image: reference,
@@ -75,7 +75,8 @@ async function releasedDigest(
   const built = image.source ?? image.target;
   if (!built) return { digest: null, reason };
   // Zadig alone may say what was released: today's registry must not vouch for yesterday.
-  const node = createArtifact(context, { ...imageSeed(built, release.ref.backend), held: atHand([]) });
+  const seed = { ...imageSeed(built, release.ref.backend), asOf: release.createdAt, held: atHand([]) };
+  const node = createArtifact(context, seed);
   const [outcome] = await node.zadig();
   const record = await node.record();
   return {

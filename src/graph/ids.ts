@@ -46,7 +46,7 @@ export type NodeCoordinates =
 /** Where an artifact was met: what finds it again. */
 export type ArtifactCoordinate =
   | { readonly by: "zadig"; readonly ref: ArtifactRef }
-  | { readonly by: "image"; readonly zadig: string | null; readonly image: string }
+  | { readonly by: "image"; readonly zadig: string | null; readonly image: string; readonly asOf: string | null }
   | { readonly by: "trace"; readonly image: string }
   | { readonly by: "file"; readonly version: VersionRef; readonly path: string };
 
@@ -108,8 +108,8 @@ function artifactCoordinates([digest = null, by, ...rest]: Parts): NodeCoordinat
   if (by === "zadig" && rest.length === 3 && first && (second || third)) {
     return { type: "Artifact", digest, coordinate: { by, ref: { backend: first, zadigId: second, image: third } } };
   }
-  if (by === "image" && rest.length === 2 && second) {
-    return { type: "Artifact", digest, coordinate: { by, zadig: first, image: second } };
+  if (by === "image" && (rest.length === 2 || (rest.length === 3 && third)) && second) {
+    return { type: "Artifact", digest, coordinate: { by, zadig: first, image: second, asOf: third } };
   }
   if (by === "trace" && rest.length === 1 && first)
     return { type: "Artifact", digest, coordinate: { by, image: first } };

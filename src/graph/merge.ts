@@ -123,7 +123,8 @@ export function claimOfRecord(record: ArtifactRecord): Claim {
     role: "ci",
     observedAt: record.origin.fetchedAt,
     digest: record.digest,
-    values: { name, type, size, architecture, os, createdBy, createdAt },
+    // A word that we do not know contradicts nobody.
+    values: { name, type: type === "OTHER" ? null : type, size, architecture, os, createdBy, createdAt },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { GraphQLResolveInfo } from "graphql";
-import { isStrong, parseDigest } from "../model/digest.ts";
+import { type Digest, isStrong, parseDigest } from "../model/digest.ts";
 import { parseImageRef } from "../model/image-ref.ts";
 import type { Package, Version } from "../model/package.ts";
 import type { BuildInfo, Release } from "../model/release.ts";
@@ -51,13 +51,15 @@ export async function loadArtifact(
 ): Promise<ArtifactNode | null> {
   const told = parseDigest(digestText);
   const digest = told !== null && isStrong(told) ? told : null;
+  const isStill = (now: Digest | null) => digest === null || now === digest;
   if (coordinate.by === "zadig") {
     const record = await readerOf(context, "artifacts", coordinate.ref.backend)?.artifact(coordinate.ref);
-    return record ? createArtifact(context, recordSeed(record)) : null;
+    return record && isStill(record.digest) ? createArtifact(context, recordSeed(record)) : null;
   }
   if (coordinate.by === "image") {
     const image = parseImageRef(coordinate.image);
-    return image ? createArtifact(context, imageSeed(image, coordinate.zadig, digest)) : null;
+    const { zadig, asOf } = coordinate;
+    return image ? createArtifact(context, { ...imageSeed(image, zadig, digest), asOf }) : null;
   }
   if (coordinate.by === "trace") {
     const image = parseImageRef(coordinate.image);
@@ -66,10 +68,10 @@ export async function loadArtifact(
   const reader = readerOf(context, "packages", coordinate.version.package.backend);
   const page = await reader?.files(coordinate.version, { first: 100, after: null });
   const row = page?.rows.find(({ value }) => (value.path ?? value.name) === coordinate.path);
-  if (!page || !row) return null;
+  if (!page || !row || !isStill(row.value.digests.find(isStrong) ?? null)) return null;
   return createArtifact(
     context,
-    fileSeed({ ...row.value, version: coordinate.version, fetchedAt: page.origin.fetchedAt }),
+    fileSeed(context, { ...row.value, version: coordinate.version, fetchedAt: page.origin.fetchedAt }),
   );
 }
 

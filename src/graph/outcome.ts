@@ -92,7 +92,8 @@ const worst: readonly SourceStatus[] = [
 
 /**
  * One entry a backend, in the order they first appear. Where a backend was asked several things: an answer beside a
- * failure is PARTIAL, an answer beside ABSENT is OK, failures alone are the gravest of them.
+ * failure, or beside something it cannot be searched by, is PARTIAL; an answer beside ABSENT is OK, failures alone are the
+ * gravest of them.
  */
 export function combineSources(sources: readonly SourceParent[]): SourceParent[] {
   const byBackend = new Map<string, SourceParent[]>();
@@ -102,7 +103,8 @@ export function combineSources(sources: readonly SourceParent[]): SourceParent[]
     const [gravest] = sorted;
     if (!gravest) return [];
     const answer = sorted.find(({ status }) => status === "OK" || status === "STALE" || status === "PARTIAL");
-    if (!answer || !isFailure(gravest.status)) return [gravest];
+    const isWhole = !isFailure(gravest.status) && gravest.status !== "NOT_SEARCHABLE";
+    if (!answer || isWhole) return [gravest];
     return [{ ...gravest, status: "PARTIAL" as const, fetchedAt: answer.fetchedAt }];
   });
 }

@@ -1,18 +1,25 @@
+import { isStrong } from "../model/digest.ts";
 import type { PackageFile, Version, VersionRef } from "../model/package.ts";
 import { type ArtifactNode, type ArtifactSeed, atHand, createArtifact, imageSeed } from "./artifact.ts";
-import { type Context, readerOf } from "./context.ts";
-import { told } from "./outcome.ts";
+import { type Context, having, readerOf } from "./context.ts";
+import { plain, told } from "./outcome.ts";
 
 /** A file together with the version that lists it and when that was told. */
 export type PackageFileParent = PackageFile & { readonly version: VersionRef; readonly fetchedAt: string };
 
-/** A package file as an artifact: bytes with the checksums its repository tells. */
-export function fileSeed({ version, fetchedAt, ...file }: PackageFileParent): ArtifactSeed {
+/**
+ * A package file as an artifact: bytes with the checksums its repository tells. Nobody else is asked whether it holds them
+ * too, and that is said: only a trace looks for them.
+ */
+export function fileSeed(context: Context, { version, fetchedAt, ...file }: PackageFileParent): ArtifactSeed {
+  const { backend } = version.package;
+  const others = having(context, "packages").filter(({ backend: other }) => other.name !== backend);
   return {
     zadig: null,
     origin: null,
     type: "FILE",
-    digest: null,
+    digest: file.digests.find(isStrong) ?? null,
+    asOf: null,
     images: [],
     file: file.name,
     records: atHand([]),
@@ -22,6 +29,10 @@ export function fileSeed({ version, fetchedAt, ...file }: PackageFileParent): Ar
     followed: false,
     packaged: { version, file, fetchedAt },
     twins: [],
+    said: [
+      told({ backend, fetchedAt, stale: false, traceId: null }),
+      ...others.map(({ backend: other }) => plain(other.name, "NOT_SEARCHABLE")),
+    ],
   };
 }
 
@@ -57,5 +68,8 @@ export async function artifactOfVersion(context: Context, version: Version): Pro
   const page = await reader.files(version.ref, { first: 2, after: null });
   const [only, another] = page.rows;
   if (!only || another || page.hasNext) return null;
-  return createArtifact(context, fileSeed({ ...only.value, version: version.ref, fetchedAt: page.origin.fetchedAt }));
+  return createArtifact(
+    context,
+    fileSeed(context, { ...only.value, version: version.ref, fetchedAt: page.origin.fetchedAt }),
+  );
 }

@@ -17,8 +17,8 @@ import { type ArtifactNode, createArtifact, imageSeed } from "./artifact.ts";
 import { reportDropped } from "./connection.ts";
 import { type Context, readerOf } from "./context.ts";
 
-/** A part of a release that remembers whose release it is: the Zadig to ask for its artifact. */
-export type InRelease<T> = T & { readonly zadig: string };
+/** A part of a release that remembers whose release it is: the Zadig to ask for its artifact, and as of when. */
+export type InRelease<T> = T & { readonly zadig: string; readonly asOf: string | null };
 /** A build, with its release where it was met inside one: asked for once, not again a row. */
 export type BuildParent = BuildInfo & { readonly within?: Release };
 export type DeploymentParent = InRelease<Deployment>;
@@ -29,9 +29,9 @@ export type ContainerParent = InRelease<Container>;
 export type EnvironmentServiceParent = InRelease<EnvironmentService>;
 export type EnvironmentParent = InRelease<Environment>;
 
-/** Names the Zadig that a part belongs to. */
-export function inRelease<T extends object>(parts: readonly T[], zadig: string): InRelease<T>[] {
-  return parts.map((part) => ({ ...part, zadig }));
+/** Names the Zadig that parts belong to, and when their release was made. */
+export function inRelease<T extends object>(parts: readonly T[], zadig: string, asOf: string | null): InRelease<T>[] {
+  return parts.map((part) => ({ ...part, zadig, asOf }));
 }
 
 /** The embedded lists: at hand, or asked for where the list was brief. Null when the release is gone meanwhile. */
@@ -58,9 +58,9 @@ export async function part<K extends Exclude<keyof ReleaseParts, "dropped">>(
 /** The artifact behind an image that a release names; null where it names none. */
 export function artifactOf(
   context: Context,
-  zadig: string,
+  { zadig, asOf }: InRelease<object>,
   image: ImageRef | null,
   digest: Digest | null = null,
 ): ArtifactNode | null {
-  return image === null ? null : createArtifact(context, imageSeed(image, zadig, digest));
+  return image === null ? null : createArtifact(context, { ...imageSeed(image, zadig, digest), asOf });
 }

@@ -71,13 +71,13 @@ export function assembleFiles(
     .flatMap(({ value }) => value ?? [])
     .map(({ version, file, origin }) => ({
       proved: digest !== null && isStrong(digest) && file.digests.includes(digest),
-      node: createArtifact(context, fileSeed({ ...file, version, fetchedAt: origin.fetchedAt })),
+      node: createArtifact(context, fileSeed(context, { ...file, version, fetchedAt: origin.fetchedAt })),
     }));
   const [found, ...twins] = nodes.filter(({ proved }) => proved).map(({ node }) => node);
   const said = [...images, ...files].map(({ source }) => source);
   return {
     artifact: found
-      ? createArtifact(context, { ...found.seed, twins: twins.flatMap(({ seed }) => seed.packaged ?? []) })
+      ? createArtifact(context, { ...found.seed, twins: twins.flatMap(({ seed }) => seed.packaged ?? []), said })
       : null,
     failure: failureIn([...images, ...files]),
     candidates: atHand(nodes.filter(({ proved }) => !proved).map(({ node }) => node)),

@@ -4,6 +4,7 @@ import { parseImageRef } from "../model/image-ref.ts";
 import type { PackageFile } from "../model/package.ts";
 import { type PurlParts, parsePurl } from "../model/purl.ts";
 import { nameOfPurl } from "../model/purl-format.ts";
+import { UpstreamError } from "../upstream/errors.ts";
 import { searched } from "./asking.ts";
 import { type Context, having, type Reading } from "./context.ts";
 import { badInput } from "./errors.ts";
@@ -99,6 +100,12 @@ async function findFiles(
         page.rows.map(({ value }) => value),
         purl,
       );
+      const [lost] = page.dropped;
+      // The file that is meant may be the one that could not be read: then "none" is not known.
+      if (!file && lost) {
+        const { operation, reason } = lost;
+        throw new UpstreamError("MALFORMED", { backend: backend.name, operation, reason });
+      }
       return file ? [{ version: ref, file, origin: page.origin }] : [];
     });
   };

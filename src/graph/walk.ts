@@ -15,6 +15,7 @@ import {
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
+  valueFromASTUntyped,
 } from "graphql";
 import { badInput } from "./errors.ts";
 
@@ -53,10 +54,11 @@ const mostSelections = 20_000;
  * not visited. Throws COST_LIMIT_EXCEEDED for fragments that expand without end.
  */
 export function walkOperation<F extends object>(
-  { schema, document, operation, variables }: Asked,
+  { schema, document, operation, variables: given }: Asked,
   root: F,
   enter: (step: Step<F>) => F | null,
 ): void {
+  const variables = withDefaults(operation, given);
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
@@ -110,6 +112,16 @@ export function walkOperation<F extends object>(
 
   const type = schema.getRootType(operation.operation);
   if (type) walk(operation.selectionSet, type, { depth: 1, times: 1, sized: null, frame: root });
+}
+
+/** A variable that nobody sets has the value that its declaration gives it: a price must know that one as well. */
+function withDefaults({ variableDefinitions }: OperationDefinitionNode, given: Asked["variables"]): Asked["variables"] {
+  const unset = (variableDefinitions ?? []).flatMap(({ variable: { name }, defaultValue }) =>
+    defaultValue === undefined || given[name.value] !== undefined
+      ? []
+      : [[name.value, valueFromASTUntyped(defaultValue)]],
+  );
+  return unset.length === 0 ? given : { ...given, ...Object.fromEntries(unset) };
 }
 
 interface Level<F> {

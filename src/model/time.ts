@@ -16,15 +16,22 @@ function instantAt(millis: number): Instant | null {
 }
 
 const pattern =
-  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?(?:\s+[A-Z]{2,5})?$/i;
+  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?(?:\s+(?:[A-Z]{2,5}|[+-]\d{2,4}))?(?:\s+m=[+-][\d.]+)?$/i;
 
 /**
  * ISO-like text to an instant. `offset` (`+08:00`) is used where the text names no zone; without both the answer is
  * null, because the gateway's own zone is nobody's business. Go's zero time (year 1) means "never" and gives null.
- * Also reads Go's `time.String()` form (`2019-07-22 17:08:57 +0800 CST`). Precision is cut to milliseconds.
+ * Also reads Go's `time.String()` form (`2019-07-22 17:08:57 +0800 CST`; zones without a name repeat their offset, and a
+ * monotonic reading may follow). Precision is cut to milliseconds.
  */
 export function parseInstant(text: string | null | undefined, offset?: string): Instant | null {
-  const match = text ? pattern.exec(text.trim()) : null;
+  if (!text) return null;
+  // Most say it as we do already: what reads and prints as itself needs no taking apart.
+  if (text.length === 24 && text.endsWith("Z") && text > "0002") {
+    const millis = Date.parse(text);
+    if (!Number.isNaN(millis) && new Date(millis).toISOString() === text) return text;
+  }
+  const match = pattern.exec(text.trim());
   if (!match) return null;
   const [, year, month, day, hour = "00", minute = "00", second = "00", fraction = "0", zone = offset] = match;
   const minutes = offsetMinutes(zone);

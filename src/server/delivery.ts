@@ -5,8 +5,8 @@ import { brotliCompress, constants, gzip } from "node:zlib";
 import type { Plugin } from "graphql-yoga";
 import { hasCopy } from "./page.ts";
 
-/** Below this, headers and the work cost more than is saved. */
-const worthIt = 1024;
+/** Bytes of an answer below which headers and the work cost more than is saved. */
+export const worthIt = 1024;
 
 /**
  * How an answer of the graph goes out. All of it is live and may be meant for one caller alone, so nobody may keep it,
@@ -50,7 +50,8 @@ export function delivering(): Plugin<object, { readonly req: IncomingMessage; re
 
 type Coding = "br" | "gzip";
 
-const compress: Readonly<Record<Coding, (plain: Buffer) => Promise<Buffer>>> = {
+/** Packs an answer. */
+export const compress: Readonly<Record<Coding, (plain: Buffer) => Promise<Buffer>>> = {
   // Made for each answer anew: quality 4 is where brotli is as fast as gzip and still smaller.
   br: (plain) =>
     promisify(brotliCompress)(plain, {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 import { GraphQLError, getOperationAST, NoSchemaIntrospectionCustomRule } from "graphql";
 import { createYoga, type Plugin, useExecutionCancellation } from "graphql-yoga";
 import type { Backend } from "../backends/backend.ts";
@@ -13,6 +14,7 @@ import { createSchema } from "../graph/schema.ts";
 import { createCall } from "./call.ts";
 import { deferring } from "./defer.ts";
 import { delivering } from "./delivery.ts";
+import { createDirectLane, type Serving } from "./direct-lane.ts";
 import { explaining } from "./explaining.ts";
 import { inlineTrace } from "./inline-trace.ts";
 import type { Log } from "./log.ts";
@@ -25,6 +27,8 @@ export interface GraphQLEndpoint {
   readonly handle: (
     request: IncomingMessage,
     response: ServerResponse,
+    /** The request's body, which has been read to its end. */
+    body: Buffer,
     asking: { readonly caller: CallerFacts; readonly requestId: string },
   ) => Promise<void>;
   readonly dispose: () => Promise<void>;
@@ -56,8 +60,16 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
   // Values of variables are read after validation, and what is wrong with them comes with hints as well.
   const maskError = (error: unknown): GraphQLError =>
     config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes));
+  const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations });
+  const serve = ({ headers, response, caller, requestId }: Serving): Served => {
+    const onClose = (listener: () => void) => void response.once("close", listener);
+    const call = createCall({ headers, requestId, onClose }, config.limits);
+    const problems: GraphQLError[] = [];
+    return { ...createContext(estate, call, caller, problems, audit), problems };
+  };
+  const lane = createDirectLane({ config, schema, telemetry, serve, maskError, finish: watch.finish });
   const yoga = createYoga<Arriving & { admitted: CallerFacts }, Served>({
-    schema: createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations }),
+    schema,
     graphqlEndpoint: "/graphql",
     graphiql: false,
     landingPage: false,
@@ -66,14 +78,8 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
     extraParamNames: [...idNames],
     batching: { limit: batchLimit },
     logging: false,
-    context: ({ request: { headers }, res, admitted, requestId }): Served => {
-      const call = createCall(
-        { headers, requestId, onClose: (listener) => res.once("close", listener) },
-        config.limits,
-      );
-      const problems: GraphQLError[] = [];
-      return { ...createContext(estate, call, admitted, problems, audit), problems };
-    },
+    context: ({ request: { headers }, res, admitted, requestId }): Served =>
+      serve({ headers, response: res, caller: admitted, requestId }),
     maskedErrors: { maskError },
     plugins: [
       watch.plugin,
@@ -89,9 +95,12 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
     ],
   });
   return {
-    handle: async (request, response, { caller, requestId }) => {
+    handle: async (request, response, body, { caller, requestId }) => {
+      if (await lane.answer({ request, response, body, caller, requestId })) return;
       // Each operation of a batch waits for the end of the response, some of them twice.
       response.setMaxListeners(4 * batchLimit);
+      // The engine takes `body` for the request's own stream.
+      Object.assign(request, { body: Readable.from([body]) });
       await yoga(request, response, { admitted: caller, requestId });
     },
     dispose: async () => {

@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, isLoopback } from "../config.ts";
 import type { BackendIdentity } from "../model/backend.ts";
@@ -139,8 +138,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       const message = `The request body is larger than ${config.limits.bodyBytes} bytes.`;
       return refuse(request, response, 413, message, "BAD_USER_INPUT");
     }
-    // The endpoint takes `body` for the request's own stream, which has been read to its end here.
-    await options.graphql.handle(Object.assign(request, { body: Readable.from([body]) }), response, {
+    await options.graphql.handle(request, response, body, {
       caller: admission.caller,
       requestId: String(response.getHeader(requestIdHeader)),
     });

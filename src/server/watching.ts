@@ -19,6 +19,8 @@ export interface Watch {
   readonly of: (context: object) => Operation | null;
   /** Tells that an answer in parts is complete; its bugs are logged here, as no request id can be added to what is out. */
   readonly done: (context: object, result: ExecutionResult) => void;
+  /** The same answer with the request's id in what is a bug of the gateway, which is logged. */
+  readonly finish: (result: ExecutionResult, requestId: string) => ExecutionResult;
 }
 
 /** Bugs behind masked errors, for the log. */
@@ -30,6 +32,14 @@ export type Causes = WeakMap<GraphQLError, unknown>;
  */
 export function createWatch(telemetry: Telemetry, log: Log, causes: Causes): Watch {
   const operations = new WeakMap<object, Operation>();
+  const finish = <R extends ExecutionResult>(result: R, requestId: string): R => {
+    const { errors } = result;
+    if (!errors?.some(isBug)) return result;
+    for (const error of errors) {
+      if (causes.has(error)) log.error({ err: causes.get(error), requestId }, "a bug of the gateway");
+    }
+    return { ...result, errors: errors.map((error) => (isBug(error) ? withRequestId(error, requestId) : error)) };
+  };
   const plugin: Plugin<Context & Arriving, Arriving> = {
     onParams: ({ request, context }) => {
       const operation = telemetry.begin({ requestId: context.requestId, parent: traceParentOf(request.headers) });
@@ -45,14 +55,8 @@ export function createWatch(telemetry: Telemetry, log: Log, causes: Causes): Wat
     },
     onResultProcess: ({ result, setResult, serverContext: { requestId } }) => {
       if (Symbol.asyncIterator in result) return;
-      const named = <R extends ExecutionResult>(one: R): R =>
-        one.errors?.some(isBug)
-          ? { ...one, errors: one.errors.map((error) => (isBug(error) ? withRequestId(error, requestId) : error)) }
-          : one;
-      for (const error of [result].flat().flatMap(({ errors }) => errors ?? [])) {
-        if (causes.has(error)) log.error({ err: causes.get(error), requestId }, "a bug of the gateway");
-      }
-      setResult(Array.isArray(result) ? result.map(named) : named(result));
+      const finished = <R extends ExecutionResult>(one: R): R => finish(one, requestId);
+      setResult(Array.isArray(result) ? result.map(finished) : finished(result));
     },
   };
   const done: Watch["done"] = (context, result) => {
@@ -62,11 +66,11 @@ export function createWatch(telemetry: Telemetry, log: Log, causes: Causes): Wat
     }
     operations.get(context)?.end(outcomeOf(result));
   };
-  return { plugin, of: (context) => operations.get(context) ?? null, done };
+  return { plugin, of: (context) => operations.get(context) ?? null, done, finish };
 }
 
 /** How an operation ended, by what it answers. */
-function outcomeOf({ data, errors }: ExecutionResult): OperationOutcome {
+export function outcomeOf({ data, errors }: ExecutionResult): OperationOutcome {
   if (!errors || errors.length === 0) return "ok";
   if (errors.some(isBug)) return "bug";
   if (data === undefined) return "refused";

@@ -42,6 +42,8 @@ export interface Cache {
   /** The backend says (304) that it still holds: as good as new from now on. */
   readonly renew: (key: string, kept: Kept, by: Omit<Answer, "body">) => Kept;
   readonly drop: (key: string) => void;
+  /** Forgets everything: something was changed, and nobody can tell which answers told of it. */
+  readonly clear: () => void;
   /** Bytes held. */
   readonly size: () => number;
 }
@@ -96,6 +98,10 @@ export function createCache(settings: CacheSettings, now: () => number = Date.no
   return {
     find,
     drop,
+    clear: () => {
+      kept.clear();
+      bytes = 0;
+    },
     size: () => bytes,
     fresh: (key) => {
       const known = find(key);

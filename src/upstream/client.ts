@@ -173,8 +173,11 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     let judged: Judged;
     try {
       if (endingOf(call).isOver) throw overdue(operation);
-      if (key === null) judged = await ask(operation, outgoing, request, call, tries, null);
-      else {
+      if (key === null) {
+        const asked = ask(operation, outgoing, request, call, tries, null);
+        // It may have been done, whatever came back: what was kept tells of before.
+        judged = await (isRead(operation) ? asked : asked.finally(() => cache?.clear()));
+      } else {
         const seat = flights.join(key, call, (shared) => ask(operation, outgoing, request, shared, tries, keptAs));
         isFirst = seat.isFirst;
         judged = await seat.landed.catch((error: unknown) => {

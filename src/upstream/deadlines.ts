@@ -1,12 +1,9 @@
-/** Something that ends by itself when it takes too long. */
-export interface Deadline {
-  /** It is over: nothing happens any more. */
-  readonly cancel: () => void;
-}
+import { createLine } from "./line.ts";
 
 /** Deadlines that all are equally far away, so that those which began first are due first: one timer serves them all. */
 export interface Deadlines {
-  readonly start: (due: () => void) => Deadline;
+  /** Calls back when the time is over; hands back how to call that off. */
+  readonly start: (due: () => void) => () => void;
 }
 
 interface Pending {
@@ -16,7 +13,7 @@ interface Pending {
 
 /** Deadlines of so many milliseconds. They keep no process alive. */
 export function createDeadlines(ms: number): Deadlines {
-  const pending = new Set<Pending>();
+  const pending = createLine<Pending>();
   let isArmed = false;
 
   function arm(wait: number): void {
@@ -28,19 +25,21 @@ export function createDeadlines(ms: number): Deadlines {
     isArmed = false;
     // Timers count in whole milliseconds and may be a part of one early.
     const now = performance.now() + 1;
-    for (const one of pending) {
-      if (one.at > now) return arm(Math.max(1, Math.ceil(one.at - now)));
-      pending.delete(one);
-      one.due();
+    for (let next = pending.first(); next !== null; next = pending.first()) {
+      if (next.at > now) {
+        arm(Math.max(1, Math.ceil(next.at - now)));
+        return;
+      }
+      pending.shift();
+      next.due();
     }
   }
 
   return {
     start: (due) => {
-      const one: Pending = { at: performance.now() + ms, due };
-      pending.add(one);
+      const cancel = pending.join({ at: performance.now() + ms, due });
       if (!isArmed) arm(ms);
-      return { cancel: () => void pending.delete(one) };
+      return cancel;
     },
   };
 }

@@ -82,10 +82,14 @@ export function judgeByStatus({ status, header }: RawReply): Judgement {
   return { failure: "REJECTED" };
 }
 
-/** `Retry-After` as seconds or an HTTP date, to milliseconds from now; null when absent or unreadable. */
+/** The graph tells it as an Int. */
+const longestRetryAfterMs = 2_147_483_647;
+
+/** `Retry-After` as seconds or an HTTP date, to milliseconds from now, 24 days at most; null when absent or unreadable. */
 export function retryAfterMs(value: string | null): number | null {
-  if (value === null) return null;
-  if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? null : Math.max(0, at - Date.now());
+  const text = value?.trim() ?? "";
+  if (/^\d+$/.test(text)) return Math.min(longestRetryAfterMs, Number(text) * 1000);
+  // Date.parse makes a date of nearly everything: an HTTP date begins with the day of the week.
+  const at = /^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(at) ? null : Math.min(longestRetryAfterMs, Math.max(0, at - Date.now()));
 }

@@ -13,18 +13,20 @@ export interface Event<T> {
 export function createEvent<T extends object>(name: string): Event<T> {
   const line = channel(name);
   // The channel is open to the whole process: only what was told here is believed to be a T.
-  const told = new WeakMap<object, T>();
+  let telling: T | null = null;
   return {
     isHeard: () => line.hasSubscribers,
     tell: (message) => {
       if (!line.hasSubscribers) return;
-      told.set(message, message);
+      // Who listens may tell something itself.
+      const before = telling;
+      telling = message;
       line.publish(message);
+      telling = before;
     },
     listen: (listener) => {
       const hear = (heard: unknown) => {
-        const message = typeof heard === "object" && heard !== null ? told.get(heard) : undefined;
-        if (message) listener(message);
+        if (telling !== null && heard === telling) listener(telling);
       };
       line.subscribe(hear);
       return () => void line.unsubscribe(hear);

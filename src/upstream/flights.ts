@@ -31,7 +31,7 @@ interface Aboard<T> {
 
 interface Flight<T> {
   /** Those who wait, in the order they came; one request may wait twice. */
-  readonly aboard: Set<Aboard<T>>;
+  readonly aboard: Aboard<T>[];
   /** Set as soon as somebody is aboard. */
   answer: Promise<T> | null;
   /** Takes nobody aboard any more. */
@@ -39,18 +39,26 @@ interface Flight<T> {
   readonly abort: () => void;
 }
 
+interface Slot<T> {
+  flight: Flight<T> | null;
+}
+
 /** The flights to one backend; they live as long as the process, each of them until it has landed. */
 export function createFlights<T>(): Flights<T> {
-  const open = new Map<string, Flight<T>>();
+  // What lies in the map is a slot that is emptied: tables that a map has outgrown hold on to their values.
+  const open = new Map<string, Slot<T>>();
 
   /** A flight that nobody has boarded yet, and the call that stands for all who will. */
   function prepare(key: string, first: Call): { readonly flight: Flight<T>; readonly shared: Call } {
-    const aboard: Flight<T>["aboard"] = new Set();
+    const aboard: Aboard<T>[] = [];
+    const slot: Slot<T> = { flight: null };
     const ending = createEnding();
     let signal: AbortSignal | null = null;
     let payer = first;
     const close = () => {
-      if (open.get(key) === flight) open.delete(key);
+      if (slot.flight === null) return;
+      slot.flight = null;
+      open.delete(key);
     };
     const flight: Flight<T> = { aboard, answer: null, close, abort: () => ending.end() };
     const shared: Call = {
@@ -81,6 +89,8 @@ export function createFlights<T>(): Flights<T> {
         },
       },
     };
+    slot.flight = flight;
+    open.set(key, slot);
     return { flight, shared };
   }
 
@@ -88,8 +98,9 @@ export function createFlights<T>(): Flights<T> {
     const ending = endingOf(call);
     return new Promise((resolve, reject) => {
       const leave = () => {
-        aboard.delete(seat);
-        if (aboard.size === 0) {
+        const at = aboard.indexOf(seat);
+        if (at >= 0) aboard.splice(at, 1);
+        if (aboard.length === 0) {
           close();
           abort();
         }
@@ -106,7 +117,7 @@ export function createFlights<T>(): Flights<T> {
           reject(error);
         },
       };
-      aboard.add(seat);
+      aboard.push(seat);
       ending.listen(leave);
     });
   }
@@ -117,13 +128,11 @@ export function createFlights<T>(): Flights<T> {
     answer.then(
       (value) => {
         close();
-        for (const seat of aboard) seat.arrive(value);
-        aboard.clear();
+        for (const seat of aboard.splice(0)) seat.arrive(value);
       },
       (error: unknown) => {
         close();
-        for (const seat of aboard) seat.crash(error);
-        aboard.clear();
+        for (const seat of aboard.splice(0)) seat.crash(error);
       },
     );
     flight.answer = answer;
@@ -132,10 +141,9 @@ export function createFlights<T>(): Flights<T> {
 
   return {
     join: (key, call, start) => {
-      const known = open.get(key);
+      const known = open.get(key)?.flight;
       if (known?.answer) return { isFirst: false, landed: board(known, call), flight: known.answer };
       const { flight, shared } = prepare(key, call);
-      open.set(key, flight);
       // The first has to be aboard before anything is asked in its name.
       const landed = board(flight, call);
       return { isFirst: true, landed, flight: land(flight, start(shared)) };

@@ -1,3 +1,5 @@
+import { createLine } from "./line.ts";
+
 /** Thrown to whoever would have to wait where too many wait already. */
 export class QueueFull extends Error {
   override readonly name = "QueueFull";
@@ -20,13 +22,9 @@ export interface Places {
   readonly queued: () => number;
 }
 
-interface Waiting {
-  readonly start: () => void;
-}
-
 /** `most` calls at once, `mostWaiting` behind them, first come first served. */
 export function createPlaces(most: number, mostWaiting: number): Places {
-  const waiting = new Set<Waiting>();
+  const waiting = createLine<() => void>();
   let taken = 0;
 
   function enter(start: () => void): () => void {
@@ -35,21 +33,15 @@ export function createPlaces(most: number, mostWaiting: number): Places {
       start();
       return stays;
     }
-    if (waiting.size >= mostWaiting) throw new QueueFull("as many calls as may wait are waiting");
-    const me: Waiting = { start };
-    waiting.add(me);
-    return () => void waiting.delete(me);
+    if (waiting.size() >= mostWaiting) throw new QueueFull("as many calls as may wait are waiting");
+    return waiting.join(start);
   }
 
   // A place goes from hand to hand: nobody who comes later can slip in between.
   function leave(): void {
-    const [next] = waiting;
-    if (!next) {
-      taken -= 1;
-      return;
-    }
-    waiting.delete(next);
-    next.start();
+    const next = waiting.shift();
+    if (next === null) taken -= 1;
+    else next();
   }
 
   function turn(signal: AbortSignal): Promise<void> {
@@ -81,7 +73,7 @@ export function createPlaces(most: number, mostWaiting: number): Places {
       }
     },
     inFlight: () => taken,
-    queued: () => waiting.size,
+    queued: waiting.size,
   };
 }
 

@@ -102,14 +102,14 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
     const stop = createEnding();
     const ending = endingOf(call);
     const end = () => stop.end();
-    const deadline = deadlines.start(end);
+    const cancel = deadlines.start(end);
     ending.listen(end);
     try {
       return await attempt(stop);
     } catch (error) {
       throw explained(error, operation, call, stop, attempts);
     } finally {
-      deadline.cancel();
+      cancel();
       ending.unlisten(end);
     }
   }
@@ -138,9 +138,9 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
         }
         const running = createEnding();
         stop = running;
-        const deadline = deadlines.start(() => running.end());
+        const cancel = deadlines.start(() => running.end());
         const over = () => {
-          deadline.cancel();
+          cancel();
           ending.unlisten(leave);
         };
         attempt(running).then(

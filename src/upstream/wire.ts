@@ -124,7 +124,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
     } catch (error) {
       const known =
         error instanceof MisshapenAnswer
-          ? failed("MALFORMED", hop, { reason: error.message })
+          ? failed("MALFORMED", hop, { status, reason: error.message })
           : connectionFailure(error, hop, stop);
       throw settle({ status, bytes })(known);
     }
@@ -137,7 +137,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
     return failed("UNAVAILABLE", hop, { reason: code });
   }
 
-  function failed(failure: Failure, hop: Outgoing, facts: { status?: number; reason?: string }): UpstreamError {
+  function failed(failure: Failure, hop: Outgoing, facts: { status?: number | null; reason?: string }): UpstreamError {
     return new UpstreamError(failure, { backend, operation: hop.operation, ...facts });
   }
 

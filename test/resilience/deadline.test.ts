@@ -29,7 +29,9 @@ const slackMs = 700;
 describe("the deadline of an operation", () => {
   test.each(corpus)("holds for $name, whatever waits for what", async ({ name, query, variables }) => {
     const { estate, ask } = await open({ settings: { limits: { deadlineMs: 400 } } });
-    const healthy = await ask(query, { variables });
+    const patient = await startDemoGateway({ estate });
+    const healthy = await patient.ask(query, { variables });
+    await patient.stop();
     for (const server of Object.values(estate.servers)) server.setLatency(150);
     // Retries, timeouts of calls and several waves would all take longer.
     await estate.servers.gitlab.setFault({ kind: "slow", ms: 10_000 });

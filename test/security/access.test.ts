@@ -276,6 +276,45 @@ describe("what is not allowed", () => {
     expect(body).toEqual({ data: { nodes: ids.map(() => null) } });
   });
 
+  test("of GitLab is not meant by a glob without a slash, which its numbers would fit", async () => {
+    const loose = await restricted({ projects: ["*"] });
+    const asked = { backend: "gitlab", repository: "42", name: "@acme/pay-client", format: "NPM" };
+    const { body } = await loose.ask(
+      `query ($ref: PackageRef!) { package(ref: $ref) { id } packages(scope: { backend: "gitlab", repository: "42" }) { nodes { id } } }`,
+      { variables: { ref: asked } },
+    );
+    expect(body).toEqual({ data: { package: null, packages: { nodes: [] } } });
+    const number = await whole.ask(`{ packages(scope: { backend: "gitlab", repository: "42" }) { nodes { id } } }`);
+    expect((number.body.data?.["packages"] as List | undefined)?.nodes.length, "which is there").toBeGreaterThan(0);
+    await loose.stop();
+  });
+
+  test("is taken out of what others did with the same artifact", async () => {
+    estate.servers.zadig.setTamper((reply, { rawPath }) => {
+      if (!rawPath.includes("/delivery/artifacts")) return reply;
+      const strange = {
+        type: "deploy",
+        url: "/v1/projects/detail/secret/pipelines/custom/hidden/1",
+        commits: [],
+        created_time: 1,
+      };
+      const nameless = { type: "test", commits: [{ repo_name: "hidden", repo_owner: "secret" }], created_time: 1 };
+      const text = JSON.stringify(reply.body).replaceAll(
+        '"activities":[{',
+        `"activities":[${JSON.stringify(strange)},${JSON.stringify(nameless)},{`,
+      );
+      return { ...reply, body: JSON.parse(text) };
+    });
+    const everything =
+      "{ artifacts(first: 100) { nodes { activities { type url commits { repository } } builds { workflow } } } }";
+    const seen = await gateway.ask(everything);
+    const all = await whole.ask(everything);
+    estate.servers.zadig.setTamper(null);
+    expect(all.text).toContain("/secret/");
+    expect(seen.text).not.toMatch(/secret|hidden/);
+    expect((seen.body.data?.["artifacts"] as List | undefined)?.nodes.length).toBeGreaterThan(0);
+  });
+
   test("is not reached through what is allowed", async () => {
     const { body } = await gateway.ask(`{
       releases(first: 10) { nodes { project images { artifact { locations { backend { name } } } } drift { verdict } } }

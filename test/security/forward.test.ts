@@ -180,6 +180,7 @@ describe("callers with credentials of their own for one address", () => {
             forward: "caller",
             projects: ["pay/api"],
             concurrency: 64,
+            cache: { freshMs: 60_000 },
           },
         ],
       },

@@ -116,6 +116,22 @@ describe("an operation that asks for too much is refused before any backend is a
     expect(gateway.calls()).toEqual({});
   });
 
+  test.each(["application/json", "application/graphql-response+json", "*/*", "application/json, */*;q=0.1"])(
+    "by what a variable is when nobody sets it, for clients that accept %s",
+    async (accept) => {
+      const deep = `query ($n: Int = 100, $yes: Boolean = true) { searchPackages(name: "a", first: $n) @include(if: $yes) { groups { packages { nodes { versions(first: $n) { nodes { files(first: $n) { nodes { artifact { id } } } } } } } } } }`;
+      const wide = "query ($n: Int = 101) { releases(first: $n) { nodes { id } } }";
+      for (const [query, code] of [
+        [deep, "COST_LIMIT_EXCEEDED"],
+        [wide, "BAD_USER_INPUT"],
+      ] as const) {
+        const { body } = await gateway.ask(query, { headers: { accept } });
+        expect(body.errors?.[0]?.extensions?.["code"], query).toBe(code);
+        expect(gateway.calls()).toEqual({});
+      }
+    },
+  );
+
   test("and what @skip leaves out does not count", async () => {
     const { body } = await gateway.ask(
       `query ($no: Boolean!) { backends { name } ${many(3, (index) => `r${index}: package(ref: { backend: "bkrepo", repository: "a/b", key: "a" }) @include(if: $no) { ${turns(9)} }`)} }`,

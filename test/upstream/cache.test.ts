@@ -121,6 +121,20 @@ describe("a fresh answer", () => {
   });
 });
 
+test.each([null, { kind: "reset" }] as const)(
+  "a change forgets what was kept, whatever came back (%j)",
+  async (fault) => {
+    const one = await open({ freshMs: 60_000 }, counting());
+    await ask(one);
+    await one.server.setFault(fault);
+    await one.upstream.call(change, { body: {}, decode: () => null }, testCall()).catch(() => {});
+    await one.server.setFault(null);
+    one.server.forget();
+    await ask(one);
+    expect(one.server.seen).toHaveLength(1);
+  },
+);
+
 describe("what is not kept", () => {
   const refusals: readonly [string, DemoReply][] = [
     ["a 404", { status: 404, body: {} }],

@@ -10,7 +10,7 @@ export interface Stage {
   readonly close: () => Promise<void>;
 }
 
-export const usual: Omit<UpstreamSettings, "url"> = {
+const usual: Omit<UpstreamSettings, "url"> = {
   name: "plain",
   timeoutMs: 2000,
   concurrency: 4,

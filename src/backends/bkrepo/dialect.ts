@@ -69,7 +69,9 @@ function judge(reply: RawReply, operation: Operation): Judgement | null {
   }
   // A 404 that names another code speaks of the address, not of the thing: nginx knows no such service, or this
   // release has no such call. "There is none" would be a lie.
-  if (reply.status === 404 && told !== null) return { failure: "UNAVAILABLE", retryable: false, code };
+  // So does one in plain words or as a page, which only a proxy in front writes.
+  const isForeign = told !== null || /^text\//i.test(reply.header("content-type") ?? "");
+  if (reply.status === 404 && isForeign) return { failure: "UNAVAILABLE", retryable: false, code };
   const plain = judgeByStatus(reply);
   return plain === "FINE" ? plain : { ...plain, code };
 }

@@ -1,4 +1,5 @@
 import type { Origin } from "../../model/backend.ts";
+import { toCount } from "../../model/count.ts";
 import { type Digest, digestOf, parseDigest } from "../../model/digest.ts";
 import { type ImageRef, imageRef } from "../../model/image-ref.ts";
 import type {
@@ -51,12 +52,14 @@ export function toPackage(
     name: row.name || (parsed?.name ?? row.key),
     format: type === "" ? (parsed?.format ?? "OTHER") : formatOf(type),
     formatName: type || (parsed?.format ?? "OTHER"),
-    purl: purlOf(row.key, null),
+    get purl() {
+      return purlOf(row.key, null);
+    },
     description: row.description || null,
     // Public or not is a property of the repository, which package answers do not tell.
     visibility: null,
-    downloads: row.downloads ?? null,
-    versionCount: row.versions ?? null,
+    downloads: toCount(row.downloads),
+    versionCount: toCount(row.versions),
     createdBy: row.createdBy || null,
     createdAt: toInstant(row.createdDate, zone),
     updatedAt: toInstant(row.lastModifiedDate, zone),
@@ -73,19 +76,26 @@ export function toVersion(row: VersionRow, context: PlaceContext): Version {
   const digest = isImageKey(key) ? toImageDigest(row, metadata) : null;
   const image = toReference(row.name, digest, context);
   const files = unique([...(row.contentPaths ?? []), row.contentPath]);
+  // An image's manifest comes first: a tag pushed for one platform and then for several leaves both files behind.
+  const paths =
+    image === null ? unique([...files, row.manifestPath]) : unique([row.manifestPath, row.contentPath, ...files]);
   return {
     ref: { package: ref, version: row.name, nativeId: null },
     origin,
     name: row.name,
     format,
-    purl: image === null ? purlOf(key, row.name) : toImagePurl(image),
+    // Hardly anybody asks for it, and it is the dearest part.
+    get purl() {
+      return image === null ? purlOf(key, row.name) : toImagePurl(image);
+    },
     status: null,
     stages: row.stageTag ?? [],
     tags: row.tags ?? [],
-    size: row.size ?? null,
+    // Of an index the server counts the bytes of the index itself, which is nobody's idea of an image's size.
+    size: image !== null && toKind({ metadata, paths }) === "INDEX" ? null : toCount(row.size),
     // An image's only files are its manifests, which nobody means by "files".
     fileCount: image === null && files.length > 0 ? files.length : null,
-    downloads: row.downloads ?? null,
+    downloads: toCount(row.downloads),
     createdBy: row.createdBy || null,
     createdAt: toInstant(row.createdDate, zone),
     updatedAt: toInstant(row.lastModifiedDate, zone),
@@ -94,9 +104,7 @@ export function toVersion(row: VersionRow, context: PlaceContext): Version {
     downloadUrl: image === null && files.length > 0 ? toVersionUrl(base, repository, key, row.name) : null,
     digest,
     image,
-    // An image's manifest comes first: a tag pushed for one platform and then for several leaves both files behind.
-    paths:
-      image === null ? unique([...files, row.manifestPath]) : unique([row.manifestPath, row.contentPath, ...files]),
+    paths,
     pipeline: null,
   };
 }
@@ -109,7 +117,7 @@ export function toFile(
   return {
     name: row.name || row.fullPath.slice(row.fullPath.lastIndexOf("/") + 1),
     path: row.fullPath,
-    size: row.size ?? null,
+    size: toCount(row.size),
     digests: [digestOf("sha256", row.sha256), digestOf("md5", row.md5)].filter((digest) => digest !== null),
     createdAt: toInstant(row.createdDate, context.zone),
     downloadUrl: toFileUrl(row.fullPath, context),
@@ -134,14 +142,12 @@ export function toImageRecord(
   digest: Digest | null,
   archived: boolean,
 ): ImageRecord {
-  const kind = toKind(version);
   return {
     origin: version.origin,
     image: imageRef({ registry: image.registry, repository: image.repository, tag: image.tag, digest }),
     digest,
-    kind,
-    // Of an index the server counts the bytes of the index itself, which is nobody's idea of an image's size.
-    size: kind === "INDEX" ? null : version.size,
+    kind: toKind(version),
+    size: version.size,
     architecture: null,
     os: null,
     createdBy: version.createdBy,
@@ -205,7 +211,7 @@ function toImagePurl({ registry, repository, tag, digest }: ImageRef): string | 
   });
 }
 
-function toKind({ metadata, paths }: Version): ImageRecord["kind"] {
+function toKind({ metadata, paths }: Pick<Version, "metadata" | "paths">): ImageRecord["kind"] {
   const media = metadata.find(({ key }) => key === "docker.manifest.type")?.value;
   if (typeof media === "string") {
     if (/image\.index|manifest\.list/.test(media)) return "INDEX";

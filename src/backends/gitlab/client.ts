@@ -196,6 +196,10 @@ function createDialect(settings: GitlabSettings): Dialect {
   return {
     authorize: (request, call) => Promise.resolve(headersFor(settings, request.operation, call)),
     judge: (reply) => {
+      // GitLab's API writes every 404 in JSON: anything else is a proxy, or another address than the API's.
+      if (reply.status === 404 && typeof reply.body !== "object") {
+        return { failure: "MALFORMED", reason: "a 404 that GitLab did not write" };
+      }
       const plain = judgeByStatus(reply);
       const code = oauthCode(reply.body);
       return plain === "FINE" || code === null ? plain : { ...plain, code };

@@ -83,7 +83,9 @@ export function toPackage(row: PackageRow, context: RowContext, all: AllRows | n
     name: named.name,
     format: formatOf(named.type),
     formatName: named.type,
-    purl: packagePurl(named, null),
+    get purl() {
+      return packagePurl(named, null);
+    },
     description: null,
     visibility: null,
     downloads: null,
@@ -95,8 +97,21 @@ export function toPackage(row: PackageRow, context: RowContext, all: AllRows | n
   };
 }
 
+/** Rows are mapped where they are remembered and again where they are shown: the second time costs nothing. */
+const versions = new WeakMap<PackageRow, { readonly context: RowContext; readonly version: Version }>();
+
 /** One package row as a version. Size and file count are null: only the file list could tell. */
 export function toVersion(row: PackageRow, context: RowContext): Version {
+  const known = versions.get(row);
+  if (known && known.context.repository === context.repository && known.context.origin === context.origin) {
+    return known.version;
+  }
+  const version = makeVersion(row, context);
+  versions.set(row, { context, version });
+  return version;
+}
+
+function makeVersion(row: PackageRow, context: RowContext): Version {
   const named = nameOf(row);
   const tags = (row.tags ?? []).map((tag) => tag.name);
   const version = versionName(row);
@@ -105,7 +120,10 @@ export function toVersion(row: PackageRow, context: RowContext): Version {
     origin: context.origin,
     name: version,
     format: formatOf(named.type),
-    purl: row.version == null ? null : packagePurl(named, row.version, row.name),
+    // Hardly anybody asks for it, and it is the dearest part.
+    get purl() {
+      return row.version == null ? null : packagePurl(named, row.version, row.name);
+    },
     status: row.status ?? null,
     stages: [],
     // NuGet keeps search words in the same field: they point at nothing.
@@ -235,8 +253,12 @@ function webPage(path: string | null | undefined, web: Web): string | null {
   return url.origin === web.origin ? url.href : null;
 }
 
+/** An address that is printed as it is read: nothing in it to encode, to fold or to leave out. */
+const plainUrl = /^https?:\/\/[a-z0-9]+(?:[.-][a-z0-9]+)*(?:\/[\w-]+(?:[.~-]\w[\w-]*)*)+$/;
+
 /** An address as told, if it is http(s) and holds no user-info. */
 function httpUrl(text: string | null | undefined): string | null {
+  if (text && plainUrl.test(text)) return text;
   if (!text || !URL.canParse(text)) return null;
   const url = new URL(text);
   return /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" ? url.href : null;

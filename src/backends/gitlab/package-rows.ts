@@ -57,6 +57,7 @@ export interface PackageRows {
 export function createPackageRows(client: GitlabClient, backend: string, web: Web, call: Call): PackageRows {
   const seen = new Map<string, Found>();
   const asked = new Set<string>();
+  const primed = new Set<string>();
 
   const pages = single<{ list: PackageList; number: number }, UpstreamPage<PackageRow>>(
     ({ list, number }) => pageText(list, number),
@@ -88,7 +89,11 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     versions.prime(version.ref, version);
     // Newest first, so of several rows of one name the first one seen is what clients are served.
     if (order === "newest first") versions.prime({ ...version.ref, nativeId: null }, version);
-    packages.prime(toPackageRef(row, context), toPackage(row, context, null));
+    const ref = version.ref.package;
+    const text = packageText(ref);
+    if (primed.has(text)) return;
+    primed.add(text);
+    packages.prime(ref, toPackage(row, context, null));
   }
 
   function listOf({ repository }: PackageRef, { type, name }: PackageName): PackageList {

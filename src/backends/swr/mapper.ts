@@ -1,4 +1,5 @@
 import type { Instant, Origin } from "../../model/backend.ts";
+import { toCount, toInt } from "../../model/count.ts";
 import { type Digest, parseDigest } from "../../model/digest.ts";
 import { type ImageRef, imageRef, parseImageRef } from "../../model/image-ref.ts";
 import type { ImageRecord, MetadataEntry, Package, PackageFile, Version } from "../../model/package.ts";
@@ -7,6 +8,9 @@ import { parseInstant } from "../../model/time.ts";
 import type { RepositoryName } from "./client.ts";
 import { decodeOnce, imageKey, packageKey } from "./names.ts";
 import type { Dates, FileRow, PackageRow, RepositoryDetail, TagRow, VersionRow } from "./payload.ts";
+
+/** `tag_type` of an index (a manifest list); 0 is one image's manifest. */
+const indexType = 1;
 
 /** A row of the list of software packages as a package. It has no purl: a generic package names nothing anywhere else. */
 export function toPackage(row: PackageRow, origin: Origin): Package {
@@ -43,7 +47,7 @@ export function toVersion(row: VersionRow, namespace: string, key: string, origi
     stages: [],
     tags: [],
     size: toCount(row.size),
-    fileCount: toCount(row.num_files),
+    fileCount: toInt(row.num_files),
     downloads: null,
     createdBy: row.creator || null,
     ...toDates(row),
@@ -127,7 +131,9 @@ export function toImageVersion(
     origin,
     name: tag,
     format: "DOCKER",
-    purl: toImagePurl(image, digest),
+    get purl() {
+      return toImagePurl(image, digest);
+    },
     status: null,
     stages: [],
     tags: [],
@@ -157,7 +163,7 @@ export function toImageRecord(
     origin,
     image: toReference(row, repository, hosts),
     digest: version.digest,
-    kind: row.tag_type === 1 ? "INDEX" : row.tag_type === 0 ? "MANIFEST" : null,
+    kind: row.tag_type === indexType ? "INDEX" : row.tag_type === 0 ? "MANIFEST" : null,
     size: version.size,
     architecture: null,
     os: null,
@@ -205,15 +211,10 @@ function toDates(row: Dates): { readonly createdAt: Instant | null; readonly upd
   return { createdAt: parseInstant(createdText(row)), updatedAt: parseInstant(updatedText(row)) };
 }
 
-// Past 2^53 a JSON number has already lost its last digits: no number is better than a wrong one.
-function toCount(value: number | null | undefined): number | null {
-  return value !== null && value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : null;
-}
-
-// An index has no layers of its own: its 0 means "not added up", while an empty package version really is empty.
+// An index has no layers of its own: its size is 0 or that of the list, while an empty package version really is empty.
 function toImageSize(row: TagRow): number | null {
   const size = toCount(row.size);
-  return size === 0 ? null : size;
+  return size === 0 || row.tag_type === indexType ? null : size;
 }
 
 function toVisibility(isPublic: boolean | null | undefined): string | null {

@@ -1,3 +1,5 @@
+import { toInt } from "../../model/count.ts";
+
 /** An http(s) address without user-info and fragment; null for anything else. */
 export function safeUrl(text: string | null | undefined): string | null {
   const url = parse(text);
@@ -37,7 +39,7 @@ export function parseRun(text: string | null | undefined, base: string): Run {
     url: own === null ? hostUrl(text) : safeUrl(base + own),
     project: decoded(match?.[1]),
     workflow: decoded(match?.[2]),
-    taskId: taskId > 0 ? taskId : null,
+    taskId: toInt(taskId) || null,
   };
 }
 

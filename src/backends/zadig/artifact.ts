@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Origin } from "../../model/backend.ts";
+import { toCount } from "../../model/count.ts";
 import { parseDigest } from "../../model/digest.ts";
 import { parseImageRef } from "../../model/image-ref.ts";
 import type { Activity, ArtifactRecord, BuildInfo } from "../../model/release.ts";
@@ -30,7 +31,7 @@ export function toArtifact(row: ArtifactPayload, origin: Origin, base: string): 
     image,
     file: type === "FILE" ? row.image || row.image_tag || null : null,
     digest: parseDigest(row.image_digest) ?? image?.digest ?? null,
-    size: row.image_size || null,
+    size: toCount(row.image_size) || null,
     architecture: row.architecture || null,
     os: row.os || null,
     createdBy: row.created_by || null,

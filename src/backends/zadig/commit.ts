@@ -1,3 +1,4 @@
+import { toInt } from "../../model/count.ts";
 import type { Commit } from "../../model/release.ts";
 import { hostUrl } from "./address.ts";
 import type { RepositoryPayload } from "./payload.ts";
@@ -17,7 +18,7 @@ export function toCommit(row: RepositoryPayload): Commit {
     repository,
     hostUrl: host,
     webUrl: webUrl(row.source, host, repository, sha),
-    pullRequests: [...new Set([...row.prs, row.pr ?? 0])].filter((number) => Number.isInteger(number) && number > 0),
+    pullRequests: [...new Set([...row.prs, row.pr ?? 0])].filter((number) => toInt(number)),
     message: row.commit_message || null,
     authorName: row.author_name || null,
     isPrimary: row.is_primary ?? false,

@@ -1,3 +1,4 @@
+import { toCount, toInt } from "../../model/count.ts";
 import { parseDigest } from "../../model/digest.ts";
 import { type ImageRef, parseImageRef } from "../../model/image-ref.ts";
 import type {
@@ -57,7 +58,7 @@ function toBuild(row: BuildPayload, release: Release, info: R1Payload["versionIn
     image: parseImageRef(row.imageName),
     built: {
       digest: parseDigest(row.imageInfo?.imageDigest),
-      size: row.imageInfo?.imageSize || null,
+      size: toCount(row.imageInfo?.imageSize) || null,
       architecture: row.imageInfo?.architecture || null,
       os: row.imageInfo?.os || null,
       createdAt: parseInstant(row.imageInfo?.creationTime),
@@ -69,7 +70,7 @@ function toBuild(row: BuildPayload, release: Release, info: R1Payload["versionIn
     }),
     commits: row.commits.map(toCommit),
     workflow: info.workflowName || null,
-    taskId: info.taskId || null,
+    taskId: toInt(info.taskId) || null,
     startedAt: fromUnixSeconds(row.start_time),
     finishedAt: fromUnixSeconds(row.end_time),
   };

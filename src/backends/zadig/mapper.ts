@@ -1,4 +1,5 @@
 import type { Origin } from "../../model/backend.ts";
+import { toInt } from "../../model/count.ts";
 import { parseImageRef } from "../../model/image-ref.ts";
 import type { Environment, Release, ReleaseRef } from "../../model/release.ts";
 import { fromUnixSeconds } from "../../model/time.ts";
@@ -47,7 +48,7 @@ function fromR1(info: R1Payload["versionInfo"], { origin }: Telling): Release {
     project: info.productName,
     workflow: info.workflowName || null,
     // 0 stands for "made by no task".
-    taskId: info.taskId || null,
+    taskId: toInt(info.taskId) || null,
     // Empty for what a product workflow made.
     type: info.type || null,
     status: info.status || null,
@@ -69,7 +70,7 @@ function fromR2(row: R2Payload, { origin }: Telling): Release {
     version: row.version,
     project: row.project_name,
     workflow: row.workflow_name || null,
-    taskId: row.task_id || null,
+    taskId: toInt(row.task_id) || null,
     type: row.type || null,
     status: row.status || null,
     description: row.desc || null,
@@ -126,7 +127,7 @@ function toEnvironment(env: EnvironmentPayload | null | undefined): Environment 
       group.map((service) => ({
         name: service.service_name,
         type: service.type || null,
-        revision: service.revision ?? null,
+        revision: toInt(service.revision),
         startOrder,
         containers: service.containers.map(({ name, image }) => ({ name: name ?? "", image: parseImageRef(image) })),
       })),

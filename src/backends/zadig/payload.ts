@@ -4,6 +4,8 @@ import { z } from "zod";
 const text = z.string().nullish();
 /** A number that Zadig may leave out or null. */
 const count = z.number().nullish();
+/** One that the graph tells as an Int. */
+const whole = z.int32().min(0).nullish();
 
 /** A nested list: absent, null and `[]` all mean empty, and Go writes null elements for nil pointers. */
 function list<S extends z.ZodType>(element: S) {
@@ -120,7 +122,7 @@ export const testInfo = z.object({
       workflowName: text,
       testName: z.string(),
       testSuite: z
-        .object({ tests: count, failures: count, successes: count, skips: count, errors: count, time: count })
+        .object({ tests: whole, failures: whole, successes: whole, skips: whole, errors: whole, time: count })
         .nullish(),
       start_time: count,
       end_time: count,
@@ -152,12 +154,12 @@ export const securityStats = z.object({
   imageName: text,
   imageId: text,
   deliverySecurityStatsInfo: z.object({
-    total: z.number(),
-    negligible: count,
-    low: count,
-    medium: count,
-    high: count,
-    critical: count,
+    total: z.int32().min(0),
+    negligible: whole,
+    low: whole,
+    medium: whole,
+    high: whole,
+    critical: whole,
   }),
 });
 export type SecurityPayload = z.output<typeof securityStats>;

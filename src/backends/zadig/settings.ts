@@ -27,10 +27,14 @@ export const zadigSettings = z
       .meta({
         description: "Shape of the release answers; auto looks at the first answer that holds a release.",
       }),
-    surface: z.enum(["auto", "aslan", "directory", "openapi"]).default("auto").meta({
-      description:
-        "Which of Zadig's APIs is asked for releases. auto: openapi for generation o1 and o2, directory with an apiKey, else aslan.",
-    }),
+    surface: z
+      .enum(["auto", "aslan", "directory", "openapi"])
+      .default("auto")
+      .meta({
+        description:
+          "Which of Zadig's APIs is asked for releases. auto: openapi for generation o1 and o2, directory with an apiKey, else aslan. " +
+          "Zadig 1.7 wants directory: its own look-up of a release by id finds nothing.",
+      }),
     projects: z.array(z.string().min(1)).default([]).meta({
       description:
         "Project keys to walk where Zadig cannot list across projects (openapi) and to look in for a release known by id alone.",

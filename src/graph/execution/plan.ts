@@ -1,11 +1,11 @@
 import {
-  defaultFieldResolver,
   type DocumentNode,
+  defaultFieldResolver,
   type FieldNode,
   type FragmentDefinitionNode,
-  GraphQLIncludeDirective,
   type GraphQLField,
   type GraphQLFieldResolver,
+  GraphQLIncludeDirective,
   type GraphQLObjectType,
   type GraphQLOutputType,
   type GraphQLSchema,
@@ -13,13 +13,10 @@ import {
   getArgumentValues,
   getDirectiveValues,
   isAbstractType,
-  isLeafType,
-  isListType,
-  isNonNullType,
-  isObjectType,
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
+  TypeNameMetaFieldDef,
 } from "graphql";
 import { type Shape, shapeOf } from "./shape.ts";
 
@@ -146,8 +143,7 @@ class Compiler {
         if (spread.has(selection.name.value)) continue;
         spread.add(selection.name.value);
       }
-      const fragment =
-        selection.kind === Kind.FRAGMENT_SPREAD ? this.#fragments[selection.name.value] : selection;
+      const fragment = selection.kind === Kind.FRAGMENT_SPREAD ? this.#fragments[selection.name.value] : selection;
       if (fragment && this.#applies(fragment.typeCondition?.name.value, type)) {
         this.#collect(type, fragment.selectionSet, into, spread);
       }
@@ -168,7 +164,8 @@ class Compiler {
 
   #field(parentType: GraphQLObjectType, key: string, nodes: readonly FieldNode[]): FieldPlan | null {
     const [node] = nodes;
-    const field = node && this.#schema.getField(parentType, node.name.value);
+    const name = node?.name.value;
+    const field = name === TypeNameMetaFieldDef.name ? TypeNameMetaFieldDef : parentType.getFields()[name ?? ""];
     if (!node || !field) return null;
     const hasVariables = node.arguments?.some(({ value }) => mentionsVariable(value)) ?? false;
     const sets = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);

@@ -25,17 +25,21 @@ interface Run {
  * Runs a plan: what the reference execution answers, by the same rules, without a promise where a value is at hand and
  * without asking of each row what is known of all. `variables` are coerced ones.
  */
-export function runPlan(plan: Plan, variables: Variables, context: unknown): Promise<ExecutionResult> | ExecutionResult {
+export function runPlan(
+  plan: Plan,
+  variables: Variables,
+  context: unknown,
+): Promise<ExecutionResult> | ExecutionResult {
   const run: Run = { plan, variables, context, errors: [] };
   const finish = (data: Answer | null): ExecutionResult =>
     run.errors.length === 0 ? { data } : { errors: run.errors, data };
   const fail = (error: unknown): ExecutionResult => {
-    run.errors.push(asGraphQLError(error));
+    run.errors.push(error instanceof GraphQLError ? error : locatedError(error, undefined, undefined));
     return finish(null);
   };
   try {
     const data = fieldsOf(run, plan.root, undefined, undefined);
-    return isPromise(data) ? data.then((whole) => finish(asAnswer(whole)), fail) : finish(data);
+    return data instanceof Promise ? data.then(finish, fail) : finish(data);
   } catch (error) {
     return fail(error);
   }
@@ -66,37 +70,37 @@ function fieldsOf(
 }
 
 function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
-  const { shape } = field;
+  const { shape, resolve } = field;
+  // The most frequent case, a scalar that stands in its parent, needs no path.
+  let path = resolve === null && shape.is === "LEAF" ? null : pathTo(field, parent);
   try {
-    const value = valueOf(run, field, source, parent);
-    if (isPromise(value)) {
-      return value.then((late) => complete(run, field, shape, late, pathTo(field, parent))).then(undefined, (error) =>
-        failed(run, field, shape, error, pathTo(field, parent)),
-      );
+    const value =
+      resolve === null
+        ? propertyOf(run, field, source, parent)
+        : resolve(source, argumentsOf(run, field), run.context, infoAt(run, field, (path ??= pathTo(field, parent))));
+    if (!isPromise(value)) {
+      if (shape.is === "LEAF") return value === null || value === undefined ? null : leaf(shape, value);
+      const at = (path ??= pathTo(field, parent));
+      const completed = complete(run, field, shape, value, at);
+      return isPromise(completed)
+        ? completed.then(undefined, (error) => failed(run, field, shape, error, at))
+        : completed;
     }
-    // The most frequent case needs no path.
-    if (shape.is === "LEAF") return value === null || value === undefined ? null : leaf(shape, value);
-    const path = pathTo(field, parent);
-    const completed = complete(run, field, shape, value, path);
-    return isPromise(completed)
-      ? completed.then(undefined, (error) => failed(run, field, shape, error, path))
-      : completed;
+    const at = (path ??= pathTo(field, parent));
+    return value
+      .then((late) => complete(run, field, shape, late, at))
+      .then(undefined, (error) => failed(run, field, shape, error, at));
   } catch (error) {
-    return failed(run, field, shape, error, pathTo(field, parent));
+    return failed(run, field, shape, error, path ?? pathTo(field, parent));
   }
 }
 
-function valueOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
-  const { resolve } = field;
-  if (resolve === null) {
-    if (typeof source !== "object" || source === null) return undefined;
-    const property: unknown = Reflect.get(source, field.name);
-    if (typeof property !== "function") return property;
-    return Reflect.apply(property, source, [argumentsOf(run, field), run.context, infoOf(run, field, parent)]);
-  }
-  // Resolvers that take no fourth argument need none.
-  const info = resolve.length > 3 ? infoOf(run, field, parent) : noInfo(run, field, parent);
-  return resolve(source, argumentsOf(run, field), run.context, info);
+function propertyOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
+  if (typeof source !== "object" || source === null) return undefined;
+  const property: unknown = Reflect.get(source, field.name);
+  if (typeof property !== "function") return property;
+  const info = infoAt(run, field, pathTo(field, parent));
+  return Reflect.apply(property, source, [argumentsOf(run, field), run.context, info]);
 }
 
 function argumentsOf(run: Run, { args, field, nodes }: FieldPlan): Readonly<Record<string, unknown>> {
@@ -133,10 +137,10 @@ function list(
   value: unknown,
   path: Path,
 ): unknown[] | Promise<unknown[]> {
-  if (typeof value !== "object" || value === null || !(Symbol.iterator in value)) {
+  if (!isIterable(value)) {
     throw new GraphQLError(`Expected Iterable, but did not find one for field "${nameOf(field)}".`);
   }
-  const rows: readonly unknown[] = Array.isArray(value) ? value : Array.from(iterableOf(value));
+  const rows = Array.isArray(value) ? value : Array.from(value);
   const answer: unknown[] = new Array(rows.length);
   let waits = false;
   for (let index = 0; index < rows.length; index++) {
@@ -212,10 +216,6 @@ function keysOf(path: Path): (string | number)[] {
   return keys.reverse();
 }
 
-function infoOf(run: Run, field: FieldPlan, parent: Path | undefined): GraphQLResolveInfo {
-  return infoAt(run, field, pathTo(field, parent));
-}
-
 function infoAt({ plan, variables }: Run, field: FieldPlan, path: Path): GraphQLResolveInfo {
   return {
     fieldName: field.name,
@@ -231,11 +231,6 @@ function infoAt({ plan, variables }: Run, field: FieldPlan, path: Path): GraphQL
   };
 }
 
-/** For a resolver that does not look: made only if it looks after all. */
-function noInfo(run: Run, field: FieldPlan, parent: Path | undefined): GraphQLResolveInfo {
-  return infoOf(run, field, parent);
-}
-
 function empty(field: FieldPlan): Error {
   return new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
 }
@@ -246,6 +241,10 @@ function refuse(error: Error): never {
 
 function nameOf({ parentType, name }: FieldPlan): string {
   return `${parentType.name}.${name}`;
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === "object" && value !== null && Symbol.iterator in value;
 }
 
 function isPromise(value: unknown): value is Promise<unknown> {

@@ -78,7 +78,7 @@ export const packageResolvers: Resolvers = {
     sources: ({ origin }) => [told(origin)],
   },
   PackageFile: {
-    artifact: (file, _args, context) => createArtifact(context, fileSeed(file)),
+    artifact: (file, _args, context) => createArtifact(context, fileSeed(context, file)),
   },
   PipelineRun: {
     commit: (run, _args, context, info) => commitOfPipeline(context, run, info),

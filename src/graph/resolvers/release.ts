@@ -50,7 +50,8 @@ export const releaseResolvers: Resolvers = {
   Release: {
     id: ({ ref }) => releaseId(ref),
     backend: ({ ref }, _args, context) => backendNamed(context, ref.backend),
-    environment: ({ environment, ref }) => (environment === null ? null : { ...environment, zadig: ref.backend }),
+    environment: ({ environment, ref, createdAt }) =>
+      environment === null ? null : { ...environment, zadig: ref.backend, asOf: createdAt },
     builds: async (release, _args, context, info) => {
       const embedded = await part(context, info, release, "builds");
       const builds = embedded ?? (await readerOf(context, "releases", release.ref.backend)?.builds(release)) ?? null;
@@ -58,20 +59,20 @@ export const releaseResolvers: Resolvers = {
     },
     deployments: async (release, _args, context, info) => {
       const deployments = await part(context, info, release, "deployments");
-      return deployments && inRelease(deployments, release.ref.backend);
+      return deployments && inRelease(deployments, release.ref.backend, release.createdAt);
     },
     tests: (release, _args, context, info) => part(context, info, release, "tests"),
     distributions: async (release, _args, context, info) => {
       const distributions = await part(context, info, release, "distributions");
-      return distributions && inRelease(distributions, release.ref.backend);
+      return distributions && inRelease(distributions, release.ref.backend, release.createdAt);
     },
     securityScans: async (release, _args, context, info) => {
       const scans = await part(context, info, release, "securityScans");
-      return scans && inRelease(scans, release.ref.backend);
+      return scans && inRelease(scans, release.ref.backend, release.createdAt);
     },
     images: async (release, _args, context, info) => {
       const images = await part(context, info, release, "images");
-      return images && inRelease(images, release.ref.backend);
+      return images && inRelease(images, release.ref.backend, release.createdAt);
     },
     drift: async (release, _args, context, info) => {
       const images = await part(context, info, release, "images");
@@ -82,13 +83,13 @@ export const releaseResolvers: Resolvers = {
     sources: ({ origin, parts }) => [told(origin, parts && parts.dropped.length > 0 ? "PARTIAL" : "OK")],
   },
   Environment: {
-    services: ({ services, zadig }) => inRelease(services, zadig),
+    services: ({ services, zadig, asOf }) => inRelease(services, zadig, asOf),
   },
   EnvironmentService: {
-    containers: ({ containers, zadig }) => inRelease(containers, zadig),
+    containers: ({ containers, zadig, asOf }) => inRelease(containers, zadig, asOf),
   },
   Container: {
-    artifact: ({ image, zadig }, _args, context) => artifactOf(context, zadig, image),
+    artifact: (part, _args, context) => artifactOf(context, part, part.image),
   },
   BuildInfo: {
     id: ({ ref }) => buildId(ref),
@@ -98,23 +99,27 @@ export const releaseResolvers: Resolvers = {
       if (!("release" in ref)) return null;
       return (await readerOf(context, "releases", ref.backend)?.release(ref.release)) ?? null;
     },
-    artifact: ({ image, built, ref }, _args, context) =>
-      image === null ? null : createArtifact(context, imageSeed(image, ref.backend, built.digest)),
+    artifact: async ({ image, built, ref, within }, _args, context) => {
+      if (image === null) return null;
+      const seed = imageSeed(image, ref.backend, built.digest);
+      if (seed.digest !== null || !("release" in ref)) return createArtifact(context, seed);
+      const release = within ?? (await readerOf(context, "releases", ref.backend)?.release(ref.release));
+      return createArtifact(context, { ...seed, asOf: release?.createdAt ?? null });
+    },
     durationSeconds: ({ startedAt, finishedAt }) => secondsBetween(startedAt, finishedAt),
   },
   Deployment: {
-    artifact: ({ image, zadig }, _args, context) => artifactOf(context, zadig, image),
+    artifact: (part, _args, context) => artifactOf(context, part, part.image),
     manifests: ({ manifests }) => manifests && redactManifests(manifests),
   },
   Distribution: {
-    artifact: ({ image, zadig }, _args, context) => artifactOf(context, zadig, image),
+    artifact: (part, _args, context) => artifactOf(context, part, part.image),
   },
   SecurityScan: {
-    artifact: ({ image, digest, zadig }, _args, context) => artifactOf(context, zadig, image, digest),
+    artifact: (scan, _args, context) => artifactOf(context, scan, scan.image, scan.digest),
   },
   ReleaseImage: {
-    artifact: ({ source, target, digest, zadig }, _args, context) =>
-      artifactOf(context, zadig, source ?? target, digest),
+    artifact: (part, _args, context) => artifactOf(context, part, part.source ?? part.target, part.digest),
   },
   ImageDrift: {
     checkedIn: ({ checkedIn }, _args, context) => (checkedIn === null ? null : backendNamed(context, checkedIn)),

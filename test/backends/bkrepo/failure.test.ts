@@ -40,6 +40,7 @@ describe("an answer is judged by status and stable codes", () => {
     ["nginx's own 403", 403, envelope(403, ""), "DENIED", null, false],
     ["a service nginx does not know", 404, envelope(404, ""), "UNAVAILABLE", null, false],
     ["a call this release does not have", 404, envelope(250130), "UNAVAILABLE", "250130", false],
+    ["a proxy that leads nowhere", 404, "<html><h1>404 Not Found</h1></html>", "UNAVAILABLE", null, false],
     ["a failure inside a success", 200, envelope(250102), "UNAVAILABLE", "250102", true],
     ["a refusal inside a success", 200, envelope(250105), "REJECTED", "250105", false],
     ["nginx's number inside a success", 200, envelope(503, ""), "UNAVAILABLE", null, true],

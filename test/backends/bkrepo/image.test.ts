@@ -3,7 +3,7 @@ import { bkrepoReference, checksum, hosts, images } from "../../../src/demo/stor
 import { parseDigest } from "../../../src/model/digest.ts";
 import { parseImageRef } from "../../../src/model/image-ref.ts";
 import { parsePurl } from "../../../src/model/purl.ts";
-import { bodyOf, type Fixture, isObject, openBkrepo, withRecords } from "./fixture.ts";
+import { bodyOf, type Fixture, isObject, openBkrepo, versionRef, withRecords } from "./fixture.ts";
 
 let it: Fixture;
 beforeAll(async () => {
@@ -51,6 +51,9 @@ describe("an image by tag", () => {
   test("of several platforms is an index, whose byte count is not the image's size", async () => {
     const found = await it.images().image(image(bkrepoReference(images.web)));
     expect(found).toMatchObject({ digest: images.web.digest, kind: "INDEX", size: null });
+    const { web } = images;
+    const version = await it.packages().version(versionRef("pay/docker-local", "docker://web", web.tag));
+    expect(version).toMatchObject({ digest: web.digest, size: null });
   });
 
   test("pushed for one platform and then for several is what its record's manifest says", async () => {

@@ -113,6 +113,7 @@ describe("what goes wrong", () => {
     ["nobody there", { kind: "down" }, "UNAVAILABLE"],
     ["a broken server", { kind: "status", status: 500 }, "UNAVAILABLE"],
     ["a proxy without a server", { kind: "status", status: 502 }, "UNAVAILABLE"],
+    ["an address that is not the API's", { kind: "status", status: 404 }, "MALFORMED"],
     ["a limit", { kind: "throttle" }, "THROTTLED"],
     ["a refusal without reason", { kind: "status", status: 405 }, "REJECTED"],
     ["an address too long", { kind: "status", status: 414 }, "REJECTED"],
