@@ -9,6 +9,7 @@ import { testCall } from "./support/call.ts";
 const release: Release = {
   ref: { backend: "zadig", project: "pay", zadigId: null, version: "v1" },
   origin: { backend: "zadig", fetchedAt: "2026-11-20T08:00:00.000Z", stale: false, traceId: null },
+  zadigId: null,
   version: "v1",
   project: "pay",
   workflow: null,

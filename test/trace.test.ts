@@ -74,6 +74,10 @@ describe("a trace", () => {
       `traceByImage(image: "https://${swrReference(api).replace("swr.", "SWR.")}@${api.digest}")`,
     ],
     [
+      "pinned by digest, without a tag",
+      `traceByImage(image: "${swrReference(api).replace(/:[^:]*$/, "")}@${api.digest}")`,
+    ],
+    [
       "by digest alone in bkrepo",
       `traceByDigest(digest: "${api.digest}", hint: { backend: "bkrepo", repository: "pay/docker-local" })`,
     ],

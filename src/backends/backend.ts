@@ -190,6 +190,11 @@ export interface ImageReader {
    */
   readonly copies: (name: string, digest: Digest) => Promise<readonly ImageRecord[] | null>;
   /**
+   * Starts what `copies` asks before it needs the digest, for a caller who knows the name already: the answers, failures
+   * among them, wait in the loaders until `copies` wants them.
+   */
+  readonly expectCopies: (name: string) => void;
+  /**
    * Images of this digest in one repository (`scope` as in PackageRef.repository), or, with null, wherever the backend
    * can search by digest alone. Null when it cannot.
    */

@@ -189,6 +189,7 @@ function restrictImages(reader: ImageReader, sight: Sight): ImageReader {
       return found && seen(found) ? found : null;
     },
     copies: async (name, digest) => (await reader.copies(name, digest))?.filter(seen) ?? null,
+    expectCopies: reader.expectCopies,
     byDigest: async (digest, scope) => {
       if (scope !== null && !sight.place(scope)) return [];
       return (await reader.byDigest(digest, scope))?.filter(seen) ?? null;

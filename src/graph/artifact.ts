@@ -3,7 +3,7 @@ import { type ImageRef, printImageRef } from "../model/image-ref.ts";
 import type { ImageRecord, PackageFile, VersionRef } from "../model/package.ts";
 import type { ArtifactRecord, ArtifactRef } from "../model/release.ts";
 import type { UpstreamError } from "../upstream/errors.ts";
-import { askCopies, askOwners, askZadig, type Images, type Records } from "./asking.ts";
+import { askCopies, askOwners, askZadig, expectCopies, type Images, type Records } from "./asking.ts";
 import type { Context } from "./context.ts";
 import type { MatchMethod } from "./generated/resolvers.ts";
 import {
@@ -217,6 +217,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     seed.copies ??
       (async () => {
         const [image] = seed.images;
+        if (image && seed.digest === null) expectCopies(context, image);
         return image ? askCopies(context, image, await bestDigest()) : [];
       }),
   );

@@ -63,6 +63,11 @@ export function askCopies(
   );
 }
 
+/** Lets every registry find the places where copies may be, while it is not yet known of which digest. */
+export function expectCopies(context: Context, image: ImageRef): void {
+  for (const { reader } of having(context, "images")) reader.expectCopies(lastName(image));
+}
+
 /** Null from a search means "cannot be searched so", which is not "nothing there". */
 export function searched<T>(backend: string, outcome: Outcome<T>): Outcome<T> {
   const unsearched = outcome.value === null && outcome.error === null;

@@ -1,17 +1,29 @@
 import type { PackageReader } from "../backends/backend.ts";
+import type { DroppedRow } from "../model/backend.ts";
 import type { PackageRef, Version } from "../model/package.ts";
 import type { Position } from "../model/page.ts";
 import { isHigher, parseSemanticVersion, type SemanticVersion } from "../model/semantic-version.ts";
 
-/** Versions looked through for the highest: a package with more is answered from its newest this many. */
+/** Versions looked through for the highest: of a package with more, only that its newest hold it can be said. */
 const mostVersions = 1000;
+
+/** The highest version that was read, and what stood in the way of reading all. */
+export interface Highest {
+  /** Null when none of those read is a semantic version. */
+  readonly version: Version | null;
+  /** False when there are more versions than are looked through. */
+  readonly isWhole: boolean;
+  /** Versions that could not be read. */
+  readonly dropped: readonly DroppedRow[];
+}
 
 /**
  * The highest version by SemVer precedence; releases before pre-releases. No backend sorts so (bkrepo's ordinal and
- * GitLab's text order both lie), so the versions are read, newest first, and compared here. Null when none of them is
- * a semantic version.
+ * GitLab's text order both lie), so the versions are read, newest first, and compared here.
  */
-export async function latestBySemver(reader: PackageReader, ref: PackageRef): Promise<Version | null> {
+export async function latestBySemver(reader: Pick<PackageReader, "versions">, ref: PackageRef): Promise<Highest> {
+  const dropped: DroppedRow[] = [];
+  let isWhole = false;
   let best: { readonly version: Version; readonly parsed: SemanticVersion } | null = null;
   let after: Position | null = null;
   for (let read = 0; read < mostVersions; ) {
@@ -20,9 +32,11 @@ export async function latestBySemver(reader: PackageReader, ref: PackageRef): Pr
       const parsed = parseSemanticVersion(value.name);
       if (parsed && (!best || isHigher(parsed, best.parsed))) best = { version: value, parsed };
     }
+    dropped.push(...page.dropped);
     read += page.rows.length;
     after = page.rows.at(-1)?.position ?? null;
-    if (!page.hasNext || after === null) break;
+    isWhole = !page.hasNext;
+    if (isWhole || after === null) break;
   }
-  return best?.version ?? null;
+  return { version: best?.version ?? null, isWhole, dropped };
 }

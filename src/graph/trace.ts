@@ -14,7 +14,15 @@ import {
   once,
   recordSeed,
 } from "./artifact.ts";
-import { askCopies, askOwners, askZadig, askZadigSpellings, type Images, type Records } from "./asking.ts";
+import {
+  askCopies,
+  askOwners,
+  askZadig,
+  askZadigSpellings,
+  expectCopies,
+  type Images,
+  type Records,
+} from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import { badInput } from "./errors.ts";
 import { combineSources, isComplete, type Outcome, outcomeOf, plain, type SourceParent, told } from "./outcome.ts";
@@ -37,7 +45,8 @@ export interface TraceWants {
 
 /**
  * From any spelling of a reference. Wave 1: the registry it names, and every Zadig by name and tag, which also finds
- * the other spellings. Wave 2, once a digest is known and if anybody wants to see it: the same bytes in every registry.
+ * the other spellings; if anybody wants to see copies, also every registry for the places they may be in. Wave 2, once a
+ * digest is known: the same bytes in those places.
  * Throws BAD_USER_INPUT for what is no reference.
  */
 export async function traceByImage(context: Context, text: string, wants: TraceWants): Promise<TraceParent> {
@@ -49,6 +58,7 @@ export async function traceByImage(context: Context, text: string, wants: TraceW
 /** As {@link traceByImage}, for a reference that is taken apart already. */
 export async function traceReference(context: Context, image: ImageRef, wants: TraceWants): Promise<TraceParent> {
   const spelled = image.digest !== null && isStrong(image.digest) ? image.digest : null;
+  if (wants.copies && spelled === null) expectCopies(context, image);
   const early = spelled !== null && wants.copies ? askCopies(context, image, spelled) : null;
   const [held, zadig] = await Promise.all([askOwners(context, [image]), askZadigSpellings(context, image)]);
   const exact =
@@ -92,16 +102,16 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
     if (early.some(isMine) || found.zadig.every(({ error }) => error !== null)) return found.zadig;
     const elsewhere = (await copies()).flatMap(({ value }) => value ?? []).map((record) => record.image);
     const others = elsewhere.filter((other) => !isSameReference(other, image));
-    return [...found.zadig, ...(await askZadig(context, others, null))];
+    // By a digest alone nobody could ask; by the references that it was found under, everybody can.
+    const first = others.length === 0 ? found.zadig : found.zadig.filter(({ source }) => !isUnsearched(source));
+    return [...first, ...(await askZadig(context, others, null))];
   });
   const records = once(async () => (await asked()).map((outcome) => keepAll(outcome, isMine)));
 
   const isHere = held.some(({ value }) => value !== null) || early.some(isMine);
   const elsewhere = isHere ? [] : await copies();
   const isAnywhere = isHere || elsewhere.some(({ value }) => value !== null && value.length > 0);
-  const said = once(async () =>
-    [...(await records()), ...found.zadig, ...found.held, ...(await copies())].map(({ source }) => source),
-  );
+  const said = once(async () => [...(await records()), ...found.held, ...(await copies())].map(({ source }) => source));
   const declared = found.isDeclared && found.source ? [{ backend: found.source.ref.backend, image }] : [];
   const seed: ArtifactSeed = {
     ...imageSeed(image, null, digest),
@@ -172,6 +182,10 @@ const mostDeclarations = 3;
 
 function isOneOf(references: readonly (ImageRef | null)[], wanted: ImageRef | null): boolean {
   return wanted !== null && references.some((reference) => reference !== null && isSameReference(reference, wanted));
+}
+
+function isUnsearched({ status }: SourceParent): boolean {
+  return status === "NOT_SEARCHABLE";
 }
 
 function isSameReference(one: ImageRef, other: ImageRef): boolean {

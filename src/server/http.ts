@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, isLoopback } from "../config.ts";
 import type { BackendIdentity } from "../model/backend.ts";
+import { createLine } from "../upstream/line.ts";
 import { createGate, type Refusal } from "./auth/gate.ts";
 import { discard, readBody } from "./body.ts";
 import { allowOrigin } from "./cors.ts";
@@ -50,13 +51,13 @@ const requestIdHeader = "x-request-id";
 export function createHttpShell(options: HttpOptions): HttpShell {
   const { config, log, metrics } = options;
   const gate = createGate(config, log);
-  const inFlight = new Set<ServerResponse>();
+  const inFlight = createLine<ServerResponse>();
   const server = createServer(
     { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: mostHeaderBytes },
     (request, response) => {
-      inFlight.add(response);
+      const leave = inFlight.join(response);
       response.on("close", () => {
-        inFlight.delete(response);
+        leave();
         metrics?.answered(response.headersSent ? response.statusCode : null);
       });
       answer(request, response).catch((error: unknown) => failed(error, request, response));
@@ -175,11 +176,11 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   // The port stays open until the last answer is out: a balancer that asks /ready is told to go elsewhere, not cut off.
   async function drain(graceMs: number): Promise<void> {
     draining = true;
-    for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close");
+    for (const response of inFlight.values()) if (!response.headersSent) response.setHeader("connection", "close");
     server.closeIdleConnections();
     const patience = new AbortController();
     const settled = Promise.all(
-      [...inFlight].map((response) => new Promise((resolve) => response.on("close", resolve))),
+      inFlight.values().map((response) => new Promise((resolve) => response.on("close", resolve))),
     );
     await Promise.race([settled, sleep(graceMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
     patience.abort();

@@ -8,6 +8,8 @@ export interface Line<T> {
   /** Joins at the end; hands back how to step out, which may be called again and does nothing then. */
   readonly join: (value: T) => () => void;
   readonly first: () => T | null;
+  /** All of them, from the first. */
+  readonly values: () => T[];
   /** Takes the first one out. */
   readonly shift: () => T | null;
 }
@@ -48,6 +50,11 @@ export function createLine<T>(): Line<T> {
       return () => leave(link);
     },
     first: () => head?.value ?? null,
+    values: () => {
+      const values: T[] = [];
+      for (let link = head; link; link = link.after) if (link.value !== null) values.push(link.value);
+      return values;
+    },
     shift: () => {
       const link = head;
       if (link === null) return null;

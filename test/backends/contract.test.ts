@@ -135,6 +135,18 @@ describe.each(subjects)("$kind", (subject) => {
     }
   });
 
+  test.each([
+    ["page", "text/html"],
+    ["word", "text/plain"],
+  ])("a proxy's own 404, a %s, is no absence: the vendor was not asked", async (_what, type) => {
+    const { server, readers } = await open(subject);
+    server.setTamper(() => ({ status: 404, headers: { "content-type": type }, body: "404 page not found" }));
+    for (const [what, ask] of questions) {
+      const { failure, status } = await failureOf(ask(readers()));
+      expect([what, failure, status]).toEqual([what, expect.stringMatching(/MALFORMED|UNAVAILABLE|REJECTED/), 404]);
+    }
+  });
+
   test("JSON that ends too early is MALFORMED", async () => {
     const { server, readers } = await open(subject);
     server.setTamper((reply) => {

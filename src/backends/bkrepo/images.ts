@@ -167,6 +167,10 @@ export function imageReader(view: View, versions: VersionLoaders, files: FileLoa
     }));
   }
 
+  function expectCopies(name: string): void {
+    if (projects.length > 0 && name !== "") candidates.load(name).catch(() => null);
+  }
+
   async function copies(name: string, digest: Digest): Promise<readonly ImageRecord[] | null> {
     if (projects.length === 0) return null;
     const places = name === "" ? [] : ((await candidates.load(name)) ?? []);
@@ -219,5 +223,5 @@ export function imageReader(view: View, versions: VersionLoaders, files: FileLoa
     return (await files.byPath.load({ repository, key: ref.package.key, path }))?.archived ?? false;
   }
 
-  return { image, copies, byDigest, isArchived };
+  return { image, copies, expectCopies, byDigest, isArchived };
 }

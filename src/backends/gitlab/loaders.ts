@@ -85,7 +85,8 @@ function createPackageReader(
       identity: (row) => String(row.id),
       keep: (row) => isOf(row, name) && (prefix === null || versionName(row).startsWith(prefix)),
     });
-    return mapPage(page, (row) => toVersion(row, { repository: ref.repository, web, origin: page.origin }));
+    const context = { repository: ref.repository, web, origin: page.origin };
+    return mapPage(page, (row) => rows.versionOf(row, context));
   }
 
   async function latest(ref: PackageRef): Promise<Version | null> {

@@ -97,21 +97,8 @@ export function toPackage(row: PackageRow, context: RowContext, all: AllRows | n
   };
 }
 
-/** Rows are mapped where they are remembered and again where they are shown: the second time costs nothing. */
-const versions = new WeakMap<PackageRow, { readonly context: RowContext; readonly version: Version }>();
-
 /** One package row as a version. Size and file count are null: only the file list could tell. */
 export function toVersion(row: PackageRow, context: RowContext): Version {
-  const known = versions.get(row);
-  if (known && known.context.repository === context.repository && known.context.origin === context.origin) {
-    return known.version;
-  }
-  const version = makeVersion(row, context);
-  versions.set(row, { context, version });
-  return version;
-}
-
-function makeVersion(row: PackageRow, context: RowContext): Version {
   const named = nameOf(row);
   const tags = (row.tags ?? []).map((tag) => tag.name);
   const version = versionName(row);

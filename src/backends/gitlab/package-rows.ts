@@ -10,16 +10,7 @@ import { orNothing, unreadable } from "./absence.ts";
 import { answering, groupBy } from "./batch-answers.ts";
 import { type GitlabClient, type PackageList, pageSize, type Scope } from "./client.ts";
 import { type PackageName, printKey, terraformType } from "./identity.ts";
-import {
-  type AllRows,
-  nameOf,
-  projectOf,
-  type RowContext,
-  toPackage,
-  toPackageRef,
-  toVersion,
-  type Web,
-} from "./mapper.ts";
+import { type AllRows, nameOf, projectOf, type RowContext, toPackage, toVersion, type Web } from "./mapper.ts";
 import { getPackage, listGroupPackages, listProjectPackages } from "./operations.ts";
 import type { PackageRow } from "./payload.ts";
 import { common, isOf, nameIn, newestFirst, packageText, versionText } from "./row-keys.ts";
@@ -50,12 +41,14 @@ export interface PackageRows {
   readonly versions: DataLoader<VersionRef, Version | null, string>;
   /** The row behind a version, if this request has seen it. */
   readonly known: (version: VersionRef) => Found | null;
+  /** A row as a version; one that this request has seen was made into one then. */
+  readonly versionOf: (row: PackageRow, context: RowContext) => Version;
   readonly contextOf: (row: PackageRow, scope: Scope, origin: Origin) => RowContext | null;
 }
 
 /** Everything about package rows within one request. */
 export function createPackageRows(client: GitlabClient, backend: string, web: Web, call: Call): PackageRows {
-  const seen = new Map<string, Found>();
+  const seen = new Map<string, Found & { readonly version: Version | null }>();
   const asked = new Set<string>();
   const primed = new Set<string>();
 
@@ -84,8 +77,8 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
   function remember(row: PackageRow, scope: Scope, origin: Origin, order: "newest first" | "other"): void {
     const context = contextOf(row, scope, origin);
     if (context === null) return;
-    seen.set(rowText(context.repository, row.id), { row, origin });
     const version = toVersion(row, context);
+    seen.set(rowText(context.repository, row.id), { row, origin, version });
     versions.prime(version.ref, version);
     // Newest first, so of several rows of one name the first one seen is what clients are served.
     if (order === "newest first") versions.prime({ ...version.ref, nativeId: null }, version);
@@ -213,7 +206,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
       const reason = "a row with another number than the one asked for";
       throw new UpstreamError("MALFORMED", { backend, operation: getPackage.name, reason });
     }
-    seen.set(rowText(project, answer.value.id), found);
+    seen.set(rowText(project, answer.value.id), { ...found, version: null });
     return found;
   }
 
@@ -221,7 +214,12 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     return nativeId === null ? null : (seen.get(rowText(repository, Number(nativeId))) ?? null);
   }
 
-  return { page, listOf, heads, packages, versions, known, contextOf };
+  const versionOf: PackageRows["versionOf"] = (row, context) => {
+    const found = seen.get(rowText(context.repository, row.id));
+    return found?.row === row && found.version ? found.version : toVersion(row, context);
+  };
+
+  return { page, listOf, heads, packages, versions, known, versionOf, contextOf };
 }
 
 /** Count and dates of a package from all of its rows. */

@@ -184,6 +184,9 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
     images: {
       image: (ref) => image.load(ref),
       copies,
+      expectCopies: () => {
+        everywhere(settings.scopes).catch(() => null);
+      },
       byDigest: async (digest, scope) => {
         // By digest alone GitLab finds nothing; within a project its tags can be looked through.
         if (scope === null) return null;

@@ -42,6 +42,9 @@ export function createImageReader(
       const [record] = await holding(name, ref.digest);
       return record ?? null;
     },
+    expectCopies: (name) => {
+      for (const namespace of namespaces) leg.list(namespace, name).catch(() => null);
+    },
     copies: async (name, digest) => {
       if (namespaces.length === 0) return null;
       const places = await Promise.all(

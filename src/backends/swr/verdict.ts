@@ -51,8 +51,8 @@ export function judgeReply(reply: RawReply): Judgement | null {
   if (known !== null) return known;
   // A SWR code starts with the status it stands for, whatever the answer's own status is.
   const status = Number(/^SVCSTG\.SWR\.([45]\d\d)/.exec(code ?? "")?.[1] ?? reply.status);
-  if (status === 404 && code === null && /html/i.test(reply.header("content-type") ?? "")) {
-    return { failure: "MALFORMED", reason: "a web page where the service was due" };
+  if (status === 404 && code === null && /^text\//i.test(reply.header("content-type") ?? "")) {
+    return { failure: "MALFORMED", reason: "a 404 that SWR did not write" };
   }
   // Object storage is switched off for the account: asking again does not switch it on.
   if (status === 507) return { failure: "UNAVAILABLE", code, retryable: false };

@@ -1,9 +1,10 @@
 import type { PackageRef } from "../../model/package.ts";
+import { UpstreamError } from "../../upstream/errors.ts";
 import { createArtifact } from "../artifact.ts";
 import { commitOfPipeline } from "../commit.ts";
-import { checkedFirst, toConnection, windowOf } from "../connection.ts";
+import { checkedFirst, pathOf, reportDropped, toConnection, windowOf } from "../connection.ts";
 import { type Context, choose, readerOf } from "../context.ts";
-import { badInput } from "../errors.ts";
+import { badInput, toGraphQLError } from "../errors.ts";
 import type { PackageRef as PackageRefInput, Resolvers } from "../generated/resolvers.ts";
 import { scopeOf } from "../hint.ts";
 import { packageId, versionId } from "../ids.ts";
@@ -40,10 +41,17 @@ export const packageResolvers: Resolvers = {
     backend: ({ ref }, _args, context) => backendNamed(context, ref.backend),
     repository: ({ ref }) => ref.repository,
     key: ({ ref }) => ref.key,
-    latestVersion: async ({ ref }, { by }, context) => {
+    latestVersion: async ({ ref }, { by }, context, info) => {
       const reader = readerOf(context, "packages", ref.backend);
       if (!reader) return null;
-      return by === "SEMVER" ? latestBySemver(reader, ref) : reader.latest(ref);
+      if (by === "PUBLISHED") return reader.latest(ref);
+      const { version, isWhole, dropped } = await latestBySemver(reader, ref);
+      reportDropped(context, info, ref.backend, dropped);
+      if (!isWhole) {
+        const unread = new UpstreamError("OVER_BUDGET", { backend: ref.backend, operation: null });
+        context.report(toGraphQLError(unread, pathOf(info)));
+      }
+      return version;
     },
     version: async ({ ref }, { name }, context) =>
       (await readerOf(context, "packages", ref.backend)?.version({ package: ref, version: name, nativeId: null })) ??
