@@ -3,11 +3,14 @@ import type { DroppedRow } from "../model/backend.ts";
 import { MisshapenAnswer } from "../upstream/errors.ts";
 import { createEvent } from "../upstream/event.ts";
 import type { Operation } from "../upstream/operation.ts";
+import { explainError, readRow } from "./row.ts";
 
 /** The readable rows of a list, in the backend's order, beside those that were not. */
 export interface Rows<T> {
   readonly rows: readonly T[];
   readonly dropped: readonly DroppedRow[];
+  /** Elements of lists inside rows that could not be read: they cost only themselves, their rows are among `rows`. */
+  readonly cut: readonly DroppedRow[];
   /** Rows in the answer, readable or not: what paging counts by. */
   readonly count: number;
 }
@@ -18,7 +21,7 @@ export interface Rows<T> {
  */
 export interface Reading {
   readonly operation: string;
-  /** Rows left out. */
+  /** Rows left out, and elements of lists inside the others. */
   readonly dropped: number;
   /** Names of fields of its first row that we do not rely on. */
   readonly unknown: readonly string[];
@@ -31,27 +34,43 @@ export const readings = createEvent<Reading>("delivery-graph:reading");
 export function readOne<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw new MisshapenAnswer(explain(result.error));
+  throw new MisshapenAnswer(explainError(result.error));
+}
+
+/** Reads one object as {@link readRows} reads each of its rows; throws MisshapenAnswer where that would drop it. */
+export function readSingle<S extends z.ZodType>(schema: S, value: unknown, operation: Operation): z.output<S> {
+  const row = readRow(schema, value);
+  if (!("cut" in row)) throw new MisshapenAnswer(row.reason);
+  if (row.cut.length > 0 && readings.isHeard()) {
+    readings.tell({ operation: operation.name, dropped: row.cut.length, unknown: [] });
+  }
+  return row.data;
 }
 
 /**
- * Reads a list row by row: a bad row is dropped and counted, never the list. `null` where a list was due is an empty
+ * Reads a list row by row: a bad row is dropped and counted, never the list, and of a row with bad elements in its own
+ * lists only these are left out. `null` where a list was due is an empty
  * list (Go servers write it so); anything else that is not an array throws MisshapenAnswer.
  */
 export function readRows<S extends z.ZodType>(schema: S, value: unknown, operation: Operation): Rows<z.output<S>> {
-  if (value === null) return { rows: [], dropped: [], count: 0 };
+  if (value === null) return { rows: [], dropped: [], cut: [], count: 0 };
   if (!Array.isArray(value)) throw new MisshapenAnswer("expected a list");
   const rows: z.output<S>[] = [];
   const dropped: DroppedRow[] = [];
-  value.forEach((row: unknown, index) => {
-    const result = schema.safeParse(row);
-    if (result.success) rows.push(result.data);
-    else dropped.push({ operation: operation.name, index, reason: explain(result.error) });
+  const cut: DroppedRow[] = [];
+  const { name } = operation;
+  value.forEach((one: unknown, index) => {
+    const row = readRow(schema, one);
+    if ("cut" in row) {
+      rows.push(row.data);
+      for (const reason of row.cut) cut.push({ operation: name, index, reason });
+    } else dropped.push({ operation: name, index, reason: row.reason });
   });
   if (readings.isHeard()) {
-    readings.tell({ operation: operation.name, dropped: dropped.length, unknown: unknownFields(schema, value[0]) });
+    const unknown = unknownFields(schema, value[0]);
+    readings.tell({ operation: name, dropped: dropped.length + cut.length, unknown });
   }
-  return { rows, dropped, count: value.length };
+  return { rows, dropped, cut, count: value.length };
 }
 
 // One row an answer: rows of one list are alike, and looking at each would cost as much as reading it.
@@ -59,13 +78,4 @@ function unknownFields(schema: z.ZodType, row: unknown): readonly string[] {
   const object: unknown = schema instanceof z.ZodPipe ? schema.in : schema;
   if (!(object instanceof z.ZodObject) || typeof row !== "object" || row === null) return [];
   return Object.keys(row).filter((name) => !Object.hasOwn(object.shape, name));
-}
-
-// Path and expectation only: zod's own message may quote the value, and values are the vendor's.
-function explain(error: z.ZodError): string {
-  const [issue] = error.issues;
-  if (!issue) return "unreadable";
-  const path = issue.path.map(String).join(".") || "the row";
-  const expected = issue.code === "invalid_type" ? `expected ${issue.expected}` : issue.code.replaceAll("_", " ");
-  return `${path}: ${expected}`;
 }

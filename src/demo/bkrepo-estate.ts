@@ -98,6 +98,7 @@ export function createBkrepoData(): DemoBkrepoData {
   const nodes: DemoNode[] = [];
   const packages = [
     ...documented(),
+    ...requested(),
     ...payImages(nodes),
     mavenSdk(nodes),
     ...mavenLibraries(nodes),
@@ -132,6 +133,9 @@ const repositories: readonly DemoRepository[] = [
   local(places.bkrepoProject, "generic-local", "GENERIC"),
   local(places.bkrepoProject, "release-vault", "MAVEN", false),
   local("test", "generic-local", "MAVEN"),
+  local("test", "maven-local", "MAVEN"),
+  local("test", "npm-local", "NPM"),
+  local("test", "docker-local", "DOCKER"),
   {
     ...local("ops", "npm-mirror", "NPM"),
     category: "REMOTE",
@@ -229,6 +233,27 @@ function pack(facts: PackageFacts): DemoPackage {
     lastModifiedDate: newest?.lastModifiedDate ?? before(400),
     ...facts,
   };
+}
+
+/** The packages that the example requests of the vendor's documents name; the documents print no answer of their own for them. */
+function requested(): DemoPackage[] {
+  const at = Date.parse("2020-07-27T16:02:31.394+08:00");
+  const one = (repoName: string, type: string, key: string, contentPath: string) =>
+    pack({
+      projectId: "test",
+      repoName,
+      type,
+      name: key.slice(Math.max(key.lastIndexOf("/"), key.lastIndexOf(":")) + 1),
+      key,
+      createdBy: "admin",
+      lastModifiedBy: "admin",
+      records: [version({ name: "0.0.1", size: 1024, createdDate: at, createdBy: "admin", contentPath })],
+    });
+  return [
+    one("maven-local", "MAVEN", "gav://com.tencent:test", "/com/tencent/test/0.0.1/test-0.0.1.jar"),
+    one("npm-local", "NPM", "npm://test", "/test/-/test-0.0.1.tgz"),
+    one("docker-local", "DOCKER", "docker://nginx", "/nginx/0.0.1/manifest.json"),
+  ];
 }
 
 /** The example that the vendor's documents print, among 18 packages and with 18 versions as their totals say. */

@@ -75,7 +75,7 @@ export function searched<T>(backend: string, outcome: Outcome<T>): Outcome<T> {
 }
 
 /** The name of an image without its path: what stays the same when it is copied elsewhere. */
-export function lastName({ repository }: ImageRef): string {
+function lastName({ repository }: ImageRef): string {
   return repository.slice(repository.lastIndexOf("/") + 1);
 }
 

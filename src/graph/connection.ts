@@ -42,7 +42,7 @@ export interface ListKey {
 }
 
 /** Default and largest page. */
-export const pageSizes = { default: 20, most: 100 } as const;
+const pageSizes = { default: 20, most: 100 } as const;
 
 /** The window a caller asks for; throws BAD_USER_INPUT or BAD_CURSOR. */
 export function windowOf({ first, after }: WindowArguments, list: ListKey): PageRequest {

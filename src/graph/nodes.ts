@@ -44,7 +44,7 @@ export async function loadNode(context: Context, id: string, info: GraphQLResolv
 }
 
 /** The artifact behind its coordinate; its digest, where the id holds one, must still be the one found there. */
-export async function loadArtifact(
+async function loadArtifact(
   context: Context,
   coordinate: ArtifactCoordinate,
   digestText: string | null,

@@ -41,7 +41,7 @@ export function plain(backend: string, status: SourceStatus): SourceParent {
 }
 
 /** A source for a failure. */
-export function failedSource(error: UpstreamError): SourceParent {
+function failedSource(error: UpstreamError): SourceParent {
   return {
     backend: error.backend,
     status: statusOf(error),
@@ -110,7 +110,7 @@ export function combineSources(sources: readonly SourceParent[]): SourceParent[]
 }
 
 /** Whether the status says that the backend could not say: everything but an answer. */
-export function isFailure(status: SourceStatus): boolean {
+function isFailure(status: SourceStatus): boolean {
   return !["OK", "STALE", "ABSENT", "NOT_SEARCHABLE", "NOT_CONFIGURED"].includes(status);
 }
 

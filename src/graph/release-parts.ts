@@ -35,7 +35,7 @@ export function inRelease<T extends object>(parts: readonly T[], zadig: string, 
 }
 
 /** The embedded lists: at hand, or asked for where the list was brief. Null when the release is gone meanwhile. */
-export async function partsOf(context: Context, release: Release): Promise<ReleaseParts | null> {
+async function partsOf(context: Context, release: Release): Promise<ReleaseParts | null> {
   if (release.parts) return release.parts;
   const reader = readerOf(context, "releases", release.ref.backend);
   return (await reader?.release(release.ref))?.parts ?? null;

@@ -115,7 +115,7 @@ async function findFiles(
 const auxiliary = /\.(?:pom|xml|asc|sig|md5|sha1|sha256|sha512|module|json)$/i;
 
 /** The file a purl means: by its `type` or `file_name` qualifier, else the only one that is no companion of another. */
-export function mainFile(files: readonly PackageFile[], purl: PurlParts): PackageFile | null {
+function mainFile(files: readonly PackageFile[], purl: PurlParts): PackageFile | null {
   const { file_name: wanted, type, classifier } = purl.qualifiers;
   if (wanted !== undefined) return files.find(({ name }) => name === wanted) ?? null;
   const main = files.filter(({ name }) => (type === undefined ? !auxiliary.test(name) : name.endsWith(`.${type}`)));

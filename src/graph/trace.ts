@@ -137,7 +137,7 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
 }
 
 /** A registry's record as an artifact of its own. */
-export function imageRecordSeed(record: ImageRecord): ArtifactSeed {
+function imageRecordSeed(record: ImageRecord): ArtifactSeed {
   const held = atHand([{ source: told(record.origin), value: record, error: null }]);
   return { ...imageSeed(record.image, null, record.digest), held };
 }

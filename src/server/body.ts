@@ -11,15 +11,37 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   }
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    bytes += chunk.length;
-    if (bytes > limit) {
+  return new Promise((resolve, reject) => {
+    const over = () => {
+      request.off("data", take);
+      request.off("end", end);
+      request.off("error", reject);
+      request.off("close", left);
+    };
+    const take = (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= limit) {
+        chunks.push(chunk);
+        return;
+      }
+      over();
       discard(request);
-      return null;
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+      resolve(null);
+    };
+    const end = () => {
+      over();
+      resolve(Buffer.concat(chunks));
+    };
+    // Whoever leaves in the middle of a body tells nothing but that.
+    const left = () => {
+      over();
+      reject(new Error("the request was cut short"));
+    };
+    request.on("data", take);
+    request.on("end", end);
+    request.on("error", reject);
+    request.on("close", left);
+  });
 }
 
 /**

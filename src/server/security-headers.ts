@@ -7,7 +7,7 @@ export function secure(response: ServerResponse): void {
   response.setHeader("referrer-policy", "no-referrer");
   response.setHeader("x-frame-options", "DENY");
   response.setHeader("cross-origin-opener-policy", "same-origin");
-  response.setHeader("content-security-policy", contentPolicy({}));
+  response.setHeader("content-security-policy", closed);
 }
 
 /** A Content-Security-Policy that allows what is named and nothing else. */
@@ -28,3 +28,6 @@ export function contentPolicy(allowed: Readonly<Record<string, string>>): string
 export function hashSource(text: string): string {
   return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 }
+
+/** The policy of everything that is no page. */
+const closed = contentPolicy({});

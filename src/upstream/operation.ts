@@ -28,10 +28,7 @@ export class Verbatim {
 
   /** Throws a RangeError for anything that could leave its path segment. */
   constructor(text: string) {
-    if (
-      !/^(?:[\w.~!$&'()*+,;=:@-]|%[0-9a-f]{2})+$/i.test(text) ||
-      isDots(decodeURIComponent(text.replace(/%2f/gi, "_")))
-    ) {
+    if (!/^(?:[\w.~!$&'()*+,;=:@-]|%[0-9a-f]{2})+$/i.test(text) || climbs(text)) {
       throw new RangeError("not a path segment in wire form");
     }
     this.text = text;
@@ -67,12 +64,25 @@ export function target(operation: Operation, parts: PathParts = {}, query: Query
 }
 
 function segment(text: string): string {
-  // Some servers and proxies decode first and take the path apart afterwards: what climbs is refused however it is
-  // written, also inside one part, and so is text that has no encoding.
-  if (text === "" || text.split(/[/\\]/).some(isDots) || !text.isWellFormed()) {
+  if (text === "" || climbs(text) || !text.isWellFormed()) {
     throw new RangeError("a path part may not be empty, nor hold '.' or '..' between slashes");
   }
   return encodeURIComponent(text);
+}
+
+// Some servers and proxies decode first, perhaps twice, and take the path apart afterwards: what climbs is refused
+// however it is written, also inside one part.
+function climbs(text: string): boolean {
+  const once = decoded(text);
+  return [text, once, decoded(once)].some((layer) => layer.split(/[/\\]/).some(isDots));
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function isDots(text: string): boolean {

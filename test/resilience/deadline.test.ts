@@ -85,7 +85,7 @@ describe("a client that leaves", () => {
     const server = estate.servers.gitlab;
     await ask(query, { variables });
     server.forget();
-    server.setLatency(200);
+    server.setLatency(500);
     const leaving = new AbortController();
     const asked = ask(query, { variables, signal: leaving.signal }).catch((error: unknown) => error);
     // The list has been answered; two of the twenty files' calls are out.
@@ -93,7 +93,7 @@ describe("a client that leaves", () => {
     leaving.abort();
     await asked;
     await until(() => server.sockets() === 0);
-    await pause(450);
+    await pause(1100);
     expect(server.seen).toHaveLength(3);
   });
 

@@ -103,7 +103,7 @@ export async function startDemoGateway(overrides: Overrides = {}): Promise<DemoG
 }
 
 /** Waves: one call waited for another when it came in after the other had gone out. */
-export function longestChain(seen: readonly Pick<Seen, "startedAt" | "endedAt">[]): number {
+function longestChain(seen: readonly Pick<Seen, "startedAt" | "endedAt">[]): number {
   const byStart = seen.toSorted((a, b) => a.startedAt - b.startedAt);
   const depths: number[] = [];
   byStart.forEach((call, index) => {

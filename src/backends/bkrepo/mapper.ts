@@ -59,7 +59,8 @@ export function toPackage(
     // Public or not is a property of the repository, which package answers do not tell.
     visibility: null,
     downloads: toCount(row.downloads),
-    versionCount: toCount(row.versions),
+    // Of images the server counts the hidden children of multi-arch tags as well, which nobody else calls versions.
+    versionCount: isImageKey(row.key) ? null : toCount(row.versions),
     createdBy: row.createdBy || null,
     createdAt: toInstant(row.createdDate, zone),
     updatedAt: toInstant(row.lastModifiedDate, zone),

@@ -92,7 +92,7 @@ export function createLookup(client: ZadigClient, memory: Memory, call: Call, us
     const ids = new Set<string>();
     for (const { value, origin } of replies) {
       for (const row of value.slots) {
-        const text = row?.image?.trim();
+        const text = withoutScheme(row?.image ?? "");
         if (!row || !text) continue;
         const one = record(row, origin);
         // A record created meanwhile pushes the last row of a page onto the next one.
@@ -128,7 +128,7 @@ export function createLookup(client: ZadigClient, memory: Memory, call: Call, us
     try {
       const { value, origin } = await client.getArtifactDirectory(image, call);
       const found = value === null ? null : record(value, origin);
-      return found && value?.image?.trim() === image ? [found] : [];
+      return found && withoutScheme(value?.image ?? "") === image ? [found] : [];
     } catch (error) {
       if (isMissingRoute(error, getArtifactDirectory.name)) memory.lacksArtifactFacade = true;
       else if (!(error instanceof UpstreamError && error.failure === "UNAVAILABLE" && !error.circuitOpen)) {
@@ -177,6 +177,11 @@ function keysOf(text: string): ImageKey[] {
   const whole: ImageKey = { kind: "WHOLE", text };
   const slash = text.lastIndexOf("/");
   return slash < 0 ? [whole] : [whole, { kind: "ENDING", text: text.slice(slash + 1) }];
+}
+
+/** A record's text as references are compared: file names and whatever else is no reference stay what they are. */
+export function withoutScheme(text: string): string {
+  return parseImageRef(text)?.raw ?? text.trim();
 }
 
 /** Newest first; records without a time last. Zadig sorts so itself, but without a tie-breaker. */

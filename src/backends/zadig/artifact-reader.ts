@@ -6,7 +6,7 @@ import type { ArtifactQuery, ArtifactReader } from "../backend.ts";
 import { batched, single } from "../batch.ts";
 import { keepRows, mapPage, readWindow, type UpstreamPage } from "../paging.ts";
 import { toArtifact, toBuilds } from "./artifact.ts";
-import { createLookup, imageKeyText, newestFirst } from "./artifact-lookup.ts";
+import { createLookup, imageKeyText, newestFirst, withoutScheme } from "./artifact-lookup.ts";
 import type { ArtifactListQuery, ZadigClient } from "./client.ts";
 import { quote } from "./image-pattern.ts";
 import type { Memory } from "./memory.ts";
@@ -46,7 +46,7 @@ export function createArtifactReader(
   }
 
   const byImage: ArtifactReader["byImage"] = async (image) =>
-    (await images.load({ kind: "WHOLE", text: image.trim() })) ?? [];
+    (await images.load({ kind: "WHOLE", text: withoutScheme(image) })) ?? [];
 
   const page: ArtifactReader["page"] = async (filter, request) => {
     if (filter.repository !== null || filter.branch !== null) return pageByCommit(filter, request);

@@ -10,7 +10,7 @@ import {
 } from "../../upstream/client.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, Query } from "../../upstream/operation.ts";
-import { readOne } from "../decode.ts";
+import { readSingle } from "../decode.ts";
 import { objectId } from "./object-id.ts";
 import {
   findArtifact,
@@ -205,8 +205,8 @@ function twice(label: string): string {
   return label.replace(/[%+]/g, encodeURIComponent);
 }
 
-function oneArtifact({ body }: RawReply): ArtifactPayload | null {
-  return body === null ? null : readOne(artifact, body);
+function oneArtifact({ body }: RawReply, operation: Operation): ArtifactPayload | null {
+  return body === null ? null : readSingle(artifact, body, operation);
 }
 
 function readId(body: unknown): string | null {

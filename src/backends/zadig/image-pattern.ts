@@ -3,9 +3,12 @@ export function quote(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
-/** Matches exactly these texts: the one way to ask Zadig for many images at once. */
+/**
+ * Matches exactly these texts: the one way to ask Zadig for many images at once. A scheme may stand before them, because
+ * Zadig stores a reference as the registry's address was configured.
+ */
 export function exactly(texts: readonly string[]): string {
-  return `^(?:${texts.map(quote).join("|")})$`;
+  return `^(?:https?://)?(?:${texts.map(quote).join("|")})$`;
 }
 
 /** Matches references that end in one of these `name:tag`. */

@@ -34,7 +34,7 @@ export function mapSlots<T, U>(list: Slots<T>, map: (row: T) => U): Slots<U> {
   return { ...list, slots: list.slots.map((row) => (row === null ? null : map(row))) };
 }
 
-/** Unreadable rows of the lists inside a release, each with our name of its list. */
+/** Unreadable rows of the lists inside a release, and elements inside these rows, each with our name of its list. */
 export type DroppedParts = ReleaseParts["dropped"];
 
 /** The rows of one list inside a release. */
@@ -54,8 +54,8 @@ export function readPart<S extends z.ZodType>(
 ): Part<z.output<S>> {
   const present = Array.isArray(value) ? value.filter((row) => row !== null) : (value ?? null);
   try {
-    const { rows, dropped } = readRows(schema, present, operation);
-    return { rows, dropped: dropped.map((row) => ({ ...row, part, reason: `${name}.${row.reason}` })) };
+    const { rows, dropped, cut } = readRows(schema, present, operation);
+    return { rows, dropped: [...dropped, ...cut].map((row) => ({ ...row, part, reason: `${name}.${row.reason}` })) };
   } catch (error) {
     if (!(error instanceof MisshapenAnswer)) throw error;
     const reason = `${name}: ${error.message}`;

@@ -72,21 +72,21 @@ function fieldsOf(
 function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
   const { shape, resolve } = field;
   // The most frequent case, a scalar that stands in its parent, needs no path.
-  let path = resolve === null && shape.is === "LEAF" ? null : pathTo(field, parent);
+  const path = resolve === null && shape.is === "LEAF" ? null : pathTo(field, parent);
   try {
     const value =
-      resolve === null
+      resolve === null || path === null
         ? propertyOf(run, field, source, parent)
-        : resolve(source, argumentsOf(run, field), run.context, infoAt(run, field, (path ??= pathTo(field, parent))));
+        : resolve(source, argumentsOf(run, field), run.context, infoAt(run, field, path));
     if (!isPromise(value)) {
-      if (shape.is === "LEAF") return value === null || value === undefined ? null : leaf(shape, value);
-      const at = (path ??= pathTo(field, parent));
+      if (shape.is === "LEAF") return leafOrNull(shape, value);
+      const at = path ?? pathTo(field, parent);
       const completed = complete(run, field, shape, value, at);
       return isPromise(completed)
         ? completed.then(undefined, (error) => failed(run, field, shape, error, at))
         : completed;
     }
-    const at = (path ??= pathTo(field, parent));
+    const at = path ?? pathTo(field, parent);
     return value
       .then((late) => complete(run, field, shape, late, at))
       .then(undefined, (error) => failed(run, field, shape, error, at));
@@ -117,7 +117,7 @@ function complete(run: Run, field: FieldPlan, shape: Shape, value: unknown, path
       return isPromise(completed) ? completed.then((late) => late ?? refuse(empty(field))) : completed;
     }
     case "LEAF":
-      return value === null || value === undefined ? null : leaf(shape, value);
+      return leafOrNull(shape, value);
     case "LIST":
       return value === null || value === undefined ? null : list(run, field, shape, value, path);
     case "OBJECT":
@@ -161,6 +161,10 @@ function item(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Pa
   } catch (error) {
     return failed(run, field, shape, error, path);
   }
+}
+
+function leafOrNull(shape: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
+  return value === null || value === undefined ? null : leaf(shape, value);
 }
 
 function leaf({ type }: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {

@@ -231,3 +231,13 @@ describe("before 3.0.3, where a search of nothing readable is refused", () => {
     await old.close();
   });
 });
+
+test.each([
+  ["test/maven-local", "gav://com.tencent:test", "MAVEN"],
+  ["test/npm-local", "npm://test", "NPM"],
+  ["test/docker-local", "docker://nginx", "DOCKER"],
+])("%s holds what the documents' requests ask for: %s", async (repository, key, format) => {
+  const found = await it.packages().package(ref(repository, key));
+  expect(found).toMatchObject({ ref: { key }, format });
+  expect(await it.packages().latest(ref(repository, key))).toMatchObject({ name: "0.0.1" });
+});
