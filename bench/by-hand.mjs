@@ -97,4 +97,6 @@ const server = createServer((request, response) => {
     }
   });
 });
-server.listen(0, "127.0.0.1", () => console.log(`ready on http://127.0.0.1:${server.address().port}/graphql`));
+server.listen(0, "127.0.0.1", () =>
+  process.stdout.write(`ready on http://127.0.0.1:${server.address().port}/graphql\n`),
+);

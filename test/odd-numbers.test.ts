@@ -34,3 +34,17 @@ describe.each([2 ** 31, 2 ** 53, -1, 1.5, 1e300])("backends that count %d of eve
     expect(codes).not.toContain("INTERNAL_SERVER_ERROR");
   });
 });
+
+test("metadata keeps every digit of a 64-bit number, as text where a JSON number would lose some", async () => {
+  gateway.estate.servers.bkrepo.setTamper((reply) => ({
+    ...reply,
+    body: JSON.stringify(reply.body).replace('"value":"1136"', '"value":9007199254740993'),
+    headers: { "content-type": "application/json" },
+  }));
+  const { body } = await gateway.ask(
+    `{ package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: "gav://com.acme.pay:pay-sdk" }) { latestVersion { metadata { key value } } } }`,
+  );
+  gateway.estate.servers.bkrepo.setTamper(null);
+  expect(body.errors).toBeUndefined();
+  expect(JSON.stringify(body.data)).toContain('{"key":"buildNo","value":"9007199254740993"}');
+});

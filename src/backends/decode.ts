@@ -3,16 +3,20 @@ import type { DroppedRow } from "../model/backend.ts";
 import { MisshapenAnswer } from "../upstream/errors.ts";
 import { createEvent } from "../upstream/event.ts";
 import type { Operation } from "../upstream/operation.ts";
-import { explainError, readRow } from "./row.ts";
+import { explainError, type ReadRow, readRow } from "./row.ts";
 
 /** The readable rows of a list, in the backend's order, beside those that were not. */
 export interface Rows<T> {
   readonly rows: readonly T[];
   readonly dropped: readonly DroppedRow[];
-  /** Elements of lists inside rows that could not be read: they cost only themselves, their rows are among `rows`. */
-  readonly cut: readonly DroppedRow[];
   /** Rows in the answer, readable or not: what paging counts by. */
   readonly count: number;
+}
+
+/** Rows of which only parts had to be left out are among `rows`. */
+export interface LenientRows<T> extends Rows<T> {
+  /** The parts: elements of lists inside rows, each with the place of its row. */
+  readonly cut: readonly DroppedRow[];
 }
 
 /**
@@ -37,8 +41,8 @@ export function readOne<S extends z.ZodType>(schema: S, value: unknown): z.outpu
   throw new MisshapenAnswer(explainError(result.error));
 }
 
-/** Reads one object as {@link readRows} reads each of its rows; throws MisshapenAnswer where that would drop it. */
-export function readSingle<S extends z.ZodType>(schema: S, value: unknown, operation: Operation): z.output<S> {
+/** Reads one object as {@link readRowsLeniently} reads a row; throws MisshapenAnswer where that would drop it. */
+export function readLeniently<S extends z.ZodType>(schema: S, value: unknown, operation: Operation): z.output<S> {
   const row = readRow(schema, value);
   if (!("cut" in row)) throw new MisshapenAnswer(row.reason);
   if (row.cut.length > 0 && readings.isHeard()) {
@@ -48,11 +52,32 @@ export function readSingle<S extends z.ZodType>(schema: S, value: unknown, opera
 }
 
 /**
- * Reads a list row by row: a bad row is dropped and counted, never the list, and of a row with bad elements in its own
- * lists only these are left out. `null` where a list was due is an empty
+ * Reads a list row by row: a bad row is dropped and counted, never the list. `null` where a list was due is an empty
  * list (Go servers write it so); anything else that is not an array throws MisshapenAnswer.
  */
 export function readRows<S extends z.ZodType>(schema: S, value: unknown, operation: Operation): Rows<z.output<S>> {
+  const { rows, dropped, count } = readEach(schema, value, operation, (row) => {
+    const result = schema.safeParse(row);
+    return result.success ? { data: result.data, cut: [] } : { reason: explainError(result.error) };
+  });
+  return { rows, dropped, count };
+}
+
+/** Reads a list whose rows hold lists: a bad element of one of these costs only itself, told in `cut`. */
+export function readRowsLeniently<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  operation: Operation,
+): LenientRows<z.output<S>> {
+  return readEach(schema, value, operation, (row) => readRow(schema, row));
+}
+
+function readEach<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  operation: Operation,
+  read: (row: unknown) => ReadRow<z.output<S>>,
+): LenientRows<z.output<S>> {
   if (value === null) return { rows: [], dropped: [], cut: [], count: 0 };
   if (!Array.isArray(value)) throw new MisshapenAnswer("expected a list");
   const rows: z.output<S>[] = [];
@@ -60,7 +85,7 @@ export function readRows<S extends z.ZodType>(schema: S, value: unknown, operati
   const cut: DroppedRow[] = [];
   const { name } = operation;
   value.forEach((one: unknown, index) => {
-    const row = readRow(schema, one);
+    const row = read(one);
     if ("cut" in row) {
       rows.push(row.data);
       for (const reason of row.cut) cut.push({ operation: name, index, reason });

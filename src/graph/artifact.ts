@@ -96,6 +96,11 @@ export interface ArtifactNode {
   readonly digest: () => Promise<Digest | null>;
   /** Zadig's record of exactly these bytes (or of the reference, where no digest is known); newest wins. */
   readonly record: () => Promise<ArtifactRecord | null>;
+  /**
+   * Every record of these bytes, newest first: a tag that was built twice to the same bytes, or bytes that two Zadigs
+   * know. Null where there is none; rejects where a Zadig could not say and none is known.
+   */
+  readonly knownRecords: () => Promise<readonly ArtifactRecord[] | null>;
   /** As `record`, but rejects where there is none because Zadig could not say. */
   readonly knownRecord: () => Promise<ArtifactRecord | null>;
   /** Records that share a reference but not the bytes. */
@@ -261,6 +266,14 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     if (own === null && unknown) throw unknown;
     return own;
   };
+  const knownRecords = async () => {
+    const first = await knownRecord();
+    if (!first) return null;
+    const alike = (await allRecords()).filter(
+      (one) => one !== first && one.digest !== null && one.digest === first.digest,
+    );
+    return [first, ...alike];
+  };
   const knownRecord = async () => {
     const found = await record();
     const silent = found ? null : failureIn(await records());
@@ -304,6 +317,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     digest,
     record,
     knownRecord,
+    knownRecords,
     otherRecords,
     held,
     displaced,

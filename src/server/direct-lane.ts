@@ -114,10 +114,10 @@ function answerTypeFor({ method, headers }: IncomingMessage): string | null {
     return null;
   }
   switch (headers.accept) {
-    case plainJson:
-      return plainJson;
     case undefined:
     case "*/*":
+    case plainJson:
+      return plainJson;
     case graphqlJson:
       return graphqlJson;
     default:

@@ -11,6 +11,7 @@ import { type Context, createContext, createEstate } from "../graph/context.ts";
 import { badInput, toPublicError } from "../graph/errors.ts";
 import { checkLimits } from "../graph/limits.ts";
 import { createSchema } from "../graph/schema.ts";
+import { createBoundedMap } from "./bounded-map.ts";
 import { createCall } from "./call.ts";
 import { deferring } from "./defer.ts";
 import { delivering } from "./delivery.ts";
@@ -19,6 +20,7 @@ import { explaining } from "./explaining.ts";
 import { inlineTrace } from "./inline-trace.ts";
 import type { Log } from "./log.ts";
 import { idNames, persisting } from "./persisted.ts";
+import { keptDocuments } from "./plan-cache.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { type Arriving, type Causes, createWatch } from "./watching.ts";
 
@@ -78,6 +80,11 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
     extraParamNames: [...idNames],
     batching: { limit: batchLimit },
     logging: false,
+    parserAndValidationCache: {
+      documentCache: createBoundedMap(keptDocuments),
+      errorCache: createBoundedMap(keptDocuments),
+      validationCache: true,
+    },
     context: ({ request: { headers }, res, admitted, requestId }): Served =>
       serve({ headers, response: res, caller: admitted, requestId }),
     maskedErrors: { maskError },

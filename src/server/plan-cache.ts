@@ -8,6 +8,7 @@ import {
   validate,
 } from "graphql";
 import { conditionsOf, createPlan, type Plan, type Variables } from "../graph/execution/plan.ts";
+import { createBoundedMap } from "./bounded-map.ts";
 
 /** An operation that may be run as it is: known, valid, its variables fit. */
 export interface Prepared {
@@ -29,9 +30,8 @@ export interface PlanCache {
   readonly size: () => number;
 }
 
-/** A document's tree takes about a hundred times the memory of its text. */
-const mostCharacters = 262_144;
-const mostDocuments = 500;
+/** Bounds for what is kept of documents: a tree takes about a hundred times the memory of its text. */
+export const keptDocuments = { entries: 500, characters: 262_144 } as const;
 /** Ways in which one document's `@skip` and `@include` have turned out. */
 const mostPlans = 16;
 /** What graphql-js allows before it stops counting. */
@@ -45,25 +45,13 @@ interface Known {
 
 /** An empty cache for one schema; longer documents than `tokens` are not for it. */
 export function createPlanCache(schema: GraphQLSchema, limits: { readonly tokens: number }): PlanCache {
-  // A Map keeps the order of insertion: the first is what was not used for longest.
-  const documents = new Map<string, Known | null>();
-  let characters = 0;
+  const documents = createBoundedMap<Known | null>(keptDocuments);
 
   function find(query: string): Known | null {
     const found = documents.get(query);
-    if (found !== undefined) {
-      documents.delete(query);
-      documents.set(query, found);
-      return found;
-    }
+    if (found !== undefined) return found;
     const read = readDocument(query);
     documents.set(query, read);
-    characters += query.length;
-    for (const oldest of documents.keys()) {
-      if (characters <= mostCharacters && documents.size <= mostDocuments) break;
-      documents.delete(oldest);
-      characters -= oldest.length;
-    }
     return read;
   }
 
@@ -99,6 +87,6 @@ export function createPlanCache(schema: GraphQLSchema, limits: { readonly tokens
       const plan = planOf(known, operation, coerced);
       return plan && { plan, document: known.document, operation, variables: coerced };
     },
-    size: () => documents.size,
+    size: documents.size,
   };
 }

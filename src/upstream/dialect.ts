@@ -1,4 +1,5 @@
 import type { Origin } from "../model/backend.ts";
+import type { Media } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Failure } from "./errors.ts";
 import type { Operation, PathParts, Query } from "./operation.ts";
@@ -59,7 +60,7 @@ export interface Request<T> {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   /** `text` hands the body over as it is; default `json`. */
-  readonly media?: "json" | "text";
+  readonly media?: Media;
   /** Reads what we rely on; throws MisshapenAnswer when it is not there. */
   readonly decode: (reply: RawReply, operation: Operation) => T;
 }

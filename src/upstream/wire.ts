@@ -1,5 +1,5 @@
 import { Pool } from "undici";
-import { parseBody } from "./answer.ts";
+import { type Media, parseBody } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Dialect, Outgoing, RawReply, Request } from "./dialect.ts";
 import type { Ending } from "./ending.ts";
@@ -97,7 +97,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
   async function exchange(
     hop: Outgoing,
     headers: Record<string, string>,
-    media: "json" | "text",
+    media: Media,
     { call, stop, tries }: Attempt,
   ): Promise<Sent> {
     tries.sent += 1;
@@ -158,5 +158,9 @@ function redirectOf(reply: RawReply, origin: string): { path: string } | "elsewh
   const location = reply.header("location");
   if (location === null || !URL.canParse(location, origin)) return "elsewhere";
   const next = new URL(location, origin);
-  return next.origin === origin ? { path: next.pathname + next.search } : "elsewhere";
+  // A server behind TLS may name itself with http: what is followed is its path, and only ever on our own origin.
+  const isOurs =
+    next.origin === origin ||
+    (next.protocol === "http:" && next.hostname === new URL(origin).hostname && next.port === "");
+  return isOurs ? { path: next.pathname + next.search } : "elsewhere";
 }

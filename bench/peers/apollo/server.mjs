@@ -82,4 +82,4 @@ const { url } = await startStandaloneServer(server, {
   listen: { port: 0, host: "127.0.0.1" },
   context: async () => createContext(),
 });
-console.log(`ready on ${url}`);
+process.stdout.write(`ready on ${url}\n`);

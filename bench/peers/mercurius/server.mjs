@@ -73,4 +73,4 @@ const loaders = {
 const app = Fastify();
 await app.register(mercurius, { schema: typeDefs, resolvers, loaders, jit: 1 });
 const address = await app.listen({ port: 0, host: "127.0.0.1" });
-console.log(`ready on ${address}/graphql`);
+process.stdout.write(`ready on ${address}/graphql\n`);

@@ -84,4 +84,6 @@ const resolvers = {
 
 const yoga = createYoga({ schema: createSchema({ typeDefs, resolvers }), context, graphiql: false, logging: false });
 const server = createServer(yoga);
-server.listen(0, "127.0.0.1", () => console.log(`ready on http://127.0.0.1:${server.address().port}/graphql`));
+server.listen(0, "127.0.0.1", () =>
+  process.stdout.write(`ready on http://127.0.0.1:${server.address().port}/graphql\n`),
+);

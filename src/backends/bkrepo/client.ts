@@ -5,7 +5,7 @@ import { offsetMinutes } from "../../model/time.ts";
 import type { Call } from "../../upstream/call.ts";
 import { createUpstream, type Reply, type Request, type Upstream } from "../../upstream/client.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import { type Rows, readOne, readRows } from "../decode.ts";
+import { type Rows, readOne, readRowsLeniently } from "../decode.ts";
 import { bkrepoDialect, zoneHeader } from "./dialect.ts";
 import {
   digestKey,
@@ -210,6 +210,8 @@ export function createClient(settings: BkrepoSettings): BkrepoClient {
       ask(
         pageVersions,
         {
+          // Metadata may hold whole numbers of 64 bits: build numbers, snowflake ids.
+          media: "exact-json",
           parts: partsOf(repository),
           query: {
             packageKey: key,
@@ -229,10 +231,11 @@ export function createClient(settings: BkrepoSettings): BkrepoClient {
       ask(
         listVersions,
         {
+          media: "exact-json",
           parts: partsOf(repository),
           query: { packageKey: key },
           body: { metadata: [{ key: digestKey, value: digest }], sortProperty: "createdDate", direction: "DESC" },
-          decode: (data) => readRows(versionRow, data, listVersions),
+          decode: (data) => readRowsLeniently(versionRow, data, listVersions),
         },
         call,
       ),
@@ -257,7 +260,7 @@ function partsOf({ project, name }: Repository): { project: string; repository: 
 function pageReader<S extends z.ZodType>(schema: S, operation: Operation): (data: unknown) => RecordPage<z.output<S>> {
   return (data) => {
     const page = readOne(recordPage, data);
-    return { ...readRows(schema, page.records, operation), total: page.totalRecords ?? page.count ?? null };
+    return { ...readRowsLeniently(schema, page.records, operation), total: page.totalRecords ?? page.count ?? null };
   };
 }
 

@@ -39,11 +39,17 @@ const metadataEntry = z.object({ key: z.string(), value: z.unknown(), system: z.
 /** The metadata key under which the server has kept manifest digests since 2022. */
 export const digestKey = "manifest_digest";
 
+// Version records are read exactly: a number too large to count with comes as its text, and is none.
+const count = z
+  .number()
+  .or(z.string().transform(() => null))
+  .nullish();
+
 /** A version; it names neither its package nor its repository. */
 export const versionRow = z.object({
   name: z.string().min(1),
-  size: z.number().nullish(),
-  downloads: z.number().nullish(),
+  size: count,
+  downloads: count,
   stageTag: z.array(z.string()).nullish(),
   tags: z.array(z.string()).nullish(),
   metadata: z.record(z.string(), z.unknown()).nullish(),

@@ -10,7 +10,7 @@ import {
 } from "../../upstream/client.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, Query } from "../../upstream/operation.ts";
-import { readSingle } from "../decode.ts";
+import { readLeniently } from "../decode.ts";
 import { objectId } from "./object-id.ts";
 import {
   findArtifact,
@@ -206,7 +206,7 @@ function twice(label: string): string {
 }
 
 function oneArtifact({ body }: RawReply, operation: Operation): ArtifactPayload | null {
-  return body === null ? null : readSingle(artifact, body, operation);
+  return body === null ? null : readLeniently(artifact, body, operation);
 }
 
 function readId(body: unknown): string | null {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { MisshapenAnswer } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import { readOne, readSingle } from "../decode.ts";
+import { readOne, readLeniently } from "../decode.ts";
 import {
   type BuildPayload,
   buildInfo,
@@ -100,8 +100,8 @@ export function readRelease(
   if (generation === null) throw new MisshapenAnswer("expected a release: none of the known shapes");
   const payload =
     generation === "r1"
-      ? fromR1(readSingle(r1Release, body, operation), true, operation)
-      : fromR2(readSingle(r2Release, body, operation), true, operation);
+      ? fromR1(readLeniently(r1Release, body, operation), true, operation)
+      : fromR2(readLeniently(r2Release, body, operation), true, operation);
   return { payload, generation };
 }
 
@@ -118,7 +118,7 @@ export function readOpenReleases(body: unknown, expected: Expectation, operation
 /** Reads the detail of O1; null for the literal null. */
 export function readO1Release(body: unknown, operation: Operation): ReleasePayload | null {
   if (body === null) return null;
-  const row = readSingle(o1Release, body, operation);
+  const row = readLeniently(o1Release, body, operation);
   const deployments = readPart("deployments", "deploy_infos", o1Deploy, row.deploy_infos, operation);
   const distributions = readPart("distributions", "distribute_infos", o1Distribute, row.distribute_infos, operation);
   return {

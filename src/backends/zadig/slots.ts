@@ -3,7 +3,7 @@ import type { DroppedRow } from "../../model/backend.ts";
 import type { ReleaseParts } from "../../model/release.ts";
 import { MisshapenAnswer } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import { readRows } from "../decode.ts";
+import { readRowsLeniently } from "../decode.ts";
 
 /** A list as it was answered: null stands where a row could not be read, so that places keep counting right. */
 export interface Slots<T> {
@@ -20,7 +20,7 @@ export function readSlots<S extends z.ZodType>(
   operation: Operation,
   total: number | null,
 ): Slots<z.output<S>> {
-  const { rows, dropped, count } = readRows(schema, value, operation);
+  const { rows, dropped, count } = readRowsLeniently(schema, value, operation);
   const holes = new Set(dropped.map(({ index }) => index));
   const readable = rows.values();
   const slots = Array.from({ length: count }, (_, index) =>
@@ -54,7 +54,7 @@ export function readPart<S extends z.ZodType>(
 ): Part<z.output<S>> {
   const present = Array.isArray(value) ? value.filter((row) => row !== null) : (value ?? null);
   try {
-    const { rows, dropped, cut } = readRows(schema, present, operation);
+    const { rows, dropped, cut } = readRowsLeniently(schema, present, operation);
     return { rows, dropped: [...dropped, ...cut].map((row) => ({ ...row, part, reason: `${name}.${row.reason}` })) };
   } catch (error) {
     if (!(error instanceof MisshapenAnswer)) throw error;

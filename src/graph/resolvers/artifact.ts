@@ -2,6 +2,7 @@ import type { GraphQLResolveInfo } from "graphql";
 import { mapPage } from "../../backends/paging.ts";
 import { parseDigest } from "../../model/digest.ts";
 import { toPurl } from "../../model/purl.ts";
+import type { ArtifactRecord } from "../../model/release.ts";
 import { type ArtifactNode, coordinateOf, createArtifact, recordSeed } from "../artifact.ts";
 import { pathOf, toConnection, windowOf } from "../connection.ts";
 import { type Context, choose, readerOf } from "../context.ts";
@@ -74,14 +75,16 @@ export const artifactResolvers: Resolvers = {
       textOf(await mergedValue(artifact, "createdAt", context, info)),
     locations: (artifact) => artifact.locations(),
     activities: async (artifact, _args, context) => {
-      const record = await artifact.knownRecord();
-      if (!record || record.activities) return record?.activities ?? null;
-      return (await readerOf(context, "artifacts", record.ref.backend)?.artifact(record.ref))?.activities ?? null;
+      const records = await artifact.knownRecords();
+      if (!records) return null;
+      const told = await Promise.all(records.map((record) => activitiesOf(context, record)));
+      return told.flatMap((activities) => activities ?? []);
     },
     builds: async (artifact, _args, context) => {
-      const record = await artifact.knownRecord();
-      if (!record) return null;
-      return readerOf(context, "artifacts", record.ref.backend)?.buildsOf(record) ?? null;
+      const records = await artifact.knownRecords();
+      return (
+        records?.flatMap((record) => readerOf(context, "artifacts", record.ref.backend)?.buildsOf(record) ?? []) ?? null
+      );
     },
     releases: async (artifact, { first, after }, context, info) => {
       const record = await artifact.knownRecord();
@@ -108,6 +111,12 @@ export const artifactResolvers: Resolvers = {
       version && ((await readerOf(context, "packages", version.package.backend)?.version(version)) ?? null),
   },
 };
+
+/** A record's activities: at hand, or in the record read whole. */
+async function activitiesOf(context: Context, record: ArtifactRecord): Promise<ArtifactRecord["activities"]> {
+  if (record.activities) return record.activities;
+  return (await readerOf(context, "artifacts", record.ref.backend)?.artifact(record.ref))?.activities ?? null;
+}
 
 /** Selections that need the copies elsewhere. */
 const followed = ["locations", "sources", "isComplete", "observations", "conflicts"];

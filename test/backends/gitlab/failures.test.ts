@@ -234,6 +234,18 @@ describe("a renamed project", () => {
     expect(server.seen[1]?.url).toContain("package_name=com%2Facme%2Fpay%2Fpay-sdk");
   });
 
+  test("is followed when a server behind TLS names itself with http and no port: on our own origin", async () => {
+    const other = await stage({});
+    other.server.setTamper((reply) =>
+      reply.headers?.["location"]
+        ? { ...reply, headers: { ...reply.headers, location: reply.headers["location"].replace(/:\d+\//, "/") } }
+        : reply,
+    );
+    const renamed = ref("pay/gateway-api", "maven:com/acme/pay/pay-sdk");
+    expect(await other.packages().package(renamed)).toMatchObject({ ref: renamed });
+    await other.close();
+  });
+
   test("is not followed to another host, whatever the token would find there", async () => {
     const other = await stage({ redirects: "configured host" });
     const error = await failureOf(other.packages().package(ref("pay/gateway-api", "maven:com/acme/pay/pay-sdk")));
