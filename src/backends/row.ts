@@ -2,7 +2,7 @@ import type { z } from "zod";
 
 /** A row as read, with what had to be left out of it; or why it could not be read at all. */
 export type ReadRow<T> =
-  | { readonly data: T; /** One reason for each part left out. */ readonly cut: readonly string[] }
+  | { readonly data: T /** One reason for each part left out. */; readonly cut: readonly string[] }
   | { readonly reason: string };
 
 type Path = z.core.$ZodIssue["path"];

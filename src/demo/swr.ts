@@ -61,6 +61,7 @@ function route(request: DemoRequest, options: SwrDemoOptions): DemoReply | null 
     return options.packages === false ? null : routePackages(rest, request, options);
   }
   if (rest[0] === "repos" && rest.length === 1) return listRepositories(request);
+  if (rest[0] === "namespaces" && rest.length === 1) return listNamespaces(request);
   const [root, namespace = "", repos, name = "", tags, tag] = rest;
   if (root !== "namespaces" || repos !== "repos" || name === "" || rest.length > 6) return null;
   const found = findRepository(decodeURIComponent(namespace), decodeURIComponent(name));
@@ -121,6 +122,28 @@ function cut(rows: readonly object[], { query }: DemoRequest, { packageListLimit
   const offset = Number(query.get("offset") ?? 0);
   const page = rows.slice(offset, offset + packageListLimit);
   return { headers: { "content-range": `${offset}-${page.length}/${rows.length}` }, body: page };
+}
+
+/** Never paged. Without `mode::visible` only those in which the caller has rights of its own. */
+function listNamespaces({ query }: DemoRequest): DemoReply {
+  const conditions = new Map(
+    (query.get("filter") ?? "").split("|").map((one) => [one.split("::")[0], one.split("::")[1]]),
+  );
+  const wanted = query.get("namespace") ?? conditions.get("namespace") ?? null;
+  const own = new Set(repositories.map(({ namespace }) => namespace));
+  if (conditions.get("mode") === "visible") for (const { namespace } of packages) own.add(namespace);
+  const names = [...own]
+    .filter((name) => name !== hiddenNamespace && (wanted === null || name === wanted))
+    .toSorted(order);
+  const rows = names.map((name, index) => ({
+    id: 314 + index,
+    name,
+    creator_name: "lin.chen",
+    auth: 7,
+    access_user_count: 3,
+    repo_count: repositories.filter(({ namespace }) => namespace === name).length,
+  }));
+  return { headers: { "x-request-id": requestId(314) }, body: { namespaces: rows } };
 }
 
 function listRepositories(request: DemoRequest): DemoReply {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packed, { inflate, setupLambdaEnvironment } from "@sparticuz/chromium";
@@ -41,6 +41,11 @@ export async function startBrowser(): Promise<TestBrowser> {
     packed.setGraphicsMode = false;
     const libraries = new URL("../bin/al2023.tar.br", import.meta.resolve("@sparticuz/chromium"));
     const [executablePath] = await Promise.all([packed.executablePath(), inflate(libraries.pathname)]);
+    // The pack's own settings look for the font in /tmp, wherever it was unpacked.
+    await writeFile(
+      join(folder, "fonts", "fonts.conf"),
+      `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig><dir>${folder}/fonts</dir><cachedir>${folder}/fonts-cache</cachedir></fontconfig>`,
+    );
     setupLambdaEnvironment(join(folder, "al2023", "lib"));
     const browser = await chromium.launch({ executablePath, args });
     return {

@@ -9,6 +9,9 @@ import { wirePart, withDollars } from "./names.ts";
 import {
   type FileRow,
   fileRow,
+  type NamespaceRow,
+  namespaceList,
+  namespaceRow,
   type PackageRow,
   packageRow,
   type RepositoryDetail,
@@ -21,6 +24,14 @@ import {
   type VersionRow,
   versionRow,
 } from "./payload.ts";
+
+const listNamespaces: Operation = {
+  name: "swr.listNamespaces",
+  method: "GET",
+  path: "/v2/manage/namespaces",
+  answers: "every organization that is visible, where the configuration names none",
+  versions: "basic edition, v2",
+};
 
 const listPackages: Operation = {
   name: "swr.listPackages",
@@ -88,6 +99,7 @@ const listTagsByMarker: Operation = {
 
 /** Every call the adapter can make; `swr.issueToken` goes to IAM. */
 export const operations: readonly Operation[] = [
+  listNamespaces,
   listPackages,
   listVersions,
   listFiles,
@@ -138,6 +150,8 @@ export type Direction = "ASC" | "DESC";
  * lists are not paged: a stretch is for servers that cut them and say so.
  */
 export interface SwrClient {
+  /** With those in which only single repositories may be seen. */
+  readonly listNamespaces: (call: Call) => Promise<Listing<NamespaceRow>>;
   /** Null asks for every namespace that is visible. */
   readonly listPackages: (
     namespace: string | null,
@@ -189,6 +203,11 @@ export const largestPage = 1000;
 /** The calls over one open connection. */
 export function createClient(upstream: Upstream): SwrClient {
   return {
+    listNamespaces: async (call) => {
+      const decode = ({ body }: RawReply, operation: Operation) =>
+        readRows(namespaceRow, readOne(namespaceList, body).namespaces, operation);
+      return listing(await upstream.call(listNamespaces, { query: { filter: "mode::visible" }, decode }, call));
+    },
     listPackages: async (namespace, stretch, call) => {
       const query = { namespace: namespace ?? undefined, ...stretch };
       return listing(await upstream.call(listPackages, { query, decode: rowsOf(packageRow) }, call));

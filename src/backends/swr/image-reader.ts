@@ -8,16 +8,13 @@ import { toImageRecord, toManifestDigest } from "./mapper.ts";
 import { isNamespace, isRepositoryPath, isTag } from "./names.ts";
 import { type Access, unanswered } from "./package-leg.ts";
 import type { TagRow } from "./payload.ts";
+import type { Places } from "./places.ts";
 
 /** Looking for a digest is a call for each repository: past so many it would eat what the rest of a request needs. */
 const mostRepositories = 50;
 
-/** Answers what image references hold; `namespaces` are where copies are looked for. */
-export function createImageReader(
-  { backend, hosts }: Access,
-  namespaces: readonly string[],
-  leg: ImageLeg,
-): ImageReader {
+/** Answers what image references hold; `searched` are the places where copies are looked for. */
+export function createImageReader({ backend, hosts }: Access, searched: Places, leg: ImageLeg): ImageReader {
   const toRecord = (name: RepositoryName, { row, origin }: Found<TagRow>) => toImageRecord(row, name, hosts, origin);
 
   /** Every tag of a repository that holds these very bytes, in order of names. */
@@ -43,10 +40,15 @@ export function createImageReader(
       return record ?? null;
     },
     expectCopies: (name) => {
-      for (const namespace of namespaces) leg.list(namespace, name).catch(() => null);
+      const list = (namespaces: readonly string[]) => namespaces.map((namespace) => leg.list(namespace, name));
+      searched
+        .all()
+        .then((namespaces) => Promise.allSettled(list(namespaces ?? [])))
+        .catch(() => null);
     },
     copies: async (name, digest) => {
-      if (namespaces.length === 0) return null;
+      const namespaces = await searched.all();
+      if (namespaces === null) return null;
       const places = await Promise.all(
         namespaces.map(async (namespace) => {
           const { rows, complete } = await leg.list(namespace, name);

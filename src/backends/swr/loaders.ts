@@ -3,6 +3,7 @@ import { createImageLeg } from "./image-leg.ts";
 import { createImageReader } from "./image-reader.ts";
 import { type Access, createPackageLeg } from "./package-leg.ts";
 import { createPackageReader } from "./package-reader.ts";
+import { createPlaces } from "./places.ts";
 import type { SwrSettings } from "./settings.ts";
 
 /**
@@ -12,25 +13,25 @@ import type { SwrSettings } from "./settings.ts";
 export function createReaders(access: Access, { capabilities, namespaces }: SwrSettings): Readers {
   const packages = capabilities.includes("PACKAGES") ? createPackageLeg(access) : null;
   const images = capabilities.includes("IMAGES") ? createImageLeg(access) : null;
-  const reader = createPackageReader(access, namespaces, packages, images);
-  const ping = pingOf(access, capabilities, namespaces);
+  const places = createPlaces(access, namespaces);
   return {
-    packages: reader,
-    ...(images === null ? {} : { images: createImageReader(access, namespaces, images) }),
-    ...(ping === null ? {} : { ping }),
+    packages: createPackageReader(access, places, packages, images),
+    ...(images === null ? {} : { images: createImageReader(access, places, images) }),
+    ping: pingOf(access, capabilities, namespaces),
   };
 }
 
-/** One row of the first namespace; null without one, as a list of everything visible is not cheap. */
+/** One row of the first namespace; without one the namespaces themselves, as a list of everything is not cheap. */
 function pingOf(
   { client, call }: Access,
   capabilities: SwrSettings["capabilities"],
   [namespace]: SwrSettings["namespaces"],
-): NonNullable<Readers["ping"]> | null {
-  if (namespace === undefined) return null;
+): NonNullable<Readers["ping"]> {
   const stretch = { limit: 1, offset: 0 };
-  return async () =>
-    capabilities.includes("IMAGES")
+  return async () => {
+    if (namespace === undefined) return (await client.listNamespaces(call)).origin;
+    return capabilities.includes("IMAGES")
       ? (await client.listRepositories(namespace, null, stretch, call)).origin
       : (await client.listPackages(namespace, null, call)).origin;
+  };
 }

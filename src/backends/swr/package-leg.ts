@@ -6,7 +6,7 @@ import { batched, keyText, single } from "../batch.ts";
 import type { SwrClient } from "./client.ts";
 import { createdText, pathOf, sortableDate, toFile, toPackage, toVersion } from "./mapper.ts";
 import { decodeOnce, isNamespace, parseTarget } from "./names.ts";
-import type { VersionRow } from "./payload.ts";
+import type { PackageRow, VersionRow } from "./payload.ts";
 import type { Region } from "./region.ts";
 import { readWhole, type Whole } from "./walk.ts";
 
@@ -34,6 +34,8 @@ export interface Listed<T> {
 export interface PackageLeg {
   /** All packages of a namespace in order of their names; several namespaces asked together are one call. */
   readonly list: (namespace: string) => Promise<Listed<Package>>;
+  /** All packages that are visible, by namespace and name; one call, shared with lists of several namespaces. */
+  readonly everything: () => Promise<Listed<Package>>;
   readonly package: (ref: PackageRef) => Promise<Package | null>;
   /** All versions, oldest first; null when there is no such package. */
   readonly versions: (ref: PackageRef) => Promise<Listed<Version> | null>;
@@ -44,19 +46,24 @@ export interface PackageLeg {
 
 /** Opens the software packages for one request. */
 export function createPackageLeg({ backend, base, client, region, call }: Access): PackageLeg {
-  const lists = batched<string, Listed<Package>>(
-    (namespace) => namespace,
-    async (namespaces) => {
-      // A single namespace is a filter the server has; for several, one list of everything is fewer calls.
-      const only = namespaces.length === 1 ? (namespaces[0] ?? null) : null;
-      const whole = await orNull(
+  // A single namespace is a filter the server has; for several, one list of everything is fewer calls.
+  const fetched = single<{ only: string | null }, Whole<PackageRow> | null>(
+    ({ only }) => keyText(only),
+    ({ only }) =>
+      orNull(
         region.packages("swr.listPackages", () =>
           readWhole(
             (stretch) => client.listPackages(only, stretch, call),
             (row) => keyText(row.namespace, decodeOnce(row.package)),
           ),
         ),
-      );
+      ),
+  );
+
+  const lists = batched<string, Listed<Package>>(
+    (namespace) => namespace,
+    async (namespaces) => {
+      const whole = await fetched.load({ only: namespaces.length === 1 ? (namespaces[0] ?? null) : null });
       // A namespace that is not there holds nothing.
       if (whole === null) return new Map();
       // Matched by the row's own namespace: the same name may stand in several, and filters are not to be trusted.
@@ -107,6 +114,12 @@ export function createPackageLeg({ backend, base, client, region, call }: Access
 
   const leg: PackageLeg = {
     list: async (namespace) => (await lists.load(namespace)) ?? noneOf(backend),
+    everything: async () => {
+      const whole = await fetched.load({ only: null });
+      if (whole === null) return noneOf(backend);
+      const rows = whole.rows.map((row) => toPackage(row, whole.origin));
+      return { ...whole, rows: rows.sort((one, other) => compare(placed(one), placed(other)) || byName(one, other)) };
+    },
     package: async (ref) => {
       const place = placeOf(ref);
       if (place === null) return null;
@@ -159,6 +172,10 @@ export function compare(one: string, other: string): number {
 function placeOf({ repository, key }: PackageRef): { namespace: string; raw: string } | null {
   const target = parseTarget(key);
   return target?.kind === "package" && isNamespace(repository) ? { namespace: repository, raw: target.raw } : null;
+}
+
+function placed({ ref }: Package): string {
+  return ref.repository;
 }
 
 function byName(one: Package, other: Package): number {

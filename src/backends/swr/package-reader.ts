@@ -10,6 +10,7 @@ import { createdText, sortableDate, tagOf, toImageVersion, updatedText } from ".
 import { decodeOnce, imageKey, isNamespace, isRepositoryPath, isTag, keyOfName, parseTarget } from "./names.ts";
 import { type Access, compare, type Listed, noneOf, type PackageLeg, unanswered } from "./package-leg.ts";
 import type { TagRow } from "./payload.ts";
+import type { Places } from "./places.ts";
 import { isUnpublished } from "./verdict.ts";
 
 /** Software packages come before image repositories; a position begins with the list it belongs to. */
@@ -21,7 +22,7 @@ const listing = { packages: "swr.listPackages", images: "swr.listRepositories" }
 /** Answers for software packages and image repositories; a leg that is null is a capability that is switched off. */
 export function createPackageReader(
   { backend, hosts, region }: Access,
-  namespaces: readonly string[],
+  places: Places,
   packages: PackageLeg | null,
   images: ImageLeg | null,
 ): PackageReader {
@@ -32,13 +33,17 @@ export function createPackageReader(
     return legs;
   }
 
-  /** Every package of one leg that the query means. */
-  async function listOf(leg: Leg, namespace: string, query: PackageQuery): Promise<Listed<Package>> {
-    const list = leg === "packages" ? await packages?.list(namespace) : await imagesNamed(namespace, query);
+  /** Every package of one leg that the query means; software packages of any namespace for null. */
+  async function listOf(leg: Leg, namespace: string | null, query: PackageQuery): Promise<Listed<Package>> {
+    const list = await (leg === "images" && namespace !== null ? imagesNamed(namespace, query) : packagesOf(namespace));
     if (list === undefined) return noneOf(backend);
     // A list that was cut short would end a walk as if there were no more.
     if (!list.complete && list.dropped.length === 0) return unanswered(backend, listing[leg]);
     return { ...list, rows: list.rows.filter((one) => isMeant(one.name, query)) };
+  }
+
+  async function packagesOf(namespace: string | null): Promise<Listed<Package> | undefined> {
+    return namespace === null ? packages?.everything() : packages?.list(namespace);
   }
 
   async function imagesNamed(namespace: string, { name, match }: PackageQuery): Promise<Listed<Package> | undefined> {
@@ -100,26 +105,37 @@ export function createPackageReader(
     return { ...answer, rows, dropped, total: legs.length === 1 ? answer.total : null };
   }
 
+  /** The lists of these legs wherever this backend looks; null where that would be too many namespaces. */
+  async function everywhere(legs: readonly Leg[]) {
+    // One list holds the packages of all namespaces: nobody has to know these for it.
+    const isOneList = !places.configured && legs.includes("packages");
+    const inPlaces = isOneList ? legs.filter((leg) => leg !== "packages") : legs;
+    const looked = inPlaces.length > 0 ? await places.look() : { namespaces: [], dropped: [] };
+    if (looked === null) return null;
+    const lists = looked.namespaces.flatMap((namespace) => inPlaces.map((leg) => ({ leg, namespace })));
+    return { lists: isOneList ? [{ leg: "packages" as const, namespace: null }, ...lists] : lists, ...looked };
+  }
+
   async function search(query: PackageQuery, request: PageRequest): Promise<Page<Package> | null> {
     const legs = legsFor(query.format);
     const onlyPackages = legs.length === 1 && legs[0] === "packages";
-    if (namespaces.length === 0 || (onlyPackages && !region.hasPackages())) return null;
+    if (onlyPackages && !region.hasPackages()) return null;
+    const sought = await everywhere(legs);
+    if (sought === null) return null;
     const notes: DroppedRow[] = [];
     const parts = await Promise.all(
-      namespaces.flatMap((namespace) =>
-        legs.map((leg) =>
-          listOf(leg, namespace, query).catch((error: unknown): Listed<Package> => {
-            if (legs.length === 1) throw error;
-            if (notes.length === 0) notes.push(...missing(error));
-            else missing(error);
-            return noneOf(backend);
-          }),
-        ),
+      sought.lists.map(({ leg, namespace }) =>
+        listOf(leg, namespace, query).catch((error: unknown): Listed<Package> => {
+          if (legs.length === 1) throw error;
+          if (notes.length === 0) notes.push(...missing(error));
+          else missing(error);
+          return noneOf(backend);
+        }),
       ),
     );
     const rows = parts.flatMap((part) => part.rows);
     // Namespaces that were asked together share one answer, and so the rows that were dropped from it.
-    const dropped = [...new Set(parts.flatMap((part) => part.dropped)), ...notes];
+    const dropped = [...new Set(parts.flatMap((part) => part.dropped)), ...sought.dropped, ...notes];
     const found = sliceWindow(request, rows, identityOf, {
       origin: parts[0]?.origin ?? noneOf(backend).origin,
       dropped,
@@ -215,14 +231,18 @@ export function createPackageReader(
     byChecksum: async () => null,
     named: async (name, format) => {
       const [leg] = legsFor(format);
-      if (namespaces.length === 0 || (leg === "packages" && !region.hasPackages())) return null;
       if (leg === undefined) return [];
+      if (leg === "packages" && !region.hasPackages()) return null;
+      const sought = await everywhere([leg]);
+      if (sought === null) return null;
       const query = { name, match: "EXACT", format } as const;
-      const lists = await Promise.all(namespaces.map((namespace) => listOf(leg, namespace, query)));
-      return lists.flatMap(({ rows, complete }) => {
+      const lists = await Promise.all(sought.lists.map(({ namespace }) => listOf(leg, namespace, query)));
+      const found = lists.flatMap(({ rows, complete }) => {
         if (rows.length === 0 && !complete) return unanswered(backend, listing[leg]);
         return rows;
       });
+      // It may be in the place whose row could not be read.
+      return found.length === 0 && sought.dropped.length > 0 ? unanswered(backend, "swr.listNamespaces") : found;
     },
     search,
   };

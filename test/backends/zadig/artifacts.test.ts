@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { ArtifactQuery } from "../../../src/backends/backend.ts";
+import { type Reading, readings } from "../../../src/backends/decode.ts";
 import { commits, images, swrReference } from "../../../src/demo/story.ts";
 import { cliFile, estateArtifacts, rebuilt } from "../../../src/demo/zadig-estate.ts";
 import { picketArtifact } from "../../../src/demo/zadig-seeds.ts";
@@ -16,9 +17,35 @@ const filter = (given: Partial<ArtifactQuery> = {}): ArtifactQuery => ({
 });
 const listed = estateArtifacts.filter(({ type, multiArch }) => type === "file" || !multiArch);
 const older = estateArtifacts.filter(({ image, type }) => type === "image" && image !== rebuilt.image);
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+const nameAndTag = (image: string): [string, string] => {
+  const [name = "", tag = ""] = image.slice(image.lastIndexOf("/") + 1).split(":");
+  return [name, tag];
+};
 const ref = (image: string) => ({ backend: "zadig", zadigId: null, image });
 
 describe("artifacts by image", () => {
+  it("are found where Zadig stored them with a scheme, at no call more", async () => {
+    const { server, readers } = await open("r1");
+    const [schemed, plain] = [older[3]?.image ?? "", older[4]?.image ?? ""];
+    const reader = readers().artifacts;
+    server.setTamper((reply, { query: asked }) => {
+      const rows = listOf(reply.body).map((row) => ({ ...Object(row), image: `https://${schemed}` }));
+      // The row is stored so: it comes only when the pattern that was asked with lets it.
+      return { ...reply, body: rows.filter((row) => new RegExp(asked.get("image") ?? "").test(row.image)).slice(0, 1) };
+    });
+    const [[found], [same], [ending]] = await Promise.all([
+      reader.byImage(schemed),
+      reader.byImage(`https://${schemed}`),
+      reader.byNameAndTag(...nameAndTag(schemed)),
+    ]);
+    expect(found?.image?.raw).toBe(schemed);
+    expect(same).toBe(found);
+    expect(ending?.image?.raw).toBe(schemed);
+    expect(server.seen).toHaveLength(1);
+    expect(new RegExp(query(server, 0).get("image") ?? "").test(plain)).toBe(false);
+  });
+
   it("are one call for a whole batch, each reference asked once", async () => {
     const { server, readers } = await open("r1");
     const { artifacts } = readers();
@@ -279,13 +306,47 @@ describe("a page of artifacts", () => {
     const { server, readers } = await open("r1");
     server.setTamper((reply) => ({
       ...reply,
-      body: changeRow(reply.body, 0, (row) => ({ ...row, activities: "none" })),
+      body: changeRow(reply.body, 0, (row) => ({ ...row, type: null })),
     }));
     const page = await readers().artifacts.page(filter(), { first: 5, after: null });
     expect(values(page)).toHaveLength(4);
-    expect(page.dropped).toEqual([
-      { operation: "zadig.listArtifacts", index: 0, reason: "activities: expected array" },
-    ]);
+    expect(page.dropped).toEqual([{ operation: "zadig.listArtifacts", index: 0, reason: "type: expected string" }]);
+  });
+
+  it("loses one bad activity or commit, not the artifact, and counts it", async () => {
+    const { server, readers } = await open("r1");
+    const asked = older[3]?.image ?? "";
+    const [whole] = await readers().artifacts.byImage(asked);
+    const heard: Reading[] = [];
+    onTestFinished(readings.listen((reading) => void heard.push(reading)));
+    server.setTamper((reply) => ({
+      ...reply,
+      body: changeRow(reply.body, 0, (row) => ({
+        ...row,
+        activities: [{ type: 7 }, ...listOf(row["activities"]), { type: "build", commits: [{ repo_name: 1 }] }],
+      })),
+    }));
+    const [found] = await readers().artifacts.byImage(asked);
+    expect(found?.activities).toHaveLength((whole?.activities?.length ?? 0) + 1);
+    expect(found?.activities?.slice(0, -1)).toEqual(whole?.activities);
+    expect(found?.activities?.at(-1)).toMatchObject({ type: "build", commits: [] });
+    expect(heard).toMatchObject([{ operation: "zadig.listArtifacts", dropped: 2 }]);
+    server.setTamper((reply) => ({
+      ...reply,
+      body: Array.isArray(reply.body) ? reply.body : { ...Object(reply.body), activities: [5] },
+    }));
+    const byId = await readers().artifacts.artifact({ ...ref(""), zadigId: found?.ref.zadigId ?? "" });
+    expect(byId).toMatchObject({ name: found?.name, activities: [] });
+  });
+
+  it("does not say that nothing was done with an artifact whose activities are no list", async () => {
+    const { server, readers } = await open("r1");
+    server.setTamper((reply) => ({
+      ...reply,
+      body: changeRow(reply.body, 0, (row) => ({ ...row, activities: "none" })),
+    }));
+    const page = await readers().artifacts.page(filter(), { first: 5, after: null });
+    expect(values(page)[0]?.activities).toBeNull();
   });
 });
 

@@ -256,6 +256,56 @@ describe("damaged parts", () => {
     ]);
   });
 
+  it("of a part cost only themselves, and are named with the part's list", async () => {
+    const { parts } = await damaged((row) => ({
+      ...row,
+      buildInfo: changeRow(row["buildInfo"], 1, (build) => ({ ...build, commits: [{ repo_name: 3 }], issues: "none" })),
+    }));
+    expect(parts?.builds).toHaveLength(3);
+    expect(parts?.builds?.[1]).toMatchObject({ service: "web", commits: [], issues: [] });
+    const place = { operation: "zadig.getRelease", index: 1, part: "builds" };
+    expect(parts?.dropped).toEqual([
+      { ...place, reason: "buildInfo.issues: expected array" },
+      { ...place, reason: "buildInfo.commits.0.repo_name: expected string" },
+    ]);
+  });
+
+  it("of the environment cost neither it nor the release, in lists and alone", async () => {
+    const spoil = (info: unknown) => {
+      const head = Object(info);
+      const env = Object(head.productEnvInfo);
+      const [group, ...groups] = env.services;
+      const [first, ...others] = group;
+      const services = [[{ ...first, containers: [{ name: 4 }, ...first.containers] }, { service_name: 9 }, ...others]];
+      return {
+        ...head,
+        labels: ["kept", 12],
+        productEnvInfo: { ...env, services: [...services, ...groups], vars: [{ key: 8 }, null, "x", { key: "KEPT" }] },
+      };
+    };
+    const whole = await damaged((row) => row);
+    const release = await damaged((row) => ({ ...row, versionInfo: spoil(row["versionInfo"]) }));
+    expect(release.environment?.services).toEqual(whole.environment?.services);
+    expect(release.environment?.variableNames).toContain("KEPT");
+    expect(release.labels).toEqual(["kept"]);
+    expect(release.parts?.builds).toHaveLength(3);
+
+    const opened = await open("r1");
+    const pages = [];
+    for (const spoils of [false, true]) {
+      if (spoils) {
+        opened.server.setTamper((reply) => ({
+          ...reply,
+          body: changeRow(reply.body, 0, (row) => ({ ...row, versionInfo: spoil(row["versionInfo"]) })),
+        }));
+      }
+      pages.push(await opened.readers().releases.page(filter({ project: "pay" }), { first: 3, after: null }, false));
+    }
+    const [before, after] = pages;
+    expect(after?.rows.map(({ value }) => value.version)).toEqual(before?.rows.map(({ value }) => value.version));
+    expect(after?.dropped).toEqual([]);
+  });
+
   it("make a list unknown, not empty, when it is no list", async () => {
     const { parts } = await damaged((row) => ({ ...row, testInfo: { rows: [] } }));
     expect(parts?.tests).toBeNull();
