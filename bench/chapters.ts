@@ -3,7 +3,7 @@ import { chart } from "./chart.ts";
 import { keys, mavenPackage } from "./estate.ts";
 import type { Running } from "./launch.ts";
 import { ask, load, median, quantile, residentMiB, series, verify } from "./measure.ts";
-import { bodyOf, type Question, questions } from "./questions.ts";
+import { bodyOf, questions } from "./questions.ts";
 import { figure, table } from "./report.ts";
 import {
   byHand,
@@ -52,6 +52,8 @@ export function throughput(pace: Pace): Promise<string> {
     const calls = new Map<string, number>();
     const ratios = new Map<string, number[]>();
     const limits = new Map<string, number[]>();
+    const cpuRatios = new Map<string, number[]>();
+    const cpuCosts = new Map<string, number[]>();
     for (const question of questions) {
       for (const { ready, contender } of servers) {
         calls.set(`${contender.name} ${question.name}`, await verify(ready, question, simulator, contender.name));
@@ -59,16 +61,23 @@ export function throughput(pace: Pace): Promise<string> {
       }
     }
     for (const question of questions) {
-      for (const { ready } of servers) await load(ready, question, { connections, keys, seconds: pace.warmSeconds });
+      for (const server of servers) await load(server, question, { connections, keys, seconds: pace.warmSeconds });
       for (let round = 0; round < pace.rounds; round++) {
         const speeds = new Map<string, number>();
-        for (const { ready, contender } of servers) {
-          const { perSecond } = await load(ready, question, { connections, keys, seconds: pace.seconds });
-          speeds.set(contender.name, perSecond);
+        const costs = new Map<string, number>();
+        for (const server of servers) {
+          const { perSecond, cpuMicros } = await load(server, question, { connections, keys, seconds: pace.seconds });
+          speeds.set(server.contender.name, perSecond);
+          costs.set(server.contender.name, cpuMicros);
         }
         const limit = speeds.get(byHand.name) ?? Number.NaN;
+        const least = costs.get(byHand.name) ?? Number.NaN;
         push(limits, question.name, limit);
         for (const [name, speed] of speeds) push(ratios, `${name} ${question.name}`, speed / limit);
+        for (const [name, cost] of costs) {
+          push(cpuRatios, `${name} ${question.name}`, least / cost);
+          push(cpuCosts, `${name} ${question.name}`, cost);
+        }
         progress(
           `${question.name} ${round + 1}: ${[...speeds].map(([name, speed]) => `${name} ${Math.round(speed)}`).join(", ")}`,
         );
@@ -84,7 +93,19 @@ export function throughput(pace: Pace): Promise<string> {
       }),
     ]);
     const limit = questions.map(({ name }) => `${Math.round(median(limits.get(name) ?? []))}/s`).join(", ");
-    return `${table(head, rows)}\n\nThe limit itself: ${limit} with ${connections} connections.`;
+    const cpuRows = contenders.map(({ name, title }) => [
+      title,
+      ...questions.map((question) => {
+        const key = `${name} ${question.name}`;
+        return `${spread(cpuRatios.get(key) ?? [])}, ${Math.round(median(cpuCosts.get(key) ?? []))} µs`;
+      }),
+    ]);
+    return [
+      table(head, rows),
+      `The limit itself: ${limit} with ${connections} connections.`,
+      "The same by processor time of one answer, which a busy neighbour on the machine disturbs less:",
+      table(head, cpuRows),
+    ].join("\n\n");
   });
 }
 
@@ -94,18 +115,20 @@ export function hotKeys(pace: Pace): Promise<string> {
     const rows: string[][] = [];
     for (const question of questions) {
       const ratios: number[] = [];
-      for (const { ready } of servers) await load(ready, question, { connections, keys: 8, seconds: pace.warmSeconds });
+      const cpuRatios: number[] = [];
+      for (const server of servers) await load(server, question, { connections, keys: 8, seconds: pace.warmSeconds });
       for (let round = 0; round < pace.rounds; round++) {
-        const speeds: number[] = [];
-        for (const { ready } of servers) {
-          speeds.push((await load(ready, question, { connections, keys: 8, seconds: pace.seconds })).perSecond);
-        }
-        ratios.push((speeds[1] ?? 0) / (speeds[0] ?? 1));
+        const [hand, own] = servers;
+        if (!hand || !own) throw new Error("both were started");
+        const limit = await load(hand, question, { connections, keys: 8, seconds: pace.seconds });
+        const stretch = await load(own, question, { connections, keys: 8, seconds: pace.seconds });
+        ratios.push(stretch.perSecond / limit.perSecond);
+        cpuRatios.push(limit.cpuMicros / stretch.cpuMicros);
       }
-      rows.push([question.title, spread(ratios)]);
+      rows.push([question.title, spread(ratios), spread(cpuRatios)]);
       progress(`hot keys, ${question.name}: ${spread(ratios)}`);
     }
-    return table(["8 hot keys", "gateway relative to the limit"], rows);
+    return table(["8 hot keys", "gateway relative to the limit", "by processor time"], rows);
   });
 }
 
@@ -125,7 +148,7 @@ export function latency(pace: Pace): Promise<string> {
       const p50 = median(one);
       const least = question.waves * latencyMs;
       const many = { connections: 200, keys, seconds: pace.seconds * 2 };
-      const crowd = await load(server.ready, question, many);
+      const crowd = await load(server, question, many);
       rows.push([
         question.title,
         String(question.waves),
@@ -157,7 +180,7 @@ export function memory(pace: Pace): Promise<string> {
     const idle = residentMiB(server.child.pid);
     const samples: number[] = [];
     const sampling = setInterval(() => samples.push(residentMiB(server.child.pid)), 250);
-    const { perSecond } = await load(server.ready, question, { connections, keys, seconds: pace.soakSeconds });
+    const { perSecond } = await load(server, question, { connections, keys, seconds: pace.soakSeconds });
     clearInterval(sampling);
     const half = samples.slice(Math.floor(samples.length / 2));
     const quarter = samples.slice(Math.floor(samples.length * 0.75));
@@ -260,6 +283,3 @@ function spread(values: readonly number[]): string {
 function progress(text: string): void {
   process.stderr.write(`${text}\n`);
 }
-
-/** A question of the bench; for whoever asks for one alone. */
-export type { Question };

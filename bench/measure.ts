@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { keys } from "./estate.ts";
-import { run } from "./launch.ts";
+import { type Running, run } from "./launch.ts";
 import { bodyOf, type Question } from "./questions.ts";
 import { loadCore, type Simulator } from "./servers.ts";
 
@@ -13,12 +13,14 @@ export interface Stretch {
   readonly p50: number;
   readonly p99: number;
   readonly failed: number;
+  /** Processor time that one answer took the server, in microseconds; NaN where the system does not tell. */
+  readonly cpuMicros: number;
 }
 
 /** Asks once and reads the answer. */
 export async function ask(url: string, body: string): Promise<{ data?: unknown; errors?: unknown }> {
   const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
-  return response.json();
+  return JSON.parse(await response.text());
 }
 
 /** Every answer must be the expected one before anything is measured; the upstream calls that one answer cost. */
@@ -34,17 +36,19 @@ export async function verify(url: string, question: Question, simulator: Simulat
 
 /** Loads one server with so many connections, each asking for one key after the other. */
 export async function load(
-  url: string,
+  { ready: url, child }: Running,
   question: Question,
   options: { readonly connections: number; readonly seconds: number; readonly keys: number },
 ): Promise<Stretch> {
   const file = join(tmpdir(), `bench-${process.pid}-${question.name}-${options.keys}.json`);
   writeFileSync(file, JSON.stringify(Array.from({ length: options.keys }, (_, key) => bodyOf(question, key))));
+  const before = cpuMs(child.pid);
   const said = await run(loadCore, ["bench/load.mjs", url, file, String(options.connections), String(options.seconds)]);
   rmSync(file);
-  const stretch: Stretch = JSON.parse(said);
+  const stretch: Omit<Stretch, "cpuMicros"> = JSON.parse(said);
   if (stretch.failed > 0) throw new Error(`${stretch.failed} requests failed at ${url}`);
-  return stretch;
+  const answers = stretch.perSecond * options.seconds;
+  return { ...stretch, cpuMicros: ((cpuMs(child.pid) - before) * 1000) / answers };
 }
 
 /** Milliseconds of `count` requests of one client, one after the other. */
@@ -56,6 +60,16 @@ export async function series(url: string, bodies: readonly string[], count: numb
     times.push(performance.now() - started);
   }
   return times;
+}
+
+/** Processor time that a process has used, as Linux counts it in hundredths of a second; NaN elsewhere. */
+function cpuMs(pid: number | undefined): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return Number.NaN;
+  }
 }
 
 /** Resident memory of a process in MiB, as Linux tells it; NaN elsewhere. */

@@ -25,7 +25,8 @@ export async function startSimulator(latencyMs: number): Promise<Simulator> {
     ...running,
     addresses: Object.fromEntries(Object.entries(vendors).map(([name, port]) => [name, `http://127.0.0.1:${port}`])),
     calls: async () => {
-      const { counts }: { counts: Record<string, number> } = await (await fetch(`http://127.0.0.1:${control}`)).json();
+      const response = await fetch(`http://127.0.0.1:${control}`);
+      const { counts }: { counts: Record<string, number> } = JSON.parse(await response.text());
       return Object.values(counts).reduce((sum, count) => sum + count, 0);
     },
   };

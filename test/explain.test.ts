@@ -101,6 +101,13 @@ describe("what an operation took", () => {
     expect(rows).toMatchObject([{ backend: "gitlab", calls: 3, status: "DOWN" }]);
   });
 
+  it("what is wanted stays one thing, however often it is tried", async () => {
+    await gateway.estate.servers.zadig.setFault({ kind: "throttle" });
+    const health = explainOf(await gateway.ask("{ backends { health { status } } }", { headers: actual }));
+    expect(health.actual?.filter(({ keys }) => keys !== 1)).toEqual([]);
+    expect(health.actual).toContainEqual(expect.objectContaining({ backend: "zadig", keys: 1, calls: 3 }));
+  });
+
   it("a retry that goes well leaves the status OK", async () => {
     await gateway.estate.servers.bkrepo.setFault({ kind: "status", status: 503, times: 1 });
     const query =

@@ -156,6 +156,34 @@ describe("a trace", () => {
     expect(new Set(found.sources.map(({ status }) => status))).toEqual(new Set(["NOT_SEARCHABLE"]));
   });
 
+  it("finds a package file's equals by checksum, on a page of versions with one question a repository", async () => {
+    gateway.forget();
+    const { body } = await gateway.ask(`{
+      package(ref: { backend: "gitlab", repository: "pay/api", name: "@acme/pay-client", format: NPM }) {
+        versions(first: 3) { nodes { name artifact { locations { backend { name } path matchedBy version { name } } sources { backend { name } status } isComplete } } }
+      }
+    }`);
+    expect(body.errors).toBeUndefined();
+    const { package: found } = body.data as {
+      package: {
+        versions: {
+          nodes: { name: string; artifact: { locations: unknown[]; sources: unknown[]; isComplete: boolean } }[];
+        };
+      };
+    };
+    for (const { name, artifact } of found.versions.nodes) {
+      expect(artifact.locations).toEqual([
+        expect.objectContaining({ backend: { name: "gitlab" }, version: { name } }),
+        expect.objectContaining({ backend: { name: "bkrepo" }, matchedBy: "DIGEST", version: { name } }),
+      ]);
+      expect(artifact.sources).toContainEqual({ backend: { name: "bkrepo" }, status: "OK" });
+      expect(artifact.sources).toContainEqual({ backend: { name: "swr-north4" }, status: "NOT_SEARCHABLE" });
+      expect(artifact.isComplete).toBe(false);
+    }
+    const searches = gateway.estate.servers.bkrepo.seen.filter(({ url }) => url.includes("queryWithoutCount"));
+    expect(searches.length).toBe(5);
+  });
+
   it("makes only candidates of equal weak checksums", async () => {
     const { body } = await gateway.ask(
       `{ package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: "gav://com.acme.pay:pay-sdk" }) { latestVersion { files { nodes { name digests } } } } }`,

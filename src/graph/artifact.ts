@@ -1,3 +1,4 @@
+import type { FoundFile } from "../backends/backend.ts";
 import { type Digest, isStrong } from "../model/digest.ts";
 import { type ImageRef, printImageRef } from "../model/image-ref.ts";
 import type { ImageRecord, PackageFile, VersionRef } from "../model/package.ts";
@@ -48,8 +49,10 @@ export interface ArtifactSeed {
   readonly followed: boolean;
   /** The package file that it is, for files of package repositories. */
   readonly packaged: PackagedFile | null;
-  /** Files of equal strong digest in other versions or backends. */
+  /** Files of equal strong digest in other versions or backends, where they are at hand. */
   readonly twins: readonly PackagedFile[];
+  /** Searches for such files; null where there is nothing to search, or it was done. */
+  readonly alike: Lazy<readonly Outcome<readonly FoundFile[]>[]> | null;
   /** What those said who were asked before it was known, and are not asked again. */
   readonly said: readonly SourceParent[];
 }
@@ -136,6 +139,7 @@ export function imageSeed(image: ImageRef, zadig: string | null, digest: Digest 
     followed: false,
     packaged: null,
     twins: [],
+    alike: null,
     said: [],
   };
 }
@@ -158,6 +162,7 @@ export function recordSeed(record: ArtifactRecord): ArtifactSeed {
     followed: false,
     packaged: null,
     twins: [],
+    alike: null,
     said: [],
   };
 }
@@ -281,8 +286,10 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     return found;
   };
 
+  const alike = once(seed.alike ?? atHand([]));
+
   const locations = once(async () => {
-    const [own, here, others] = await Promise.all([bestDigest(), held(), copies()]);
+    const [own, here, others, files] = await Promise.all([bestDigest(), held(), copies(), alike()]);
     const found = [...here, ...others.flatMap(({ value }) => value ?? [])];
     const unique = new Map<string, ImageRecord>();
     for (const image of found) {
@@ -302,13 +309,17 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
         }),
       ),
       ...[...(seed.packaged ? [seed.packaged] : []), ...seed.twins].map(fileLocation),
+      ...files
+        .flatMap(({ value }) => value ?? [])
+        .filter((found) => own !== null && found.file.digests.includes(own) && !isSeed(seed, found))
+        .map(({ version, file }) => fileLocation({ version, file })),
       ...seed.declared.map(declaredLocation),
     ];
   });
 
   const sources = once(async () => {
-    const [ci, here, others] = await Promise.all([records(), registries(), copies()]);
-    return combineSources([...seed.said, ...[...ci, ...here, ...others].map(({ source }) => source)]);
+    const [ci, here, others, files] = await Promise.all([records(), registries(), copies(), alike()]);
+    return combineSources([...seed.said, ...[...ci, ...here, ...others, ...files].map(({ source }) => source)]);
   });
 
   return {
@@ -346,7 +357,18 @@ function claimOfFile({ version, file, fetchedAt }: PackagedFile): Claim {
   };
 }
 
-function fileLocation({ version, file }: PackagedFile): LocationParent {
+/** Whether a file found by its checksum is the one that the artifact was met as. */
+function isSeed({ packaged }: ArtifactSeed, { version, file }: FoundFile): boolean {
+  if (!packaged) return false;
+  const same = JSON.stringify(packaged.version.package) === JSON.stringify(version.package);
+  return (
+    same &&
+    packaged.version.version === version.version &&
+    (packaged.file.path ?? packaged.file.name) === (file.path ?? file.name)
+  );
+}
+
+function fileLocation({ version, file }: Pick<PackagedFile, "version" | "file">): LocationParent {
   return {
     backend: version.package.backend,
     image: null,

@@ -1,3 +1,4 @@
+import type { FoundFile, PackageScope } from "../backends/backend.ts";
 import type { Digest } from "../model/digest.ts";
 import { type ImageRef, printImageRef } from "../model/image-ref.ts";
 import type { ImageRecord } from "../model/package.ts";
@@ -90,4 +91,33 @@ function zadigs(context: Context, only: string | null) {
 
 function firstOrigin(found: readonly { readonly origin: ArtifactRecord["origin"] }[]) {
   return found[0]?.origin ?? null;
+}
+
+/** Where a caller, or the configuration, says to look: a backend, and what to look through there. */
+export type Hint = { readonly backend: string } & PackageScope;
+
+/** Every place that the configuration names for searches. */
+export function configuredPlaces(context: Context): Hint[] {
+  return context.estate.backends.flatMap(({ name, places }) => places.map((place) => ({ backend: name, ...place })));
+}
+
+/** Files of this checksum, in the places of the hints or wherever a backend can search by checksum alone. */
+export function askByChecksum(
+  context: Context,
+  digest: Digest,
+  hints: readonly Hint[],
+): Promise<Outcome<readonly FoundFile[]>[]> {
+  return Promise.all(
+    having(context, "packages").flatMap(({ backend, reader }) =>
+      scopesOf(backend.name, hints).map(async (scope) =>
+        searched(backend.name, await outcomeOf(backend.name, reader.byChecksum(digest, scope), firstOrigin)),
+      ),
+    ),
+  );
+}
+
+/** The repositories of this backend to look into; null, alone, stands for wherever it can search by digest alone. */
+export function scopesOf(backend: string, hints: readonly Hint[]): readonly (string | null)[] {
+  const own = hints.filter((hint) => hint.backend === backend).map(({ repository }) => repository);
+  return own.length > 0 ? [...new Set(own)] : [null];
 }

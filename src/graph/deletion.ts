@@ -1,8 +1,9 @@
-import type { Remover } from "../backends/backend.ts";
+import type { Backend, PackageReader, Remover } from "../backends/backend.ts";
 import type { Package, PackageRef, Version, VersionRef } from "../model/package.ts";
 import { type Failure, UpstreamError } from "../upstream/errors.ts";
+import { restrict } from "./access.ts";
 import type { AuditEvent } from "./audit.ts";
-import { type Context, readerOf } from "./context.ts";
+import type { Context } from "./context.ts";
 import { badInput, toGraphQLError } from "./errors.ts";
 import type { DeletionOutcome } from "./generated/resolvers.ts";
 import { coordinatesOf } from "./ids.ts";
@@ -26,7 +27,7 @@ export async function deletePackage(context: Context, id: string, confirmName: s
     place: ref,
     version: null,
     confirmName,
-    find: async () => (await readerOf(context, "packages", ref.backend)?.package(ref)) ?? null,
+    find: (reader) => reader.package(ref),
     deed: (remover, found) => remover.package(found.ref),
   });
 }
@@ -41,7 +42,7 @@ export async function deleteVersion(context: Context, id: string, confirmName: s
     place: ref.package,
     version: ref.version,
     confirmName,
-    find: async () => (await readerOf(context, "packages", ref.package.backend)?.version(ref)) ?? null,
+    find: (reader) => reader.version(ref),
     deed: (remover, found) => remover.version(found.ref),
   });
 }
@@ -51,8 +52,7 @@ interface Removal<T> {
   readonly place: PackageRef;
   readonly version: string | null;
   readonly confirmName: string;
-  /** Through the caller's own readers: what they may not see they cannot delete. */
-  readonly find: () => Promise<T | null>;
+  readonly find: (reader: PackageReader) => Promise<T | null>;
   /** Null when this backend has no way to delete such a thing. */
   readonly deed: (remover: Remover, found: T) => (() => Promise<void>) | null;
 }
@@ -71,7 +71,8 @@ async function remove<T extends Package | Version>(context: Context, removal: Re
 
   let found: T | null;
   try {
-    found = await removal.find();
+    const reader = lookAgain(context, backend);
+    found = reader && (await removal.find(reader));
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
     context.report(toGraphQLError(error));
@@ -79,8 +80,6 @@ async function remove<T extends Package | Version>(context: Context, removal: Re
   }
   if (!found) return done("ABSENT", null);
   if (found.name !== confirmName) return done("NAME_DIFFERS", found.name);
-  // An old answer that stands in for a backend in trouble says nothing of what is there now.
-  if (found.origin.stale) return done("NOT_SENT", found.name);
   const deed = backend.remover ? removal.deed(backend.remover(call), found) : null;
   if (!deed) return done("NOT_SUPPORTED", found.name);
   try {
@@ -95,6 +94,15 @@ async function remove<T extends Package | Version>(context: Context, removal: Re
     context.report(toGraphQLError(error));
     return done(outcomes[error.circuitOpen ? "OVER_BUDGET" : error.failure], found.name);
   }
+}
+
+/**
+ * A reader that remembers nothing: what was read before, by this operation or by a cache, says nothing of what is there
+ * now. It is the caller's own: what they may not see they cannot delete.
+ */
+function lookAgain({ call, caller }: Context, backend: Backend): PackageReader | null {
+  const readers = backend.during({ ...call, anew: true, onBehalfOf: () => call });
+  return restrict(backend, readers, caller.access).packages ?? null;
 }
 
 /** What a failed attempt says of the thing: after silence nobody knows. */

@@ -34,6 +34,19 @@ function artifact(...wanted: readonly ("records" | "record's gaps" | "registries
   };
 }
 
+/** Everything that can be asked about an artifact, a package file's equals by checksum included. */
+const wholly: Demand = (place) => {
+  everywhere(place);
+  const { frame, times, ask, able, context } = place;
+  if (!frame.known.has("file") || frame.known.has("alike")) return {};
+  for (const name of able("byChecksum")) {
+    const places = context.estate.find(name)?.places.length ?? 0;
+    ask("byChecksum", { of: [name], keys: times * Math.max(1, places) });
+  }
+  frame.known.add("alike");
+  return {};
+};
+
 const byRecord = artifact("records", "record's gaps");
 const byRegistry = artifact("records", "registries");
 const everywhere = artifact("records", "registries", "copies");
@@ -189,11 +202,11 @@ export const demands: Readonly<Record<string, Demand>> = {
   "Artifact.observations": byRegistry,
   "Artifact.conflicts": byRegistry,
   "Artifact.locations": (place) => {
-    everywhere(place);
+    wholly(place);
     return { homes: place.able("image") };
   },
-  "Artifact.isComplete": everywhere,
-  "Artifact.sources": everywhere,
+  "Artifact.isComplete": wholly,
+  "Artifact.sources": wholly,
   "Artifact.activities": (place) => {
     byRecord(place);
     place.ask("artifact", { keys: place.times / oneInSoMany });
@@ -237,7 +250,7 @@ export const demands: Readonly<Record<string, Demand>> = {
     return {
       homes: able("byImage"),
       share: 1,
-      ...(frame.images ? atHand("registries", "digest") : atHand(...allOfIt)),
+      ...(frame.images ? atHand("registries", "digest") : atHand(...allOfIt, "file")),
     };
   },
   "Version.builds": ({ ask, able, frame }) => {
@@ -246,7 +259,7 @@ export const demands: Readonly<Record<string, Demand>> = {
     if (!frame.images) ask("byCommit", { of: homes });
     return { homes, share: 1 };
   },
-  "PackageFile.artifact": () => atHand(...allOfIt),
+  "PackageFile.artifact": () => atHand(...allOfIt, "file"),
   "PipelineRun.commit": ({ ask }) => {
     ask("commit");
     ask("mergeRequests");

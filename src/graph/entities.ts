@@ -2,6 +2,7 @@ import type { GraphQLResolveInfo } from "graphql";
 import { type Digest, parseDigest } from "../model/digest.ts";
 import type { Release } from "../model/release.ts";
 import type { ArtifactNode } from "./artifact.ts";
+import { configuredPlaces } from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import { badInput } from "./errors.ts";
 import { coordinatesOf } from "./ids.ts";
@@ -69,10 +70,7 @@ async function releaseByZadigId(context: Context, zadigId: unknown): Promise<Rel
 async function artifactByDigest(context: Context, text: unknown): Promise<ArtifactNode | null> {
   const digest: Digest | null = typeof text === "string" ? parseDigest(text) : null;
   if (digest === null) throw badInput("BAD_USER_INPUT", "A reference to an Artifact has its id or digest.");
-  const places = context.estate.backends.flatMap(({ name, places }) =>
-    places.map((place) => ({ backend: name, ...place })),
-  );
-  const search = await searchDigest(context, digest, places);
+  const search = await searchDigest(context, digest, configuredPlaces(context));
   const { artifact } = await traceFound(context, digest, search);
   if (artifact) return artifact;
   const outcomes = [...search.images, ...search.files];

@@ -60,7 +60,8 @@ export function toGraphQLError(error: UpstreamError, path?: readonly (string | n
     extensions: {
       code: error.failure === "DENIED" && error.status === 401 ? "UPSTREAM_UNAUTHENTICATED" : code,
       backend: error.backend,
-      retryable: error.retryable,
+      // What ran out was this operation's time: it was not asked again within it, but may well be in another one.
+      retryable: error.retryable || error.failure === "TIMED_OUT",
       ...(error.retryAfterMs === null ? {} : { retryAfterMs: error.retryAfterMs }),
       ...(error.code === null ? {} : { upstreamCode: error.code }),
       ...(error.status === null ? {} : { upstreamStatus: error.status }),

@@ -64,7 +64,10 @@ interface Line {
   loaded: boolean;
   calls: number;
   deduped: number;
+  /** What was told of it, attempts included. */
   answers: number;
+  /** What was asked for, however many attempts it took. */
+  asked: number;
   cache: Spent["cache"];
   ms: number;
   /** Failures that no further attempt has followed. */
@@ -85,6 +88,7 @@ export function createLedger(): Ledger {
       calls: 0,
       deduped: 0,
       answers: 0,
+      asked: 0,
       cache: "miss",
       ms: 0,
       failures: 0,
@@ -97,6 +101,7 @@ export function createLedger(): Ledger {
     exchanged: (exchange) => {
       const line = lineOf(exchange);
       line.answers += 1;
+      if (exchange.attempt <= 1) line.asked += 1;
       if (exchange.via === "WIRE") line.calls += 1;
       if (exchange.via === "FLIGHT") line.deduped += 1;
       if (exchange.via === "CACHE" && line.cache === "miss") line.cache = "hit";
@@ -119,7 +124,7 @@ export function createLedger(): Ledger {
         // Keys that another call has answered tell nothing of this one.
         if (line.answers === 0) return [];
         const status = line.failures > 0 ? line.worst : "OK";
-        return [{ backend, operation, keys: line.loaded ? keys : line.answers, calls, deduped, cache, ms, status }];
+        return [{ backend, operation, keys: line.loaded ? keys : line.asked, calls, deduped, cache, ms, status }];
       }),
   };
 }

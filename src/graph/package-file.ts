@@ -1,24 +1,26 @@
+import type { FoundFile } from "../backends/backend.ts";
 import { isStrong } from "../model/digest.ts";
 import type { PackageFile, Version, VersionRef } from "../model/package.ts";
 import { type ArtifactNode, type ArtifactSeed, atHand, createArtifact, imageSeed } from "./artifact.ts";
+import { askByChecksum, configuredPlaces } from "./asking.ts";
 import { type Context, having, readerOf } from "./context.ts";
-import { plain, told } from "./outcome.ts";
+import { type Outcome, plain, told } from "./outcome.ts";
 
 /** A file together with the version that lists it and when that was told. */
 export type PackageFileParent = PackageFile & { readonly version: VersionRef; readonly fetchedAt: string };
 
 /**
- * A package file as an artifact: bytes with the checksums its repository tells. Nobody else is asked whether it holds them
- * too, and that is said: only a trace looks for them.
+ * A package file as an artifact: bytes with the checksums its repository tells. Who else holds them is asked, by checksum
+ * and in the places that the configuration names, when somebody wants to know.
  */
 export function fileSeed(context: Context, { version, fetchedAt, ...file }: PackageFileParent): ArtifactSeed {
   const { backend } = version.package;
-  const others = having(context, "packages").filter(({ backend: other }) => other.name !== backend);
+  const digest = file.digests.find(isStrong) ?? null;
   return {
     zadig: null,
     origin: null,
     type: "FILE",
-    digest: file.digests.find(isStrong) ?? null,
+    digest,
     asOf: null,
     images: [],
     file: file.name,
@@ -29,11 +31,17 @@ export function fileSeed(context: Context, { version, fetchedAt, ...file }: Pack
     followed: false,
     packaged: { version, file, fetchedAt },
     twins: [],
-    said: [
-      told({ backend, fetchedAt, stale: false, traceId: null }),
-      ...others.map(({ backend: other }) => plain(other.name, "NOT_SEARCHABLE")),
-    ],
+    alike: () =>
+      digest === null ? unsearchable(context, backend) : askByChecksum(context, digest, configuredPlaces(context)),
+    said: [told({ backend, fetchedAt, stale: false, traceId: null })],
   };
+}
+
+// Without a strong checksum nobody can be asked for the same bytes.
+async function unsearchable(context: Context, own: string): Promise<Outcome<readonly FoundFile[]>[]> {
+  return having(context, "packages")
+    .filter(({ backend }) => backend.name !== own)
+    .map(({ backend }) => ({ source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null }));
 }
 
 /**

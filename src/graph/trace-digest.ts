@@ -1,15 +1,12 @@
-import type { FoundFile, PackageScope } from "../backends/backend.ts";
+import type { FoundFile } from "../backends/backend.ts";
 import { type Digest, isStrong } from "../model/digest.ts";
 import type { ImageRecord } from "../model/package.ts";
 import { atHand, createArtifact, failureIn, once } from "./artifact.ts";
-import { askCopies, askZadigSpellings, searched } from "./asking.ts";
+import { askByChecksum, askCopies, askZadigSpellings, type Hint, scopesOf, searched } from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import { combineSources, isComplete, type Outcome, outcomeOf, told } from "./outcome.ts";
 import { fileSeed } from "./package-file.ts";
 import { assemble, everyBackend, type TraceParent, type TraceWants } from "./trace.ts";
-
-/** Where a caller says to start looking: a backend, and what to look through there. */
-export type Hint = { readonly backend: string } & PackageScope;
 
 /**
  * From a digest. Zadig cannot be asked by digest, most registries neither: wave 1 asks those that can and the hinted
@@ -77,7 +74,12 @@ export function assembleFiles(
   const said = [...images, ...files].map(({ source }) => source);
   return {
     artifact: found
-      ? createArtifact(context, { ...found.seed, twins: twins.flatMap(({ seed }) => seed.packaged ?? []), said })
+      ? createArtifact(context, {
+          ...found.seed,
+          alike: null,
+          twins: twins.flatMap(({ seed }) => seed.packaged ?? []),
+          said,
+        })
       : null,
     failure: failureIn([...images, ...files]),
     candidates: atHand(nodes.filter(({ proved }) => !proved).map(({ node }) => node)),
@@ -101,27 +103,4 @@ function askByDigest(
       ),
     ),
   );
-}
-
-function askByChecksum(
-  context: Context,
-  digest: Digest,
-  hints: readonly Hint[],
-): Promise<Outcome<readonly FoundFile[]>[]> {
-  return Promise.all(
-    having(context, "packages").flatMap(({ backend, reader }) =>
-      scopesOf(backend.name, hints).map(async (scope) =>
-        searched(
-          backend.name,
-          await outcomeOf(backend.name, reader.byChecksum(digest, scope), (all) => all[0]?.origin ?? null),
-        ),
-      ),
-    ),
-  );
-}
-
-/** The repositories of this backend to look into; null, alone, stands for wherever it can search by digest alone. */
-function scopesOf(backend: string, hints: readonly Hint[]): readonly (string | null)[] {
-  const own = hints.filter((hint) => hint.backend === backend).map(({ repository }) => repository);
-  return own.length > 0 ? [...new Set(own)] : [null];
 }

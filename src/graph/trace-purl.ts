@@ -5,12 +5,12 @@ import type { PackageFile } from "../model/package.ts";
 import { type PurlParts, parsePurl } from "../model/purl.ts";
 import { nameOfPurl } from "../model/purl-format.ts";
 import { UpstreamError } from "../upstream/errors.ts";
-import { searched } from "./asking.ts";
+import { type Hint, searched } from "./asking.ts";
 import { type Context, having, type Reading } from "./context.ts";
 import { badInput } from "./errors.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { type TraceParent, type TraceWants, traceReference } from "./trace.ts";
-import { assembleFiles, type Hint, traceByDigest } from "./trace-digest.ts";
+import { assembleFiles, traceByDigest } from "./trace-digest.ts";
 
 /**
  * From a package URL. An image's purl holds its digest and often its repository: it goes on as a trace by image or by

@@ -21,10 +21,23 @@ export function refuseCrossSite(request: IncomingMessage, origins: readonly stri
       ? null
       : { status: 415, message: "Send the question as JSON, with content-type: application/json." };
   }
-  const site = headers["sec-fetch-site"];
-  const { origin } = headers;
-  const isAllowed = origins.includes("*") || (origin !== undefined && origins.includes(origin));
-  return site === undefined || site === "same-origin" || site === "none" || isAllowed
+  return isOurs(request) || isAllowed(headers.origin, origins)
     ? null
     : { status: 403, message: "Pages of other sites may not ask with GET." };
+}
+
+function isAllowed(origin: string | undefined, origins: readonly string[]): boolean {
+  return origins.includes("*") || (origin !== undefined && origins.includes(origin));
+}
+
+/**
+ * Browsers say where a question comes from only to addresses that they trust (https, and loopback); to others they send
+ * at most the page's origin or address, which is ours when it has the host that was asked.
+ */
+function isOurs({ headers }: IncomingMessage): boolean {
+  const site = headers["sec-fetch-site"];
+  if (site !== undefined) return site === "same-origin" || site === "none";
+  const page = headers.origin ?? headers.referer;
+  if (page === undefined) return true;
+  return URL.canParse(page) && new URL(page).host === headers.host?.toLowerCase();
 }

@@ -185,8 +185,12 @@ function withoutHints(error: GraphQLError): GraphQLError {
  */
 function mask(error: unknown, causes: Causes): GraphQLError {
   const known = toPublicError(error);
-  if (known)
-    return known.extensions["code"] === undefined || engineCodes.has(known.extensions["code"]) ? asInput(known) : known;
+  if (known) {
+    const { code } = known.extensions;
+    // Thrown while parsing, where the engine takes every error for a slip of syntax that plain JSON is told with 200.
+    if (code === "TOKEN_LIMIT_EXCEEDED") return refused(known);
+    return code === undefined || engineCodes.has(code) ? asInput(known) : known;
+  }
   const cause = error instanceof GraphQLError ? error.originalError : error;
   const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {};
   const masked = new GraphQLError("Something went wrong inside the gateway.", {

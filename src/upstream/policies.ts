@@ -185,6 +185,7 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
   ): Promise<T> {
     let attempts = failed === null ? 0 : 1;
     let before = failed;
+    let last = failed?.error ?? null;
     // The breaker inside the queue: it counts a failure before the next one in the queue starts, and is asked again by
     // whoever has waited. A backend in trouble is never asked by a whole queue.
     const guarded = async () => {
@@ -199,7 +200,10 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
       return places.within(call.signal, () =>
         breaker.execute(() => {
           attempts += 1;
-          return once(operation, call, attempt, attempts);
+          return once(operation, call, attempt, attempts).catch((error: unknown) => {
+            last = error;
+            throw error;
+          });
         }, call.signal),
       );
     };
@@ -211,7 +215,10 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
       // A pause between attempts or the wait for a half-open breaker must not outlive the request.
       return await Promise.race([isRead(operation) ? retrying.execute(guarded, call.signal) : guarded(), gone.promise]);
     } catch (error) {
-      throw call.signal.aborted ? overdue(operation) : toUpstreamError(error, { backend, operation: operation.name });
+      if (call.signal.aborted) throw overdue(operation);
+      // The breaker ends the attempts; what came of those that were made is still the truth about this request.
+      if (error instanceof BrokenCircuitError && last instanceof UpstreamError) throw cutShort(last);
+      throw toUpstreamError(error, { backend, operation: operation.name });
     } finally {
       call.signal.removeEventListener("abort", leave);
     }
@@ -266,6 +273,13 @@ function provesNothing(error: unknown): boolean {
   if (!(error instanceof UpstreamError)) return true;
   if (error.failure === "DENIED") return error.status === null;
   return error.failure === "OVER_BUDGET" || error.failure === "TIMED_OUT";
+}
+
+/** The same failure, after which the breaker let nothing more through. */
+function cutShort(error: UpstreamError): UpstreamError {
+  const { failure, backend, operation, status, code, traceId, retryAfterMs, retryable } = error;
+  const facts = { backend, operation, status, code, traceId, retryAfterMs, retryable };
+  return new UpstreamError(failure, { ...facts, circuitOpen: true, ...(error.reason ? { reason: error.reason } : {}) });
 }
 
 function toUpstreamError(error: unknown, facts: { readonly backend: string; readonly operation: string }): unknown {

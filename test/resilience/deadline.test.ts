@@ -39,6 +39,7 @@ describe("the deadline of an operation", () => {
     const answer = await ask(query, { variables });
     expect(performance.now() - started, name).toBeLessThan(400 + slackMs);
     expect(codesOf(answer).filter((code) => code !== "UPSTREAM_TIMEOUT")).toEqual([]);
+    expect(answer.body.errors?.map(({ extensions }) => extensions?.["retryable"]) ?? []).not.toContain(false);
     // Anybody may have been cut off, and may have answered something before.
     const wrong = untruths(healthy, answer, { broken: ["zadig", "bkrepo", "swr-north4", "gitlab"] });
     expect(wrong.filter((what) => !/: OK from /.test(what))).toEqual([]);

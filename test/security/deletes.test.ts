@@ -299,6 +299,22 @@ describe("a delete", () => {
     expect(deletes(gateway)).toEqual([]);
   });
 
+  test("looks at what is there now: not at what the same operation has read, nor at what a cache has kept", async () => {
+    const gateway = await start({}, { bkrepo: { retries: 0, cache: { freshMs: 60_000 } } });
+    const { id, name } = await found(gateway, "maven");
+    const twice = await gateway.ask(
+      "mutation ($id: ID!, $name: String!) { first: deletePackage(id: $id, confirmName: $name) { outcome } again: deletePackage(id: $id, confirmName: $name) { outcome } }",
+      { variables: { id, name }, headers: as("remover") },
+    );
+    expect(twice.body).toEqual({ data: { first: { outcome: "DELETED" }, again: { outcome: "ABSENT" } } });
+    expect(deletes(gateway)).toHaveLength(1);
+
+    const kept = await found(gateway, "docker");
+    await gateway.estate.servers.bkrepo.setFault({ kind: "status", status: 503 });
+    expect(outcomeOf(await remove(gateway, "Package", kept))).toBe("NOT_SENT");
+    expect(deletes(gateway)).toHaveLength(1);
+  });
+
   test("leaves a line in the log before and after, that says who, what and how it ended", async () => {
     const gateway = await start();
     const sdk = await found(gateway, "maven");

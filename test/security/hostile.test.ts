@@ -107,6 +107,22 @@ describe("an operation that asks for too much is refused before any backend is a
     expect(gateway.calls()).toEqual({});
   });
 
+  test.each(["application/json", "*/*", "application/graphql-response+json"])(
+    "with HTTP 400 for clients that accept %s as well, whatever limit it was",
+    async (accept) => {
+      const tooLong = `{ ${many(2000, () => "__typename")} }`;
+      const tooWide = `{ ${many(31, (index) => `a${index}: backends { name }`)} }`;
+      for (const [query, code] of [
+        [tooLong, "TOKEN_LIMIT_EXCEEDED"],
+        [tooWide, "COST_LIMIT_EXCEEDED"],
+      ] as const) {
+        const { status, body } = await gateway.ask(query, { headers: { accept } });
+        expect([status, body.errors?.[0]?.extensions?.["code"]]).toEqual([400, code]);
+        expect(body.errors?.[0]?.extensions).not.toHaveProperty("http");
+      }
+    },
+  );
+
   test("by variables just as by what is written out", async () => {
     const { status, body } = await gateway.ask(
       'query ($n: Int) { searchPackages(name: "a", first: $n) { groups { packages { nodes { versions(first: $n) { nodes { files(first: $n) { nodes { artifact { id } } } } } } } } } }',
@@ -219,6 +235,24 @@ describe("the page of another site", () => {
     });
     expect(status).toBe(403);
     expect(gateway.calls()).toEqual({});
+  });
+
+  // What a browser sends to an address that it does not trust, such as http://gateway.intranet.
+  test.each([
+    { origin: "https://evil.example.test" },
+    { origin: "null" },
+    { referer: "http://evil.example.test/page" },
+    { referer: "http://127.0.0.1.evil.example.test/" },
+  ])("cannot ask by an address either where the browser says no more than %j", async (headers) => {
+    const { status } = await send(`${gateway.url}/graphql?${form}`, { method: "GET", headers });
+    expect(status).toBe(403);
+    expect(gateway.calls()).toEqual({});
+  });
+
+  test("is not a page of the gateway's own host", async () => {
+    for (const headers of [{ origin: gateway.url }, { referer: `${gateway.url}/` }]) {
+      expect((await send(`${gateway.url}/graphql?${form}`, { method: "GET", headers })).status).toBe(200);
+    }
   });
 
   test.each([{}, { "sec-fetch-site": "none" }, { "sec-fetch-site": "same-origin" }])(

@@ -190,6 +190,16 @@ describe("breaker and retry together", () => {
     expect(policies.pressure().circuit).toBe("open");
   });
 
+  test("a request that was sent before the breaker opened tells what came of it", async () => {
+    const hanging = backend("HANG");
+    const policies = createPolicies("plain", { ...usual, retries: 10 });
+    const { error } = await run(policies, hanging.attempt);
+    expect(error).toMatchObject({ failure: "TIMED_OUT", circuitOpen: true, retryable: true });
+    const failing = backend(failure("UNAVAILABLE", { status: 503 }));
+    const others = await run(createPolicies("plain", { ...usual, retries: 10 }), failing.attempt);
+    expect(others.error).toMatchObject({ failure: "UNAVAILABLE", status: 503, circuitOpen: true });
+  });
+
   test("while it is open nothing is sent and nobody waits", async () => {
     const down = backend(failure("UNAVAILABLE"));
     const policies = createPolicies("plain", { ...usual, breaker: { failures: 3, coolDownMs: 120_000 } });

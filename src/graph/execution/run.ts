@@ -29,6 +29,7 @@ export function runPlan(
   plan: Plan,
   variables: Variables,
   context: unknown,
+  root?: unknown,
 ): Promise<ExecutionResult> | ExecutionResult {
   const run: Run = { plan, variables, context, errors: [] };
   const finish = (data: Answer | null): ExecutionResult =>
@@ -38,7 +39,7 @@ export function runPlan(
     return finish(null);
   };
   try {
-    const data = fieldsOf(run, plan.root, undefined, undefined);
+    const data = fieldsOf(run, plan.root, root, undefined);
     return data instanceof Promise ? data.then(finish, fail) : finish(data);
   } catch (error) {
     return fail(error);
@@ -53,19 +54,27 @@ function fieldsOf(
   path: Path | undefined,
 ): Answer | Promise<Answer> {
   const answer: Answer = {};
-  let waiting: Promise<unknown>[] | null = null;
-  for (const field of fields) {
-    const value = fieldOf(run, field, source, path);
-    answer[field.key] = value;
-    if (isPromise(value)) {
-      const set = value.then((late) => {
-        answer[field.key] = late;
-      });
-      if (waiting) waiting.push(set);
-      else waiting = [set];
+  const waiting: Promise<unknown>[] = [];
+  try {
+    for (const field of fields) {
+      const value = fieldOf(run, field, source, path);
+      answer[field.key] = value;
+      if (!isPromise(value)) continue;
+      waiting.push(
+        value.then((late) => {
+          answer[field.key] = late;
+        }),
+      );
     }
+  } catch (error) {
+    // One is missing and the object with it; what is under way is waited for, since it may fail as well.
+    if (waiting.length === 0) throw error;
+    return Promise.all(waiting).then(
+      () => refuse(error),
+      () => refuse(error),
+    );
   }
-  if (waiting === null) return answer;
+  if (waiting.length === 0) return answer;
   return (waiting.length === 1 && waiting[0] ? waiting[0] : Promise.all(waiting)).then(() => answer);
 }
 
@@ -143,9 +152,15 @@ function list(
   const rows = Array.isArray(value) ? value : Array.from(value);
   const answer: unknown[] = new Array(rows.length);
   let waits = false;
-  for (let index = 0; index < rows.length; index++) {
-    answer[index] = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
-    waits ||= isPromise(answer[index]);
+  try {
+    for (let index = 0; index < rows.length; index++) {
+      answer[index] = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+      waits ||= isPromise(answer[index]);
+    }
+  } catch (error) {
+    // The list is lost; rows that are under way may fail as well, and nobody will look.
+    for (const row of answer) if (isPromise(row)) row.then(undefined, () => null);
+    throw error;
   }
   return waits ? Promise.all(answer) : answer;
 }
@@ -192,6 +207,12 @@ function typeOf(
   const { schema } = run.plan;
   const told = type.resolveType?.(value, run.context, infoAt(run, field, path), type) ?? typenameOf(value);
   const found = typeof told === "string" ? schema.getType(told) : undefined;
+  if (told === null || told === undefined) {
+    throw new GraphQLError(
+      `Abstract type "${type.name}" must resolve to an Object type at runtime for field "${nameOf(field)}". Either the "${type.name}" type should provide a "resolveType" function or each possible type should provide an "isTypeOf" function.`,
+      { nodes: field.nodes },
+    );
+  }
   if (!isObjectType(found) || !schema.isSubType(type, found)) {
     throw new GraphQLError(`"${type.name}" cannot be told apart at "${nameOf(field)}".`, { nodes: field.nodes });
   }
@@ -239,7 +260,7 @@ function empty(field: FieldPlan): Error {
   return new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
 }
 
-function refuse(error: Error): never {
+function refuse(error: unknown): never {
   throw error;
 }
 
