@@ -20,7 +20,9 @@ function pagesOf(folder: string): string[] {
 
 function blocksOf(document: string): Shown[] {
   const text = readFileSync(new URL(document, root), "utf8");
-  return [...text.matchAll(/```graphql\n(.*?)```(?:\s*```json\n(.*?)```)?/gs)].map((match) => ({
+  return [
+    ...text.matchAll(/```graphql\n(.*?)```(?:\s*(?:<details><summary>[^<]*<\/summary>\s*)?```json\n(.*?)```)?/gs),
+  ].map((match) => ({
     place: `${document}:${text.slice(0, match.index).split("\n").length}`,
     query: match[1] ?? "",
     answer: match[2] ?? null,
