@@ -15,6 +15,9 @@ const redacted = "(redacted)";
 const telling =
   /pass(?:word|wd|phrase)?|secret|token|credential|private|(?:api|access|auth|encryption|signing)[_.-]?key/i;
 
+/** What only a Secret has: a patch or a part of one need not say its kind. */
+const secretData = /^stringdata$/i;
+
 /** Annotations in which tools keep the whole object once more, Secret data included. */
 const copies = /last-applied|original-configuration/i;
 
@@ -57,7 +60,7 @@ function redact(value: unknown): unknown {
   const isTelling = typeof map["name"] === "string" && telling.test(map["name"]);
   return Object.fromEntries(
     Object.entries(map).map(([key, inner]) => {
-      if (copies.test(key) || (isTelling && key === "value")) return [key, redacted];
+      if (copies.test(key) || secretData.test(key) || (isTelling && key === "value")) return [key, redacted];
       // A map of a telling name, such as `secretKeyRef`, only says where the value is.
       return [key, telling.test(key) && typeof inner === "string" && !refers(key) ? redacted : redact(inner)];
     }),
@@ -69,8 +72,12 @@ function refers(key: string): boolean {
   return /(?:name|ref|path|policy|type|class)$/i.test(key);
 }
 
-function isSecret({ kind }: Readonly<Record<string, unknown>>): boolean {
-  return typeof kind === "string" && kind.trim().toLowerCase() === "secret";
+// The items of a `SecretList`, as the API server writes them, do not say again what they are. Old servers took keys in
+// any case.
+function isSecret(map: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(map).some(
+    ([key, kind]) => /^kind$/i.test(key) && typeof kind === "string" && /^secret(?:list)?$/i.test(kind.trim()),
+  );
 }
 
 function bareSecret({ apiVersion, kind, type, metadata }: Readonly<Record<string, unknown>>): unknown {

@@ -185,7 +185,7 @@ export function createPolicies(backend: string, settings: PolicySettings): Polic
   ): Promise<T> {
     let attempts = failed === null ? 0 : 1;
     let before = failed;
-    let last = failed?.error ?? null;
+    let last: unknown = failed?.error;
     // The breaker inside the queue: it counts a failure before the next one in the queue starts, and is asked again by
     // whoever has waited. A backend in trouble is never asked by a whole queue.
     const guarded = async () => {

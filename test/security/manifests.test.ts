@@ -31,6 +31,9 @@ describe("a manifest", () => {
 
   test.each([
     ["inside a list", `kind: List\nitems:\n- kind: Secret\n  data: {a: ${canary}}`],
+    ["a list of them", `kind: SecretList\nitems:\n- metadata: {name: db}\n  data: {a: ${canary}}`],
+    ["a patch that does not say its kind", `metadata: {name: db}\nstringData: {a: ${canary}}`],
+    ["with keys in another case", `Kind: Secret\nData: {a: ${canary}}\nStringData: {b: ${canary}}`],
     [
       "inside a template",
       `kind: Template\nobjects:\n- {kind: ConfigMap}\n- {kind: Secret, stringData: {a: ${canary}}}`,

@@ -128,6 +128,10 @@ export interface VersionPageQuery {
 /** The registry services that tell a version's main file. */
 export type DetailService = "npm" | "helm" | "pypi" | "rpm" | "nuget" | "composer" | "conan" | "cargo" | "huggingface";
 
+// Made once: a schema is dearer than what it reads.
+const packageOrNone = packageRow.nullable();
+const detailOrNone = versionDetail.nullable();
+
 /** One function for each call; all reject with an UpstreamError. */
 export interface BkrepoClient {
   readonly upstream: Upstream;
@@ -200,7 +204,7 @@ export function createClient(settings: BkrepoSettings): BkrepoClient {
         {
           parts: partsOf(repository),
           query: { packageKey: key },
-          decode: (data) => readOne(packageRow.nullable(), data),
+          decode: (data) => readOne(packageOrNone, data),
         },
         call,
       ),
@@ -246,7 +250,7 @@ export function createClient(settings: BkrepoSettings): BkrepoClient {
         {
           parts: { service, ...partsOf(repository) },
           query: { packageKey: key, version },
-          decode: (data) => readOne(versionDetail.nullable(), data),
+          decode: (data) => readOne(detailOrNone, data),
         },
         call,
       ),

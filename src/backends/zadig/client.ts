@@ -262,7 +262,9 @@ const bluntOperations: readonly Operation[] = [
  * by other requests under load, and hold internal addresses.
  */
 function judge({ status, body }: RawReply, operation: Operation, oldKey: boolean): Judgement | null {
-  const { code: typed, resultCode, message } = errorBody.safeParse(body).data ?? {};
+  // A list is no error, and finding that out by its schema costs more than reading the list.
+  const spoken: z.output<typeof errorBody> = Array.isArray(body) ? {} : (errorBody.safeParse(body).data ?? {});
+  const { code: typed, resultCode, message } = spoken;
   if (status >= 200 && status < 300) {
     if (resultCode !== undefined) return byNumber(resultCode);
     // 1.10 and later: collaboration resources that the user has not synchronised stand in for the answer.
