@@ -59,10 +59,11 @@ function redact(value: unknown): unknown {
   if (isSecret(map)) return bareSecret(map);
   const isTelling = typeof map["name"] === "string" && telling.test(map["name"]);
   return Object.fromEntries(
-    Object.entries(map).map(([key, inner]) => {
-      if (copies.test(key) || secretData.test(key) || (isTelling && key === "value")) return [key, redacted];
+    Object.entries(map).flatMap(([key, inner]) => {
+      if (secretData.test(key)) return [];
+      if (copies.test(key) || (isTelling && key === "value")) return [[key, redacted]];
       // A map of a telling name, such as `secretKeyRef`, only says where the value is.
-      return [key, telling.test(key) && typeof inner === "string" && !refers(key) ? redacted : redact(inner)];
+      return [[key, telling.test(key) && typeof inner === "string" && !refers(key) ? redacted : redact(inner)]];
     }),
   );
 }
@@ -84,7 +85,7 @@ function bareSecret({ apiVersion, kind, type, metadata }: Readonly<Record<string
   const { name, namespace } =
     typeof metadata === "object" && metadata !== null ? { name: null, namespace: null, ...metadata } : {};
   const facts = { apiVersion, kind, type, metadata: textsOf({ name, namespace }) };
-  return { ...textsOf(facts), metadata: facts.metadata, data: redacted };
+  return { ...textsOf(facts), metadata: facts.metadata };
 }
 
 function textsOf(facts: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
