@@ -218,3 +218,19 @@ function namesIn({ body }: Answer): string[] {
   const nodes: unknown = Object(Object(body.data).list).nodes;
   return (Array.isArray(nodes) ? nodes : []).map((node) => String(node.name ?? node.version));
 }
+
+test("an answer with a byte order mark is read, and nobody is left to guess that compression is not wanted", async () => {
+  const { zadig } = gateway.estate.servers;
+  const ask = () => gateway.ask('{ releases(filter: { project: "pay" }, first: 2) { nodes { version } } }');
+  const plain = await ask();
+  gateway.forget();
+  zadig.setTamper((reply) => ({
+    ...reply,
+    body: `\uFEFF${JSON.stringify(reply.body)}`,
+    headers: { "content-type": "application/json" },
+  }));
+  const marked = await ask();
+  zadig.setTamper(null);
+  expect(marked.body).toEqual(plain.body);
+  expect(zadig.seen.map(({ headers }) => headers["accept-encoding"])).toEqual(["identity"]);
+});

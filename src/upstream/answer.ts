@@ -8,7 +8,8 @@ export type Media = "json" | "exact-json" | "text";
  * status 200 is somebody's login form. Error answers that are no JSON have no body for the dialect.
  */
 export function parseBody(read: Buffer, media: Media, contentType: string | null, status: number): unknown {
-  const text = read.toString("utf8");
+  const whole = read.toString("utf8");
+  const text = whole.startsWith("\uFEFF") ? whole.slice(1) : whole;
   const refused = status >= 300;
   const isPage = /html/i.test(contentType ?? "") || text.trimStart().startsWith("<");
   if (isPage && !refused) throw new MisshapenAnswer("a web page instead of data");

@@ -69,6 +69,8 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
       const hop = { ...outgoing, path };
       const headers = {
         accept: request.media === "text" ? "*/*" : "application/json",
+        // Said in so many words: without it a server may compress as it likes.
+        "accept-encoding": "identity",
         ...(outgoing.body === null ? {} : { "content-type": "application/json" }),
         ...request.headers,
         ...attempt.validators,
