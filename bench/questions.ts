@@ -84,7 +84,7 @@ const releasesToVersions: Question = {
   name: "releases",
   title: "10 releases → builds → artifacts → versions in three backends",
   calls: 43,
-  waves: 4,
+  waves: 3,
   query: `query ReleasesToVersions($project: String!) {
   releases(filter: { backend: "zadig", project: $project }, first: ${releasesWanted}) {
     nodes {

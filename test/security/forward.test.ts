@@ -35,7 +35,7 @@ describe("a request's headers", () => {
 
   /** What the servers saw, header by header, without those that the connection itself needs. */
   function seen(): Readonly<Record<string, readonly string[]>> {
-    const own = new Set(["host", "connection", "content-length", "content-type", "accept"]);
+    const own = new Set(["host", "connection", "content-length", "content-type", "accept", "accept-encoding"]);
     return Object.fromEntries(
       Object.entries(gateway.estate.servers).map(([kind, server]) => {
         const headers = server.seen.flatMap((one) => Object.entries(one.headers));
@@ -116,7 +116,14 @@ describe("a request's headers", () => {
         expect([200, 400, 431]).toContain(status);
         asked += gateway.estate.servers.gitlab.seen.length;
         for (const { headers } of gateway.estate.servers.gitlab.seen) {
-          expect(Object.keys(headers).toSorted()).toEqual(["accept", "authorization", "connection", "host"]);
+          expect(Object.keys(headers).toSorted()).toEqual([
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "connection",
+            "host",
+          ]);
+          expect(headers["accept-encoding"]).toBe("identity");
           expect(headers["authorization"]).toBe(`Bearer ${bytes.trim()}`);
         }
       }),
