@@ -22,6 +22,8 @@ export interface Pace {
   readonly warmSeconds: number;
   /** How long memory is watched under load. */
   readonly soakSeconds: number;
+  /** Whether the picture of the growth is drawn anew. */
+  readonly draws: boolean;
 }
 
 const connections = 32;
@@ -61,7 +63,9 @@ export function throughput(pace: Pace): Promise<string> {
       }
     }
     for (const question of questions) {
-      for (const server of servers) await load(server, question, { connections, keys, seconds: pace.warmSeconds });
+      if (pace.warmSeconds > 0) {
+        for (const server of servers) await load(server, question, { connections, keys, seconds: pace.warmSeconds });
+      }
       for (let round = 0; round < pace.rounds; round++) {
         const speeds = new Map<string, number>();
         const costs = new Map<string, number>();
@@ -116,7 +120,9 @@ export function hotKeys(pace: Pace): Promise<string> {
     for (const question of questions) {
       const ratios: number[] = [];
       const cpuRatios: number[] = [];
-      for (const server of servers) await load(server, question, { connections, keys: 8, seconds: pace.warmSeconds });
+      if (pace.warmSeconds > 0) {
+        for (const server of servers) await load(server, question, { connections, keys: 8, seconds: pace.warmSeconds });
+      }
       for (let round = 0; round < pace.rounds; round++) {
         const [hand, own] = servers;
         if (!hand || !own) throw new Error("both were started");
@@ -141,8 +147,8 @@ export function latency(pace: Pace): Promise<string> {
     const rows: string[][] = [];
     for (const question of questions) {
       const bodies = Array.from({ length: 64 }, (_, key) => bodyOf(question, key));
-      await series(server.ready, bodies, 100);
-      await series(limit.ready, bodies, 100);
+      await series(server.ready, bodies, 20 * pace.rounds);
+      await series(limit.ready, bodies, 20 * pace.rounds);
       const one = await series(server.ready, bodies, pace.rounds * 40);
       const hand = await series(limit.ready, bodies, pace.rounds * 40);
       const p50 = median(one);
@@ -244,7 +250,7 @@ export async function growth(pace: Pace): Promise<string> {
       lines.push({ fields, points });
       progress(`growth, ${fields} fields: ${points.map(({ rows, ms }) => `${rows} rows ${figure(ms)} ms`).join(", ")}`);
     }
-    chart(lines, new URL("../docs/performance-growth.svg", import.meta.url));
+    if (pace.draws) chart(lines, new URL("../docs/performance-growth.svg", import.meta.url));
     const rows = lines.map(({ fields, points }) => [String(fields), ...points.map(({ ms }) => `${figure(ms)} ms`)]);
     return `${table(["fields of each row", ...sizes.map((size) => `${size} row${size === 1 ? "" : "s"}`)], rows)}\n\n![Time of one answer by rows and fields](performance-growth.svg)`;
   } finally {

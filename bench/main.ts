@@ -11,8 +11,8 @@ const { values } = parseArgs({
   options: { quick: { type: "boolean", default: false }, only: { type: "string" }, soak: { type: "string" } },
 });
 const pace = values.quick
-  ? { rounds: 2, seconds: 1.5, warmSeconds: 1, soakSeconds: 4 }
-  : { rounds: 5, seconds: 3, warmSeconds: 2, soakSeconds: Number(values.soak ?? 60) };
+  ? { rounds: 1, seconds: 1, warmSeconds: 0, soakSeconds: 3, draws: false }
+  : { rounds: 5, seconds: 3, warmSeconds: 2, soakSeconds: Number(values.soak ?? 60), draws: true };
 
 install("bench");
 const chapters = { throughput, hotKeys, latency, memory, startUp, growth };
