@@ -1,6 +1,7 @@
 import type { FoundFile } from "../backends/backend.ts";
 import { type Digest, isStrong } from "../model/digest.ts";
 import { type ImageRef, printImageRef } from "../model/image-ref.ts";
+import { once } from "../model/once.ts";
 import type { ImageRecord, PackageFile, VersionRef } from "../model/package.ts";
 import type { ArtifactRecord, ArtifactRef } from "../model/release.ts";
 import type { UpstreamError } from "../upstream/errors.ts";
@@ -106,12 +107,6 @@ export interface ArtifactNode {
   readonly knownRecords: () => Promise<readonly ArtifactRecord[] | null>;
   /** As `record`, but rejects where there is none because Zadig could not say. */
   readonly knownRecord: () => Promise<ArtifactRecord | null>;
-  /** Records that share a reference but not the bytes. */
-  readonly otherRecords: () => Promise<readonly ArtifactRecord[]>;
-  /** Registry records of exactly these bytes, by the references at hand. */
-  readonly held: () => Promise<readonly ImageRecord[]>;
-  /** What a reference holds now, where that is something else: a tag pushed over, or a kind that cannot be compared. */
-  readonly displaced: () => Promise<readonly ImageRecord[]>;
   /** What each Zadig said of the references. */
   readonly zadig: () => Promise<readonly Outcome<readonly ArtifactRecord[]>[]>;
   /** The merged scalar, and what stood in the way of asking somebody who is trusted more. */
@@ -169,6 +164,7 @@ export function recordSeed(record: ArtifactRecord): ArtifactSeed {
 
 /** Makes the node; nothing is asked until a field wants it, and then only once. */
 export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNode {
+  const packagedFiles = [...(seed.packaged ? [seed.packaged] : []), ...seed.twins];
   const records = once(seed.records ?? (() => askZadig(context, seed.images, seed.zadig)));
   const registries = once(seed.held ?? (() => askOwners(context, seed.images)));
   const everyRecord = once(async () =>
@@ -182,8 +178,6 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
   const identity = once(
     async (): Promise<{ readonly digest: Digest | null; readonly unknown: UpstreamError | null }> => {
       if (seed.digest) return { digest: seed.digest, unknown: null };
-      const packaged = seed.packaged?.file.digests.find(isStrong);
-      if (packaged) return { digest: packaged, unknown: null };
       const newest = (await allRecords()).find((record) => record.digest !== null);
       if (newest?.digest) return { digest: newest.digest, unknown: null };
       const silent = failureIn(await records());
@@ -207,22 +201,11 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
       null
     );
   });
-  const otherRecords = once(async () => {
-    const own = await bestDigest();
-    return (await allRecords()).filter((one) => !sameBytes(one.digest, own));
-  });
-
-  const atReferences = once(async () => (await registries()).flatMap(({ value }) => value ?? []));
   const held = once(async () => {
-    const [found, { digest: own, unknown }] = [await atReferences(), await identity()];
+    const [found, { digest: own, unknown }] = [await registries(), await identity()];
     if (own === null && unknown) return [];
-    return found.filter((image) => sameBytes(image.digest, own));
+    return found.flatMap(({ value }) => value ?? []).filter((image) => sameBytes(image.digest, own));
   });
-  const displaced = once(async () => {
-    const [found, own] = [await atReferences(), await bestDigest()];
-    return found.filter((image) => !sameBytes(image.digest, own));
-  });
-
   const copies = once(
     seed.copies ??
       (async () => {
@@ -257,7 +240,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
   const claimsOf = async (role: Role): Promise<readonly Claim[]> => {
     if (role === "copy") return (await copies()).flatMap(({ value }) => value ?? []).map(claimOfCopy);
     if (role === "registry") return (await held()).map(claimOfImage);
-    if (role === "repository") return [...(seed.packaged ? [seed.packaged] : []), ...seed.twins].map(claimOfFile);
+    if (role === "repository") return packagedFiles.map(claimOfFile);
     const ci = await record();
     return ci ? [claimOfRecord(ci)] : [];
   };
@@ -308,7 +291,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
           webUrl: image.webUrl,
         }),
       ),
-      ...[...(seed.packaged ? [seed.packaged] : []), ...seed.twins].map(fileLocation),
+      ...packagedFiles.map(fileLocation),
       ...files
         .flatMap(({ value }) => value ?? [])
         .filter((found) => own !== null && found.file.digests.includes(own) && !isSeed(seed, found))
@@ -329,9 +312,6 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     record,
     knownRecord,
     knownRecords,
-    otherRecords,
-    held,
-    displaced,
     merged,
     claims,
     locations,
@@ -413,13 +393,4 @@ function knownBy(asOf: string | null, records: readonly ArtifactRecord[]): reado
 /** The first failure among those asked; null when all answered. */
 export function failureIn(asked: readonly Outcome<unknown>[]): UpstreamError | null {
   return asked.find(({ error }) => error !== null)?.error ?? null;
-}
-
-/** Runs the function at its first call and hands the same promise to all. */
-export function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | null = null;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }

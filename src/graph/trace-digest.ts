@@ -1,7 +1,8 @@
 import type { FoundFile } from "../backends/backend.ts";
 import { type Digest, isStrong } from "../model/digest.ts";
+import { once } from "../model/once.ts";
 import type { ImageRecord } from "../model/package.ts";
-import { atHand, createArtifact, failureIn, once } from "./artifact.ts";
+import { atHand, createArtifact, failureIn } from "./artifact.ts";
 import { askByChecksum, askCopies, askZadigSpellings, type Hint, scopesOf, searched } from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import { combineSources, isComplete, type Outcome, outcomeOf, told } from "./outcome.ts";

@@ -1,5 +1,6 @@
 import { type Digest, isStrong } from "../model/digest.ts";
 import { type ImageRef, parseImageRef, printImageRef } from "../model/image-ref.ts";
+import { once } from "../model/once.ts";
 import type { ImageRecord } from "../model/package.ts";
 import type { ArtifactRecord } from "../model/release.ts";
 import type { UpstreamError } from "../upstream/errors.ts";
@@ -11,7 +12,6 @@ import {
   failureIn,
   imageSeed,
   type Lazy,
-  once,
   recordSeed,
 } from "./artifact.ts";
 import {

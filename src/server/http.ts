@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, isLoopback } from "../config.ts";
 import type { BackendIdentity } from "../model/backend.ts";
+import { once } from "../model/once.ts";
 import { createLine } from "../upstream/line.ts";
 import { createGate, type Refusal } from "./auth/gate.ts";
 import { discard, readBody } from "./body.ts";
@@ -13,7 +14,7 @@ import { frontPage } from "./front-page.ts";
 import type { GraphQLEndpoint } from "./graphql.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
-import { type Page, sendPage } from "./page.ts";
+import { sendPage } from "./page.ts";
 import { requestIdOf } from "./request-id.ts";
 import { secure } from "./security-headers.ts";
 
@@ -195,11 +196,6 @@ export function createHttpShell(options: HttpOptions): HttpShell {
 
 function isAddress(address: string | AddressInfo | null): address is AddressInfo {
   return typeof address === "object" && address !== null;
-}
-
-function once(make: () => Promise<Page>): () => Promise<Page> {
-  let page: Promise<Page> | null = null;
-  return () => (page ??= make());
 }
 
 /**
