@@ -6,11 +6,11 @@ import { type Dialect, judgeByStatus, type Outgoing, type RawReply, type Reply, 
 import { endingOf } from "./ending.ts";
 import { MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Exchange, type Settle, startExchange } from "./exchange.ts";
-import { createFlights } from "./flights.ts";
+import { createFlights, type Seat } from "./flights.ts";
 import { fingerprint } from "./freshness.ts";
 import { isRead, type Operation, target } from "./operation.ts";
 import { createPolicies, type PolicySettings, type Pressure } from "./policies.ts";
-import { createWire, type Tries, type WireSettings } from "./wire.ts";
+import { createWire, firstOfEach, type Sent, type Tries, type WireSettings } from "./wire.ts";
 
 export {
   type Dialect,
@@ -75,11 +75,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
       const known = key === null ? null : (cache?.find(key) ?? null);
       const attempt = { call, stop, tries, validators: known?.validators ?? {} };
       let sent = await wire.send(outgoing, request, attempt);
-      if (cache && key !== null && known && sent.raw.status === 304) {
-        const { headers, settle } = sent;
-        const told = { status: 304, headers, fetchedAt: new Date().toISOString(), traceId: traceIdOf(sent.raw) };
-        return { ...cache.renew(key, known, told), raw: rawOf(known, request), settle, isNew: false };
-      }
+      if (cache && key !== null && known && sent.raw.status === 304) return confirmed(cache, key, known, sent, request);
       let failure = judge(sent.raw, operation);
       if (failure && dialect.renew) {
         // What was refused has been an exchange of its own, whatever comes of asking once more.
@@ -90,10 +86,18 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
         }
       }
       if (failure) throw sent.settle(failure);
-      const { raw, headers, body, settle } = sent;
+      const { raw, body, settle } = sent;
+      const headers = cache ? firstOfEach(sent.headers) : none;
       const fetchedAt = new Date().toISOString();
       return { status: raw.status, headers, body, fetchedAt, traceId: traceIdOf(raw), raw, settle, isNew: true };
     });
+  }
+
+  /** The backend says that what was kept still holds. */
+  function confirmed(kept: Cache, key: string, known: Kept, { raw, headers, settle }: Sent, request: Request<unknown>) {
+    const fetchedAt = new Date().toISOString();
+    const told = { status: 304, headers: firstOfEach(headers), fetchedAt, traceId: traceIdOf(raw) };
+    return { ...kept.renew(key, known, told), raw: rawOf(known, request), settle, isNew: false };
   }
 
   function overdue({ name: operation }: Operation): UpstreamError {
@@ -136,8 +140,10 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   function keyOf({ method, path, body }: Outgoing, request: Request<unknown>, call: Call): string | null {
     const own = settings.forward === undefined ? "" : call.caller.credentialFor(backend);
     if (own === null) return null;
-    const credential = own === "" ? "" : fingerprint(own);
-    return JSON.stringify([method, path, body, credential, request.media ?? "json", request.headers ?? {}]);
+    // Neither of the first three can hold a space, so that no two lists of parts make the same key.
+    const usual = `${method} ${request.media ?? "json"} ${path}`;
+    if (body === null && own === "" && request.headers === undefined) return usual;
+    return `${usual} ${JSON.stringify([body, own === "" ? "" : fingerprint(own), request.headers ?? {}])}`;
   }
 
   /** What cannot be the name of a thing names nothing: there is no need to ask. */
@@ -157,48 +163,77 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     const key = isRead(operation) ? keyOf(outgoing, request, call) : null;
     const keptAs = cache && key !== null && !call.anew ? fingerprint(key) : null;
     const startedAt = performance.now();
-    const start = (via: Exchange["via"]) =>
-      startExchange({ call, backend, operation: operation.name, attempt: 0, via }, startedAt);
-    const answerFrom = (kept: Kept, via: "CACHE" | "STALE") => {
-      if (via === "STALE") call.standIns?.note(backend, kept.fetchedAt);
-      const settle = start(via)({ status: kept.status, bytes: kept.body.length });
-      return decode(operation, request, { ...kept, raw: rawOf(kept, request) }, { stale: via === "STALE", settle });
-    };
-
     const fresh = keptAs === null ? null : (cache?.fresh(keptAs) ?? null);
-    if (fresh) return answerFrom(fresh, "CACHE");
+    if (fresh) return answerFrom(fresh, "CACHE", operation, request, call, startedAt);
 
     const tries: Tries = { attempt: 0, sent: 0 };
-    let isFirst = true;
+    let seat: Seat<Judged> | null = null;
     let judged: Judged;
     try {
       if (endingOf(call).isOver) throw overdue(operation);
-      if (key === null) {
-        const asked = ask(operation, outgoing, request, call, tries, null);
-        // It may have been done, whatever came back: what was kept tells of before.
-        judged = await (isRead(operation) ? asked : asked.finally(() => cache?.clear()));
-      } else {
-        const seat = flights.join(key, call, (shared) => ask(operation, outgoing, request, shared, tries, keptAs));
-        isFirst = seat.isFirst;
-        judged = await seat.landed.catch((error: unknown) => {
-          // Who began it and left does not hear the end; what was asked is told all the same.
-          if (isFirst) seat.flight.then(({ settle }) => settle(null)).catch(() => {});
-          throw endingOf(call).isOver ? overdue(operation) : error;
-        });
+      if (key === null) judged = await unshared(operation, outgoing, request, call, tries);
+      else {
+        seat = flights.join(key, call, (shared) => ask(operation, outgoing, request, shared, tries, keptAs));
+        judged = await seat.landed;
       }
-    } catch (error) {
+    } catch (failed) {
+      // Who began it and left does not hear the end; what was asked is told all the same.
+      if (seat?.isFirst) seat.flight.then(({ settle }) => settle(null)).catch(() => {});
+      const error = endingOf(call).isOver ? overdue(operation) : failed;
       if (!(error instanceof UpstreamError)) throw error;
       const kept = keptAs === null ? null : standInFor(error, keptAs);
-      if (kept) return answerFrom(kept, "STALE");
-      if (!isFirst) start("FLIGHT")({ status: error.status, bytes: 0 })(error);
-      else if (tries.sent === 0) start("UNSENT")({ status: null, bytes: 0 })(error);
+      if (kept) return answerFrom(kept, "STALE", operation, request, call, startedAt);
+      if (seat && !seat.isFirst) {
+        startOf(operation, call, "FLIGHT", startedAt)({ status: error.status, bytes: 0 })(error);
+      } else if (tries.sent === 0) {
+        startOf(operation, call, "UNSENT", startedAt)({ status: null, bytes: 0 })(error);
+      }
       throw error;
     }
-    const settle = isFirst ? judged.settle : start("FLIGHT")({ status: judged.status, bytes: judged.body.length });
+    const isFirst = seat === null || seat.isFirst;
+    const settle = isFirst
+      ? judged.settle
+      : startOf(operation, call, "FLIGHT", startedAt)({ status: judged.status, bytes: judged.body.length });
     const reply = decode(operation, request, judged, { stale: false, settle });
     if (keptAs !== null && isFirst && judged.isNew) cache?.keep(keptAs, judged);
     return reply;
   };
+
+  function startOf({ name: operation }: Operation, call: Call, via: Exchange["via"], startedAt: number) {
+    return startExchange({ call, backend, operation, attempt: 0, via }, startedAt);
+  }
+
+  function answerFrom<T>(
+    kept: Kept,
+    via: "CACHE" | "STALE",
+    operation: Operation,
+    request: Request<T>,
+    call: Call,
+    startedAt: number,
+  ): Reply<T> {
+    if (via === "STALE") call.standIns?.note(backend, kept.fetchedAt);
+    const settle = startOf(operation, call, via, startedAt)({ status: kept.status, bytes: kept.body.length });
+    return decode(operation, request, { ...kept, raw: rawOf(kept, request) }, { stale: via === "STALE", settle });
+  }
+
+  /** What is nobody else's answer: what changes something, and reads of a caller who has no credential to share by. */
+  async function unshared(
+    operation: Operation,
+    outgoing: Outgoing,
+    request: Request<unknown>,
+    call: Call,
+    tries: Tries,
+  ): Promise<Judged> {
+    if (isRead(operation)) return ask(operation, outgoing, request, call, tries, null);
+    // Who asks from now on must see what is being changed, and who asks when it is done, whatever came back, as well.
+    flights.closeAll();
+    try {
+      return await ask(operation, outgoing, request, call, tries, null);
+    } finally {
+      flights.closeAll();
+      cache?.clear();
+    }
+  }
 
   /** A kept answer for a backend that does not answer. What it has refused, or says is gone, is forgotten. */
   function standInFor({ failure }: UpstreamError, key: string): Kept | null {
@@ -216,6 +251,8 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     close: wire.close,
   };
 }
+
+const none = {} as const;
 
 /** A kept answer as it was before it was judged. */
 function rawOf({ status, headers, body }: Kept, { media = "json" }: Request<unknown>): RawReply {

@@ -35,10 +35,16 @@ export interface Outgoing {
   readonly body: string | null;
 }
 
+/** Headers that say who we are. */
+export type Credentials = Readonly<Record<string, string>>;
+
 /** How one vendor is spoken to: who we are, and how to read its moods. */
 export interface Dialect {
-  /** Headers with the credential; may ask an identity service first. Throws an UpstreamError when there is no credential. */
-  readonly authorize: (request: Outgoing, call: Call) => Promise<Readonly<Record<string, string>>>;
+  /**
+   * Headers with the credential; a promise only where an identity service may have to be asked first. Throws, or rejects
+   * with, an UpstreamError when there is no credential.
+   */
+  readonly authorize: (request: Outgoing, call: Call) => Credentials | Promise<Credentials>;
   /**
    * Judges every answer, success statuses included, where the vendor's rules are not plain HTTP.
    * Null leaves the judgement to the status.

@@ -1,5 +1,5 @@
 import type { Call } from "./call.ts";
-import { createEnding, endingOf, signalOf } from "./ending.ts";
+import { createEnding, type Ending, endingOf, type OwnEnding, signalOf } from "./ending.ts";
 
 /** Equal reads that are under way at the same moment, whoever asks, are one. */
 export interface Flights<T> {
@@ -8,6 +8,8 @@ export interface Flights<T> {
    * last of them is gone, lasts as long as the most patient of them, and is paid for by one of them.
    */
   readonly join: (key: string, call: Call, begin: (call: Call) => Promise<T>) => Seat<T>;
+  /** Whoever comes from now on begins anew: what is under way may tell of a time before something was changed. */
+  readonly closeAll: () => void;
   /** Flights under way. */
   readonly count: () => number;
 }
@@ -22,131 +24,163 @@ export interface Seat<T> {
   readonly flight: Promise<T>;
 }
 
-/** Somebody who waits. */
-interface Aboard<T> {
-  readonly call: Call;
-  readonly arrive: (value: T) => void;
-  readonly crash: (error: unknown) => void;
-}
-
-interface Flight<T> {
-  /** Those who wait, in the order they came; one request may wait twice. */
-  readonly aboard: Aboard<T>[];
-  /** Set as soon as somebody is aboard. */
-  answer: Promise<T> | null;
-  /** Takes nobody aboard any more. */
-  readonly close: () => void;
-  readonly abort: () => void;
-}
-
+/** Where a flight is found; emptied when it takes nobody aboard any more. */
 interface Slot<T> {
   flight: Flight<T> | null;
+}
+
+/** Somebody who waits. */
+class Aboard<T> {
+  readonly call: Call;
+  readonly landed: Promise<T>;
+  readonly #ending: Ending;
+  #resolve: (value: T) => void = nobody;
+  #reject: (error: unknown) => void = nobody;
+  readonly #leave: () => void;
+
+  constructor(call: Call, flight: Flight<T>) {
+    this.call = call;
+    this.#ending = endingOf(call);
+    this.landed = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#leave = () => {
+      flight.leave(this);
+      this.#reject(call.signal.reason);
+    };
+    this.#ending.listen(this.#leave);
+  }
+
+  arrive(value: T): void {
+    this.#ending.unlisten(this.#leave);
+    this.#resolve(value);
+  }
+
+  crash(error: unknown): void {
+    this.#ending.unlisten(this.#leave);
+    this.#reject(error);
+  }
+}
+
+function nobody(): void {}
+
+/** One flight, and the call that stands for all who are aboard. */
+class Flight<T> implements Call {
+  readonly requestId: string;
+  readonly caller: Call["caller"];
+  readonly ending: OwnEnding = createEnding();
+  /** Set as soon as somebody is aboard. */
+  answer: Promise<T> | null = null;
+  /** Those who wait, in the order they came; one request may wait twice. */
+  #aboard: Aboard<T>[] = [];
+  #payer: Call;
+  #signal: AbortSignal | null = null;
+  readonly #open: Map<string, Slot<T>>;
+  readonly #key: string;
+  readonly #slot: Slot<T>;
+
+  constructor(open: Map<string, Slot<T>>, key: string, first: Call) {
+    this.requestId = first.requestId;
+    this.caller = first.caller;
+    this.#payer = first;
+    this.#open = open;
+    this.#key = key;
+    this.#slot = { flight: this };
+    open.set(key, this.#slot);
+  }
+
+  // Hardly anybody wants a signal where there is an ending.
+  get signal(): AbortSignal {
+    this.#signal ??= signalOf(this.ending);
+    return this.#signal;
+  }
+
+  get budget(): Call["budget"] {
+    return this;
+  }
+
+  remainingMs(): number {
+    let most = Number.NEGATIVE_INFINITY;
+    for (const { call } of this.#aboard) most = Math.max(most, call.remainingMs());
+    return most;
+  }
+
+  onBehalfOf(): Call {
+    return this.#payer;
+  }
+
+  /** One of those aboard pays; who it was pays for what is told from now on. */
+  take(): boolean {
+    for (const { call } of this.#aboard) {
+      if (!call.budget.take()) continue;
+      this.#payer = call;
+      return true;
+    }
+    // Nobody aboard can pay: whoever comes now begins anew.
+    this.close();
+    return false;
+  }
+
+  /** Takes nobody aboard any more. */
+  close(): void {
+    if (this.#slot.flight === null) return;
+    this.#slot.flight = null;
+    this.#open.delete(this.#key);
+  }
+
+  board(call: Call): Promise<T> {
+    const aboard = new Aboard(call, this);
+    this.#aboard.push(aboard);
+    return aboard.landed;
+  }
+
+  leave(one: Aboard<T>): void {
+    const at = this.#aboard.indexOf(one);
+    if (at >= 0) this.#aboard.splice(at, 1);
+    if (this.#aboard.length > 0) return;
+    this.close();
+    this.ending.end();
+  }
+
+  /** Lets everybody off when there is an answer. */
+  land(answer: Promise<T>): void {
+    this.answer = answer;
+    answer.then(
+      (value) => {
+        for (const one of this.#disembark()) one.arrive(value);
+      },
+      (error: unknown) => {
+        for (const one of this.#disembark()) one.crash(error);
+      },
+    );
+  }
+
+  #disembark(): readonly Aboard<T>[] {
+    this.close();
+    const aboard = this.#aboard;
+    this.#aboard = [];
+    return aboard;
+  }
 }
 
 /** The flights to one backend; they live as long as the process, each of them until it has landed. */
 export function createFlights<T>(): Flights<T> {
   // What lies in the map is a slot that is emptied: tables that a map has outgrown hold on to their values.
   const open = new Map<string, Slot<T>>();
-
-  /** A flight that nobody has boarded yet, and the call that stands for all who will. */
-  function prepare(key: string, first: Call): { readonly flight: Flight<T>; readonly shared: Call } {
-    const aboard: Aboard<T>[] = [];
-    const slot: Slot<T> = { flight: null };
-    const ending = createEnding();
-    let signal: AbortSignal | null = null;
-    let payer = first;
-    const close = () => {
-      if (slot.flight === null) return;
-      slot.flight = null;
-      open.delete(key);
-    };
-    const flight: Flight<T> = { aboard, answer: null, close, abort: () => ending.end() };
-    const shared: Call = {
-      // Hardly anybody wants a signal where there is an ending.
-      get signal() {
-        signal ??= signalOf(ending);
-        return signal;
-      },
-      ending,
-      remainingMs: () => {
-        let most = Number.NEGATIVE_INFINITY;
-        for (const { call } of aboard) most = Math.max(most, call.remainingMs());
-        return most;
-      },
-      requestId: first.requestId,
-      caller: first.caller,
-      onBehalfOf: () => payer,
-      budget: {
-        take: () => {
-          for (const { call } of aboard) {
-            if (!call.budget.take()) continue;
-            payer = call;
-            return true;
-          }
-          // Nobody aboard can pay: whoever comes now begins anew.
-          close();
-          return false;
-        },
-      },
-    };
-    slot.flight = flight;
-    open.set(key, slot);
-    return { flight, shared };
-  }
-
-  function board({ aboard, close, abort }: Flight<T>, call: Call): Promise<T> {
-    const ending = endingOf(call);
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        const at = aboard.indexOf(seat);
-        if (at >= 0) aboard.splice(at, 1);
-        if (aboard.length === 0) {
-          close();
-          abort();
-        }
-        reject(call.signal.reason);
-      };
-      const seat: Aboard<T> = {
-        call,
-        arrive: (value) => {
-          ending.unlisten(leave);
-          resolve(value);
-        },
-        crash: (error) => {
-          ending.unlisten(leave);
-          reject(error);
-        },
-      };
-      aboard.push(seat);
-      ending.listen(leave);
-    });
-  }
-
-  /** Lets everybody off when there is an answer. */
-  function land(flight: Flight<T>, answer: Promise<T>): Promise<T> {
-    const { aboard, close } = flight;
-    answer.then(
-      (value) => {
-        close();
-        for (const seat of aboard.splice(0)) seat.arrive(value);
-      },
-      (error: unknown) => {
-        close();
-        for (const seat of aboard.splice(0)) seat.crash(error);
-      },
-    );
-    flight.answer = answer;
-    return answer;
-  }
-
   return {
-    join: (key, call, start) => {
+    join: (key, call, begin) => {
       const known = open.get(key)?.flight;
-      if (known?.answer) return { isFirst: false, landed: board(known, call), flight: known.answer };
-      const { flight, shared } = prepare(key, call);
+      if (known?.answer) return { isFirst: false, landed: known.board(call), flight: known.answer };
+      const flight = new Flight<T>(open, key, call);
       // The first has to be aboard before anything is asked in its name.
-      const landed = board(flight, call);
-      return { isFirst: true, landed, flight: land(flight, start(shared)) };
+      const landed = flight.board(call);
+      const answer = begin(flight);
+      flight.land(answer);
+      return { isFirst: true, landed, flight: answer };
+    },
+    closeAll: () => {
+      for (const { flight } of [...open.values()]) flight?.close();
     },
     count: () => open.size,
   };

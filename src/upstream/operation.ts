@@ -46,21 +46,56 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
  * change which endpoint is asked. Throws a RangeError for an empty part, `.` or `..`, by itself or between slashes.
  */
 export function target(operation: Operation, parts: PathParts = {}, query: Query = {}): string {
-  // A function replacer: a plain replacement string would expand `$1`, `$&` and `$$` inside a value.
-  const path = operation.path.replace(/\{(\w+)(\+?)\}/g, (_whole, name: string, many: string) => {
+  const { holes, rest } = templateOf(operation);
+  let text = "";
+  for (const { before, name, isMany } of holes) {
     const part = parts[name];
     if (part === undefined) throw new TypeError(`${operation.name}: no value for {${name}}`);
-    if (part instanceof Verbatim) return part.text;
-    return many ? String(part).split("/").map(segment).join("/") : segment(String(part));
-  });
-  const pairs: string[] = [];
-  for (const [name, value] of Object.entries(query)) {
+    text += before + (part instanceof Verbatim ? part.text : segments(String(part), isMany));
+  }
+  text += rest;
+  let mark = "?";
+  for (const name of Object.keys(query)) {
+    const value = query[name];
     if (value === undefined) continue;
     for (const one of Array.isArray(value) ? value : [value]) {
-      pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(one).toWellFormed())}`);
+      text += `${mark}${encodeURIComponent(name)}=${encodeURIComponent(String(one).toWellFormed())}`;
+      mark = "&";
     }
   }
-  return pairs.length === 0 ? path : `${path}?${pairs.join("&")}`;
+  return text;
+}
+
+/** A path taken apart at its holes. */
+interface Template {
+  readonly holes: readonly { readonly before: string; readonly name: string; readonly isMany: boolean }[];
+  /** What stands behind the last hole. */
+  readonly rest: string;
+}
+
+const templates = new WeakMap<Operation, Template>();
+
+function templateOf(operation: Operation): Template {
+  const known = templates.get(operation);
+  if (known) return known;
+  const holes: Template["holes"][number][] = [];
+  let end = 0;
+  for (const hole of operation.path.matchAll(/\{(\w+)(\+?)\}/g)) {
+    const [whole, name = "", many] = hole;
+    holes.push({ before: operation.path.slice(end, hole.index), name, isMany: many === "+" });
+    end = hole.index + whole.length;
+  }
+  const made = { holes, rest: operation.path.slice(end) };
+  templates.set(operation, made);
+  return made;
+}
+
+/** Words with single dots and slashes between them: nothing to climb with, and nothing but the slashes to encode. */
+const harmless = /^[\w~-]+(?:[./][\w~-]+)*$/;
+
+function segments(text: string, isMany: boolean): string {
+  if (harmless.test(text)) return isMany || !text.includes("/") ? text : text.replaceAll("/", "%2F");
+  return isMany ? text.split("/").map(segment).join("/") : segment(text);
 }
 
 function segment(text: string): string {

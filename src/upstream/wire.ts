@@ -6,7 +6,7 @@ import type { Ending } from "./ending.ts";
 import { type Failure, MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Settle, startExchange } from "./exchange.ts";
 import type { Headers } from "./freshness.ts";
-import { take } from "./take.ts";
+import { type Said, Taking } from "./take.ts";
 
 /** What the wire needs to know about one configured backend. */
 export interface WireSettings {
@@ -23,7 +23,7 @@ export interface WireSettings {
 /** An answer off the wire, and how to tell what was made of it. */
 export interface Sent {
   readonly raw: RawReply;
-  readonly headers: Headers;
+  readonly headers: Said;
   readonly body: Buffer;
   readonly settle: Settle;
 }
@@ -55,6 +55,8 @@ export interface Wire {
 }
 
 const mostRedirects = 2;
+const jsonBody = { "content-type": "application/json" } as const;
+const none = {} as const;
 
 /** Opens a connection pool to one backend; nothing is sent before the first call. */
 export function createWire(settings: WireSettings, dialect: Pick<Dialect, "authorize" | "followsRedirects">): Wire {
@@ -62,39 +64,41 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
   const pool = new Pool(origin, { connections: settings.concurrency, pipelining: 1 });
   const { name: backend } = settings;
 
-  const send: Wire["send"] = async (outgoing, request, attempt) => {
+  const send: Wire["send"] = (outgoing, request, attempt) => follow(outgoing, request, attempt, 0);
+
+  /** One request and the redirects behind it; a promise for credentials only where there is one. */
+  async function follow(
+    hop: Outgoing,
+    request: Pick<Request<unknown>, "media" | "headers">,
+    attempt: Attempt,
+    redirects: number,
+  ): Promise<Sent> {
     const { call } = attempt;
-    let { path } = outgoing;
-    for (let redirects = 0; ; redirects++) {
-      const hop = { ...outgoing, path };
-      const headers = {
-        accept: request.media === "text" ? "*/*" : "application/json",
-        // Said in so many words: without it a server may compress as it likes.
-        "accept-encoding": "identity",
-        ...(outgoing.body === null ? {} : { "content-type": "application/json" }),
-        ...request.headers,
-        ...attempt.validators,
-        ...(await dialect.authorize(hop, call)),
-      };
-      // A token may have taken its time: what nobody waits for any more is not sent.
-      if (attempt.stop.isOver) throw failed("TIMED_OUT", hop, {});
-      if (!call.budget.take()) throw failed("OVER_BUDGET", hop, {});
-      const sent = await exchange(hop, headers, request.media ?? "json", attempt);
-      const next = redirectOf(sent.raw, origin);
-      if (next === null) return sent;
-      if (
-        !dialect.followsRedirects ||
-        outgoing.method !== "GET" ||
-        redirects >= mostRedirects ||
-        next === "elsewhere"
-      ) {
-        const facts = { status: sent.raw.status, reason: "a redirect where an answer was due" };
-        throw sent.settle(failed("MALFORMED", outgoing, facts));
-      }
-      sent.settle(null);
-      path = next.path;
+    const signed = dialect.authorize(hop, call);
+    const credentials = signed instanceof Promise ? await signed : signed;
+    // A token may have taken its time: what nobody waits for any more is not sent.
+    if (attempt.stop.isOver) throw failed("TIMED_OUT", hop, {});
+    if (!call.budget.take()) throw failed("OVER_BUDGET", hop, {});
+    const headers = {
+      accept: request.media === "text" ? "*/*" : "application/json",
+      // Said in so many words: without it a server may compress as it likes.
+      "accept-encoding": "identity",
+      ...(hop.body === null ? none : jsonBody),
+      ...request.headers,
+      ...attempt.validators,
+      ...credentials,
+    };
+    const sent = await exchange(hop, headers, request.media ?? "json", attempt);
+    if (sent.raw.status < 300 || sent.raw.status >= 400) return sent;
+    const next = redirectOf(sent.raw, origin);
+    if (next === null) return sent;
+    if (!dialect.followsRedirects || hop.method !== "GET" || redirects >= mostRedirects || next === "elsewhere") {
+      const facts = { status: sent.raw.status, reason: "a redirect where an answer was due" };
+      throw sent.settle(failed("MALFORMED", hop, facts));
     }
-  };
+    sent.settle(null);
+    return follow({ ...hop, path: next.path }, request, attempt, redirects + 1);
+  }
 
   async function exchange(
     hop: Outgoing,
@@ -104,31 +108,21 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
   ): Promise<Sent> {
     tries.sent += 1;
     const settle = startExchange({ call, backend, operation: hop.operation, attempt: tries.attempt, via: "WIRE" });
-    let status: number | null = null;
-    let bytes = 0;
+    const { path, method, body } = hop;
+    const taking = new Taking(stop, settings.maxResponseBytes);
     try {
-      const { path, method, body: sent } = hop;
-      const outgoing = { path, method, headers, body: sent };
-      const answer = await take(pool, outgoing, stop, settings.maxResponseBytes, (told) => {
-        status = told;
-      });
-      const said = firstOfEach(answer.headers);
-      const header = (name: string) => said[name] ?? null;
-      const read = answer.body;
-      bytes = read.length;
-      const body = parseBody(read, media, header("content-type"), answer.status);
-      return {
-        raw: { status: answer.status, header, body },
-        headers: said,
-        body: read,
-        settle: settle({ status: answer.status, bytes }),
-      };
+      const read = await taking.from(pool, { path, method, headers, body });
+      const { status, headers: said } = taking;
+      const header = (name: string) => firstOf(said[name]);
+      const raw = { status, header, body: parseBody(read, media, header("content-type"), status) };
+      return { raw, headers: said, body: read, settle: settle({ status, bytes: read.length }) };
     } catch (error) {
+      const status = taking.status === 0 ? null : taking.status;
       const known =
         error instanceof MisshapenAnswer
           ? failed("MALFORMED", hop, { status, reason: error.message })
           : connectionFailure(error, hop, stop);
-      throw settle({ status, bytes })(known);
+      throw settle({ status, bytes: taking.length })(known);
     }
   }
 
@@ -146,13 +140,18 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
   return { send, close: () => pool.close() };
 }
 
-function firstOfEach(headers: Readonly<Record<string, string | string[] | undefined>>): Headers {
-  const said: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    const first = Array.isArray(value) ? value[0] : value;
-    if (first !== undefined) said[name] = first;
+function firstOf(value: string | readonly string[] | undefined): string | null {
+  return (typeof value === "string" ? value : value?.[0]) ?? null;
+}
+
+/** Headers as a record of texts: of those that came several times, the first. */
+export function firstOfEach(said: Said): Headers {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(said)) {
+    const first = firstOf(value);
+    if (first !== null) headers[name] = first;
   }
-  return said;
+  return headers;
 }
 
 function redirectOf(reply: RawReply, origin: string): { path: string } | "elsewhere" | null {

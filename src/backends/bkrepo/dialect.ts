@@ -22,7 +22,7 @@ const systemError = 250102;
 /** Who we are to bkrepo, and how its answers are judged. */
 export function bkrepoDialect(settings: BkrepoSettings): Dialect {
   return {
-    authorize: async ({ operation }, call) => ({
+    authorize: ({ operation }, call) => ({
       [zoneHeader]: settings.timeZone,
       ...credentialHeaders(settings, operation, call),
     }),

@@ -194,7 +194,7 @@ export function createClient(settings: GitlabSettings): GitlabClient {
 
 function createDialect(settings: GitlabSettings): Dialect {
   return {
-    authorize: (request, call) => Promise.resolve(headersFor(settings, request.operation, call)),
+    authorize: (request, call) => headersFor(settings, request.operation, call),
     judge: (reply) => {
       // GitLab's API writes every 404 in JSON: anything else is a proxy, or another address than the API's.
       if (reply.status === 404 && typeof reply.body !== "object") {

@@ -1,5 +1,5 @@
 import type { Call } from "../../upstream/call.ts";
-import type { Outgoing, RawReply } from "../../upstream/client.ts";
+import type { Dialect, RawReply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import { createIdentityService } from "./identity-service.ts";
 import type { KeyCredentials, SwrSettings } from "./settings.ts";
@@ -9,7 +9,7 @@ import { codeOf, isStaleToken } from "./verdict.ts";
 /** Who we are towards one SWR. */
 export interface Authority {
   /** Headers that identify us; rejects with an UpstreamError when there is nothing to show. */
-  readonly authorize: (request: Outgoing, call: Call) => Promise<Readonly<Record<string, string>>>;
+  readonly authorize: Dialect["authorize"];
   /** True when a refused token has been replaced. */
   readonly renew: (reply: RawReply, call: Call) => Promise<boolean>;
   /** Hears every answer: a key that is refused again and again has to rest. */
@@ -43,7 +43,7 @@ export function createAuthority(settings: SwrSettings, now: () => number): Autho
       close: identity.close,
     };
   }
-  return { ...unrenewable, authorize: async () => withToken(credentials.token) };
+  return { ...unrenewable, authorize: () => withToken(credentials.token) };
 }
 
 const unrenewable = { renew: async () => false, heard: () => {}, close: async () => {} } as const;
@@ -51,7 +51,7 @@ const unrenewable = { renew: async () => false, heard: () => {}, close: async ()
 function forwarding(backend: string): Authority {
   return {
     ...unrenewable,
-    authorize: async ({ operation }, call) => {
+    authorize: ({ operation }, call) => {
       const token = call.caller.credentialFor(backend);
       if (token === null) throw new UpstreamError("DENIED", { backend, operation, reason: "the caller sent no token" });
       return withToken(token);
@@ -64,7 +64,7 @@ function signing(backend: string, keys: KeyCredentials, now: () => number): Auth
   let restsUntil = 0;
   return {
     ...unrenewable,
-    authorize: async ({ operation, method, origin, path, body }) => {
+    authorize: ({ operation, method, origin, path, body }) => {
       if (now() < restsUntil) {
         throw new UpstreamError("DENIED", { backend, operation, reason: "the access key was refused and rests" });
       }

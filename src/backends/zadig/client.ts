@@ -219,7 +219,7 @@ function dialectOf(settings: ZadigSettings): Dialect {
   const { name, credentials, forward } = settings;
   const oldKey = isOldKey(settings);
   return {
-    authorize: async (request, call) => {
+    authorize: (request, call) => {
       if (forward !== undefined) {
         const token = call.caller.credentialFor(name);
         if (token === null) throw new UpstreamError("DENIED", { backend: name, operation: request.operation });
