@@ -35,7 +35,7 @@ export function batched<K, V>(
   text: (key: K) => string,
   load: (keys: readonly K[]) => Promise<ReadonlyMap<string, V | Error>>,
   options: { readonly maxBatchSize?: number; readonly by?: LoadedBy<K> } = {},
-): DataLoader<K, V | null, string> {
+): Loader<K, V | null> {
   const { by = null, maxBatchSize } = options;
   return new Loader<K, V | null>(
     text,
@@ -48,22 +48,53 @@ export function batched<K, V>(
   );
 }
 
-/** A per-request loader for what a backend answers one key at a time; equal keys are still one call. */
+/**
+ * What one request knows of things that a backend answers one key at a time: equal keys are one call, which begins at
+ * once, since there is nobody to wait for.
+ */
+export interface Single<K, V> {
+  readonly load: (key: K) => Promise<V>;
+  /** Remembers what is known already; what was asked for before stays. */
+  readonly prime: (key: K, value: V) => void;
+}
+
+/** A per-request loader for what a backend answers one key at a time; a failure is remembered as an answer is. */
 export function single<K, V>(
   text: (key: K) => string,
   load: (key: K) => Promise<V>,
   by: LoadedBy<K> | null = null,
-): DataLoader<K, V, string> {
-  return new Loader<K, V>(text, by, (keys) =>
-    Promise.all(keys.map((key) => told(by, [key], () => load(key)).catch((error: unknown) => toError(error)))),
-  );
+): Single<K, V> {
+  const known = new Map<string, Promise<V>>();
+  return {
+    load: (key) => {
+      const name = text(key);
+      const before = known.get(name);
+      if (before) {
+        if (by && loads.isHeard()) publish(by, [key], { keys: 0, deduped: 1, ms: 0 });
+        return before;
+      }
+      const answer = load(key);
+      known.set(name, answer);
+      if (by && loads.isHeard()) {
+        const started = performance.now();
+        const tell = () => publish(by, [key], { keys: 1, deduped: 0, ms: performance.now() - started });
+        answer.then(tell, tell);
+      }
+      return answer;
+    },
+    prime: (key, value) => {
+      const name = text(key);
+      if (!known.has(name)) known.set(name, Promise.resolve(value));
+    },
+  };
 }
 
-/** A loader that tells of the keys it knows already. */
-class Loader<K, V> extends DataLoader<K, V, string> {
+/** A loader that tells of the keys it knows already, and that is told of known values when it is first asked. */
+export class Loader<K, V> extends DataLoader<K, V, string> {
   readonly #known: Map<string, Promise<V>>;
   readonly #by: LoadedBy<K> | null;
   readonly #text: (key: K) => string;
+  #untold: (() => void)[] = [];
 
   constructor(
     text: (key: K) => string,
@@ -78,7 +109,17 @@ class Loader<K, V> extends DataLoader<K, V, string> {
     this.#text = text;
   }
 
+  /** Has `prime` called before the next key is loaded: most of what a page tells is never asked for by key. */
+  primeLater(prime: () => void): void {
+    this.#untold.push(prime);
+  }
+
   override load(key: K): Promise<V> {
+    if (this.#untold.length > 0) {
+      const untold = this.#untold;
+      this.#untold = [];
+      for (const prime of untold) prime();
+    }
     if (this.#by && loads.isHeard() && this.#known.has(this.#text(key))) {
       publish(this.#by, [key], { keys: 0, deduped: 1, ms: 0 });
     }
@@ -108,8 +149,4 @@ function publish<K>(
 /** Joins key parts so that no two different lists of parts give the same text. */
 export function keyText(...parts: readonly (string | number | null)[]): string {
   return JSON.stringify(parts);
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error("a loader threw something that is no Error", { cause: error });
 }

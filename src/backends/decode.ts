@@ -58,7 +58,7 @@ export function readLeniently<S extends z.ZodType>(schema: S, value: unknown, op
 export function readRows<S extends z.ZodType>(schema: S, value: unknown, operation: Operation): Rows<z.output<S>> {
   const { rows, dropped, count } = readEach(schema, value, operation, (row) => {
     const result = schema.safeParse(row);
-    return result.success ? { data: result.data, cut: [] } : { reason: explainError(result.error) };
+    return result.success ? { data: result.data, cut: nothing } : { reason: explainError(result.error) };
   });
   return { rows, dropped, count };
 }
@@ -72,6 +72,8 @@ export function readRowsLeniently<S extends z.ZodType>(
   return readEach(schema, value, operation, (row) => readRow(schema, row));
 }
 
+const nothing: readonly never[] = [];
+
 function readEach<S extends z.ZodType>(
   schema: S,
   value: unknown,
@@ -84,13 +86,13 @@ function readEach<S extends z.ZodType>(
   const dropped: DroppedRow[] = [];
   const cut: DroppedRow[] = [];
   const { name } = operation;
-  value.forEach((one: unknown, index) => {
-    const row = read(one);
+  for (let index = 0; index < value.length; index++) {
+    const row = read(value[index]);
     if ("cut" in row) {
       rows.push(row.data);
       for (const reason of row.cut) cut.push({ operation: name, index, reason });
     } else dropped.push({ operation: name, index, reason: row.reason });
-  });
+  }
   if (readings.isHeard()) {
     const unknown = unknownFields(schema, value[0]);
     readings.tell({ operation: name, dropped: dropped.length + cut.length, unknown });

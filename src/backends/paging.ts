@@ -37,41 +37,86 @@ export interface Walk<T> {
  * gone in front of it. A window that would be empty although the list goes on (unreadable rows, rows shown before) reads
  * on: without a row there would be no position to go on from.
  */
-export async function readWindow<T>(request: PageRequest, walk: Walk<T>): Promise<Page<T>> {
-  const { offset, last, ...mark } = placeOf(request.after);
+export function readWindow<T>(request: PageRequest, walk: Walk<T>): Promise<Page<T>> {
+  const mark = placeOf(request.after);
   const wanted = request.first + (walk.looksAhead ? 1 : 0);
-  const begun = await readStretch(walk, offset, wanted, mark.size);
-  const { origin, size } = begun;
-  const resumed =
-    last === null
-      ? { stretch: begun, from: offset }
-      : await resume(walk, begun, wanted, { offset, last, total: mark.total });
-  let { stretch } = resumed;
-  const { total } = stretch;
-  const dropped = [...stretch.dropped];
-  const seen = new Set(last === null ? [] : [last]);
-  const fresh: Placed<T>[] = [];
-  const gather = (from: number) => {
-    for (const one of stretch.rows) {
-      if (one.place < from || seen.has(one.identity)) continue;
-      seen.add(one.identity);
-      fresh.push(one);
-    }
-  };
-  gather(resumed.from);
-  const isCertain = () => (walk.looksAhead && stretch.told === null ? fresh.length > request.first : fresh.length > 0);
-  while (stretch.goesOn && !isCertain()) {
-    const { end } = stretch;
-    const next = await readStretch(walk, end, wanted, stretch.size);
-    // A list that counts more rows than it gives has ended all the same.
-    stretch = next.end > end ? next : { ...next, goesOn: false };
-    dropped.push(...next.dropped);
-    gather(end);
+  // What is kept over a wait is kept small: hundreds of windows may be waiting at once.
+  return readStretch(walk, mark.offset, wanted, mark.size).then((begun) => {
+    if (mark.last !== null) return readOn(request, walk, wanted, begun, { ...mark, last: mark.last });
+    const window = openWindow(begun, mark.offset, null);
+    return isEnough(window, request, walk) ? closeWindow(window, request, walk) : fill(window, request, walk, wanted);
+  });
+}
+
+/** A window while it is being filled. */
+interface Window<T> {
+  /** What was read first: its size and count are what positions are told by. */
+  readonly begun: Stretch<T>;
+  /** The place it starts from. */
+  readonly from: number;
+  /** What was read last. */
+  stretch: Stretch<T>;
+  readonly seen: Set<string>;
+  readonly rows: Placed<T>[];
+  readonly dropped: Dropped[];
+}
+
+function openWindow<T>(begun: Stretch<T>, from: number, last: string | null): Window<T> {
+  const window: Window<T> = { begun, from, stretch: begun, seen: new Set(), rows: [], dropped: [] };
+  if (last !== null) window.seen.add(last);
+  gather(window, begun, from);
+  return window;
+}
+
+/** Adds the rows of a stretch from this place on that were not seen before. */
+function gather<T>(window: Window<T>, stretch: Stretch<T>, from: number): void {
+  window.stretch = stretch;
+  for (const one of stretch.rows) {
+    if (one.place < from || window.seen.has(one.identity)) continue;
+    window.seen.add(one.identity);
+    window.rows.push(one);
   }
-  const shown = fresh.slice(0, request.first);
+  for (const one of stretch.dropped) window.dropped.push(one);
+}
+
+function isEnough<T>({ stretch, rows }: Window<T>, { first }: PageRequest, { looksAhead }: Walk<T>): boolean {
+  if (!stretch.goesOn) return true;
+  return looksAhead && stretch.told === null ? rows.length > first : rows.length > 0;
+}
+
+async function readOn<T>(
+  request: PageRequest,
+  walk: Walk<T>,
+  wanted: number,
+  begun: Stretch<T>,
+  mark: { readonly offset: number; readonly last: string; readonly total: number | null },
+): Promise<Page<T>> {
+  const { stretch, from } = await resume(walk, begun, wanted, mark);
+  const window = {
+    ...openWindow(stretch, from, mark.last),
+    begun: { ...stretch, size: begun.size, origin: begun.origin },
+  };
+  return fill(window, request, walk, wanted);
+}
+
+/** Reads on until there is a row to go on from. */
+async function fill<T>(window: Window<T>, request: PageRequest, walk: Walk<T>, wanted: number): Promise<Page<T>> {
+  while (!isEnough(window, request, walk)) {
+    const { end, size } = window.stretch;
+    const next = await readStretch(walk, end, wanted, size);
+    // A list that counts more rows than it gives has ended all the same.
+    gather(window, next.end > end ? next : { ...next, goesOn: false }, end);
+  }
+  return closeWindow(window, request, walk);
+}
+
+function closeWindow<T>(window: Window<T>, { first }: PageRequest, { looksAhead }: Walk<T>): Page<T> {
+  const { begun, from, stretch, rows, dropped } = window;
+  const { size, total, origin } = begun;
+  const behind = rows.length > first;
+  const shown = behind ? rows.slice(0, first) : rows;
   const reached = shown.at(-1)?.place ?? Number.POSITIVE_INFINITY;
-  const behind = fresh.length > shown.length;
-  const hasNext = behind || (stretch.goesOn && !(walk.looksAhead && stretch.told === null));
+  const hasNext = behind || (stretch.goesOn && !(looksAhead && stretch.told === null));
   return {
     rows: shown.map(({ row, place, identity }) => ({
       value: row,
@@ -81,9 +126,7 @@ export async function readWindow<T>(request: PageRequest, walk: Walk<T>): Promis
     total,
     origin,
     // Each unreadable row is told once: with the window that passes over its place.
-    dropped: dropped
-      .filter(({ place }) => place >= resumed.from && (place < reached || !hasNext))
-      .map(({ row }) => row),
+    dropped: dropped.filter(({ place }) => place >= from && (place < reached || !hasNext)).map(({ row }) => row),
   };
 }
 
@@ -94,10 +137,15 @@ interface Placed<T> {
   readonly identity: string;
 }
 
+interface Dropped {
+  readonly row: DroppedRow;
+  readonly place: number;
+}
+
 /** Pages in a row of one list, as one piece. */
 interface Stretch<T> {
   readonly rows: readonly Placed<T>[];
-  readonly dropped: readonly { readonly row: DroppedRow; readonly place: number }[];
+  readonly dropped: readonly Dropped[];
   readonly size: number;
   /** The place behind its last row, readable or not. */
   readonly end: number;
@@ -109,37 +157,46 @@ interface Stretch<T> {
   readonly goesOn: boolean;
 }
 
-async function readStretch<T>(walk: Walk<T>, from: number, wanted: number, preferred: number): Promise<Stretch<T>> {
+function readStretch<T>(walk: Walk<T>, from: number, wanted: number, preferred: number): Promise<Stretch<T>> {
   const size = pageSize(from, wanted, preferred, walk.maxSize);
-  const firstPage = Math.floor(from / size);
-  const pages = await Promise.all(
-    range(firstPage, Math.floor((from + wanted - 1) / size)).map((page) => walk.fetch(page, size)),
-  );
+  const first = Math.floor(from / size);
+  const last = Math.floor((from + wanted - 1) / size);
+  return first === last
+    ? walk.fetch(first, size).then((page) => stretchOf(walk, [page], first, size))
+    : Promise.all(range(first, last).map((page) => walk.fetch(page, size))).then((pages) =>
+        stretchOf(walk, pages, first, size),
+      );
+}
+
+function stretchOf<T>(
+  { identity }: Walk<T>,
+  pages: readonly UpstreamPage<T>[],
+  first: number,
+  size: number,
+): Stretch<T> {
   const [head, tail] = [pages[0], pages.at(-1)];
   if (!head || !tail) throw new RangeError("a window has at least one page");
-  const total = pages.map((page) => page.total).find((count) => count !== null) ?? null;
-  const end = (firstPage + pages.length - 1) * size + tail.count;
+  const rows: Placed<T>[] = [];
+  const dropped: Dropped[] = [];
+  let total: number | null = null;
+  let start = first * size;
+  for (const page of pages) {
+    total ??= page.total;
+    const places = placesOf(page);
+    let at = 0;
+    for (const row of page.rows) {
+      rows.push({ row, place: start + (places?.[at] ?? at), identity: identity(row) });
+      at += 1;
+    }
+    for (const row of page.dropped) {
+      dropped.push({ row, place: start + Math.min(row.index, Math.max(0, page.count - 1)) });
+    }
+    start += size;
+  }
+  const end = start - size + tail.count;
   const told = tail.more ?? (total === null ? null : end < total);
-  const startOf = (index: number) => (firstPage + index) * size;
-  return {
-    rows: pages.flatMap((page, index) => {
-      const places = placesOf(page);
-      return page.rows.map((row, at) => ({
-        row,
-        place: startOf(index) + (places[at] ?? at),
-        identity: walk.identity(row),
-      }));
-    }),
-    dropped: pages.flatMap((page, index) =>
-      page.dropped.map((row) => ({ row, place: startOf(index) + Math.min(row.index, Math.max(0, page.count - 1)) })),
-    ),
-    size,
-    end,
-    total,
-    origin: head.origin,
-    told,
-    goesOn: tail.count > 0 && (told ?? tail.count >= size),
-  };
+  const goesOn = tail.count > 0 && (told ?? tail.count >= size);
+  return { rows, dropped, size, end, total, origin: head.origin, told, goesOn };
 }
 
 /** The place to go on from, and a stretch that holds what follows, when the list may have changed since. */
@@ -166,16 +223,16 @@ async function resume<T>(
 /** The same page without the rows that are not meant; the places of the others stay. */
 export function keepRows<T>(page: UpstreamPage<T>, keep: (row: T) => boolean): UpstreamPage<T> {
   const places = placesOf(page);
-  const kept = page.rows.map((row, index) => ({ row, place: places[index] ?? index })).filter(({ row }) => keep(row));
+  const kept = page.rows.map((row, index) => ({ row, place: places?.[index] ?? index })).filter(({ row }) => keep(row));
   return { ...page, rows: kept.map(({ row }) => row), places: kept.map(({ place }) => place) };
 }
 
-/** Zero-based places of the rows in their answer: unreadable rows keep theirs. */
-function placesOf({ rows, count, places, dropped }: UpstreamPage<unknown>): readonly number[] {
+/** Zero-based places of the rows in their answer: unreadable rows keep theirs. Null: each stands where it stood. */
+function placesOf({ rows, count, places, dropped }: UpstreamPage<unknown>): readonly number[] | null {
   if (places) return places;
-  if (rows.length >= count) return range(0, rows.length - 1);
-  const gaps = new Set(rows.length < count ? dropped.map(({ index }) => index) : []);
-  return range(0, Math.max(count, rows.length) - 1).filter((place) => !gaps.has(place));
+  if (rows.length >= count) return null;
+  const gaps = new Set(dropped.map(({ index }) => index));
+  return range(0, count - 1).filter((place) => !gaps.has(place));
 }
 
 /** A window over rows that are all here already (a list the backend does not page). */

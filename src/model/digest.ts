@@ -20,10 +20,13 @@ export function parseDigest(text: string | null | undefined): Digest | null {
   return digestOf(algorithm, hex) && `${algorithm}:${hex}` === lower ? `${algorithm}:${hex}` : null;
 }
 
+const lowerHex = /^[0-9a-f]+$/;
+
 /** A digest from an algorithm and the hex that a backend gives beside it; null when the hex does not fit. */
 export function digestOf(algorithm: DigestAlgorithm, hex: string | null | undefined): Digest | null {
-  const lower = hex?.trim().toLowerCase();
-  return lower && lower.length === lengths[algorithm] && /^[0-9a-f]+$/.test(lower) ? `${algorithm}:${lower}` : null;
+  if (!hex) return null;
+  const lower = lowerHex.test(hex) ? hex : hex.trim().toLowerCase();
+  return lower.length === lengths[algorithm] && lowerHex.test(lower) ? `${algorithm}:${lower}` : null;
 }
 
 /** Whether equality of this digest proves equality of bytes (sha256, sha512). */

@@ -18,8 +18,9 @@ function instantAt(millis: number): Instant | null {
 const pattern =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?(?:\s+(?:[A-Z]{2,5}|[+-]\d{2,4}))?(?:\s+m=[+-][\d.]+)?$/i;
 
-/** An instant as we print it, between the first and the 28th of any month. */
-const printed = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
+/** An instant as we print it, on any day but the 29th of February. */
+const printed =
+  /^\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 
 /**
  * ISO-like text to an instant. `offset` (`+08:00`) is used where the text names no zone; without both the answer is
@@ -29,7 +30,7 @@ const printed = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]
  */
 export function parseInstant(text: string | null | undefined, offset?: string): Instant | null {
   if (!text) return null;
-  // Most say it as we do already: on a day that every month has, nothing needs to be taken apart.
+  // Most say it as we do already: what is sure to be a day and a time needs no taking apart.
   if (text.length === 24 && text > "0002" && printed.test(text)) return text;
   const match = pattern.exec(text.trim());
   if (!match) return null;

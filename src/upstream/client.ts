@@ -10,7 +10,7 @@ import { createFlights, type Seat } from "./flights.ts";
 import { fingerprint } from "./freshness.ts";
 import { isRead, type Operation, target } from "./operation.ts";
 import { createPolicies, type PolicySettings, type Pressure } from "./policies.ts";
-import { createWire, firstOfEach, type Sent, type Tries, type WireSettings } from "./wire.ts";
+import { type Attempt, createWire, firstOfEach, type Sent, type Tries, type WireSettings } from "./wire.ts";
 
 export {
   type Dialect,
@@ -52,6 +52,16 @@ interface Judged extends Answer {
   readonly isNew: boolean;
 }
 
+/** A call as it was asked. */
+interface Asked<T> {
+  readonly operation: Operation;
+  readonly request: Request<T>;
+  readonly call: Call;
+  /** Its name in the cache; null where nothing is kept. */
+  readonly keptAs: string | null;
+  readonly startedAt: number;
+}
+
 /** Opens the way to one backend; nothing is sent before the first call. */
 export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Upstream {
   const base = new URL(settings.url);
@@ -62,35 +72,50 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   const cache: Cache | null = settings.cache ? createCache(settings.cache) : null;
   const { name: backend } = settings;
 
-  async function ask<T>(
+  function ask(
     operation: Operation,
     outgoing: Outgoing,
-    request: Request<T>,
+    request: Request<unknown>,
     call: Call,
     tries: Tries,
     key: string | null,
   ): Promise<Judged> {
-    return policies.run(operation, call, async (stop) => {
+    return policies.run(operation, call, (stop) => {
       tries.attempt += 1;
       const known = key === null ? null : (cache?.find(key) ?? null);
-      const attempt = { call, stop, tries, validators: known?.validators ?? {} };
-      let sent = await wire.send(outgoing, request, attempt);
-      if (cache && key !== null && known && sent.raw.status === 304) return confirmed(cache, key, known, sent, request);
-      let failure = judge(sent.raw, operation);
-      if (failure && dialect.renew) {
-        // What was refused has been an exchange of its own, whatever comes of asking once more.
-        sent.settle(failure);
-        if (await dialect.renew(sent.raw, call)) {
-          sent = await wire.send(outgoing, request, { ...attempt, validators: {} });
-          failure = judge(sent.raw, operation);
+      const attempt = { call, stop, tries, validators: known?.validators ?? none };
+      return wire.send(outgoing, request, attempt).then((sent) => {
+        if (cache && key !== null && known && sent.raw.status === 304) {
+          return confirmed(cache, key, known, sent, request);
         }
-      }
-      if (failure) throw sent.settle(failure);
-      const { raw, body, settle } = sent;
-      const headers = cache ? firstOfEach(sent.headers) : none;
-      const fetchedAt = new Date().toISOString();
-      return { status: raw.status, headers, body, fetchedAt, traceId: traceIdOf(raw), raw, settle, isNew: true };
+        const failure = judge(sent.raw, operation);
+        return failure === null ? accepted(sent) : mend(failure, sent, operation, outgoing, request, attempt);
+      });
     });
+  }
+
+  function accepted({ raw, headers, body, settle }: Sent): Judged {
+    const fetchedAt = new Date().toISOString();
+    const kept = cache ? firstOfEach(headers) : none;
+    return { status: raw.status, headers: kept, body, fetchedAt, traceId: traceIdOf(raw), raw, settle, isNew: true };
+  }
+
+  /** Asks once more where fresh credentials may help; throws the failure where they do not. */
+  async function mend(
+    failure: UpstreamError,
+    sent: Sent,
+    operation: Operation,
+    outgoing: Outgoing,
+    request: Request<unknown>,
+    attempt: Attempt,
+  ): Promise<Judged> {
+    // What was refused has been an exchange of its own, whatever comes of asking once more.
+    sent.settle(failure);
+    if (!dialect.renew || !(await dialect.renew(sent.raw, attempt.call))) throw failure;
+    const again = await wire.send(outgoing, request, { ...attempt, validators: none });
+    const failed = judge(again.raw, operation);
+    if (failed) throw again.settle(failed);
+    return accepted(again);
   }
 
   /** The backend says that what was kept still holds. */
@@ -156,63 +181,77 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     }
   }
 
-  const call: Upstream["call"] = async (operation, request, call) => {
+  const call: Upstream["call"] = (operation, request, call) => {
+    try {
+      return begin(operation, request, call);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+
+  function begin<T>(operation: Operation, request: Request<T>, call: Call): Promise<Reply<T>> {
     const path = prefix + addressed(operation, request);
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     const outgoing: Outgoing = { operation: operation.name, method: operation.method, origin: base.origin, path, body };
     const key = isRead(operation) ? keyOf(outgoing, request, call) : null;
     const keptAs = cache && key !== null && !call.anew ? fingerprint(key) : null;
-    const startedAt = performance.now();
+    const asked: Asked<T> = { operation, request, call, keptAs, startedAt: performance.now() };
     const fresh = keptAs === null ? null : (cache?.fresh(keptAs) ?? null);
-    if (fresh) return answerFrom(fresh, "CACHE", operation, request, call, startedAt);
-
+    if (fresh) return Promise.resolve(answerFrom(fresh, "CACHE", asked));
     const tries: Tries = { attempt: 0, sent: 0 };
-    let seat: Seat<Judged> | null = null;
-    let judged: Judged;
-    try {
-      if (endingOf(call).isOver) throw overdue(operation);
-      if (key === null) judged = await unshared(operation, outgoing, request, call, tries);
-      else {
-        seat = flights.join(key, call, (shared) => ask(operation, outgoing, request, shared, tries, keptAs));
-        judged = await seat.landed;
-      }
-    } catch (failed) {
-      // Who began it and left does not hear the end; what was asked is told all the same.
-      if (seat?.isFirst) seat.flight.then(({ settle }) => settle(null)).catch(() => {});
-      const error = endingOf(call).isOver ? overdue(operation) : failed;
-      if (!(error instanceof UpstreamError)) throw error;
-      const kept = keptAs === null ? null : standInFor(error, keptAs);
-      if (kept) return answerFrom(kept, "STALE", operation, request, call, startedAt);
-      if (seat && !seat.isFirst) {
-        startOf(operation, call, "FLIGHT", startedAt)({ status: error.status, bytes: 0 })(error);
-      } else if (tries.sent === 0) {
-        startOf(operation, call, "UNSENT", startedAt)({ status: null, bytes: 0 })(error);
-      }
-      throw error;
+    if (endingOf(call).isOver) return Promise.resolve(failed(overdue(operation), null, tries, asked));
+    if (key === null) {
+      return unshared(operation, outgoing, request, call, tries).then(
+        (judged) => answered(judged, true, asked),
+        (error) => failed(error, null, tries, asked),
+      );
     }
-    const isFirst = seat === null || seat.isFirst;
+    const seat = flights.join(key, call, (shared) => ask(operation, outgoing, request, shared, tries, keptAs));
+    return seat.landed.then(
+      (judged) => answered(judged, seat.isFirst, asked),
+      (error) => failed(error, seat, tries, asked),
+    );
+  }
+
+  function answered<T>(judged: Judged, isFirst: boolean, asked: Asked<T>): Reply<T> {
     const settle = isFirst
       ? judged.settle
-      : startOf(operation, call, "FLIGHT", startedAt)({ status: judged.status, bytes: judged.body.length });
-    const reply = decode(operation, request, judged, { stale: false, settle });
-    if (keptAs !== null && isFirst && judged.isNew) cache?.keep(keptAs, judged);
+      : startOf(asked, "FLIGHT")({ status: judged.status, bytes: judged.body.length });
+    const reply = decode(asked.operation, asked.request, judged, { stale: false, settle });
+    if (asked.keptAs !== null && isFirst && judged.isNew) cache?.keep(asked.keptAs, judged);
     return reply;
-  };
+  }
 
-  function startOf({ name: operation }: Operation, call: Call, via: Exchange["via"], startedAt: number) {
+  /** What is kept of an earlier answer, where it may stand in; throws the failure where it may not. */
+  function failed<T>(failure: unknown, seat: Seat<Judged> | null, tries: Tries, asked: Asked<T>): Reply<T> {
+    // Who began it and left does not hear the end; what was asked is told all the same.
+    if (seat?.isFirst) seat.flight.then(({ settle }) => settle(null)).catch(() => {});
+    const error = endingOf(asked.call).isOver ? overdue(asked.operation) : failure;
+    if (!(error instanceof UpstreamError)) throw error;
+    const kept = asked.keptAs === null ? null : standInFor(error, asked.keptAs);
+    if (kept) return answerFrom(kept, "STALE", asked);
+    throw refused(error, seat, tries, asked);
+  }
+
+  /** Tells of a call that was never sent, or of one in somebody else's flight; what was sent has been told. */
+  function refused(
+    error: UpstreamError,
+    seat: Seat<Judged> | null,
+    tries: Tries,
+    asked: Asked<unknown>,
+  ): UpstreamError {
+    if (seat && !seat.isFirst) return startOf(asked, "FLIGHT")({ status: error.status, bytes: 0 })(error);
+    return tries.sent === 0 ? startOf(asked, "UNSENT")({ status: null, bytes: 0 })(error) : error;
+  }
+
+  function startOf({ operation: { name: operation }, call, startedAt }: Asked<unknown>, via: Exchange["via"]) {
     return startExchange({ call, backend, operation, attempt: 0, via }, startedAt);
   }
 
-  function answerFrom<T>(
-    kept: Kept,
-    via: "CACHE" | "STALE",
-    operation: Operation,
-    request: Request<T>,
-    call: Call,
-    startedAt: number,
-  ): Reply<T> {
+  function answerFrom<T>(kept: Kept, via: "CACHE" | "STALE", asked: Asked<T>): Reply<T> {
+    const { operation, request, call } = asked;
     if (via === "STALE") call.standIns?.note(backend, kept.fetchedAt);
-    const settle = startOf(operation, call, via, startedAt)({ status: kept.status, bytes: kept.body.length });
+    const settle = startOf(asked, via)({ status: kept.status, bytes: kept.body.length });
     return decode(operation, request, { ...kept, raw: rawOf(kept, request) }, { stale: via === "STALE", settle });
   }
 

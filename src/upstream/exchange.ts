@@ -46,13 +46,15 @@ export function startExchange(
   start: Start,
   started: number = performance.now(),
 ): (answer: Pick<Exchange, "status" | "bytes">) => Settle {
-  const about = { ...start, call: requestOf(start.call) };
-  return (answer) => {
+  const { backend, operation, attempt, via } = start;
+  const call = requestOf(start.call);
+  return ({ status, bytes }) => {
     const ms = performance.now() - started;
     let told = false;
     return (error) => {
       if (!told && exchanges.isHeard()) {
-        exchanges.tell({ ...about, ...answer, ms, outcome: error?.failure ?? "OK", error });
+        const outcome = error?.failure ?? "OK";
+        exchanges.tell({ call, backend, operation, attempt, via, status, bytes, ms, outcome, error });
       }
       told = true;
       return error;

@@ -5,12 +5,20 @@ import { MisshapenAnswer } from "./errors.ts";
 /** Headers of an answer by lower-case name, as they came. */
 export type Said = Readonly<Record<string, string | string[] | undefined>>;
 
+/** What is made of an answer, or of there being none. */
+export interface Receiver<T> {
+  /** Throws what {@link broken} would say of an answer that cannot be used. */
+  readonly arrived: (body: Buffer, taking: Taking<T>) => T;
+  /** The error to reject with, for what undici or MisshapenAnswer says. */
+  readonly broken: (error: unknown, taking: Taking<T>) => unknown;
+}
+
 /**
  * One request and the whole answer to it, without a stream in between: bodies are read to their end anyway. Ends with
  * the socket when it is told to stop, and with MisshapenAnswer when the body is larger than the limit; what announces
  * itself as larger is not read.
  */
-export class Taking implements Dispatcher.DispatchHandler {
+export class Taking<T> implements Dispatcher.DispatchHandler {
   /** 0 until there is one. */
   status = 0;
   headers: Said = {};
@@ -18,18 +26,21 @@ export class Taking implements Dispatcher.DispatchHandler {
   length = 0;
   readonly #stop: Ending;
   readonly #limit: number;
+  readonly #receiver: Receiver<T>;
+  #isOver = false;
   #chunks: Buffer[] = [];
   #controller: Dispatcher.DispatchController | null = null;
-  #resolve: (body: Buffer) => void = nobody;
+  #resolve: (value: T) => void = nobody;
   #reject: (error: unknown) => void = nobody;
 
-  constructor(stop: Ending, limit: number) {
+  constructor(stop: Ending, limit: number, receiver: Receiver<T>) {
     this.#stop = stop;
     this.#limit = limit;
+    this.#receiver = receiver;
   }
 
-  /** Sends; the body of the answer. Rejects with what undici says, or with MisshapenAnswer. */
-  from(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<Buffer> {
+  /** Sends; what the receiver makes of the answer. */
+  from(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -40,8 +51,8 @@ export class Taking implements Dispatcher.DispatchHandler {
 
   // What is still in the queue of a connection has no controller yet: it ends when it gets one.
   readonly #end = (): void => {
+    this.#fail(ended);
     this.#controller?.abort(ended);
-    this.#reject(ended);
   };
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -64,21 +75,36 @@ export class Taking implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#stop.unlisten(this.#end);
+    if (!this.#close()) return;
     const [only] = this.#chunks;
-    this.#resolve(this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks));
+    try {
+      const body = this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks);
+      this.#resolve(this.#receiver.arrived(body, this));
+    } catch (error) {
+      this.#reject(error);
+    }
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: unknown): void {
-    this.#stop.unlisten(this.#end);
-    this.#reject(error);
+    this.#fail(error);
   }
 
   #refuse(controller: Dispatcher.DispatchController): void {
     const error = new MisshapenAnswer(`more than ${this.#limit} bytes`);
-    this.#stop.unlisten(this.#end);
-    this.#reject(error);
+    this.#fail(error);
     controller.abort(error);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#close()) this.#reject(this.#receiver.broken(error, this));
+  }
+
+  /** The first end counts: who is told to stop hears of the broken connection as well. */
+  #close(): boolean {
+    const isFirst = !this.#isOver;
+    this.#isOver = true;
+    this.#stop.unlisten(this.#end);
+    return isFirst;
   }
 }
 

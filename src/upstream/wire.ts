@@ -1,12 +1,12 @@
 import { Pool } from "undici";
-import { type Media, parseBody } from "./answer.ts";
+import { parseBody } from "./answer.ts";
 import type { Call } from "./call.ts";
-import type { Dialect, Outgoing, RawReply, Request } from "./dialect.ts";
+import type { Credentials, Dialect, Outgoing, RawReply, Request } from "./dialect.ts";
 import type { Ending } from "./ending.ts";
 import { type Failure, MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Settle, startExchange } from "./exchange.ts";
 import type { Headers } from "./freshness.ts";
-import { type Said, Taking } from "./take.ts";
+import { type Receiver, type Said, Taking } from "./take.ts";
 
 /** What the wire needs to know about one configured backend. */
 export interface WireSettings {
@@ -43,14 +43,13 @@ export interface Attempt {
   readonly validators: Headers;
 }
 
+/** What a request says of itself beside where it goes. */
+type About = Pick<Request<unknown>, "media" | "headers">;
+
 /** The connections to one backend. */
 export interface Wire {
   /** Sends once, redirects included; rejects with an UpstreamError when no answer came that can be judged. */
-  readonly send: (
-    outgoing: Outgoing,
-    request: Pick<Request<unknown>, "media" | "headers">,
-    attempt: Attempt,
-  ) => Promise<Sent>;
+  readonly send: (outgoing: Outgoing, request: About, attempt: Attempt) => Promise<Sent>;
   readonly close: () => Promise<void>;
 }
 
@@ -64,66 +63,75 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
   const pool = new Pool(origin, { connections: settings.concurrency, pipelining: 1 });
   const { name: backend } = settings;
 
-  const send: Wire["send"] = (outgoing, request, attempt) => follow(outgoing, request, attempt, 0);
+  const send: Wire["send"] = (outgoing, request, attempt) => sendHop(outgoing, request, attempt, 0);
 
-  /** One request and the redirects behind it; a promise for credentials only where there is one. */
-  async function follow(
-    hop: Outgoing,
-    request: Pick<Request<unknown>, "media" | "headers">,
-    attempt: Attempt,
-    redirects: number,
-  ): Promise<Sent> {
-    const { call } = attempt;
-    const signed = dialect.authorize(hop, call);
-    const credentials = signed instanceof Promise ? await signed : signed;
-    // A token may have taken its time: what nobody waits for any more is not sent.
-    if (attempt.stop.isOver) throw failed("TIMED_OUT", hop, {});
-    if (!call.budget.take()) throw failed("OVER_BUDGET", hop, {});
-    const headers = {
-      accept: request.media === "text" ? "*/*" : "application/json",
-      // Said in so many words: without it a server may compress as it likes.
-      "accept-encoding": "identity",
-      ...(hop.body === null ? none : jsonBody),
-      ...request.headers,
-      ...attempt.validators,
-      ...credentials,
-    };
-    const sent = await exchange(hop, headers, request.media ?? "json", attempt);
-    if (sent.raw.status < 300 || sent.raw.status >= 400) return sent;
+  /** One request and the redirects behind it. A promise for credentials costs one only where there is one. */
+  function sendHop(hop: Outgoing, request: About, attempt: Attempt, redirects: number): Promise<Sent> {
+    try {
+      const signed = dialect.authorize(hop, attempt.call);
+      const sent =
+        signed instanceof Promise
+          ? signed.then((credentials) => exchange(hop, request, attempt, credentials))
+          : exchange(hop, request, attempt, signed);
+      return sent.then((one) => (isRedirect(one.raw.status) ? follow(one, hop, request, attempt, redirects) : one));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  function follow(sent: Sent, hop: Outgoing, request: About, attempt: Attempt, redirects: number): Promise<Sent> {
     const next = redirectOf(sent.raw, origin);
-    if (next === null) return sent;
     if (!dialect.followsRedirects || hop.method !== "GET" || redirects >= mostRedirects || next === "elsewhere") {
       const facts = { status: sent.raw.status, reason: "a redirect where an answer was due" };
       throw sent.settle(failed("MALFORMED", hop, facts));
     }
     sent.settle(null);
-    return follow({ ...hop, path: next.path }, request, attempt, redirects + 1);
+    return sendHop({ ...hop, path: next.path }, request, attempt, redirects + 1);
   }
 
-  async function exchange(
+  function exchange(
     hop: Outgoing,
-    headers: Record<string, string>,
-    media: Media,
-    { call, stop, tries }: Attempt,
+    { media = "json", headers: own }: About,
+    { call, stop, tries, validators }: Attempt,
+    credentials: Credentials,
   ): Promise<Sent> {
+    // A token may have taken its time: what nobody waits for any more is not sent.
+    if (stop.isOver) throw failed("TIMED_OUT", hop, {});
+    if (!call.budget.take()) throw failed("OVER_BUDGET", hop, {});
     tries.sent += 1;
-    const settle = startExchange({ call, backend, operation: hop.operation, attempt: tries.attempt, via: "WIRE" });
     const { path, method, body } = hop;
-    const taking = new Taking(stop, settings.maxResponseBytes);
-    try {
-      const read = await taking.from(pool, { path, method, headers, body });
-      const { status, headers: said } = taking;
-      const header = (name: string) => firstOf(said[name]);
-      const raw = { status, header, body: parseBody(read, media, header("content-type"), status) };
-      return { raw, headers: said, body: read, settle: settle({ status, bytes: read.length }) };
-    } catch (error) {
-      const status = taking.status === 0 ? null : taking.status;
-      const known =
-        error instanceof MisshapenAnswer
-          ? failed("MALFORMED", hop, { status, reason: error.message })
-          : connectionFailure(error, hop, stop);
-      throw settle({ status, bytes: taking.length })(known);
-    }
+    const headers = {
+      accept: media === "text" ? "*/*" : "application/json",
+      // Said in so many words: without it a server may compress as it likes.
+      "accept-encoding": "identity",
+      ...(body === null ? none : jsonBody),
+      ...own,
+      ...validators,
+      ...credentials,
+    };
+    const settle = startExchange({ call, backend, operation: hop.operation, attempt: tries.attempt, via: "WIRE" });
+    const told = ({ status, length }: Taking<Sent>) => settle({ status: status === 0 ? null : status, bytes: length });
+    const receiver: Receiver<Sent> = {
+      arrived: (read, taking) => {
+        const { status, headers: said } = taking;
+        const settled = told(taking);
+        try {
+          const header = (name: string) => firstOf(said[name]);
+          const raw = { status, header, body: parseBody(read, media, header("content-type"), status) };
+          return { raw, headers: said, body: read, settle: settled };
+        } catch (error) {
+          throw settled(failure(error, hop, stop, status));
+        }
+      },
+      broken: (error, taking) => told(taking)(failure(error, hop, stop, taking.status === 0 ? null : taking.status)),
+    };
+    return new Taking(stop, settings.maxResponseBytes, receiver).from(pool, { path, method, headers, body });
+  }
+
+  function failure(error: unknown, hop: Outgoing, stop: Ending, status: number | null): UpstreamError {
+    return error instanceof MisshapenAnswer
+      ? failed("MALFORMED", hop, { status, reason: error.message })
+      : connectionFailure(error, hop, stop);
   }
 
   function connectionFailure(error: unknown, hop: Outgoing, stop: Ending): UpstreamError {
@@ -154,8 +162,11 @@ export function firstOfEach(said: Said): Headers {
   return headers;
 }
 
-function redirectOf(reply: RawReply, origin: string): { path: string } | "elsewhere" | null {
-  if (![301, 302, 303, 307, 308].includes(reply.status)) return null;
+function isRedirect(status: number): boolean {
+  return status >= 301 && status <= 308 && status !== 304 && status !== 305 && status !== 306;
+}
+
+function redirectOf(reply: RawReply, origin: string): { path: string } | "elsewhere" {
   const location = reply.header("location");
   if (location === null || !URL.canParse(location, origin)) return "elsewhere";
   const next = new URL(location, origin);

@@ -97,7 +97,9 @@ export function imageReader(view: View, versions: VersionLoaders, files: FileLoa
         if (rows.length === 0 && answer.value.dropped.length > 0) {
           throw unreadable(view, "bkrepo.listVersions", "rows of the answer are missing");
         }
-        for (const version of rows) versions.byRef.prime(version.ref, version);
+        versions.byRef.primeLater(() => {
+          for (const version of rows) versions.byRef.prime(version.ref, version);
+        });
         return rows;
       } catch (error) {
         if (isNotFound(error)) return [];

@@ -1,11 +1,10 @@
-import type DataLoader from "dataloader";
 import { orNull, UpstreamError } from "../../upstream/errors.ts";
-import { single } from "../batch.ts";
+import { type Single, single } from "../batch.ts";
 import { printRepository, type Repository } from "./repository.ts";
 import type { View } from "./view.ts";
 
 /** Tells a missing repository from one that may be read; rejects (DENIED …) where neither can be said. */
-export type RepositoryProbe = DataLoader<Repository, "READABLE" | "MISSING", string>;
+export type RepositoryProbe = Single<Repository, "READABLE" | "MISSING">;
 
 /** Searches pass over what may not be read, or refuse what is not there: this asks the repository itself, once. */
 export function repositoryProbe({ client, call }: View): RepositoryProbe {

@@ -1,10 +1,9 @@
-import type DataLoader from "dataloader";
 import type { DroppedRow } from "../../model/backend.ts";
 import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest, Row } from "../../model/page.ts";
 import { isNotFound, type UpstreamError } from "../../upstream/errors.ts";
 import type { VersionQuery } from "../backend.ts";
-import { batched, keyText, single } from "../batch.ts";
+import { batched, keyText, type Loader, single } from "../batch.ts";
 import { readWindow, type UpstreamPage } from "../paging.ts";
 import { childPrefix, toVersion } from "./mapper.ts";
 import { isImageKey } from "./package-key.ts";
@@ -14,7 +13,7 @@ import { asError, emptyPage, groupBy, largestPage, placeOf, unasked, unreadable,
 
 /** How this request reads versions. */
 export interface VersionLoaders {
-  readonly byRef: DataLoader<VersionRef, Version | null, string>;
+  readonly byRef: Loader<VersionRef, Version | null>;
   readonly page: (ref: PackageRef, filter: VersionQuery, request: PageRequest) => Promise<Page<Version>>;
   readonly latest: (ref: PackageRef) => Promise<Version | null>;
 }
@@ -191,7 +190,9 @@ export function versionLoaders(view: View): VersionLoaders {
     // Whoever asks for children by their prefix gets them.
     const hides = isImageKey(target.ref.key) && !filter.prefix?.startsWith(childPrefix);
     const page = hides ? await namedOnly(target, filter, request) : await plain(target, filter, request);
-    for (const { value } of page.rows) byRef.prime(value.ref, value);
+    byRef.primeLater(() => {
+      for (const { value } of page.rows) byRef.prime(value.ref, value);
+    });
     return page;
   }
 

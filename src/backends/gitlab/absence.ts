@@ -16,17 +16,15 @@ export function nothing<T>(origin: Origin): UpstreamPage<T> {
  * A list whose owner does not exist, or is hidden from these credentials (GitLab says 404 for both), is an empty list;
  * so is one asked for by a `type` that this server is too old to know (400). Everything else stays an error.
  */
-export async function orNothing<T>(
+export function orNothing<T>(
   page: Promise<UpstreamPage<T>>,
   backend: string,
   type: string | null = null,
 ): Promise<UpstreamPage<T>> {
-  try {
-    return await page;
-  } catch (error) {
+  return page.catch((error: unknown) => {
     if (isNotFound(error) || (type !== null && isRefusedType(error))) return nothing(originNow(backend, error.traceId));
     throw error;
-  }
+  });
 }
 
 function isRefusedType(error: unknown): error is UpstreamError {

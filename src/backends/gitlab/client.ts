@@ -112,7 +112,7 @@ export function createClient(settings: GitlabSettings): GitlabClient {
     return { value, origin };
   }
 
-  async function many<S extends z.ZodType>(
+  function many<S extends z.ZodType>(
     operation: Operation,
     schema: S,
     parts: PathParts,
@@ -120,17 +120,20 @@ export function createClient(settings: GitlabSettings): GitlabClient {
     call: Call,
     size: number = pageSize,
   ) {
-    const reply = await upstream.call(
-      operation,
-      { parts, query: { ...query, per_page: size }, decode: (raw) => readRows(schema, raw.body, operation) },
-      call,
-    );
-    return {
-      ...reply.value,
-      origin: reply.origin,
-      total: totalOf(reply),
-      more: followed(reply, reply.value.count, size),
-    };
+    const decode = (raw: RawReply) => readRows(schema, raw.body, operation);
+    return upstream
+      .call(operation, { parts, query: { ...query, per_page: size }, decode }, call)
+      .then((reply): UpstreamPage<z.output<S>> => {
+        const { rows, dropped, count } = reply.value;
+        return {
+          rows,
+          dropped,
+          count,
+          origin: reply.origin,
+          total: totalOf(reply),
+          more: followed(reply, count, size),
+        };
+      });
   }
 
   // Job tokens and nobody may not ask for the version: one project of those they see is as cheap.

@@ -1,4 +1,4 @@
-import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
+import type { PackageFile, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { Call } from "../../upstream/call.ts";
 import type { PackageQuery, PackageReader, Readers, VersionQuery } from "../backend.ts";
@@ -105,18 +105,28 @@ function createPackageReader(
     { call, backend, operation: listPackageFiles.name },
   );
 
-  async function files(version: VersionRef, request: PageRequest) {
-    const { repository } = version.package;
-    const id =
-      nameIn(version.package) === null ? null : (version.nativeId ?? (await rows.versions.load(version))?.ref.nativeId);
+  async function idOf(version: VersionRef): Promise<string | null> {
+    return (await rows.versions.load(version))?.ref.nativeId ?? null;
+  }
+
+  function files(version: VersionRef, request: PageRequest): Promise<Page<PackageFile>> {
+    const { package: owner, nativeId } = version;
     // The files of an image are layers, and GitLab lists none.
-    if (!id || !isNumber(id)) return empty<never>();
-    const page = await readWindow(request, {
+    if (nameIn(owner) === null) return Promise.resolve(empty());
+    const { repository } = owner;
+    return nativeId === null
+      ? idOf(version).then((id) => filesOf(repository, id, request))
+      : filesOf(repository, nativeId, request);
+  }
+
+  function filesOf(repository: string, id: string | null, request: PageRequest): Promise<Page<PackageFile>> {
+    if (id === null || !isNumber(id)) return Promise.resolve(empty());
+    const window = readWindow(request, {
       fetch: (page, size) => filePages.load({ project: repository, id, page: page + 1, size }),
       identity: (row) => String(row.id),
       maxSize: pageSize,
     });
-    return mapPage(page, (row) => toFile(row, { repository, web }));
+    return window.then((page) => mapPage(page, (row) => toFile(row, { repository, web })));
   }
 
   return {

@@ -97,10 +97,12 @@ export function toPackage(row: PackageRow, context: RowContext, all: AllRows | n
   };
 }
 
+const none: readonly never[] = [];
+
 /** One package row as a version. Size and file count are null: only the file list could tell. */
 export function toVersion(row: PackageRow, context: RowContext): Version {
   const named = nameOf(row);
-  const tags = (row.tags ?? []).map((tag) => tag.name);
+  const tags = row.tags?.length ? row.tags.map((tag) => tag.name) : none;
   const version = versionName(row);
   return {
     ref: { package: toPackageRef(row, context), version, nativeId: String(row.id) },
@@ -112,9 +114,9 @@ export function toVersion(row: PackageRow, context: RowContext): Version {
       return row.version == null ? null : packagePurl(named, row.version, row.name);
     },
     status: row.status ?? null,
-    stages: [],
+    stages: none,
     // NuGet keeps search words in the same field: they point at nothing.
-    tags: named.type === "nuget" ? [] : tags,
+    tags: named.type === "nuget" ? none : tags,
     size: null,
     fileCount: null,
     downloads: null,
@@ -125,7 +127,7 @@ export function toVersion(row: PackageRow, context: RowContext): Version {
     downloadUrl: null,
     digest: null,
     image: null,
-    paths: [],
+    paths: none,
     pipeline: pipelineOf(row, context.origin.backend, context.web),
   };
 }
@@ -146,9 +148,15 @@ export function pipelinesOf(row: PackageRow): PipelineRow[] {
   return [...byId.values()].sort((left, right) => right.id - left.id);
 }
 
+function newestOf({ build_info: build, pipelines }: PackageRow): PipelineRow | null {
+  let newest = build?.pipeline ?? null;
+  for (const one of pipelines ?? []) if (newest === null || one.id >= newest.id) newest = one;
+  return newest;
+}
+
 /** The newest pipeline that published a row; null when there is none or it was deleted. */
 function pipelineOf(row: PackageRow, backend: string, web: Web): PipelineRun | null {
-  const newest = row.pipeline ?? pipelinesOf(row)[0];
+  const newest = row.pipeline ?? newestOf(row);
   return newest ? toPipeline(newest, backend, web) : null;
 }
 
@@ -172,11 +180,13 @@ export function toPipeline(row: PipelineRow, backend: string, web: Web): Pipelin
 /** A file of a version. Uploads of paths arrive with `%2F` in their names; those are decoded once. */
 export function toFile(row: FileRow, { repository, web }: Omit<RowContext, "origin">): PackageFile {
   const path = decodedPath(row.file_name);
-  const digests = [
-    digestOf("sha256", row.file_sha256),
-    digestOf("sha1", row.file_sha1),
-    digestOf("md5", row.file_md5),
-  ].filter((digest): digest is Digest => digest !== null);
+  const sha256 = digestOf("sha256", row.file_sha256);
+  const sha1 = digestOf("sha1", row.file_sha1);
+  const md5 = digestOf("md5", row.file_md5);
+  const digests: Digest[] = [];
+  if (sha256 !== null) digests.push(sha256);
+  if (sha1 !== null) digests.push(sha1);
+  if (md5 !== null) digests.push(md5);
   return {
     name: path === null ? row.file_name : path.slice(path.lastIndexOf("/") + 1),
     path,

@@ -1,16 +1,24 @@
-import type DataLoader from "dataloader";
 import type { Origin } from "../../model/backend.ts";
 import type { Package, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import { parseInstant } from "../../model/time.ts";
 import type { Call } from "../../upstream/call.ts";
 import { orNull, UpstreamError } from "../../upstream/errors.ts";
-import { batched, keyText, single } from "../batch.ts";
+import { batched, keyText, type Loader, single } from "../batch.ts";
 import type { UpstreamPage } from "../paging.ts";
 import { orNothing, unreadable } from "./absence.ts";
 import { answering, groupBy } from "./batch-answers.ts";
 import { type GitlabClient, type PackageList, pageSize, type Scope } from "./client.ts";
 import { type PackageName, printKey, terraformType } from "./identity.ts";
-import { type AllRows, nameOf, projectOf, type RowContext, toPackage, toVersion, type Web } from "./mapper.ts";
+import {
+  type AllRows,
+  nameOf,
+  projectOf,
+  type RowContext,
+  toPackage,
+  toPackageRef,
+  toVersion,
+  type Web,
+} from "./mapper.ts";
 import { getPackage, listGroupPackages, listProjectPackages } from "./operations.ts";
 import type { PackageRow } from "./payload.ts";
 import { common, isOf, nameIn, newestFirst, packageText, versionText } from "./row-keys.ts";
@@ -36,9 +44,9 @@ export interface PackageRows {
   readonly page: (list: PackageList, number: number) => Promise<UpstreamPage<PackageRow>>;
   /** The list that answers most questions about one package: its rows and their fuzzy neighbours, newest first. */
   readonly listOf: (ref: PackageRef, name: PackageName) => PackageList;
-  readonly heads: DataLoader<PackageRef, Head | null, string>;
-  readonly packages: DataLoader<PackageRef, Package | null, string>;
-  readonly versions: DataLoader<VersionRef, Version | null, string>;
+  readonly heads: Loader<PackageRef, Head | null>;
+  readonly packages: Loader<PackageRef, Package | null>;
+  readonly versions: Loader<VersionRef, Version | null>;
   /** The row behind a version, if this request has seen it. */
   readonly known: (version: VersionRef) => Found | null;
   /** A row as a version; one that this request has seen was made into one then. */
@@ -48,7 +56,9 @@ export interface PackageRows {
 
 /** Everything about package rows within one request. */
 export function createPackageRows(client: GitlabClient, backend: string, web: Web, call: Call): PackageRows {
-  const seen = new Map<string, Found & { readonly version: Version | null }>();
+  const seen = new Map<string, Found>();
+  // Who reads a page makes versions of its rows; what the loaders are told of it later is the same.
+  const versionsOfRows = new Map<PackageRow, Version>();
   const asked = new Set<string>();
   const primed = new Set<string>();
 
@@ -58,7 +68,13 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
       asked.add(pageText(list, number));
       const page = await orNothing(client.listPackages(list, number, call), backend, list.type);
       const order = list.orderBy === "created_at" && list.sort === "desc" ? "newest first" : "other";
-      for (const row of page.rows) remember(row, list.scope, page.origin, order);
+      for (const row of page.rows) see(row, list.scope, page.origin);
+      versions.primeLater(() => {
+        for (const row of page.rows) rememberVersion(row, list.scope, page.origin, order);
+      });
+      packages.primeLater(() => {
+        for (const row of page.rows) rememberPackage(row, list.scope, page.origin);
+      });
       return page;
     },
     {
@@ -74,15 +90,24 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     return repository === null ? null : { repository, web, origin };
   }
 
-  function remember(row: PackageRow, scope: Scope, origin: Origin, order: "newest first" | "other"): void {
+  function see(row: PackageRow, scope: Scope, origin: Origin): void {
+    const context = contextOf(row, scope, origin);
+    if (context !== null) seen.set(rowText(context.repository, row.id), { row, origin });
+  }
+
+  function rememberVersion(row: PackageRow, scope: Scope, origin: Origin, order: "newest first" | "other"): void {
     const context = contextOf(row, scope, origin);
     if (context === null) return;
-    const version = toVersion(row, context);
-    seen.set(rowText(context.repository, row.id), { row, origin, version });
+    const version = versionOf(row, context);
     versions.prime(version.ref, version);
     // Newest first, so of several rows of one name the first one seen is what clients are served.
     if (order === "newest first") versions.prime({ ...version.ref, nativeId: null }, version);
-    const ref = version.ref.package;
+  }
+
+  function rememberPackage(row: PackageRow, scope: Scope, origin: Origin): void {
+    const context = contextOf(row, scope, origin);
+    if (context === null) return;
+    const ref = toPackageRef(row, context);
     const text = packageText(ref);
     if (primed.has(text)) return;
     primed.add(text);
@@ -206,7 +231,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
       const reason = "a row with another number than the one asked for";
       throw new UpstreamError("MALFORMED", { backend, operation: getPackage.name, reason });
     }
-    seen.set(rowText(project, answer.value.id), { ...found, version: null });
+    seen.set(rowText(project, answer.value.id), found);
     return found;
   }
 
@@ -215,8 +240,12 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
   }
 
   const versionOf: PackageRows["versionOf"] = (row, context) => {
-    const found = seen.get(rowText(context.repository, row.id));
-    return found?.row === row && found.version ? found.version : toVersion(row, context);
+    const known = versionsOfRows.get(row);
+    // A project may be known by its path in one place and by its number in another.
+    if (known?.ref.package.repository === context.repository) return known;
+    const version = toVersion(row, context);
+    versionsOfRows.set(row, version);
+    return version;
   };
 
   return { page, listOf, heads, packages, versions, known, versionOf, contextOf };
@@ -229,7 +258,7 @@ export function summarize(rows: readonly PackageRow[]): AllRows {
 }
 
 function rowText(repository: string, id: number): string {
-  return keyText(repository, id);
+  return `${id} ${repository}`;
 }
 
 function pageText({ scope, type, name, version, orderBy, sort }: PackageList, number: number): string {

@@ -38,7 +38,14 @@ export interface FieldPlan {
   /** The arguments, where no variable stands in them; null: to be read for each request. */
   readonly args: Readonly<Record<string, unknown>> | null;
   /** What is asked of the field's value, by its runtime type. */
-  readonly selection: (type: GraphQLObjectType) => readonly FieldPlan[];
+  readonly selection: (type: GraphQLObjectType) => Selection;
+}
+
+/** What is asked of one object. */
+export interface Selection {
+  readonly fields: readonly FieldPlan[];
+  /** An answer with every key in its place and nothing in it: copies of it have the right size and order at once. */
+  readonly blank: Readonly<Record<string, unknown>>;
 }
 
 /** One operation of a document, ready to run as often as wanted with variables that leave the same fields out. */
@@ -46,7 +53,7 @@ export interface Plan {
   readonly schema: GraphQLSchema;
   readonly operation: OperationDefinitionNode;
   readonly fragments: Readonly<Record<string, FragmentDefinitionNode>>;
-  readonly root: readonly FieldPlan[];
+  readonly root: Selection;
 }
 
 /**
@@ -67,7 +74,7 @@ export function createPlan(
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments[definition.name.value] = definition;
   }
   const compiler = new Compiler(schema, fragments, variables);
-  return { schema, operation, fragments, root: compiler.fields(type, [operation.selectionSet]) };
+  return { schema, operation, fragments, root: compiler.selection(type, [operation.selectionSet]) };
 }
 
 /** Names of the variables that decide which fields a document asks for. */
@@ -122,11 +129,12 @@ class Compiler {
   }
 
   /** The fields that these selections ask of an object of this type, each once, in the order they are first named. */
-  fields(type: GraphQLObjectType, sets: readonly SelectionSetNode[]): readonly FieldPlan[] {
+  selection(type: GraphQLObjectType, sets: readonly SelectionSetNode[]): Selection {
     const grouped = new Map<string, FieldNode[]>();
     const spread = new Set<string>();
     for (const set of sets) this.#collect(type, set, grouped, spread);
-    return [...grouped].flatMap(([key, nodes]) => this.#field(type, key, nodes) ?? []);
+    const fields = [...grouped].flatMap(([key, nodes]) => this.#field(type, key, nodes) ?? []);
+    return { fields, blank: Object.fromEntries(fields.map(({ key }) => [key, null])) };
   }
 
   #collect(type: GraphQLObjectType, set: SelectionSetNode, into: Map<string, FieldNode[]>, spread: Set<string>): void {
@@ -169,7 +177,7 @@ class Compiler {
     if (!node || !field) return null;
     const hasVariables = node.arguments?.some(({ value }) => mentionsVariable(value)) ?? false;
     const sets = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
-    const byType = new Map<GraphQLObjectType, readonly FieldPlan[]>();
+    const byType = new Map<GraphQLObjectType, Selection>();
     const resolve = field.resolve ?? defaultFieldResolver;
     return {
       key,
@@ -184,7 +192,7 @@ class Compiler {
       selection: (type) => {
         const known = byType.get(type);
         if (known) return known;
-        const made = this.fields(type, sets);
+        const made = this.selection(type, sets);
         byType.set(type, made);
         return made;
       },

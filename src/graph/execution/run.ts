@@ -7,7 +7,7 @@ import {
   isObjectType,
   locatedError,
 } from "graphql";
-import type { FieldPlan, Plan, Variables } from "./plan.ts";
+import type { FieldPlan, Plan, Selection, Variables } from "./plan.ts";
 import type { Shape } from "./shape.ts";
 
 type Path = GraphQLResolveInfo["path"];
@@ -49,33 +49,47 @@ export function runPlan(
 /** Every field of one object; a promise only where one of them is one. */
 function fieldsOf(
   run: Run,
-  fields: readonly FieldPlan[],
+  { fields, blank }: Selection,
   source: unknown,
   path: Path | undefined,
 ): Answer | Promise<Answer> {
-  const answer: Answer = {};
-  const waiting: Promise<unknown>[] = [];
+  const answer: Answer = { ...blank };
+  let waiting: Promise<unknown>[] | null = null;
+  let only: { readonly key: string; readonly value: Promise<unknown> } | null = null;
   try {
     for (const field of fields) {
       const value = fieldOf(run, field, source, path);
-      answer[field.key] = value;
-      if (!isPromise(value)) continue;
-      waiting.push(
-        value.then((late) => {
-          answer[field.key] = late;
-        }),
-      );
+      if (!isPromise(value)) {
+        answer[field.key] = value;
+      } else if (only === null && waiting === null) {
+        only = { key: field.key, value };
+      } else {
+        waiting ??= only === null ? [] : [fills(answer, only.key, only.value)];
+        waiting.push(fills(answer, field.key, value));
+      }
     }
   } catch (error) {
     // One is missing and the object with it; what is under way is waited for, since it may fail as well.
-    if (waiting.length === 0) throw error;
-    return Promise.all(waiting).then(
+    const open = waiting ?? (only === null ? [] : [only.value]);
+    if (open.length === 0) throw error;
+    return Promise.all(open).then(
       () => refuse(error),
       () => refuse(error),
     );
   }
-  if (waiting.length === 0) return answer;
-  return (waiting.length === 1 && waiting[0] ? waiting[0] : Promise.all(waiting)).then(() => answer);
+  if (waiting !== null) return Promise.all(waiting).then(() => answer);
+  if (only === null) return answer;
+  const { key, value } = only;
+  return value.then((late) => {
+    answer[key] = late;
+    return answer;
+  });
+}
+
+function fills(answer: Answer, key: string, value: Promise<unknown>): Promise<void> {
+  return value.then((late) => {
+    answer[key] = late;
+  });
 }
 
 function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
@@ -89,18 +103,28 @@ function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | und
         : resolve(source, argumentsOf(run, field), run.context, infoAt(run, field, path));
     if (!isPromise(value)) {
       if (shape.is === "LEAF") return leafOrNull(shape, value);
-      const at = path ?? pathTo(field, parent);
-      const completed = complete(run, field, shape, value, at);
-      return isPromise(completed)
-        ? completed.then(undefined, (error) => failed(run, field, shape, error, at))
-        : completed;
+      return settled(run, field, shape, value, path ?? pathTo(field, parent));
     }
     const at = path ?? pathTo(field, parent);
-    return value
-      .then((late) => complete(run, field, shape, late, at))
-      .then(undefined, (error) => failed(run, field, shape, error, at));
+    return value.then(
+      (late) => settled(run, field, shape, late, at),
+      (error) => failed(run, field, shape, error, at),
+    );
   } catch (error) {
     return failed(run, field, shape, error, path ?? pathTo(field, parent));
+  }
+}
+
+/** A field's value, or null and an error in its place. */
+function settled(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
+  try {
+    const completed = complete(run, field, shape, value, path);
+    // Where null may not be, a failure passes through to whatever it is part of.
+    return shape.is !== "REQUIRED" && isPromise(completed)
+      ? completed.then(undefined, (error) => failed(run, field, shape, error, path))
+      : completed;
+  } catch (error) {
+    return failed(run, field, shape, error, path);
   }
 }
 
@@ -121,9 +145,10 @@ function complete(run: Run, field: FieldPlan, shape: Shape, value: unknown, path
   if (value instanceof Error) throw value;
   switch (shape.is) {
     case "REQUIRED": {
+      // What comes late is an object or a list, and never null: see below.
       const completed = complete(run, field, shape.of, value, path);
       if (completed === null) throw empty(field);
-      return isPromise(completed) ? completed.then((late) => late ?? refuse(empty(field))) : completed;
+      return completed;
     }
     case "LEAF":
       return leafOrNull(shape, value);
@@ -166,16 +191,11 @@ function list(
 }
 
 function item(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
-  try {
-    const completed = isPromise(value)
-      ? value.then((late) => complete(run, field, shape, late, path))
-      : complete(run, field, shape, value, path);
-    return isPromise(completed)
-      ? completed.then(undefined, (error) => failed(run, field, shape, error, path))
-      : completed;
-  } catch (error) {
-    return failed(run, field, shape, error, path);
-  }
+  if (!isPromise(value)) return settled(run, field, shape, value, path);
+  return value.then(
+    (late) => settled(run, field, shape, late, path),
+    (error) => failed(run, field, shape, error, path),
+  );
 }
 
 function leafOrNull(shape: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {

@@ -1,3 +1,4 @@
+import { mapPage } from "../../backends/paging.ts";
 import type { PackageRef } from "../../model/package.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import { createArtifact } from "../artifact.ts";
@@ -70,15 +71,16 @@ export const packageResolvers: Resolvers = {
     backend: ({ ref }, _args, context) => backendNamed(context, ref.package.backend),
     package: async ({ ref }, _args, context) =>
       (await readerOf(context, "packages", ref.package.backend)?.package(ref.package)) ?? null,
-    files: async ({ ref }, { first, after }, context, info) => {
+    files: ({ ref }, { first, after }, context, info) => {
       const reader = readerOf(context, "packages", ref.package.backend);
       if (!reader) return null;
       const list = { backend: ref.package.backend, filter: ["Version.files", ref] };
       const request = windowOf({ first, after }, list);
-      const page = await reader.files(ref, request);
-      const placed = { version: ref, fetchedAt: page.origin.fetchedAt };
-      const rows = page.rows.map(({ value, position }) => ({ value: { ...value, ...placed }, position }));
-      return toConnection(context, info, { ...page, rows }, list, request);
+      return reader.files(ref, request).then((page) => {
+        const { fetchedAt } = page.origin;
+        const files = mapPage(page, (file) => ({ ...file, version: ref, fetchedAt }));
+        return toConnection(context, info, files, list, request);
+      });
     },
     artifact: (version, _args, context) => artifactOfVersion(context, version),
     publishedBy: ({ pipeline }) => pipeline,
