@@ -3,6 +3,7 @@ import type { DroppedRow } from "../model/backend.ts";
 import { MisshapenAnswer } from "../upstream/errors.ts";
 import { createEvent } from "../upstream/event.ts";
 import type { Operation } from "../upstream/operation.ts";
+import { readFitting } from "./compile.ts";
 import { explainError, type ReadRow, readRow } from "./row.ts";
 
 /** The readable rows of a list, in the backend's order, beside those that were not. */
@@ -36,6 +37,8 @@ export const readings = createEvent<Reading>("delivery-graph:reading");
 
 /** Reads one object; throws MisshapenAnswer naming the first field that is not as expected. */
 export function readOne<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const fitting = readFitting(schema, value);
+  if (fitting !== null) return fitting.data;
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw new MisshapenAnswer(explainError(result.error));
@@ -43,6 +46,8 @@ export function readOne<S extends z.ZodType>(schema: S, value: unknown): z.outpu
 
 /** Reads one object as {@link readRowsLeniently} reads a row; throws MisshapenAnswer where that would drop it. */
 export function readLeniently<S extends z.ZodType>(schema: S, value: unknown, operation: Operation): z.output<S> {
+  const fitting = readFitting(schema, value);
+  if (fitting !== null) return fitting.data;
   const row = readRow(schema, value);
   if (!("cut" in row)) throw new MisshapenAnswer(row.reason);
   if (row.cut.length > 0 && readings.isHeard()) {
@@ -87,6 +92,11 @@ function readEach<S extends z.ZodType>(
   const cut: DroppedRow[] = [];
   const { name } = operation;
   for (let index = 0; index < value.length; index++) {
+    const fitting = readFitting(schema, value[index]);
+    if (fitting !== null) {
+      rows.push(fitting.data);
+      continue;
+    }
     const row = read(value[index]);
     if ("cut" in row) {
       rows.push(row.data);

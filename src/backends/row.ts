@@ -5,6 +5,8 @@ export type ReadRow<T> =
   | { readonly data: T /** One reason for each part left out. */; readonly cut: readonly string[] }
   | { readonly reason: string };
 
+const nothing: readonly never[] = [];
+
 type Path = z.core.$ZodIssue["path"];
 
 /**
@@ -13,7 +15,7 @@ type Path = z.core.$ZodIssue["path"];
  */
 export function readRow<S extends z.ZodType>(schema: S, value: unknown): ReadRow<z.output<S>> {
   const strict = schema.safeParse(value);
-  if (strict.success) return { data: strict.data, cut: [] };
+  if (strict.success) return { data: strict.data, cut: nothing };
   const { issues } = strict.error;
   const cuts = new Map<string, { readonly path: Path; readonly reason: string }>();
   for (const issue of issues) {

@@ -60,6 +60,8 @@ interface Asked<T> {
   /** Its name in the cache; null where nothing is kept. */
   readonly keptAs: string | null;
   readonly startedAt: number;
+  /** How often something had been changed by then. */
+  readonly changes: number;
 }
 
 /** Opens the way to one backend; nothing is sent before the first call. */
@@ -71,6 +73,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   const flights = createFlights<Judged>();
   const cache: Cache | null = settings.cache ? createCache(settings.cache) : null;
   const { name: backend } = settings;
+  let changes = 0;
 
   function ask(
     operation: Operation,
@@ -195,7 +198,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     const outgoing: Outgoing = { operation: operation.name, method: operation.method, origin: base.origin, path, body };
     const key = isRead(operation) ? keyOf(outgoing, request, call) : null;
     const keptAs = cache && key !== null && !call.anew ? fingerprint(key) : null;
-    const asked: Asked<T> = { operation, request, call, keptAs, startedAt: performance.now() };
+    const asked: Asked<T> = { operation, request, call, keptAs, startedAt: performance.now(), changes };
     const fresh = keptAs === null ? null : (cache?.fresh(keptAs) ?? null);
     if (fresh) return Promise.resolve(answerFrom(fresh, "CACHE", asked));
     const tries: Tries = { attempt: 0, sent: 0 };
@@ -218,7 +221,9 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
       ? judged.settle
       : startOf(asked, "FLIGHT")({ status: judged.status, bytes: judged.body.length });
     const reply = decode(asked.operation, asked.request, judged, { stale: false, settle });
-    if (asked.keptAs !== null && isFirst && judged.isNew) cache?.keep(asked.keptAs, judged);
+    // What was asked before a change may tell of the time before it.
+    const isLasting = isFirst && judged.isNew && asked.changes === changes;
+    if (asked.keptAs !== null && isLasting) cache?.keep(asked.keptAs, judged);
     return reply;
   }
 
@@ -270,6 +275,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
       return await ask(operation, outgoing, request, call, tries, null);
     } finally {
       flights.closeAll();
+      changes += 1;
       cache?.clear();
     }
   }

@@ -7,7 +7,7 @@ import { MisshapenAnswer } from "../../src/upstream/errors.ts";
 import { exchanges } from "../../src/upstream/exchange.ts";
 import { keepingOf } from "../../src/upstream/freshness.ts";
 import { testCall } from "../support/call.ts";
-import { change, failureOf, read, type Stage, search, stage, thing } from "./stage.ts";
+import { change, failureOf, read, type Stage, search, stage, thing, until } from "./stage.ts";
 
 const opened: Stage[] = [];
 afterEach(async () => {
@@ -134,6 +134,27 @@ test.each([null, { kind: "reset" }] as const)(
     expect(one.server.seen).toHaveLength(1);
   },
 );
+
+test("a read that was on its way while something changed is not kept", async () => {
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  let state = "before";
+  const one = await open({ freshMs: 60_000 }, async ({ rawPath }) => {
+    if (rawPath === "/things") state = "after";
+    const told = state;
+    if (rawPath === "/things/slow" && told === "before") await held;
+    return { body: { state: told } };
+  });
+  const slow = one.upstream.call(read, thing("slow"), testCall());
+  await until(() => one.server.seen.length === 1);
+  await one.upstream.call(change, { body: {}, decode: () => null }, testCall());
+  const asked = one.upstream.call(read, thing("slow"), testCall());
+  await until(() => one.server.seen.length === 3);
+  // The later answer arrives first: the earlier one must not take its place.
+  expect((await asked).value).toEqual({ state: "after" });
+  letGo();
+  expect((await slow).value).toEqual({ state: "before" });
+  expect((await one.upstream.call(read, thing("slow"), testCall())).value).toEqual({ state: "after" });
+});
 
 describe("what is not kept", () => {
   const refusals: readonly [string, DemoReply][] = [

@@ -238,7 +238,7 @@ function projectOfPage(address: string | null | undefined, web: Web, page: RegEx
   const url = httpUrl(address);
   if (url === null) return null;
   // Only the path counts: the host is whatever the server believes it is.
-  const { pathname } = new URL(url);
+  const pathname = pathOf(url);
   const path = pathname.startsWith(`${web.root}/`) ? page.exec(pathname.slice(web.root.length))?.[1] : undefined;
   return path !== undefined && isProjectPath(path) ? path : null;
 }
@@ -252,6 +252,10 @@ function webPage(path: string | null | undefined, web: Web): string | null {
 
 /** An address that is printed as it is read: nothing in it to encode, to fold or to leave out. */
 const plainUrl = /^https?:\/\/[a-z0-9]+(?:[.-][a-z0-9]+)*(?:\/[\w-]+(?:[.~-]\w[\w-]*)*)+$/;
+
+function pathOf(url: string): string {
+  return plainUrl.test(url) ? url.slice(url.indexOf("/", "https://".length)) : new URL(url).pathname;
+}
 
 /** An address as told, if it is http(s) and holds no user-info. */
 function httpUrl(text: string | null | undefined): string | null {
