@@ -28,9 +28,10 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
       discard(request);
       resolve(null);
     };
+    // Nothing is told any more but that it has closed, so only that listener has to step aside.
     const end = () => {
-      over();
-      resolve(Buffer.concat(chunks));
+      request.off("close", left);
+      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
     };
     // Whoever leaves in the middle of a body tells nothing but that.
     const left = () => {

@@ -7,6 +7,8 @@ import type { RequestHeaders } from "./request-id.ts";
 export interface Asking {
   readonly headers: RequestHeaders;
   readonly requestId: string;
+  /** `performance.now()` when the operation came in: its time runs from there. */
+  readonly startedAt: number;
   /** Calls back when the connection closes, whether or not the answer is out. */
   readonly onClose: (listener: () => void) => void;
 }
@@ -16,11 +18,11 @@ export function createCall(
   asking: Asking,
   limits: { readonly upstreamCalls: number; readonly deadlineMs: number },
 ): Call {
-  const end = performance.now() + limits.deadlineMs;
+  const end = asking.startedAt + limits.deadlineMs;
   let left = limits.upstreamCalls;
   const ending = createEnding();
   let signal: AbortSignal | null = null;
-  const timer = setTimeout(() => ending.end(), limits.deadlineMs).unref();
+  const timer = setTimeout(() => ending.end(), Math.ceil(end - performance.now())).unref();
   asking.onClose(() => {
     clearTimeout(timer);
     ending.end();
@@ -35,8 +37,13 @@ export function createCall(
     requestId: asking.requestId,
     standIns: createStandIns(),
     budget: { take: () => left-- > 0 },
-    caller: { credentialFor: (backend) => credentialOf(asking.headers.get(`x-backend-token-${backend}`)) },
+    caller: { credentialFor: (backend) => credentialOf(asking.headers.get(credentialHeader(backend))) },
   };
+}
+
+/** The header in which a caller sends its own credential for a backend. */
+export function credentialHeader(backend: string): string {
+  return `x-backend-token-${backend}`;
 }
 
 /** A credential must be fit for a header, or it is none. */

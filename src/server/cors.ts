@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { credentialHeader } from "./call.ts";
 
 /** Which pages of other origins may read answers, and what they may send. */
 export interface CorsOptions {
@@ -22,7 +23,7 @@ export function allowOrigin(request: IncomingMessage, response: ServerResponse, 
   response.setHeader("access-control-allow-origin", all ? "*" : origin);
   response.setHeader("access-control-expose-headers", "x-request-id, retry-after");
   if (asksFirst) {
-    const credentials = options.backends.map((name) => `x-backend-token-${name}`);
+    const credentials = options.backends.map(credentialHeader);
     const headers = ["accept", "authorization", "content-type", "x-explain", "x-request-id", ...credentials];
     response.setHeader("access-control-allow-methods", "GET, POST");
     response.setHeader("access-control-allow-headers", headers.join(", "));

@@ -16,8 +16,8 @@ const jsonTypes = new Set(["application/json", "application/graphql+json", "appl
 export function refuseCrossSite(request: IncomingMessage, origins: readonly string[]): CrossSiteRefusal | null {
   const { headers, method } = request;
   if (method === "POST") {
-    const type = (headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
-    return jsonTypes.has(type)
+    const said = headers["content-type"] ?? "";
+    return jsonTypes.has(said) || jsonTypes.has(said.split(";", 1)[0]?.trim().toLowerCase() ?? "")
       ? null
       : { status: 415, message: "Send the question as JSON, with content-type: application/json." };
   }

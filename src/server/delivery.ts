@@ -48,7 +48,8 @@ export function delivering(): Plugin<object, { readonly req: IncomingMessage; re
   };
 }
 
-type Coding = "br" | "gzip";
+/** What an answer can be packed with. */
+export type Coding = "br" | "gzip";
 
 /** Packs an answer. */
 export const compress: Readonly<Record<Coding, (plain: Buffer) => Promise<Buffer>>> = {

@@ -5,11 +5,14 @@ import type { CallerFacts } from "../graph/caller.ts";
 import type { Context } from "../graph/context.ts";
 import { runPlan } from "../graph/execution/run.ts";
 import { checkLimits } from "../graph/limits.ts";
-import { codingFor, compress, worthIt } from "./delivery.ts";
-import { createPlanCache } from "./plan-cache.ts";
-import { type RequestHeaders, traceParentOf } from "./request-id.ts";
-import type { Telemetry } from "./telemetry.ts";
+import type { Exchange } from "../upstream/exchange.ts";
+import { credentialHeader } from "./call.ts";
+import { createPlanCache, type Prepared } from "./plan-cache.ts";
+import { headersOf, type RequestHeaders, traceParentOf } from "./request-id.ts";
+import { type Credentials, createKeyMaker, createSharedAnswers, type Lead } from "./shared-answers.ts";
+import type { Operation, Telemetry } from "./telemetry.ts";
 import { outcomeOf } from "./watching.ts";
+import { send, type Written, write } from "./written.ts";
 
 /** What the lane shares with the engine beside it, so that both give the same answers. */
 export interface LaneOptions {
@@ -23,12 +26,15 @@ export interface LaneOptions {
   readonly finish: (result: ExecutionResult, requestId: string) => ExecutionResult;
 }
 
-/** What a context is made of. */
+/** What a context is made of. `headers` has the caller's credentials for backends, and maybe no more. */
 export interface Serving {
   readonly headers: RequestHeaders;
-  readonly response: ServerResponse;
+  /** Calls back when nobody waits for the answer any more, or has it. */
+  readonly onClose: (listener: () => void) => void;
   readonly caller: CallerFacts;
   readonly requestId: string;
+  /** `performance.now()` when it came in. */
+  readonly startedAt: number;
 }
 
 /** Whoever is asked, and by whom. */
@@ -44,63 +50,143 @@ export interface Arrival {
  * The short way for what nearly everybody sends: one query as JSON by POST. It goes from the socket to the plan and
  * back, without the objects of the fetch standard in between. Whatever is special in any way, and every refusal, is
  * left to the engine: false says that nothing has been done and nothing has been answered.
+ *
+ * Equal questions of equal callers that are under way at the same moment are run once. Who comes later waits for the
+ * answer of the first, if that is without fault; if it is not, each asks for itself and waits for nobody again. The run
+ * goes on as long as anybody waits for it.
  */
 export interface DirectLane {
   readonly answer: (arrival: Arrival) => Promise<boolean>;
+  /** Something is about to change, or has changed: whoever asks from now on gets no answer that was begun before. */
+  readonly outdate: () => void;
 }
+
+/**
+ * The part of an operation's time that it may wait for another's answer. The first asker began earlier and is told
+ * within its own time, so nobody could wait longer than the whole of it; this leaves most of it for a run of one's own.
+ */
+const patience = 0.25;
 
 /** Builds the lane; it takes nothing where an answer is more than data and errors. */
 export function createDirectLane(options: LaneOptions): DirectLane {
   const { config, schema, telemetry, serve, maskError, finish } = options;
   const plans = createPlanCache(schema, config.limits);
   const isOpen = !config.server.subgraph && !config.persisted.only;
+  const keys = createKeyMaker();
+  const answers = createSharedAnswers<Prepared, Written>(config.limits.deadlineMs * patience);
+  const credentialHeaders = config.backends.map(({ name }) => credentialHeader(name));
 
-  return {
-    answer: async ({ request, response, body, caller, requestId }) => {
-      const type = isOpen ? answerTypeFor(request) : null;
-      const asked = type === null ? null : readQuestion(body);
-      const prepared = asked && plans.prepare(asked.query, asked.operationName, asked.variables);
-      if (!prepared || type === null) return false;
-      const { plan, document, operation, variables } = prepared;
-      try {
-        checkLimits({ schema, document, operation, variables: asked.variables }, config.limits);
-      } catch {
-        return false;
-      }
-      const headers: RequestHeaders = { get: (name) => textOf(request.headers[name]) };
-      const watched = telemetry.begin({ requestId, parent: traceParentOf(headers) });
-      response.once("close", () => watched.end("left"));
-      const context = serve({ headers, response, caller, requestId });
+  function prepare(body: Buffer): Prepared | null {
+    const asked = readQuestion(body);
+    const prepared = asked && plans.prepare(asked.query, asked.operationName, asked.variables);
+    if (!prepared) return null;
+    const { document, operation } = prepared;
+    try {
+      checkLimits({ schema, document, operation, variables: asked.variables }, config.limits);
+      return prepared;
+    } catch {
+      return null;
+    }
+  }
+
+  function begin({ request, response, requestId }: Arrival): Operation {
+    const watched = telemetry.begin({ requestId, parent: traceParentOf(headersOf(request)) });
+    response.once("close", () => watched.end("left"));
+    return watched;
+  }
+
+  /** Runs the question; `lead` is told of the answer, unless it is one that another could have had better. */
+  async function run(
+    { plan, operation, variables }: Prepared,
+    { response, caller, requestId }: Arrival,
+    credentials: Credentials | null,
+    watched: Operation,
+    lead: Lead<Written> | null,
+  ): Promise<Written> {
+    let isWhole = true;
+    try {
+      // A run sees no header but those that its key is made of: what it is told, whoever has the same key may be told.
+      const headers: RequestHeaders = { get: (name) => credentials?.find(([known]) => known === name)?.[1] ?? null };
+      const { startedAt } = watched.watched;
+      const onClose = (listener: () => void) =>
+        void response.once("close", () => (lead ? lead.leave(listener) : listener()));
+      const context = serve({ headers, onClose, caller, requestId, startedAt });
       watched.run(operation.name?.value ?? null, context.call);
+      if (lead) {
+        // Also what shows as a mere status in the data: asked a moment later, the backend might have answered.
+        watched.join({
+          exchanged: (_operation, exchange) => {
+            if (!isFlawed(exchange)) return;
+            isWhole = false;
+            // The call that failed is still taking others aboard: they must not end up in it.
+            setImmediate(lead.land, null);
+          },
+        });
+      }
       const ran = await runPlan(plan, variables, context);
       const errors = [...(ran.errors ?? []).map(maskError), ...context.problems];
       const result: ExecutionResult = errors.length === 0 ? ran : { ...ran, errors };
-      watched.end(outcomeOf(result));
-      await send(request, response, type, JSON.stringify(finish(result, requestId)));
+      const outcome = outcomeOf(result);
+      watched.end(outcome);
+      const written = write(JSON.stringify(finish(result, requestId)));
+      // Who has nothing left to ask with may have been told less than others would be.
+      if (isWhole && outcome === "ok" && context.call.budget.take()) lead?.land(written);
+      return written;
+    } finally {
+      lead?.land(null);
+    }
+  }
+
+  return {
+    answer: async (arrival) => {
+      const { request, response, body, caller } = arrival;
+      const type = isOpen ? answerTypeFor(request) : null;
+      if (type === null) return false;
+      const credentials = credentialsIn(request, credentialHeaders);
+      const key = keys.of({ caller, type, credentials }, body);
+      const boarding = key === null ? null : answers.board(key);
+      if (boarding) {
+        const { question, landed, leave } = boarding;
+        const watched = begin(arrival);
+        response.once("close", leave);
+        watched.wait(question.operation.name?.value ?? null);
+        const answer = await landed;
+        if (response.destroyed) return true;
+        if (answer) {
+          watched.share();
+          watched.end("ok");
+        }
+        await send(request, response, type, answer ?? (await run(question, arrival, credentials, watched, null)));
+        return true;
+      }
+      const prepared = prepare(body);
+      if (prepared === null) return false;
+      const watched = begin(arrival);
+      const lead = key === null ? null : answers.lead(key, prepared);
+      await send(request, response, type, await run(prepared, arrival, credentials, watched, lead));
       return true;
     },
+    outdate: answers.outdate,
   };
 }
 
-async function send(request: IncomingMessage, response: ServerResponse, type: string, text: string): Promise<void> {
-  const before = response.getHeader("vary");
-  const vary = "accept, accept-encoding, authorization";
-  const headers = {
-    "content-type": `${type}; charset=utf-8`,
-    vary: typeof before === "string" && before !== "" ? `${before}, ${vary}` : vary,
-    "cache-control": "no-store",
-  };
-  const accepted = textOf(request.headers["accept-encoding"]);
-  const coding = accepted === null || text.length < worthIt / 4 ? null : codingFor(accepted);
-  if (coding === null) {
-    response.writeHead(200, { ...headers, "content-length": Buffer.byteLength(text) }).end(text);
-    return;
+/** Whether a call brought less than it can bring: a failure, or what a cache had to say instead. */
+function isFlawed({ outcome, error, via }: Exchange): boolean {
+  // "There is no such thing" is an answer.
+  return via === "STALE" || (error !== null && outcome !== "NOT_FOUND");
+}
+
+/** The caller's own credentials for the backends, as they were sent. */
+function credentialsIn(request: IncomingMessage, names: readonly string[]): Credentials | null {
+  const headers = headersOf(request);
+  let found: [string, string][] | null = null;
+  for (const name of names) {
+    const value = headers.get(name);
+    if (value === null) continue;
+    found ??= [];
+    found.push([name, value]);
   }
-  const plain = Buffer.from(text);
-  const isSmall = plain.length < worthIt;
-  const packed = isSmall ? plain : await compress[coding](plain);
-  const encoding = isSmall ? {} : { "content-encoding": coding };
-  response.writeHead(200, { ...headers, ...encoding, "content-length": packed.length }).end(packed);
+  return found;
 }
 
 const graphqlJson = "application/graphql-response+json";
@@ -159,8 +245,4 @@ function readQuestion(body: Buffer): Asked | null {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function textOf(value: string | readonly string[] | undefined): string | null {
-  return (typeof value === "string" ? value : value?.[0]) ?? null;
 }

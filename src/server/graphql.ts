@@ -63,9 +63,8 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
   const maskError = (error: unknown): GraphQLError =>
     config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes));
   const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations });
-  const serve = ({ headers, response, caller, requestId }: Serving): Served => {
-    const onClose = (listener: () => void) => void response.once("close", listener);
-    const call = createCall({ headers, requestId, onClose }, config.limits);
+  const serve = ({ headers, onClose, caller, requestId, startedAt }: Serving): Served => {
+    const call = createCall({ headers, requestId, startedAt, onClose }, config.limits);
     const problems: GraphQLError[] = [];
     return { ...createContext(estate, call, caller, problems, audit), problems };
   };
@@ -86,7 +85,13 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
       validationCache: true,
     },
     context: ({ request: { headers }, res, admitted, requestId }): Served =>
-      serve({ headers, response: res, caller: admitted, requestId }),
+      serve({
+        headers,
+        onClose: (listener) => void res.once("close", listener),
+        caller: admitted,
+        requestId,
+        startedAt: performance.now(),
+      }),
     maskedErrors: { maskError },
     plugins: [
       watch.plugin,
@@ -95,6 +100,7 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
       limiting(config),
       validating(config),
       reporting(),
+      writing(lane.outdate),
       deferring({ mask: maskError, done: watch.done }),
       useExecutionCancellation(),
       delivering(),
@@ -152,6 +158,17 @@ function reporting(): Plugin<Served> {
         setResult({ ...result, errors: [...(result.errors ?? []), ...problems] });
       },
     }),
+  };
+}
+
+/** Tells when something is about to be changed, and again when that is over, however it went. */
+function writing(outdate: () => void): Plugin<Served> {
+  return {
+    onExecute: ({ args: { document, operationName } }) => {
+      if (getOperationAST(document, operationName)?.operation !== "mutation") return;
+      outdate();
+      return { onExecuteDone: outdate };
+    },
   };
 }
 

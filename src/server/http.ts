@@ -15,7 +15,7 @@ import type { GraphQLEndpoint } from "./graphql.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { sendPage } from "./page.ts";
-import { requestIdOf } from "./request-id.ts";
+import { headersOf, requestIdOf } from "./request-id.ts";
 import { secure } from "./security-headers.ts";
 
 /** What the shell needs to know. */
@@ -74,13 +74,15 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       defaultQuery: (told.examples ?? options.examples)[0]?.query ?? "{ __typename }",
     });
   });
+  const cors = { origins: config.server.cors.origins, backends: options.backends.map(({ name }) => name) };
+  const isPrivate = answersToThisMachineOnly(config);
   let draining = false;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     secure(response);
-    response.setHeader(requestIdHeader, requestIdOf({ get: (name) => [request.headers[name]].flat()[0] ?? null }));
+    response.setHeader(requestIdHeader, requestIdOf(headersOf(request)));
     if (draining) response.setHeader("connection", "close");
-    if (!isWelcome(request.headers.host, config)) {
+    if (isPrivate && !isOfThisMachine(request.headers.host)) {
       return sendText(
         request,
         response,
@@ -118,8 +120,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     if (draining)
       return refuse(request, response, 503, "The gateway is shutting down: ask another one, or again later.");
     if (config.server.graphiql && wantsPage(request)) return sendPage(await graphiql(), request, response);
-    const names = options.backends.map(({ name }) => name);
-    const asksFirst = allowOrigin(request, response, { origins: config.server.cors.origins, backends: names });
+    const asksFirst = allowOrigin(request, response, cors);
     if (asksFirst || request.method === "OPTIONS") {
       response.writeHead(204, { allow: "GET, POST, OPTIONS" }).end();
       return;
@@ -202,10 +203,12 @@ function isAddress(address: string | AddressInfo | null): address is AddressInfo
  * A page of any site can point a name of its own at 127.0.0.1 and so read a gateway that nobody has to log in to.
  * What listens on loopback only therefore answers to loopback names only, unless anonymous callers were allowed.
  */
-function isWelcome(host: string | undefined, config: Config): boolean {
-  if (config.auth.mode !== "none") return true;
-  if (!isLoopback(config.server.host) || config.auth.allowAnonymous || host === undefined) return true;
-  return isLoopback(host.replace(/:\d*$/, ""));
+function answersToThisMachineOnly({ auth, server }: Config): boolean {
+  return auth.mode === "none" && isLoopback(server.host) && !auth.allowAnonymous;
+}
+
+function isOfThisMachine(host: string | undefined): boolean {
+  return host === undefined || isLoopback(host.replace(/:\d*$/, ""));
 }
 
 function wantsPage({ method, headers }: IncomingMessage): boolean {

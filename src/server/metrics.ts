@@ -47,6 +47,12 @@ export function createMetrics(backends: readonly Backend[], version: string): Me
     labelNames: ["operation", "outcome"] as const,
     registers,
   });
+  const sharedOperations = new Counter({
+    name: "delivery_graph_operations_shared_total",
+    help: "Those of the operations that were answered with the answer of an equal one, which was under way already.",
+    labelNames: ["operation"] as const,
+    registers,
+  });
   const operationSeconds = new Histogram({
     name: "delivery_graph_operation_duration_seconds",
     help: "Time from an operation's arrival to its answer.",
@@ -140,11 +146,12 @@ export function createMetrics(backends: readonly Backend[], version: string): Me
     print: async () => (await Promise.all([own, processRegistry()].map((one) => one?.metrics()))).join("\n"),
     answered: (status) => answers.inc({ status: status ?? "none" }),
     started: () => running.inc(),
-    ended: ({ name, calls: sent }, outcome, ms) => {
+    ended: ({ name, calls: sent, isShared }, outcome, ms) => {
       running.dec();
       // What was refused did not run: its name must not take the place of one that does.
       const operation = outcome === "refused" ? "(refused)" : names.enter(name);
       operations.inc({ operation, outcome });
+      if (isShared) sharedOperations.inc({ operation });
       operationSeconds.observe({ operation }, ms / 1000);
       if (outcome !== "refused") operationCalls.observe(sent);
     },
@@ -163,9 +170,12 @@ export function createMetrics(backends: readonly Backend[], version: string): Me
     read: ({ backend, operation }, reading) => {
       if (reading.dropped > 0) dropped.inc({ backend, operation }, reading.dropped);
       const key = `${backend} ${operation}`;
-      const seen = fields.get(key) ?? new Set();
-      fields.set(key, seen);
+      const known = fields.get(key);
+      const seen = known ?? new Set();
+      const before = seen.size;
       for (const name of reading.unknown) if (seen.size < mostFields) seen.add(name);
+      if (known && seen.size === before) return;
+      fields.set(key, seen);
       unknown.set({ backend, operation }, seen.size);
     },
   };

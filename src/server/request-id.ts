@@ -1,9 +1,20 @@
 import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import type { TraceParent } from "./telemetry.ts";
 
 /** Request headers, by lower-case name. */
 export interface RequestHeaders {
   readonly get: (name: string) => string | null;
+}
+
+/** The headers of a request; of those that came several times, the first. */
+export function headersOf({ headers }: IncomingMessage): RequestHeaders {
+  return {
+    get: (name) => {
+      const value = headers[name];
+      return (typeof value === "string" ? value : value?.[0]) ?? null;
+    },
+  };
 }
 
 /** The caller's own id for the request, if it looks like one: trace id, else `x-request-id`, else a new one. */
@@ -14,7 +25,8 @@ export function requestIdOf(headers: RequestHeaders): string {
 
 /** The W3C trace context that the caller sent; null when there is none or it cannot be one. */
 export function traceParentOf(headers: RequestHeaders): TraceParent | null {
-  const text = headers.get("traceparent") ?? "";
+  const text = headers.get("traceparent");
+  if (text === null) return null;
   const [, version, traceId, spanId, flags] =
     /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/.exec(text) ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return null;

@@ -14,6 +14,8 @@ export interface Watched {
   readonly name: string | null;
   /** Requests sent upstream so far. */
   readonly calls: number;
+  /** Whether its answer is that of an equal operation, which was under way already. */
+  readonly isShared: boolean;
 }
 
 /** Where a trace that began elsewhere goes on. */
@@ -49,13 +51,21 @@ export interface Operation {
   readonly watched: Watched;
   /** It is about to run: from now on what is asked with this call is its doing. */
   readonly run: (name: string | null, call: Call) => void;
+  /** It waits for the answer of an equal operation of this name. */
+  readonly wait: (name: string | null) => void;
+  /** That answer is its own. */
+  readonly share: () => void;
   /** Lets somebody listen who wants to know of this operation only. */
   readonly join: (observer: Observer) => void;
   /** The first word counts. */
   readonly end: (outcome: OperationOutcome) => void;
 }
 
-type Counted = Omit<Watched, "name" | "calls"> & { name: string | null; calls: number };
+interface Counted extends Watched {
+  name: string | null;
+  calls: number;
+  isShared: boolean;
+}
 
 interface Running {
   readonly watched: Counted;
@@ -89,7 +99,7 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
 
   return {
     begin: (about) => {
-      const watched: Counted = { ...about, startedAt: performance.now(), name: null, calls: 0 };
+      const watched: Counted = { ...about, startedAt: performance.now(), name: null, calls: 0, isShared: false };
       const listeners = [...observers];
       let over = false;
       for (const observer of observers) observer.started?.(watched);
@@ -98,6 +108,12 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
         run: (name, call) => {
           watched.name = name;
           running.set(call, { watched, observers: listeners });
+        },
+        wait: (name) => {
+          watched.name = name;
+        },
+        share: () => {
+          watched.isShared = true;
         },
         join: (observer) => void listeners.push(observer),
         end: (outcome) => {
