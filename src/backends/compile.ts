@@ -35,18 +35,68 @@ function readerOf(schema: z.ZodType): Reader {
 }
 
 function make(schema: z.ZodType): Reader {
-  if (schema.def.checks?.length) return byZod(schema);
+  const read = makeUnchecked(schema);
+  const checks = schema.def.checks ?? [];
+  return checks.length === 0 || read === null ? (read ?? byZod(schema)) : checked(read, checks);
+}
+
+/** Reads as the schema does before its checks; null for the rarer kinds. */
+function makeUnchecked(schema: z.ZodType): Reader | null {
   if (schema instanceof z.ZodOptional) return unless(undefined, schema.unwrap());
   if (schema instanceof z.ZodNullable) return unless(null, schema.unwrap());
-  if (schema instanceof z.ZodNumberFormat) return schema.format === "safeint" ? wholeNumber : byZod(schema);
+  if (schema instanceof z.ZodNumberFormat) return wholeNumbers(schema.format);
   if (schema instanceof z.ZodNumber) return (value) => (Number.isFinite(value) ? value : misfit);
   // Texts of a certain form are classes of their own.
   if (schema.constructor === z.ZodString) return (value) => (typeof value === "string" ? value : misfit);
   if (schema instanceof z.ZodBoolean) return (value) => (typeof value === "boolean" ? value : misfit);
   if (schema instanceof z.ZodUnknown) return (value) => value;
+  if (schema instanceof z.ZodUnion) return firstOf(schema.options);
   if (schema instanceof z.ZodArray) return listOf(schema.element);
   if (schema instanceof z.ZodObject && schema.def.catchall === undefined) return objectOf(schema.shape);
-  return byZod(schema);
+  if (schema instanceof z.ZodPipe && schema.out instanceof z.ZodTransform) return changed(schema.in, schema.out);
+  return null;
+}
+
+/** What comes of a value after what else its schema asks of it; misfit where anything is amiss or takes its time. */
+function checked(read: Reader, checks: readonly z.core.$ZodCheck<never>[]): Reader {
+  return (value) => {
+    const one = read(value);
+    if (one === misfit) return misfit;
+    const payload: z.core.ParsePayload = { value: one, issues: [] };
+    for (const { _zod: check } of checks) {
+      if (check.def.when && !check.def.when(payload)) continue;
+      if (Reflect.apply(check.check, check, [payload]) instanceof Promise) return misfit;
+    }
+    return payload.issues.length === 0 ? payload.value : misfit;
+  };
+}
+
+function changed(before: unknown, { def }: z.ZodTransform): Reader {
+  const read = inner(before);
+  return (value) => {
+    const one = read(value);
+    if (one === misfit) return misfit;
+    const payload: z.core.ParsePayload = { value: one, issues: [] };
+    const made: unknown = def.transform(one, payload);
+    return made instanceof Promise || payload.issues.length > 0 ? misfit : made;
+  };
+}
+
+function firstOf(options: readonly unknown[]): Reader {
+  const readers = options.map(inner);
+  return (value) => {
+    for (const read of readers) {
+      const one = read(value);
+      if (one !== misfit) return one;
+    }
+    return misfit;
+  };
+}
+
+/** The schemas inside of schemas are typed as what all versions of zod have in common. */
+function inner(schema: unknown): Reader {
+  if (!(schema instanceof z.ZodType)) throw new TypeError("a schema is made of schemas");
+  return readerOf(schema);
 }
 
 function byZod(schema: z.ZodType): Reader {
@@ -56,19 +106,19 @@ function byZod(schema: z.ZodType): Reader {
   };
 }
 
-function wholeNumber(value: unknown): unknown {
-  return Number.isSafeInteger(value) ? value : misfit;
+function wholeNumbers(format: string | null): Reader | null {
+  if (format === "safeint") return (value) => (Number.isSafeInteger(value) ? value : misfit);
+  if (format === "int32") return (value) => (typeof value === "number" && (value | 0) === value ? value : misfit);
+  return null;
 }
 
-function unless(nothing: null | undefined, inner: unknown): Reader {
-  if (!(inner instanceof z.ZodType)) throw new TypeError("a schema wraps a schema");
-  const read = readerOf(inner);
+function unless(nothing: null | undefined, schema: unknown): Reader {
+  const read = inner(schema);
   return (value) => (value === nothing ? nothing : read(value));
 }
 
 function listOf(element: unknown): Reader {
-  if (!(element instanceof z.ZodType)) throw new TypeError("a list is a list of something");
-  const read = readerOf(element);
+  const read = inner(element);
   return (value) => {
     if (!Array.isArray(value)) return misfit;
     const list: unknown[] = new Array(value.length);

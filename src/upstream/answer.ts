@@ -16,7 +16,7 @@ export function parseBody(read: Buffer, media: Media, contentType: string | null
   if (text.trim() === "") return undefined;
   if (media === "text" && !refused) return text;
   try {
-    checkShape(read);
+    if (read.length >= mostParts || mayBeDeep(text)) checkShape(read);
     return media === "exact-json" && longNumber.test(text) ? parseExactly(text) : JSON.parse(text);
   } catch (error) {
     if (refused) return undefined;
@@ -38,6 +38,15 @@ function parseExactly(text: string): unknown {
 const deepest = 64;
 /** Lists, objects and their members. An empty list is two bytes on the wire and dozens in memory. */
 const mostParts = 4_000_000;
+
+/** Whether there are brackets enough: a page of short lists never has them, and counting them costs next to nothing. */
+function mayBeDeep(json: string): boolean {
+  let left = deepest;
+  for (const bracket of ["{", "["]) {
+    for (let at = json.indexOf(bracket); at >= 0; at = json.indexOf(bracket, at + 1)) if (--left < 0) return true;
+  }
+  return false;
+}
 
 const [quote, backslash, comma, openList, closeList, openObject, closeObject] = Buffer.from('"\\,[]{}');
 
