@@ -244,8 +244,11 @@ export const zadig: Answering = (path, query) => {
   const key = Number(/^pay-(\d+)$/.exec(query.get("projectName") ?? "")?.[1]);
   if (path === "/api/aslan/delivery/releases" && !Number.isNaN(key)) {
     const { releases } = releaseProject(key);
+    const start = (Number(query.get("page") ?? 1) - 1) * size;
     return counted(
-      range(Math.min(size, releases)).map((index) => releaseRow(key, index)),
+      range(releases)
+        .slice(start, start + size)
+        .map((index) => releaseRow(key, index)),
       releases,
     );
   }

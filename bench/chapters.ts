@@ -1,8 +1,13 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
+import { createInterface } from "node:readline";
 import { chart } from "./chart.ts";
 import { keys, mavenPackage } from "./estate.ts";
-import type { Running } from "./launch.ts";
-import { ask, load, median, quantile, residentMiB, series, verify } from "./measure.ts";
+import { launch, type Running } from "./launch.ts";
+import { ask, load, median, quantile, residentMiB, type Stretch, series, verify } from "./measure.ts";
+import { pageRows, pages, rowsIn } from "./pages.ts";
 import { bodyOf, questions } from "./questions.ts";
 import { figure, table } from "./report.ts";
 import {
@@ -11,6 +16,7 @@ import {
   contenders,
   gateway,
   type Simulator,
+  serverCore,
   startGateway,
   startSimulator,
 } from "./servers.ts";
@@ -139,6 +145,8 @@ export function hotKeys(pace: Pace): Promise<string> {
 }
 
 const latencyMs = 20;
+/** The share of what is answered at saturation that is asked for where the tail is looked at. */
+const belowSaturation = 0.6;
 
 /** With slow backends: what the gateway adds to the waves of a question. */
 export function latency(pace: Pace): Promise<string> {
@@ -155,13 +163,17 @@ export function latency(pace: Pace): Promise<string> {
       const least = question.waves * latencyMs;
       const many = { connections: 200, keys, seconds: pace.seconds * 2 };
       const crowd = await load(server, question, many);
+      // With 200 of them each waits for seconds, and a short stretch counts too few: 64 saturate as well.
+      const most = await load(server, question, { connections: 64, keys, seconds: pace.seconds });
+      const below = await load(server, question, { ...many, rate: most.perSecond * belowSaturation });
       rows.push([
         question.title,
         String(question.waves),
         `${figure(p50)} ms`,
         `${figure(p50 - least)} ms`,
         `${figure(median(hand))} ms`,
-        `${crowd.p50} / ${crowd.p99} ms (${figure(crowd.p99 / crowd.p50)}) at ${Math.round(crowd.perSecond)}/s`,
+        tail(below),
+        tail(crowd),
       ]);
       progress(`latency, ${question.name}: ${figure(p50)} ms`);
     }
@@ -171,13 +183,14 @@ export function latency(pace: Pace): Promise<string> {
       "p50, one client",
       `p50 above waves × ${latencyMs} ms`,
       "p50 by hand",
-      "p50 / p99, 200 clients",
+      `p50 / p99, 200 clients at ${belowSaturation * 100} % of saturation`,
+      "the same at saturation",
     ];
     return table(head, rows);
   });
 }
 
-/** Resident memory, idle and under the largest question. */
+/** Resident memory, idle and under the largest question, and what one large page keeps alive. */
 export function memory(pace: Pace): Promise<string> {
   return withServers(0, [gateway], async ([server]) => {
     const question = questions.at(-1);
@@ -190,43 +203,113 @@ export function memory(pace: Pace): Promise<string> {
     clearInterval(sampling);
     const half = samples.slice(Math.floor(samples.length / 2));
     const quarter = samples.slice(Math.floor(samples.length * 0.75));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const after = residentMiB(server.child.pid);
     const rows = [
       ["idle, GraphiQL off", `${figure(idle)} MiB`],
       [
-        `under ${connections} connections of the third question, most in ${pace.soakSeconds} s`,
+        `under ${connections} connections of the third question, most in ${lasting(pace.soakSeconds)}`,
         `${figure(Math.max(...samples))} MiB`,
       ],
       [
         "the same, third quarter → last quarter (median)",
         `${figure(median(half.slice(0, half.length / 2)))} → ${figure(median(quarter))} MiB`,
       ],
+      ["idle again, a second after", `${figure(after)} MiB`],
     ];
-    return `${table(["memory", "resident"], rows)}\n\n${Math.round(perSecond)} answers a second while it was watched.`;
+    return [
+      table(["memory", "resident"], rows),
+      `${Math.round(perSecond)} answers a second while it was watched.`,
+      await liveHeap(pace),
+    ].join("\n\n");
   });
 }
 
-/** From the start of the process to its ready line. */
+function lasting(seconds: number): string {
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} minutes`;
+}
+
+/** The lines that a process says from now on, one for each call. */
+function linesOf({ child }: Running): () => Promise<string> {
+  if (child.stdout === null) throw new Error("nothing to read");
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return async () => {
+    const { value } = await lines.next();
+    return String(value);
+  };
+}
+
+/** What one page of a hundred rows keeps alive while it is answered. */
+async function liveHeap(pace: Pace): Promise<string> {
+  const simulator = await startSimulator(0);
+  const program = ["--expose-gc", "bench/live-heap.ts", JSON.stringify(simulator.addresses)];
+  const server = await launch(serverCore, program, /ready on (http:\S+)/);
+  const said = linesOf(server);
+  const asked = async (body: string) => {
+    const answer = await ask(`${server.ready}/graphql`, body);
+    return { ...answer, bytes: Number.parseInt(await said(), 10) };
+  };
+  const warming = 8;
+  try {
+    const rows: string[][] = [];
+    for (const { title, body } of pages) {
+      const bytes: number[] = [];
+      let size = 0;
+      for (let key = 0; key < warming + 3 * pace.rounds; key++) {
+        const { data, errors, bytes: alive } = await asked(body(key));
+        if (errors !== undefined || rowsIn(data) < pageRows) throw new Error(`${title}: ${JSON.stringify(errors)}`);
+        size = JSON.stringify(data).length;
+        if (key >= warming) bytes.push(alive);
+        // A small answer takes the place of whatever the large one left behind in sockets and parsers.
+        await asked(JSON.stringify({ query: "{ __typename }" }));
+      }
+      rows.push([title, `${Math.round(size / 1024)} KiB`, `${figure(median(bytes) / 1_048_576)} MiB`]);
+      progress(`live heap, ${title}: ${bytes.map((one) => Math.round(one / 1024)).join(", ")} KiB`);
+    }
+    return [
+      table(["one page", "its answer", "alive for it at most"], rows),
+      [
+        "Alive is what a full collection leaves of heap and buffers, less what it left when the request began. It is",
+        "looked at when an upstream answer has come, when a batch has been read, when the answer is written down and when",
+        "it goes to the socket; the most of these counts, the median of the answers is shown.",
+      ].join("\n"),
+    ].join("\n\n");
+  } finally {
+    await server.stop();
+    await simulator.stop();
+  }
+}
+
+/** From the start of the process to its ready line, with and without what earlier starts have left behind. */
 export async function startUp(pace: Pace): Promise<string> {
   const simulator = await startSimulator(0);
-  const times: number[] = [];
+  const timed = async (environment: Readonly<Record<string, string>> = {}) => {
+    const { readyMs, stop } = await startGateway(simulator, "", environment);
+    await stop();
+    return readyMs;
+  };
   try {
+    const firsts: number[] = [];
+    const later: number[] = [];
+    await timed();
     for (let index = 0; index < pace.rounds + 1; index++) {
-      const running = await gateway.start(simulator);
-      times.push(running.readyMs);
-      await running.stop();
+      later.push(await timed());
+      // A folder of its own, with no compiled code in it.
+      const empty = mkdtempSync(join(tmpdir(), "bench-"));
+      firsts.push(await timed({ NODE_COMPILE_CACHE: empty }));
+      rmSync(empty, { recursive: true });
     }
+    const row = (name: string, times: readonly number[]) => [
+      name,
+      `${Math.round(median(times))} ms (${Math.round(Math.min(...times))}–${Math.round(Math.max(...times))})`,
+    ];
+    return table(
+      ["start to ready", "median (min–max)"],
+      [row("gateway", later), row("the very first time on a machine", firsts)],
+    );
   } finally {
     await simulator.stop();
   }
-  return table(
-    ["start to ready", "median (min–max)"],
-    [
-      [
-        "gateway",
-        `${Math.round(median(times))} ms (${Math.round(Math.min(...times))}–${Math.round(Math.max(...times))})`,
-      ],
-    ],
-  );
 }
 
 const sizes = [1, 10, 100] as const;
@@ -276,6 +359,10 @@ function growthBody(rows: number, fields: number, key: number): string {
   const selection = Array.from({ length: fields }, (_, index) => `f${index}: ${fieldNames[index % fieldNames.length]}`);
   const query = `query Growth($key: String!) { package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: $key }) { versions(first: ${rows}) { nodes { ${selection.join(" ")} } } } }`;
   return JSON.stringify({ query, variables: { key: mavenPackage(key).key } });
+}
+
+function tail({ p50, p99, perSecond }: Stretch): string {
+  return `${figure(p50)} / ${figure(p99)} ms (${figure(p99 / p50)}) at ${Math.round(perSecond)}/s`;
 }
 
 function push<K>(lists: Map<K, number[]>, key: K, value: number): void {

@@ -65,13 +65,13 @@ export function releaseProject(key: number) {
   const project = `pay-${key}`;
   return {
     project,
-    releases: 40,
+    releases: 100,
     release: (index: number) => {
       const service = `app-${key}-${index}`;
       const tag = `2026110209150${index}-${100 + index}-main`;
       const digest = `sha256:${hex(`${service}:${tag}`, 64)}`;
       return {
-        version: `pay-1.${40 - index}.0`,
+        version: `pay-1.${100 - index}.0`,
         service,
         image: `${swrHost}/${namespace}/${service}:${tag}`,
         tag,

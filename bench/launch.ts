@@ -27,11 +27,17 @@ function pinned(core: number, args: readonly string[]): { command: string; args:
 }
 
 /** Starts a Node program on one core and waits for the line that says where it is. */
-export async function launch(core: number, args: readonly string[], sign: RegExp): Promise<Running> {
+export async function launch(
+  core: number,
+  args: readonly string[],
+  sign: RegExp,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Running> {
   const { command, args: all } = pinned(core, args);
   const startedAt = performance.now();
   // Logs go where a container's runtime would take them from: through a pipe that somebody reads.
-  const child = spawn(command, all, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  const env = { ...process.env, ...environment };
+  const child = spawn(command, all, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     errors = (errors + text).slice(-4000);

@@ -34,16 +34,24 @@ export async function verify(url: string, question: Question, simulator: Simulat
   return (await simulator.calls()) / asked.length;
 }
 
+/** How a server is loaded. */
+export interface Load {
+  readonly connections: number;
+  readonly seconds: number;
+  readonly keys: number;
+  /** Requests a second, evenly; left out, every connection asks again as soon as it was answered. */
+  readonly rate?: number;
+}
+
 /** Loads one server with so many connections, each asking for one key after the other. */
-export async function load(
-  { ready: url, child }: Running,
-  question: Question,
-  options: { readonly connections: number; readonly seconds: number; readonly keys: number },
-): Promise<Stretch> {
+export async function load({ ready: url, child }: Running, question: Question, options: Load): Promise<Stretch> {
   const file = join(tmpdir(), `bench-${process.pid}-${question.name}-${options.keys}.json`);
   writeFileSync(file, JSON.stringify(Array.from({ length: options.keys }, (_, key) => bodyOf(question, key))));
   const before = cpuMs(child.pid);
-  const said = await run(loadCore, ["bench/load.mjs", url, file, String(options.connections), String(options.seconds)]);
+  const { rate, connections, seconds } = options;
+  const program = rate === undefined ? ["bench/load.mjs"] : ["bench/paced.mjs"];
+  const numbers = [connections, seconds, ...(rate === undefined ? [] : [rate])].map(String);
+  const said = await run(loadCore, [...program, url, file, ...numbers]);
   rmSync(file);
   const stretch: Omit<Stretch, "cpuMicros"> = JSON.parse(said);
   if (stretch.failed > 0) throw new Error(`${stretch.failed} requests failed at ${url}`);

@@ -1,8 +1,8 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bkrepoHost, namespace, swrHost } from "./estate.ts";
-import { install, launch, type Running } from "./launch.ts";
+import { install, launch, type Running, root } from "./launch.ts";
 
 /** The core that the server under test has to itself. */
 export const serverCore = 0;
@@ -60,15 +60,22 @@ export const gateway: Contender = {
 };
 
 /** The gateway with more settings than the addresses of its backends. */
-export function startGateway({ addresses }: Simulator, settings: string): Promise<Running> {
+export function startGateway(
+  { addresses }: Simulator,
+  settings: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Running> {
   const file = join(mkdtempSync(join(tmpdir(), "bench-")), "gateway.yaml");
   writeFileSync(file, configuration(addresses, settings));
-  return launch(serverCore, [...startFlags(), "src/main.ts", "--config", file], /ready on (http:\S+)/);
+  return launch(serverCore, [...shipped(), "--config", file], /ready on (http:\S+)/, environment);
 }
 
 /** What the script `start` gives to Node. */
-function startFlags(): readonly string[] {
-  return [];
+function shipped(): readonly string[] {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
+  const words = /^exec node (.+)$/.exec(scripts["start"] ?? "")?.[1]?.split(" ");
+  if (words === undefined) throw new Error("the script `start` does not say how the gateway is started");
+  return words;
 }
 
 /** The limit: the same calls by hand. */
@@ -89,7 +96,8 @@ export const contenders: readonly Contender[] = [
   ),
 ];
 
-function configuration(addresses: Readonly<Record<string, string>>, settings: string): string {
+/** The configuration file of the gateway over these backends. */
+export function configuration(addresses: Readonly<Record<string, string>>, settings: string): string {
   const backend = (name: string, more: string) =>
     `  - { name: ${name}, kind: ${name}, url: "${addresses[name]}", credentials: { token: t }, concurrency: 64, ${more} }`;
   return [

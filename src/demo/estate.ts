@@ -1,17 +1,10 @@
 import { serveBkrepo } from "./bkrepo.ts";
 import { serveGitlab } from "./gitlab.ts";
+import { demoBackends } from "./names.ts";
 import type { DemoServer, Fault } from "./server.ts";
 import { codeHost, credentials, hosts, places, projects } from "./story.ts";
 import { serveSwr } from "./swr.ts";
 import { serveZadig } from "./zadig.ts";
-
-/** The four backends of the demo by their configured names. */
-export const demoBackends = [
-  { name: "zadig", kind: "zadig" },
-  { name: "bkrepo", kind: "bkrepo" },
-  { name: "swr-north4", kind: "swr" },
-  { name: "gitlab", kind: "gitlab" },
-] as const;
 
 /** The embedded estate: four backends that listen on free loopback ports. */
 export interface Estate {

@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Config } from "../../config.ts";
+import type { Config, JwtConfig } from "../../config.ts";
 import type { CallerFacts } from "../../graph/caller.ts";
 import { allowedTo, type Subject } from "../../model/access.ts";
 import type { Scope } from "../../model/scope.ts";
 import type { Log } from "../log.ts";
 import { createKeyring } from "./keyring.ts";
-import { NoSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
-import { createTokens } from "./tokens.ts";
+import { NoSigningKeys } from "./no-signing-keys.ts";
+import type { SigningKeyTimes } from "./signing-keys.ts";
+import type { Tokens } from "./tokens.ts";
 
 /** Tells who asks, or why nobody is let in. */
 export interface Gate {
@@ -46,7 +47,7 @@ const cannotSay: Refusal = {
 /** The gate as configured. `times` is for tests of key rotation. */
 export function createGate({ auth, access }: Pick<Config, "auth" | "access">, log: Log, times?: SigningKeyTimes): Gate {
   const keyring = createKeyring(auth.keys);
-  const tokens = auth.jwt === null ? null : createTokens(auth.jwt, log, times);
+  const tokens = auth.jwt === null ? null : openTokens(auth.jwt, log, times);
   const letIn = (name: string, scopes: readonly Scope[], subject: Subject): Admission => ({
     caller: { name, scopes: new Set(scopes), access: allowedTo(subject, access) },
   });
@@ -63,7 +64,7 @@ export function createGate({ auth, access }: Pick<Config, "auth" | "access">, lo
         return key ? letIn(key.name, key.scopes, { key: key.name, claims: {} }) : { refusal: bad };
       }
       try {
-        const bearer = (await tokens?.read(shown)) ?? null;
+        const bearer = (await (await tokens)?.read(shown)) ?? null;
         return bearer ? letIn(bearer.name, bearer.scopes, { key: null, claims: bearer.claims }) : { refusal: bad };
       } catch (error) {
         if (error instanceof NoSigningKeys) return { refusal: cannotSay };
@@ -71,7 +72,13 @@ export function createGate({ auth, access }: Pick<Config, "auth" | "access">, lo
       }
     },
     close: async () => {
-      await tokens?.close();
+      await (await tokens)?.close();
     },
   };
+}
+
+/** What verifies tokens is loaded at the start where tokens are configured, and never where they are not. */
+async function openTokens(config: JwtConfig, log: Log, times: SigningKeyTimes | undefined): Promise<Tokens> {
+  const { createTokens } = await import("./tokens.ts");
+  return createTokens(config, log, times);
 }

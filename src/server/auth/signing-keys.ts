@@ -3,6 +3,7 @@ import { createUpstream, type RawReply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
 import type { Log } from "../log.ts";
+import { NoSigningKeys } from "./no-signing-keys.ts";
 
 /** The issuer's public keys, read when first wanted and kept. */
 export interface SigningKeys {
@@ -17,11 +18,6 @@ export interface SigningKeyTimes {
   readonly maxAgeMs: number;
   /** The least time between two attempts: tokens with made-up key ids must not become requests. */
   readonly coolDownMs: number;
-}
-
-/** Nobody can be told from anybody else: the issuer's keys could not be read, and there are no earlier ones. */
-export class NoSigningKeys extends Error {
-  override readonly name = "NoSigningKeys";
 }
 
 const usualTimes: SigningKeyTimes = { maxAgeMs: 600_000, coolDownMs: 30_000 };

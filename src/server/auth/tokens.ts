@@ -2,7 +2,8 @@ import { jwtVerify } from "jose";
 import type { JwtConfig } from "../../config.ts";
 import { parseScope, type Scope } from "../../model/scope.ts";
 import type { Log } from "../log.ts";
-import { createSigningKeys, NoSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
+import { NoSigningKeys } from "./no-signing-keys.ts";
+import { createSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
 
 /** What an accepted token says of its bearer. */
 export interface Bearer {
