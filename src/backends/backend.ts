@@ -186,9 +186,10 @@ export interface ImageReader {
   readonly image: (ref: ImageRef) => Promise<ImageRecord | null>;
   /**
    * The same bytes under other names: repositories whose last path part is `name`, tags whose digest is
-   * `digest`, wherever this backend is configured to look. Null when it is configured to look nowhere.
+   * `digest`, wherever this backend is configured to look. Null when it is configured to look nowhere. `own` is the
+   * reference that is asked about as well: what has to be read of its repository anyway need not be asked for twice.
    */
-  readonly copies: (name: string, digest: Digest) => Promise<readonly ImageRecord[] | null>;
+  readonly copies: (name: string, digest: Digest, own?: ImageRef) => Promise<readonly ImageRecord[] | null>;
   /**
    * Starts what `copies` asks before it needs the digest, for a caller who knows the name already: the answers, failures
    * among them, wait in the loaders until `copies` wants them.

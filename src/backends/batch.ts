@@ -65,6 +65,7 @@ export function single<K, V>(
   by: LoadedBy<K> | null = null,
 ): Single<K, V> {
   const known = new Map<string, Promise<V>>();
+  let open: Cohort<V> | null = null;
   return {
     load: (key) => {
       const name = text(key);
@@ -73,13 +74,11 @@ export function single<K, V>(
         if (by && loads.isHeard()) publish(by, [key], { keys: 0, deduped: 1, ms: 0 });
         return before;
       }
-      const answer = load(key);
+      open ??= new Cohort<V>(() => {
+        open = null;
+      });
+      const answer = open.add(load(key), by && loads.isHeard() ? teller(by, key) : null);
       known.set(name, answer);
-      if (by && loads.isHeard()) {
-        const started = performance.now();
-        const tell = () => publish(by, [key], { keys: 1, deduped: 0, ms: performance.now() - started });
-        answer.then(tell, tell);
-      }
       return answer;
     },
     prime: (key, value) => {
@@ -88,6 +87,59 @@ export function single<K, V>(
     },
   };
 }
+
+function teller<K>(by: LoadedBy<K>, key: K): () => void {
+  const started = performance.now();
+  return () => publish(by, [key], { keys: 1, deduped: 0, ms: performance.now() - started });
+}
+
+/**
+ * Keys that were asked for in one tick. Their answers are handed out together, when the last of them is there: what is
+ * asked for because of them is then asked for in one tick as well, and so in one batch.
+ */
+class Cohort<V> {
+  readonly #release: (() => void)[] = [];
+  /** Answers that are awaited; the tick itself counts as one. */
+  #left = 1;
+
+  constructor(close: () => void) {
+    // As late as DataLoader: behind everything that is ready to run now.
+    ready.then(() =>
+      process.nextTick(() => {
+        close();
+        this.#arrived();
+      }),
+    );
+  }
+
+  add(answer: Promise<V>, tell: (() => void) | null): Promise<V> {
+    this.#left += 1;
+    const place = this.#release.push(nothing) - 1;
+    return new Promise((resolve, reject) => {
+      answer.then(
+        (value) => {
+          tell?.();
+          this.#release[place] = () => resolve(value);
+          this.#arrived();
+        },
+        (error: unknown) => {
+          tell?.();
+          this.#release[place] = () => reject(error);
+          this.#arrived();
+        },
+      );
+    });
+  }
+
+  #arrived(): void {
+    this.#left -= 1;
+    if (this.#left === 0) for (const release of this.#release) release();
+  }
+}
+
+const ready = Promise.resolve();
+
+function nothing(): void {}
 
 /** A loader that tells of the keys it knows already, and that is told of known values when it is first asked. */
 export class Loader<K, V> extends DataLoader<K, V, string> {

@@ -188,7 +188,10 @@ function restrictImages(reader: ImageReader, sight: Sight): ImageReader {
       const found = sight.image(ref.repository) ? await reader.image(ref) : null;
       return found && seen(found) ? found : null;
     },
-    copies: async (name, digest) => (await reader.copies(name, digest))?.filter(seen) ?? null,
+    copies: async (name, digest, own) =>
+      (
+        await (own && sight.image(own.repository) ? reader.copies(name, digest, own) : reader.copies(name, digest))
+      )?.filter(seen) ?? null,
     expectCopies: reader.expectCopies,
     byDigest: async (digest, scope) => {
       if (scope !== null && !sight.place(scope)) return [];

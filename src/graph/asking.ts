@@ -59,7 +59,10 @@ export function askCopies(
   return Promise.all(
     asked.map(async ({ backend, reader }): Promise<Images> => {
       if (digest === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
-      return searched(backend.name, await outcomeOf(backend.name, reader.copies(lastName(image), digest), firstOrigin));
+      return searched(
+        backend.name,
+        await outcomeOf(backend.name, reader.copies(lastName(image), digest, image), firstOrigin),
+      );
     }),
   );
 }

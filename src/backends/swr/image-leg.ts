@@ -140,21 +140,29 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
       async function ask(group: readonly TagKey[]): Promise<void> {
         const [key] = group;
         if (key === undefined) return;
-        if (group.length === 1 && !wanted.has(textOf(key.name))) {
-          const found = await orNull(client.getTag(key.name, key.tag, call));
-          if (found === null) return;
-          if (tagOf(found.row) !== key.tag) return unanswered(backend, "swr.getTag");
-          answers.set(tagText(key), found);
-          return;
-        }
-        const whole = await tagLists.load(key.name);
+        const isAlone = group.length === 1;
+        if (isAlone && !wanted.has(textOf(key.name))) return askFor(key);
+        const whole = await tagLists.load(key.name).catch((error: unknown) => {
+          if (!isAlone) throw error;
+          return "UNREAD" as const;
+        });
+        // Its list was read for another's sake: the tag itself may be had where that is not.
+        if (whole === "UNREAD") return askFor(key);
         if (whole === null) return;
         for (const row of whole.rows)
           answers.set(tagText({ name: key.name, tag: tagOf(row) }), { row, origin: whole.origin });
         if (whole.complete) return;
+        if (isAlone) return answers.has(tagText(key)) ? undefined : askFor(key);
         for (const one of group) {
           if (!answers.has(tagText(one))) await failingFor([one], tagText, answers, absentIn("swr.listTags"));
         }
+      }
+
+      async function askFor(key: TagKey): Promise<void> {
+        const found = await orNull(client.getTag(key.name, key.tag, call));
+        if (found === null) return;
+        if (tagOf(found.row) !== key.tag) return unanswered(backend, "swr.getTag");
+        answers.set(tagText(key), found);
       }
     },
     { by: { call, backend, operation: "swr.getTag" } },

@@ -46,7 +46,10 @@ export function createImageReader({ backend, hosts }: Access, searched: Places, 
         .then((namespaces) => Promise.allSettled(list(namespaces ?? [])))
         .catch(() => null);
     },
-    copies: async (name, digest) => {
+    copies: async (name, digest, own) => {
+      // It will be among those that are listed below: whoever asks for its tag now finds it in the same list.
+      const known = own === undefined ? null : repositoryOf(own, hosts);
+      if (known !== null && searched.names(known.namespace)) leg.tags(known).catch(() => null);
       const namespaces = await searched.all();
       if (namespaces === null) return null;
       const places = await Promise.all(

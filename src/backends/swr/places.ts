@@ -9,6 +9,8 @@ export const mostNamespaces = 20;
 export interface Places {
   /** True where the configuration names them, so that no call is needed to know them. */
   readonly configured: boolean;
+  /** True for those that the configuration names. */
+  readonly names: (namespace: string) => boolean;
   /** Those named, else those that can be seen; null when these are too many to look into. */
   readonly look: () => Promise<Looked | null>;
   /** As `look`, but rejects where a row could not be read: what is not found might be there. */
@@ -34,6 +36,7 @@ export function createPlaces({ backend, client, call }: Access, configured: read
   const look = async () => (isConfigured ? { namespaces: configured, dropped: [] } : listed.load("visible"));
   return {
     configured: isConfigured,
+    names: (namespace) => configured.includes(namespace),
     look,
     all: async () => {
       const looked = await look();
