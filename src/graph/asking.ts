@@ -26,7 +26,7 @@ export function askZadig(context: Context, images: readonly ImageRef[], only: st
  */
 export function askZadigSpellings(context: Context, image: ImageRef): Promise<Records[]> {
   return Promise.all(
-    zadigs(context, null).map(async ({ backend, reader }): Promise<Records> => {
+    zadigs(context, null).map(({ backend, reader }): Records | Promise<Records> => {
       const { tag } = image;
       if (tag === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
       const asked = reader
@@ -57,12 +57,10 @@ export function askCopies(
 ): Promise<Images[]> {
   const asked = having(context, "images").filter(({ backend }) => only?.includes(backend.name) ?? true);
   return Promise.all(
-    asked.map(async ({ backend, reader }): Promise<Images> => {
+    asked.map(({ backend, reader }): Images | Promise<Images> => {
       if (digest === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
-      return searched(
-        backend.name,
-        await outcomeOf(backend.name, reader.copies(lastName(image), digest, image), firstOrigin),
-      );
+      const copies = outcomeOf(backend.name, reader.copies(lastName(image), digest, image), firstOrigin);
+      return copies.then((outcome) => searched(backend.name, outcome));
     }),
   );
 }

@@ -56,22 +56,24 @@ function failedSource(error: UpstreamError): SourceParent {
  * Awaits one backend's answer and tells absent from unknown: null and empty lists are ABSENT, an UpstreamError is its
  * status, anything else thrown is a bug and passes through.
  */
-export async function outcomeOf<T>(
+export function outcomeOf<T>(
   backend: string,
   asked: Promise<T | null>,
   originOf: (value: T) => Origin | null,
 ): Promise<Outcome<T>> {
-  try {
-    const value = await asked;
-    if (value === null || (Array.isArray(value) && value.length === 0)) {
-      return { source: plain(backend, "ABSENT"), value, error: null };
-    }
-    const origin = originOf(value);
-    return { source: origin ? told(origin) : plain(backend, "OK"), value, error: null };
-  } catch (error) {
-    if (error instanceof UpstreamError) return { source: failedSource(error), value: null, error };
-    throw error;
-  }
+  return asked.then(
+    (value): Outcome<T> => {
+      if (value === null || (Array.isArray(value) && value.length === 0)) {
+        return { source: plain(backend, "ABSENT"), value, error: null };
+      }
+      const origin = originOf(value);
+      return { source: origin ? told(origin) : plain(backend, "OK"), value, error: null };
+    },
+    (error: unknown): Outcome<T> => {
+      if (error instanceof UpstreamError) return { source: failedSource(error), value: null, error };
+      throw error;
+    },
+  );
 }
 
 // From "said something" to "could say nothing": what stands for a backend that was asked several things.

@@ -24,7 +24,8 @@ export function parseBody(read: Buffer, media: Media, contentType: string | null
   }
 }
 
-const longNumber = /\d{16}/;
+// Outside of texts: digests hold runs of digits as well.
+const longNumber = /(?:^|[:,[])\s*-?\d{16}/;
 
 function parseExactly(text: string): unknown {
   return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {

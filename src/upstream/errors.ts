@@ -73,11 +73,9 @@ export function isNotFound(error: unknown): error is UpstreamError {
 }
 
 /** Runs a look-up whose "not found" is an answer: null instead of the error, everything else as it is. */
-export async function orNull<T>(lookUp: Promise<T>): Promise<T | null> {
-  try {
-    return await lookUp;
-  } catch (error) {
+export function orNull<T>(lookUp: Promise<T>): Promise<T | null> {
+  return lookUp.catch((error: unknown) => {
     if (isNotFound(error)) return null;
     throw error;
-  }
+  });
 }

@@ -169,18 +169,15 @@ export interface BkrepoClient {
 export function createClient(settings: BkrepoSettings): BkrepoClient {
   const upstream = createUpstream(settings, bkrepoDialect(settings));
 
-  async function ask<T>(
+  function ask<T>(
     operation: Operation,
     request: Omit<Request<T>, "decode"> & { readonly decode: (data: unknown) => T },
     call: Call,
   ): Promise<Answer<T>> {
     const { decode } = request;
-    const reply = await upstream.call(
-      operation,
-      { ...request, decode: ({ body }) => decode(readOne(envelope, body).data) },
-      call,
-    );
-    return { value: reply.value, origin: reply.origin, zone: zoneOf(reply, settings.timeZone) };
+    return upstream
+      .call(operation, { ...request, decode: ({ body }) => decode(readOne(envelope, body).data) }, call)
+      .then((reply) => ({ value: reply.value, origin: reply.origin, zone: zoneOf(reply, settings.timeZone) }));
   }
 
   return {

@@ -203,39 +203,41 @@ export const largestPage = 1000;
 /** The calls over one open connection. */
 export function createClient(upstream: Upstream): SwrClient {
   return {
-    listNamespaces: async (call) => {
+    listNamespaces: (call) => {
       const decode = ({ body }: RawReply, operation: Operation) =>
         readRows(namespaceRow, readOne(namespaceList, body).namespaces, operation);
-      return listing(await upstream.call(listNamespaces, { query: { filter: "mode::visible" }, decode }, call));
+      return upstream.call(listNamespaces, { query: { filter: "mode::visible" }, decode }, call).then(listing);
     },
-    listPackages: async (namespace, stretch, call) => {
+    listPackages: (namespace, stretch, call) => {
       const query = { namespace: namespace ?? undefined, ...stretch };
-      return listing(await upstream.call(listPackages, { query, decode: rowsOf(packageRow) }, call));
+      return upstream.call(listPackages, { query, decode: rowsOf(packageRow) }, call).then(listing);
     },
-    listVersions: async (namespace, name, stretch, call) => {
+    listVersions: (namespace, name, stretch, call) => {
       const parts = { namespace, package: wirePart(name) };
       const query = { ...stretch };
-      return listing(await upstream.call(listVersions, { parts, query, decode: rowsOf(versionRow) }, call));
+      return upstream.call(listVersions, { parts, query, decode: rowsOf(versionRow) }, call).then(listing);
     },
-    listFiles: async (namespace, name, version, stretch, call) => {
+    listFiles: (namespace, name, version, stretch, call) => {
       const parts = { namespace, package: wirePart(name), version: wirePart(version) };
       const query = { ...stretch };
-      return listing(await upstream.call(listFiles, { parts, query, decode: rowsOf(fileRow) }, call));
+      return upstream.call(listFiles, { parts, query, decode: rowsOf(fileRow) }, call).then(listing);
     },
-    listRepositories: async (namespace, part, stretch, call) => {
+    listRepositories: (namespace, part, stretch, call) => {
       const name = part === null ? undefined : withDollars(part);
       const query = { namespace, name, ...stretch, order_column: "name", order_type: "asc" };
-      const answer = listing(await upstream.call(listRepositories, { query, decode: rowsOf(repositoryRow) }, call));
-      return { ...answer, total: answer.total ?? answer.rows[0]?.total_range ?? null };
+      return upstream.call(listRepositories, { query, decode: rowsOf(repositoryRow) }, call).then((reply) => {
+        const answer = listing(reply);
+        return { ...answer, total: answer.total ?? answer.rows[0]?.total_range ?? null };
+      });
     },
-    getRepository: async (name, call) =>
-      found(await upstream.call(getRepository, { parts: partsOf(name), decode: rowOf(repositoryDetail) }, call)),
-    listTags: async (name, direction, stretch, call) => {
+    getRepository: (name, call) =>
+      upstream.call(getRepository, { parts: partsOf(name), decode: rowOf(repositoryDetail) }, call).then(found),
+    listTags: (name, direction, stretch, call) => {
       const query = { ...stretch, ...tagOrder(direction) };
-      return listing(await upstream.call(listTags, { parts: partsOf(name), query, decode: rowsOf(tagRow) }, call));
+      return upstream.call(listTags, { parts: partsOf(name), query, decode: rowsOf(tagRow) }, call).then(listing);
     },
-    getTag: async (name, tag, call) =>
-      found(await upstream.call(getTag, { parts: { ...partsOf(name), tag }, decode: rowOf(tagRow) }, call)),
+    getTag: (name, tag, call) =>
+      upstream.call(getTag, { parts: { ...partsOf(name), tag }, decode: rowOf(tagRow) }, call).then(found),
     listTagsByMarker: async (name, direction, limit, marker, call) => {
       const query = { limit, marker: marker ?? undefined, with_manifest: false, ...tagOrder(direction) };
       const reply = await upstream.call(

@@ -18,12 +18,13 @@ export function createImageReader({ backend, hosts }: Access, searched: Places, 
   const toRecord = (name: RepositoryName, { row, origin }: Found<TagRow>) => toImageRecord(row, name, hosts, origin);
 
   /** Every tag of a repository that holds these very bytes, in order of names. */
-  async function holding(name: RepositoryName, digest: Digest): Promise<readonly ImageRecord[]> {
-    const tags = await leg.tags(name);
-    if (tags === null) return [];
-    const rows = tags.rows.filter((row) => toManifestDigest(row.digest) === digest);
-    if (rows.length === 0 && !tags.complete) return unanswered(backend, "swr.listTags");
-    return rows.map((row) => toRecord(name, { row, origin: tags.origin }));
+  function holding(name: RepositoryName, digest: Digest): Promise<readonly ImageRecord[]> {
+    return leg.tags(name).then((tags) => {
+      if (tags === null) return [];
+      const rows = tags.rows.filter((row) => toManifestDigest(row.digest) === digest);
+      if (rows.length === 0 && !tags.complete) return unanswered(backend, "swr.listTags");
+      return rows.map((row) => toRecord(name, { row, origin: tags.origin }));
+    });
   }
 
   return {

@@ -54,41 +54,47 @@ function fieldsOf(
   path: Path | undefined,
 ): Answer | Promise<Answer> {
   const answer: Answer = { ...blank };
-  let waiting: Promise<unknown>[] | null = null;
-  let only: { readonly key: string; readonly value: Promise<unknown> } | null = null;
+  let pending: Pending<string>[] | null = null;
   try {
     for (const field of fields) {
       const value = fieldOf(run, field, source, path);
-      if (!isPromise(value)) {
-        answer[field.key] = value;
-      } else if (only === null && waiting === null) {
-        only = { key: field.key, value };
-      } else {
-        waiting ??= only === null ? [] : [fills(answer, only.key, only.value)];
-        waiting.push(fills(answer, field.key, value));
+      if (!isPromise(value)) answer[field.key] = value;
+      else {
+        pending ??= [];
+        pending.push({ key: field.key, value });
       }
     }
   } catch (error) {
+    if (pending === null) throw error;
     // One is missing and the object with it; what is under way is waited for, since it may fail as well.
-    const open = waiting ?? (only === null ? [] : [only.value]);
-    if (open.length === 0) throw error;
-    return Promise.all(open).then(
+    return Promise.all(pending.map(({ value }) => value)).then(
       () => refuse(error),
       () => refuse(error),
     );
   }
-  if (waiting !== null) return Promise.all(waiting).then(() => answer);
-  if (only === null) return answer;
-  const { key, value } = only;
-  return value.then((late) => {
-    answer[key] = late;
-    return answer;
-  });
+  return pending === null ? answer : fill(answer, pending);
 }
 
-function fills(answer: Answer, key: string, value: Promise<unknown>): Promise<void> {
-  return value.then((late) => {
-    answer[key] = late;
+/** A part of an answer that is not there yet. */
+interface Pending<K extends string | number> {
+  readonly key: K;
+  readonly value: Promise<unknown>;
+}
+
+/** The same answer when it is whole; rejects with the first failure. */
+function fill<K extends string | number>(
+  answer: Record<K, unknown>,
+  pending: readonly Pending<K>[],
+): Promise<Record<K, unknown>> {
+  return new Promise((resolve, reject) => {
+    let left = pending.length;
+    for (const { key, value } of pending) {
+      value.then((late) => {
+        answer[key] = late;
+        left -= 1;
+        if (left === 0) resolve(answer);
+      }, reject);
+    }
   });
 }
 
@@ -164,30 +170,28 @@ function complete(run: Run, field: FieldPlan, shape: Shape, value: unknown, path
   }
 }
 
-function list(
-  run: Run,
-  field: FieldPlan,
-  shape: Extract<Shape, { is: "LIST" }>,
-  value: unknown,
-  path: Path,
-): unknown[] | Promise<unknown[]> {
+function list(run: Run, field: FieldPlan, shape: Extract<Shape, { is: "LIST" }>, value: unknown, path: Path): unknown {
   if (!isIterable(value)) {
     throw new GraphQLError(`Expected Iterable, but did not find one for field "${nameOf(field)}".`);
   }
   const rows = Array.isArray(value) ? value : Array.from(value);
   const answer: unknown[] = new Array(rows.length);
-  let waits = false;
+  let pending: Pending<number>[] | null = null;
   try {
     for (let index = 0; index < rows.length; index++) {
-      answer[index] = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
-      waits ||= isPromise(answer[index]);
+      const row = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+      if (!isPromise(row)) answer[index] = row;
+      else {
+        pending ??= [];
+        pending.push({ key: index, value: row });
+      }
     }
   } catch (error) {
     // The list is lost; rows that are under way may fail as well, and nobody will look.
-    for (const row of answer) if (isPromise(row)) row.then(undefined, () => null);
+    for (const row of pending ?? []) row.value.then(undefined, () => null);
     throw error;
   }
-  return waits ? Promise.all(answer) : answer;
+  return pending === null ? answer : fill(answer, pending);
 }
 
 function item(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
