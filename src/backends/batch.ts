@@ -64,11 +64,12 @@ export function single<K, V>(
   load: (key: K) => Promise<V>,
   by: LoadedBy<K> | null = null,
 ): Single<K, V> {
-  const known = new Map<string, Promise<V>>();
+  let known: Map<string, Promise<V>> | null = null;
   let open: Cohort<V> | null = null;
   return {
     load: (key) => {
       const name = text(key);
+      known ??= new Map();
       const before = known.get(name);
       if (before) {
         if (by && loads.isHeard()) publish(by, [key], { keys: 0, deduped: 1, ms: 0 });
@@ -83,6 +84,7 @@ export function single<K, V>(
     },
     prime: (key, value) => {
       const name = text(key);
+      known ??= new Map();
       if (!known.has(name)) known.set(name, Promise.resolve(value));
     },
   };
@@ -141,24 +143,51 @@ const ready = Promise.resolve();
 
 function nothing(): void {}
 
-/** A loader that tells of the keys it knows already, and that is told of known values when it is first asked. */
-export class Loader<K, V> extends DataLoader<K, V, string> {
-  readonly #known: Map<string, Promise<V>>;
-  readonly #by: LoadedBy<K> | null;
+/**
+ * A DataLoader that is made when it is first used (a request uses few of those it might), tells of the keys it knows
+ * already, and is told of known values when it is first asked.
+ */
+export class Loader<K, V> {
   readonly #text: (key: K) => string;
+  readonly #by: LoadedBy<K> | null;
+  readonly #answer: (keys: readonly K[]) => Promise<readonly (V | Error)[]>;
+  readonly #maxBatchSize: number | undefined;
+  #opened: { readonly loader: DataLoader<K, V, string>; readonly known: Map<string, Promise<V>> } | null = null;
   #untold: (() => void)[] = [];
 
   constructor(
     text: (key: K) => string,
     by: LoadedBy<K> | null,
-    load: (keys: readonly K[]) => Promise<readonly (V | Error)[]>,
+    answer: (keys: readonly K[]) => Promise<readonly (V | Error)[]>,
     maxBatchSize?: number,
   ) {
-    const known = new Map<string, Promise<V>>();
-    super(load, { cacheKeyFn: text, cacheMap: known, ...(maxBatchSize === undefined ? {} : { maxBatchSize }) });
-    this.#known = known;
-    this.#by = by;
     this.#text = text;
+    this.#by = by;
+    this.#answer = answer;
+    this.#maxBatchSize = maxBatchSize;
+  }
+
+  load(key: K): Promise<V> {
+    if (this.#untold.length > 0) {
+      const untold = this.#untold;
+      this.#untold = [];
+      for (const prime of untold) prime();
+    }
+    const { loader, known } = this.#open();
+    if (this.#by && loads.isHeard() && known.has(this.#text(key))) {
+      publish(this.#by, [key], { keys: 0, deduped: 1, ms: 0 });
+    }
+    return loader.load(key);
+  }
+
+  /** The answers in the order of the keys; an Error in place of one that could not be had. */
+  loadMany(keys: readonly K[]): Promise<(V | Error)[]> {
+    return Promise.all(keys.map((key) => this.load(key).catch(toError)));
+  }
+
+  /** Remembers what is known already; what was asked for before stays. */
+  prime(key: K, value: V): void {
+    this.#open().loader.prime(key, value);
   }
 
   /** Has `prime` called before the next key is loaded: most of what a page tells is never asked for by key. */
@@ -166,17 +195,24 @@ export class Loader<K, V> extends DataLoader<K, V, string> {
     this.#untold.push(prime);
   }
 
-  override load(key: K): Promise<V> {
-    if (this.#untold.length > 0) {
-      const untold = this.#untold;
-      this.#untold = [];
-      for (const prime of untold) prime();
-    }
-    if (this.#by && loads.isHeard() && this.#known.has(this.#text(key))) {
-      publish(this.#by, [key], { keys: 0, deduped: 1, ms: 0 });
-    }
-    return super.load(key);
+  /** Forgets one key. */
+  clear(key: K): this {
+    this.#opened?.loader.clear(key);
+    return this;
   }
+
+  #open() {
+    if (this.#opened) return this.#opened;
+    const known = new Map<string, Promise<V>>();
+    const limit = this.#maxBatchSize === undefined ? {} : { maxBatchSize: this.#maxBatchSize };
+    const loader = new DataLoader(this.#answer, { cacheKeyFn: this.#text, cacheMap: known, ...limit });
+    this.#opened = { loader, known };
+    return this.#opened;
+  }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error("a loader threw something that is no Error", { cause: error });
 }
 
 async function told<K, T>(by: LoadedBy<K> | null, keys: readonly K[], load: () => Promise<T>): Promise<T> {

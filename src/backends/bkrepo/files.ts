@@ -1,11 +1,10 @@
-import type DataLoader from "dataloader";
 import type { DroppedRow, Origin } from "../../model/backend.ts";
 import type { Digest } from "../../model/digest.ts";
 import type { PackageFile, PackageFormat, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import { orNull, UpstreamError } from "../../upstream/errors.ts";
 import type { FoundFile } from "../backend.ts";
-import { batched, keyText, single } from "../batch.ts";
+import { batched, keyText, type Loader, single } from "../batch.ts";
 import { sliceWindow } from "../paging.ts";
 import { checksumSearch, nodeFields } from "./checksums.ts";
 import type { DetailService } from "./client.ts";
@@ -35,7 +34,7 @@ export interface FileLoaders {
   /** Files with this checksum in one repository and the versions that list them; null where that cannot be told. */
   readonly byChecksum: (digest: Digest, scope: string | null) => Promise<readonly FoundFile[] | null>;
   /** The file at one path of one repository; null when nothing is there. */
-  readonly byPath: DataLoader<FilePath, StoredFile | null, string>;
+  readonly byPath: Loader<FilePath, StoredFile | null>;
   /** Image manifests with this digest (SHA-256) in one repository: a manifest's checksum is the image's digest. */
   readonly manifestsOf: (repository: Repository, digest: Digest) => Promise<readonly StoredManifest[]>;
 }

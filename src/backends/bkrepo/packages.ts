@@ -1,9 +1,8 @@
-import type DataLoader from "dataloader";
 import type { Package, PackageRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import { orNull, UpstreamError } from "../../upstream/errors.ts";
 import type { PackageQuery, PackageScope } from "../backend.ts";
-import { batched, keyText, single } from "../batch.ts";
+import { batched, keyText, type Loader, single } from "../batch.ts";
 import { toPackage } from "./mapper.ts";
 import { rulesOf } from "./package-filter.ts";
 import { packageFields, packageText, packageWindow } from "./package-window.ts";
@@ -25,7 +24,7 @@ import {
 
 /** How this request reads packages. */
 export interface PackageLoaders {
-  readonly byRef: DataLoader<PackageRef, Package | null, string>;
+  readonly byRef: Loader<PackageRef, Package | null>;
   readonly page: (scope: PackageScope, filter: PackageQuery, request: PageRequest) => Promise<Page<Package>>;
 }
 

@@ -1,6 +1,5 @@
-import type DataLoader from "dataloader";
 import type { Package, PackageFormat } from "../../model/package.ts";
-import { batched, keyText } from "../batch.ts";
+import { batched, keyText, type Loader } from "../batch.ts";
 import type { UpstreamPage } from "../paging.ts";
 import { unreadable } from "./absence.ts";
 import { answering, groupBy } from "./batch-answers.ts";
@@ -33,7 +32,7 @@ export function createNamed(
   rows: PackageRows,
   scopes: readonly Scope[],
   web: Web,
-): DataLoader<Named, readonly Package[] | null, string> {
+): Loader<Named, readonly Package[] | null> {
   return batched<Named, readonly Package[]>(textOf, async (keys) => {
     const answers = new Map<string, readonly Package[] | Error>();
     const wanted = keys.flatMap((key): Wanted[] => {
