@@ -19,10 +19,10 @@ export interface Measure {
 }
 
 /**
- * Refuses an operation that asks for too much, or for a page no list gives, before anything is asked upstream. Throws
+ * Measures an operation, and refuses one that asks for too much, or for a page no list gives, before anything is asked upstream. Throws
  * DEPTH_LIMIT_EXCEEDED, COST_LIMIT_EXCEEDED or BAD_USER_INPUT. Introspection costs nothing and is not measured.
  */
-export function checkLimits(asked: Asked, limits: Limits): void {
+export function checkLimits(asked: Asked, limits: Limits): Measure {
   // Half a character has no encoding, so no address could be made of it.
   if (!isText(asked.variables)) throw badInput("BAD_USER_INPUT", "A variable holds text that is not Unicode.");
   const measured = measure(asked, limits);
@@ -36,6 +36,7 @@ export function checkLimits(asked: Asked, limits: Limits): void {
   if (measured.aliases > limits.aliases)
     throw refuse("COST_LIMIT_EXCEEDED", "a number of aliases", measured.aliases, limits.aliases);
   if (measured.cost > limits.cost) throw refuse("COST_LIMIT_EXCEEDED", "an estimated cost", measured.cost, limits.cost);
+  return measured;
 }
 
 /**

@@ -11,6 +11,7 @@ import { createPlanCache, type Prepared } from "./plan-cache.ts";
 import { headersOf, type RequestHeaders, traceParentOf } from "./request-id.ts";
 import { type Credentials, createKeyMaker, createSharedAnswers, type Lead } from "./shared-answers.ts";
 import type { Operation, Telemetry } from "./telemetry.ts";
+import { createTurns } from "./turns.ts";
 import { outcomeOf } from "./watching.ts";
 import { send, type Written, write } from "./written.ts";
 
@@ -67,23 +68,32 @@ export interface DirectLane {
  */
 const patience = 0.25;
 
+/** What may begin in one turn of the event loop, in estimated calls: some small questions, or one of any size. */
+const portion = 10;
+
+/** A question that may be run, and what it is reckoned to cost. */
+interface Question extends Prepared {
+  readonly cost: number;
+}
+
 /** Builds the lane; it takes nothing where an answer is more than data and errors. */
 export function createDirectLane(options: LaneOptions): DirectLane {
   const { config, schema, telemetry, serve, maskError, finish } = options;
   const plans = createPlanCache(schema, config.limits);
   const isOpen = !config.server.subgraph && !config.persisted.only;
   const keys = createKeyMaker();
-  const answers = createSharedAnswers<Prepared, Written>(config.limits.deadlineMs * patience);
+  const answers = createSharedAnswers<Question, Written>(config.limits.deadlineMs * patience);
+  const turns = createTurns(portion);
   const credentialHeaders = config.backends.map(({ name }) => credentialHeader(name));
 
-  function prepare(body: Buffer): Prepared | null {
+  function prepare(body: Buffer): Question | null {
     const asked = readQuestion(body);
     const prepared = asked && plans.prepare(asked.query, asked.operationName, asked.variables);
     if (!prepared) return null;
     const { document, operation } = prepared;
     try {
-      checkLimits({ schema, document, operation, variables: asked.variables }, config.limits);
-      return prepared;
+      const { cost } = checkLimits({ schema, document, operation, variables: asked.variables }, config.limits);
+      return { ...prepared, cost };
     } catch {
       return null;
     }
@@ -159,11 +169,19 @@ export function createDirectLane(options: LaneOptions): DirectLane {
         await send(request, response, type, answer ?? (await run(question, arrival, credentials, watched, null)));
         return true;
       }
-      const prepared = prepare(body);
-      if (prepared === null) return false;
+      const question = prepare(body);
+      if (question === null) return false;
       const watched = begin(arrival);
-      const lead = key === null ? null : answers.lead(key, prepared);
-      await send(request, response, type, await run(prepared, arrival, credentials, watched, lead));
+      const lead = key === null ? null : answers.lead(key, question);
+      const turn = turns.take(question.cost);
+      if (turn !== null) {
+        await turn;
+        if (response.destroyed) {
+          lead?.land(null);
+          return true;
+        }
+      }
+      await send(request, response, type, await run(question, arrival, credentials, watched, lead));
       return true;
     },
     outdate: answers.outdate,
