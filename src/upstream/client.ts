@@ -16,7 +16,6 @@ export {
   type Dialect,
   type Judgement,
   judgeByStatus,
-  type Outgoing,
   type RawReply,
   type Reply,
   type Request,
