@@ -47,6 +47,8 @@ interface Judged extends Answer {
   readonly raw: RawReply;
   /** For whoever decodes it first. */
   readonly settle: Settle;
+  /** Bytes of the body as it came; `body` itself is empty where there is no cache to keep it for. */
+  readonly bytes: number;
   /** False: the backend only said that what the cache holds still holds. */
   readonly isNew: boolean;
 }
@@ -98,8 +100,9 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
 
   function accepted({ raw, headers, body, settle }: Sent): Judged {
     const fetchedAt = new Date().toISOString();
-    const kept = cache ? firstOfEach(headers) : none;
-    return { status: raw.status, headers: kept, body, fetchedAt, traceId: traceIdOf(raw), raw, settle, isNew: true };
+    const lasting = cache ? { headers: firstOfEach(headers), body } : fleeting;
+    const { status } = raw;
+    return { ...lasting, status, bytes: body.length, fetchedAt, traceId: traceIdOf(raw), raw, settle, isNew: true };
   }
 
   /** Asks once more where fresh credentials may help; throws the failure where they do not. */
@@ -124,7 +127,8 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   function confirmed(kept: Cache, key: string, known: Kept, { raw, headers, settle }: Sent, request: Request<unknown>) {
     const fetchedAt = new Date().toISOString();
     const told = { status: 304, headers: firstOfEach(headers), fetchedAt, traceId: traceIdOf(raw) };
-    return { ...kept.renew(key, known, told), raw: rawOf(known, request), settle, isNew: false };
+    const renewed = kept.renew(key, known, told);
+    return { ...renewed, bytes: renewed.body.length, raw: rawOf(known, request), settle, isNew: false };
   }
 
   function overdue({ name: operation }: Operation): UpstreamError {
@@ -216,9 +220,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   }
 
   function answered<T>(judged: Judged, isFirst: boolean, asked: Asked<T>): Reply<T> {
-    const settle = isFirst
-      ? judged.settle
-      : startOf(asked, "FLIGHT")({ status: judged.status, bytes: judged.body.length });
+    const settle = isFirst ? judged.settle : startOf(asked, "FLIGHT")({ status: judged.status, bytes: judged.bytes });
     const reply = decode(asked.operation, asked.request, judged, { stale: false, settle });
     // What was asked before a change may tell of the time before it.
     const isLasting = isFirst && judged.isNew && asked.changes === changes;
@@ -297,6 +299,8 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
 }
 
 const none = {} as const;
+/** What is left of an answer that nobody keeps. */
+const fleeting = { headers: none, body: Buffer.alloc(0) } as const;
 
 /** A kept answer as it was before it was judged. */
 function rawOf({ status, headers, body }: Kept, { media = "json" }: Request<unknown>): RawReply {

@@ -76,9 +76,12 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (!this.#close()) return;
-    const [only] = this.#chunks;
+    const chunks = this.#chunks;
+    const [only] = chunks;
+    // The connection may hold on to its last handler for a while.
+    this.#chunks = [];
     try {
-      const body = this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks);
+      const body = chunks.length === 1 && only ? only : Buffer.concat(chunks);
       this.#resolve(this.#receiver.arrived(body, this));
     } catch (error) {
       this.#reject(error);
