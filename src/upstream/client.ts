@@ -88,9 +88,13 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
       tries.attempt += 1;
       const known = key === null ? null : (cache?.find(key) ?? null);
       const attempt = { call, stop, tries, validators: known?.validators ?? none };
+      const before = changes;
       return wire.send(outgoing, request, attempt).then((sent) => {
         if (cache && key !== null && known && sent.raw.status === 304) {
-          return confirmed(cache, key, known, sent, request);
+          const answer = confirmed(cache, key, known, sent, request);
+          // It held before something was changed.
+          if (changes !== before) cache.drop(key);
+          return answer;
         }
         const failure = judge(sent.raw, operation);
         return failure === null ? accepted(sent) : mend(failure, sent, operation, outgoing, request, attempt);

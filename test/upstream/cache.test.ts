@@ -135,6 +135,28 @@ test.each([null, { kind: "reset" }] as const)(
   },
 );
 
+test("what was confirmed on the way to a change is not kept either", async () => {
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  let state = "before";
+  const one = await open({ freshMs: 0 }, async ({ rawPath, header }) => {
+    if (rawPath === "/things") state = "after";
+    const told = state;
+    if (header("if-none-match") === '"before"' && told === "before") {
+      await held;
+      return { status: 304, headers: { etag: '"before"', "cache-control": "max-age=60" }, body: "" };
+    }
+    return { headers: { etag: `"${told}"` }, body: { state: told } };
+  });
+  const ask = async () => (await one.upstream.call(read, thing("slow"), testCall())).value;
+  expect(await ask()).toEqual({ state: "before" });
+  const confirmed = ask();
+  await until(() => one.server.seen.length === 2);
+  await one.upstream.call(change, { body: {}, decode: () => null }, testCall());
+  letGo();
+  expect(await confirmed).toEqual({ state: "before" });
+  expect(await ask()).toEqual({ state: "after" });
+});
+
 test("a read that was on its way while something changed is not kept", async () => {
   const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
   let state = "before";
