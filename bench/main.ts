@@ -4,7 +4,7 @@ import { growth, hotKeys, latency, memory, startUp, throughput } from "./chapter
 import { install } from "./launch.ts";
 import { writeReport } from "./report.ts";
 
-// `npm run bench`: everything, about ten minutes. `npm run bench -- --quick`: the same with short stretches and few
+// `npm run bench`: everything, about twelve minutes. `npm run bench -- --quick`: the same with short stretches and few
 // rounds, below two minutes; it writes no file. `--only throughput` measures one chapter. `--minutes 10` is how long memory is
 // watched under load.
 

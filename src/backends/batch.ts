@@ -48,10 +48,7 @@ export function batched<K, V>(
   );
 }
 
-/**
- * What one request knows of things that a backend answers one key at a time: equal keys are one call, which begins at
- * once, since there is nobody to wait for.
- */
+/** What one request knows of things that a backend answers one key at a time; equal keys are one call. */
 export interface Single<K, V> {
   readonly load: (key: K) => Promise<V>;
   /** Remembers what is known already; what was asked for before stays. */
@@ -65,7 +62,10 @@ export function single<K, V>(
   by: LoadedBy<K> | null = null,
 ): Single<K, V> {
   let known: Map<string, Promise<V>> | null = null;
-  let open: Cohort<V> | null = null;
+  let open: Cohort<K, V> | null = null;
+  const close = () => {
+    open = null;
+  };
   return {
     load: (key) => {
       const name = text(key);
@@ -75,10 +75,8 @@ export function single<K, V>(
         if (by && loads.isHeard()) publish(by, [key], { keys: 0, deduped: 1, ms: 0 });
         return before;
       }
-      open ??= new Cohort<V>(() => {
-        open = null;
-      });
-      const answer = open.add(load(key), by && loads.isHeard() ? teller(by, key) : null);
+      open ??= new Cohort(load, by, close);
+      const answer = open.add(key);
       known.set(name, answer);
       return answer;
     },
@@ -90,52 +88,62 @@ export function single<K, V>(
   };
 }
 
-function teller<K>(by: LoadedBy<K>, key: K): () => void {
-  const started = performance.now();
-  return () => publish(by, [key], { keys: 1, deduped: 0, ms: performance.now() - started });
+/** One key of a cohort, and how its asker is told. */
+interface Member<K, V> {
+  readonly key: K;
+  readonly resolve: (value: V) => void;
+  readonly reject: (error: unknown) => void;
+  /** Set when its answer is there. */
+  release: () => void;
 }
 
 /**
- * Keys that were asked for in one tick. Their answers are handed out together, when the last of them is there: what is
- * asked for because of them is then asked for in one tick as well, and so in one batch.
+ * Keys that were asked for in one tick, as DataLoader sees ticks. Their answers are handed out together, when the last of
+ * them is there: what is asked for because of them is then asked for in one tick as well, and so in one batch. Whatever
+ * a load asks for itself belongs to a later cohort, so none waits for itself.
  */
-class Cohort<V> {
-  readonly #release: (() => void)[] = [];
-  /** Answers that are awaited; the tick itself counts as one. */
-  #left = 1;
+class Cohort<K, V> {
+  readonly #load: (key: K) => Promise<V>;
+  readonly #by: LoadedBy<K> | null;
+  readonly #members: Member<K, V>[] = [];
+  #left = 0;
 
-  constructor(close: () => void) {
+  constructor(load: (key: K) => Promise<V>, by: LoadedBy<K> | null, close: () => void) {
+    this.#load = load;
+    this.#by = by;
     // As late as DataLoader: behind everything that is ready to run now.
     ready.then(() =>
       process.nextTick(() => {
         close();
-        this.#arrived();
+        this.#left = this.#members.length;
+        for (const member of this.#members) this.#begin(member);
       }),
     );
   }
 
-  add(answer: Promise<V>, tell: (() => void) | null): Promise<V> {
-    this.#left += 1;
-    const place = this.#release.push(nothing) - 1;
+  add(key: K): Promise<V> {
     return new Promise((resolve, reject) => {
-      answer.then(
-        (value) => {
-          tell?.();
-          this.#release[place] = () => resolve(value);
-          this.#arrived();
-        },
-        (error: unknown) => {
-          tell?.();
-          this.#release[place] = () => reject(error);
-          this.#arrived();
-        },
-      );
+      this.#members.push({ key, resolve, reject, release: nothing });
     });
   }
 
-  #arrived(): void {
-    this.#left -= 1;
-    if (this.#left === 0) for (const release of this.#release) release();
+  #begin(member: Member<K, V>): void {
+    const { key, resolve, reject } = member;
+    const started = performance.now();
+    const settle = (release: () => void) => {
+      if (this.#by && loads.isHeard()) {
+        publish(this.#by, [key], { keys: 1, deduped: 0, ms: performance.now() - started });
+      }
+      member.release = release;
+      this.#left -= 1;
+      if (this.#left === 0) for (const one of this.#members) one.release();
+    };
+    const fail = (error: unknown) => settle(() => reject(error));
+    try {
+      this.#load(key).then((value) => settle(() => resolve(value)), fail);
+    } catch (error) {
+      fail(error);
+    }
   }
 }
 

@@ -14,7 +14,7 @@ export type Fit<S extends z.ZodType> = { readonly data: z.output<S> };
 /**
  * Reads a value as `schema` does, several times as fast and without anything to throw away: what answers are made of
  * (objects of known fields, lists, texts, numbers) is checked and copied by functions made for that schema once;
- * everything rarer is zod's. Null: zod would refuse it, and is to be asked why.
+ * everything rarer is zod's. Fields that are missing are there, and undefined. Null: zod would refuse it, and is to be asked why.
  */
 export function readFitting<S extends z.ZodType>(schema: S, value: unknown): Fit<S> | null {
   const read = readerOf(schema)(value);
@@ -53,7 +53,10 @@ function makeUnchecked(schema: z.ZodType): Reader | null {
   if (schema instanceof z.ZodUnion) return firstOf(schema.options);
   if (schema instanceof z.ZodArray) return listOf(schema.element);
   if (schema instanceof z.ZodObject && schema.def.catchall === undefined) return objectOf(schema.shape);
-  if (schema instanceof z.ZodPipe && schema.out instanceof z.ZodTransform) return changed(schema.in, schema.out);
+  // A transform that may refuse wants more than the value: that is zod's to give.
+  if (schema instanceof z.ZodPipe && schema.out instanceof z.ZodTransform && schema.out.def.transform.length < 2) {
+    return changed(schema.in, schema.out);
+  }
   return null;
 }
 

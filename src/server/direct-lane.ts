@@ -165,8 +165,12 @@ export function createDirectLane(options: LaneOptions): DirectLane {
         if (answer) {
           watched.share();
           watched.end("ok");
+          await send(request, response, type, answer);
+          return true;
         }
-        await send(request, response, type, answer ?? (await run(question, arrival, credentials, watched, null)));
+        await turns.take(question.cost);
+        if (response.destroyed) return true;
+        await send(request, response, type, await run(question, arrival, credentials, watched, null));
         return true;
       }
       const question = prepare(body);

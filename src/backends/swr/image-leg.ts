@@ -112,7 +112,6 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
   const tagLists = single<RepositoryName, Whole<TagRow> | null>(
     textOf,
     (name) => {
-      wanted.add(textOf(name));
       const byOffset = (stretch: Stretch) => client.listTags(name, null, stretch, call);
       return orNull(
         region.tags(
@@ -123,6 +122,12 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
     },
     { call, backend, operation: "swr.listTags" },
   );
+
+  function allTags(name: RepositoryName) {
+    // Whoever asks for a tag of it in this tick is answered by the list.
+    wanted.add(textOf(name));
+    return tagLists.load(name);
+  }
 
   interface TagKey {
     readonly name: RepositoryName;
@@ -142,7 +147,7 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
         if (key === undefined) return;
         const isAlone = group.length === 1;
         if (isAlone && !wanted.has(textOf(key.name))) return askFor(key);
-        const whole = await tagLists.load(key.name).catch((error: unknown) => {
+        const whole = await allTags(key.name).catch((error: unknown) => {
           if (!isAlone) throw error;
           return "UNREAD" as const;
         });
@@ -221,7 +226,7 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
     list: (namespace, part) => lists.load({ namespace, part }),
     repository: (name) => repositories.load(name),
     tag: (name, tag) => tags.load({ name, tag }),
-    tags: (name) => tagLists.load(name),
+    tags: allTags,
     tagWindow,
     newestTag: async (name) => {
       const window = await tagWindow(name, "DESC", { first: 1, after: null });

@@ -48,7 +48,7 @@ export function createImageReader({ backend, hosts }: Access, searched: Places, 
         .catch(() => null);
     },
     copies: async (name, digest, own) => {
-      // It will be among those that are listed below: whoever asks for its tag now finds it in the same list.
+      // Most likely it is among those that are listed below: whoever asks for its tag now finds it in the same list.
       const known = own === undefined ? null : repositoryOf(own, hosts);
       if (known !== null && searched.names(known.namespace)) leg.tags(known).catch(() => null);
       const namespaces = await searched.all();

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { batched, single } from "../../src/backends/batch.ts";
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test("keys of one tick are handed out together, so that what follows from them is one batch", async () => {
+  const batches: (readonly number[])[] = [];
+  const follow = batched<number, number>(String, async (keys) => {
+    batches.push(keys);
+    return new Map(keys.map((key) => [String(key), key]));
+  });
+  const load = single<number, number>(String, async (key) => {
+    await pause(key);
+    return key;
+  });
+  await Promise.all([30, 1, 10].map((key) => load.load(key).then((value) => follow.load(value))));
+  expect(batches).toEqual([[30, 1, 10]]);
+});
+
+test("a failure is told to who asked for it, and costs the others nothing but time", async () => {
+  const load = single<string, string>(
+    (key) => key,
+    (key) => {
+      if (key === "thrown") throw new Error("thrown");
+      return key === "rejected" ? Promise.reject(new Error("rejected")) : Promise.resolve(key);
+    },
+  );
+  const outcomes = await Promise.allSettled(["a", "thrown", "rejected", "b"].map((key) => load.load(key)));
+  expect(outcomes.map((one) => (one.status === "fulfilled" ? one.value : String(one.reason)))).toEqual([
+    "a",
+    "Error: thrown",
+    "Error: rejected",
+    "b",
+  ]);
+});
+
+test("a load that asks for another key of its own does not wait for itself", async () => {
+  let calls = 0;
+  const load = single<number, number>(String, async (key): Promise<number> => {
+    calls += 1;
+    return key === 0 ? 0 : (await load.load(key - 1)) + 1;
+  });
+  expect(await load.load(5)).toBe(5);
+  expect(await load.load(3)).toBe(3);
+  expect(calls).toBe(6);
+});
