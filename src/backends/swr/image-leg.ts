@@ -20,6 +20,8 @@ export interface ImageLeg {
   readonly repository: (name: RepositoryName) => Promise<Package | null>;
   /** Several tags of one repository asked together are one call. */
   readonly tag: (name: RepositoryName, tag: string) => Promise<Found<TagRow> | null>;
+  /** Whether a tag of this repository was asked for and is not there: then the repository may not be there either. */
+  readonly isMissed: (name: RepositoryName) => boolean;
   /** All tags; null when there is no such repository. */
   readonly tags: (name: RepositoryName) => Promise<Whole<TagRow> | null>;
   /** A window over the tags in order of pushes; null when there is no such repository. */
@@ -109,6 +111,7 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
   );
 
   const wanted = new Set<string>();
+  const missed = new Set<string>();
   const tagLists = single<RepositoryName, Whole<TagRow> | null>(
     textOf,
     (name) => {
@@ -165,7 +168,10 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
 
       async function askFor(key: TagKey): Promise<void> {
         const found = await orNull(client.getTag(key.name, key.tag, call));
-        if (found === null) return;
+        if (found === null) {
+          missed.add(textOf(key.name));
+          return;
+        }
         if (tagOf(found.row) !== key.tag) return unanswered(backend, "swr.getTag");
         answers.set(tagText(key), found);
       }
@@ -226,6 +232,7 @@ export function createImageLeg({ backend, client, region, call }: Access): Image
     list: (namespace, part) => lists.load({ namespace, part }),
     repository: (name) => repositories.load(name),
     tag: (name, tag) => tags.load({ name, tag }),
+    isMissed: (name) => missed.has(textOf(name)),
     tags: allTags,
     tagWindow,
     newestTag: async (name) => {

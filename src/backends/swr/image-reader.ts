@@ -50,7 +50,7 @@ export function createImageReader({ backend, hosts }: Access, searched: Places, 
     copies: async (name, digest, own) => {
       // Most likely it is among those that are listed below: whoever asks for its tag now finds it in the same list.
       const known = own === undefined ? null : repositoryOf(own, hosts);
-      if (known !== null && searched.names(known.namespace)) leg.tags(known).catch(() => null);
+      if (known !== null && searched.names(known.namespace) && !leg.isMissed(known)) leg.tags(known).catch(() => null);
       const namespaces = await searched.all();
       if (namespaces === null) return null;
       const places = await Promise.all(

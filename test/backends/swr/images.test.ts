@@ -452,6 +452,41 @@ describe("copies", () => {
     expect(calls()).toHaveLength(2);
   });
 
+  it("answer for the tag of the reference itself, where its repository is read for them anyway", async () => {
+    const { images, demo, calls } = await openSwr();
+    const reader = images();
+    const ref = present(parseImageRef(swrReference(story.api)));
+    const ask = () => [reader.image(ref), reader.copies("api", strong(story.api.digest), ref)] as const;
+    const [held, copies] = await Promise.all(ask());
+    expect(held?.digest).toBe(story.api.digest);
+    expect(copies?.map(({ image }) => image.raw)).toEqual([swrReference(story.api)]);
+    expect(calls().toSorted()).toEqual(
+      [
+        wholeTagList("api"),
+        `${root}/repos?namespace=pay-core&name=api&limit=1000&offset=0&order_column=name&order_type=asc`,
+      ].toSorted(),
+    );
+    // Where the list fails the tag is asked for by itself.
+    demo.setTamper((reply, { rawPath }) => (rawPath.endsWith("/tags") ? { status: 500, body: {} } : reply));
+    const fresh = images();
+    const [alone, failed] = await Promise.allSettled([
+      fresh.image(ref),
+      fresh.copies("api", strong(story.api.digest), ref),
+    ]);
+    expect(alone.status === "fulfilled" && alone.value?.digest).toBe(story.api.digest);
+    expect(failed.status).toBe("rejected");
+  });
+
+  it("are not looked for in a repository of which it is known that the tag is gone", async () => {
+    const { images, calls, demo } = await openSwr();
+    const reader = images();
+    const gone = present(parseImageRef(`${hosts.swr}/pay-core/no-such-repository:1.0`));
+    expect(await reader.image(gone)).toBeNull();
+    demo.forget();
+    expect(await reader.copies("no-such-repository", strong(story.api.digest), gone)).toEqual([]);
+    expect(calls()).toHaveLength(1);
+  });
+
   it("are looked for in the visible namespaces where none is configured, asked for once", async () => {
     const { images, demo, calls } = await openSwr({ settings: { namespaces: [] } });
     const reader = images();
