@@ -69,17 +69,16 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#isOver) return;
     this.length += chunk.length;
     if (this.length > this.#limit) this.#refuse(controller);
     else this.#chunks.push(chunk);
   }
 
   onResponseEnd(): void {
-    if (!this.#close()) return;
     const chunks = this.#chunks;
     const [only] = chunks;
-    // The connection may hold on to its last handler for a while.
-    this.#chunks = [];
+    if (!this.#close()) return;
     try {
       const body = chunks.length === 1 && only ? only : Buffer.concat(chunks);
       this.#resolve(this.#receiver.arrived(body, this));
@@ -106,6 +105,8 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
   #close(): boolean {
     const isFirst = !this.#isOver;
     this.#isOver = true;
+    // The connection may hold on to its last handler for a while.
+    this.#chunks = [];
     this.#stop.unlisten(this.#end);
     return isFirst;
   }
