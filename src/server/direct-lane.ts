@@ -147,6 +147,21 @@ export function createDirectLane(options: LaneOptions): DirectLane {
     }
   }
 
+  /** Waits in line, runs the question and sends its answer; a run that nobody waits for any more does not begin. */
+  async function answerInTurn(
+    question: Question,
+    arrival: Arrival,
+    type: string,
+    credentials: Credentials | null,
+    watched: Operation,
+    lead: Lead<Written> | null,
+  ): Promise<void> {
+    const { request, response } = arrival;
+    await turns.take(question.cost);
+    if (response.destroyed) lead?.land(null);
+    else await send(request, response, type, await run(question, arrival, credentials, watched, lead));
+  }
+
   return {
     answer: async (arrival) => {
       const { request, response, body, caller } = arrival;
@@ -168,24 +183,14 @@ export function createDirectLane(options: LaneOptions): DirectLane {
           await send(request, response, type, answer);
           return true;
         }
-        await turns.take(question.cost);
-        if (response.destroyed) return true;
-        await send(request, response, type, await run(question, arrival, credentials, watched, null));
+        await answerInTurn(question, arrival, type, credentials, watched, null);
         return true;
       }
       const question = prepare(body);
       if (question === null) return false;
       const watched = begin(arrival);
       const lead = key === null ? null : answers.lead(key, question);
-      const turn = turns.take(question.cost);
-      if (turn !== null) {
-        await turn;
-        if (response.destroyed) {
-          lead?.land(null);
-          return true;
-        }
-      }
-      await send(request, response, type, await run(question, arrival, credentials, watched, lead));
+      await answerInTurn(question, arrival, type, credentials, watched, lead);
       return true;
     },
     outdate: answers.outdate,
