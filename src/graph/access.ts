@@ -189,9 +189,7 @@ function restrictImages(reader: ImageReader, sight: Sight): ImageReader {
       return found && seen(found) ? found : null;
     },
     copies: async (name, digest, own) =>
-      (
-        await (own && sight.image(own.repository) ? reader.copies(name, digest, own) : reader.copies(name, digest))
-      )?.filter(seen) ?? null,
+      (await reader.copies(name, digest, own && sight.image(own.repository) ? own : undefined))?.filter(seen) ?? null,
     expectCopies: reader.expectCopies,
     byDigest: async (digest, scope) => {
       if (scope !== null && !sight.place(scope)) return [];

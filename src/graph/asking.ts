@@ -1,9 +1,10 @@
 import type { FoundFile, PackageScope } from "../backends/backend.ts";
+import type { Origin } from "../model/backend.ts";
 import type { Digest } from "../model/digest.ts";
 import { type ImageRef, printImageRef } from "../model/image-ref.ts";
 import type { ImageRecord } from "../model/package.ts";
 import type { ArtifactRecord } from "../model/release.ts";
-import { type Context, having } from "./context.ts";
+import { type Context, having, type ReaderName, type Reading } from "./context.ts";
 import { type Outcome, outcomeOf, plain } from "./outcome.ts";
 
 /** What one Zadig said of one reference. */
@@ -90,7 +91,7 @@ function zadigs(context: Context, only: string | null) {
   return having(context, "artifacts").filter(({ backend }) => only === null || backend.name === only);
 }
 
-function firstOrigin(found: readonly { readonly origin: ArtifactRecord["origin"] }[]) {
+function firstOrigin(found: readonly { readonly origin: Origin }[]) {
   return found[0]?.origin ?? null;
 }
 
@@ -108,10 +109,25 @@ export function askByChecksum(
   digest: Digest,
   hints: readonly Hint[],
 ): Promise<Outcome<readonly FoundFile[]>[]> {
+  return askInScopes(context, "packages", hints, (reader, scope) => reader.byChecksum(digest, scope));
+}
+
+/** Images of this digest, in the places of the hints or wherever a backend can search by digest alone. */
+export function askByDigest(context: Context, digest: Digest, hints: readonly Hint[]): Promise<Images[]> {
+  return askInScopes(context, "images", hints, (reader, scope) => reader.byDigest(digest, scope));
+}
+
+/** One search of every backend that has this reader, once for each of its scopes. */
+function askInScopes<K extends ReaderName, T extends { readonly origin: Origin }>(
+  context: Context,
+  kind: K,
+  hints: readonly Hint[],
+  search: (reader: Reading<K>["reader"], scope: string | null) => Promise<readonly T[] | null>,
+): Promise<Outcome<readonly T[]>[]> {
   return Promise.all(
-    having(context, "packages").flatMap(({ backend, reader }) =>
-      scopesOf(backend.name, hints).map(async (scope) =>
-        searched(backend.name, await outcomeOf(backend.name, reader.byChecksum(digest, scope), firstOrigin)),
+    having(context, kind).flatMap(({ backend, reader }) =>
+      scopesOf(backend.name, hints).map((scope) =>
+        outcomeOf(backend.name, search(reader, scope), firstOrigin).then((outcome) => searched(backend.name, outcome)),
       ),
     ),
   );

@@ -3,9 +3,9 @@ import { type Digest, isStrong } from "../model/digest.ts";
 import { once } from "../model/once.ts";
 import type { ImageRecord } from "../model/package.ts";
 import { atHand, createArtifact, failureIn } from "./artifact.ts";
-import { askByChecksum, askCopies, askZadigSpellings, type Hint, scopesOf, searched } from "./asking.ts";
-import { type Context, having } from "./context.ts";
-import { combineSources, isComplete, type Outcome, outcomeOf, told } from "./outcome.ts";
+import { askByChecksum, askByDigest, askCopies, askZadigSpellings, type Hint } from "./asking.ts";
+import type { Context } from "./context.ts";
+import { combineSources, isComplete, type Outcome, told } from "./outcome.ts";
 import { fileSeed } from "./package-file.ts";
 import { assemble, everyBackend, type TraceParent, type TraceWants } from "./trace.ts";
 
@@ -87,21 +87,4 @@ export function assembleFiles(
     isComplete: atHand(isComplete(context.call, combineSources(said))),
     sources: async () => everyBackend(context, said),
   };
-}
-
-function askByDigest(
-  context: Context,
-  digest: Digest,
-  hints: readonly Hint[],
-): Promise<Outcome<readonly ImageRecord[]>[]> {
-  return Promise.all(
-    having(context, "images").flatMap(({ backend, reader }) =>
-      scopesOf(backend.name, hints).map(async (scope) =>
-        searched(
-          backend.name,
-          await outcomeOf(backend.name, reader.byDigest(digest, scope), (all) => all[0]?.origin ?? null),
-        ),
-      ),
-    ),
-  );
 }

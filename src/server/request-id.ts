@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { firstOf } from "../upstream/wire.ts";
 import type { TraceParent } from "./telemetry.ts";
 
 /** Request headers, by lower-case name. */
@@ -9,12 +10,7 @@ export interface RequestHeaders {
 
 /** The headers of a request; of those that came several times, the first. */
 export function headersOf({ headers }: IncomingMessage): RequestHeaders {
-  return {
-    get: (name) => {
-      const value = headers[name];
-      return (typeof value === "string" ? value : value?.[0]) ?? null;
-    },
-  };
+  return { get: (name) => firstOf(headers[name]) };
 }
 
 /** The caller's own id for the request, if it looks like one: trace id, else `x-request-id`, else a new one. */

@@ -32,38 +32,34 @@ interface Slot<T> {
 /** Somebody who waits. */
 class Aboard<T> {
   readonly call: Call;
-  readonly landed: Promise<T>;
   readonly #ending: Ending;
-  #resolve: (value: T) => void = nobody;
-  #reject: (error: unknown) => void = nobody;
+  readonly #landed = Promise.withResolvers<T>();
   readonly #leave: () => void;
 
   constructor(call: Call, flight: Flight<T>) {
     this.call = call;
     this.#ending = endingOf(call);
-    this.landed = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
     this.#leave = () => {
       flight.leave(this);
-      this.#reject(call.signal.reason);
+      this.#landed.reject(call.signal.reason);
     };
     this.#ending.listen(this.#leave);
   }
 
+  get landed(): Promise<T> {
+    return this.#landed.promise;
+  }
+
   arrive(value: T): void {
     this.#ending.unlisten(this.#leave);
-    this.#resolve(value);
+    this.#landed.resolve(value);
   }
 
   crash(error: unknown): void {
     this.#ending.unlisten(this.#leave);
-    this.#reject(error);
+    this.#landed.reject(error);
   }
 }
-
-function nobody(): void {}
 
 /** One flight, and the call that stands for all who are aboard. */
 class Flight<T> implements Call {

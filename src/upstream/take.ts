@@ -30,8 +30,7 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
   #isOver = false;
   #chunks: Buffer[] = [];
   #controller: Dispatcher.DispatchController | null = null;
-  #resolve: (value: T) => void = nobody;
-  #reject: (error: unknown) => void = nobody;
+  readonly #taken = Promise.withResolvers<T>();
 
   constructor(stop: Ending, limit: number, receiver: Receiver<T>) {
     this.#stop = stop;
@@ -41,12 +40,9 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
 
   /** Sends; what the receiver makes of the answer. */
   from(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-      this.#stop.listen(this.#end);
-      dispatcher.dispatch(request, this);
-    });
+    this.#stop.listen(this.#end);
+    dispatcher.dispatch(request, this);
+    return this.#taken.promise;
   }
 
   // What is still in the queue of a connection has no controller yet: it ends when it gets one.
@@ -81,9 +77,9 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
     if (!this.#close()) return;
     try {
       const body = chunks.length === 1 && only ? only : Buffer.concat(chunks);
-      this.#resolve(this.#receiver.arrived(body, this));
+      this.#taken.resolve(this.#receiver.arrived(body, this));
     } catch (error) {
-      this.#reject(error);
+      this.#taken.reject(error);
     }
   }
 
@@ -98,7 +94,7 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: unknown): void {
-    if (this.#close()) this.#reject(this.#receiver.broken(error, this));
+    if (this.#close()) this.#taken.reject(this.#receiver.broken(error, this));
   }
 
   /** The first end counts: who is told to stop hears of the broken connection as well. */
@@ -111,8 +107,6 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
     return isFirst;
   }
 }
-
-function nobody(): void {}
 
 /** Made once, since an error with its stack is dear and nobody reads this one. */
 const ended = new Error("the request was ended");

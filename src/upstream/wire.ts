@@ -148,7 +148,8 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
   return { send, close: () => pool.close() };
 }
 
-function firstOf(value: string | readonly string[] | undefined): string | null {
+/** The first of a header's values; null where it is not there. */
+export function firstOf(value: string | readonly string[] | undefined): string | null {
   return (typeof value === "string" ? value : value?.[0]) ?? null;
 }
 

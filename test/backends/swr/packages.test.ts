@@ -17,6 +17,14 @@ import {
 } from "./setup.ts";
 
 const all = { first: 100, after: null };
+/** Every image repository whose name holds `api`, namespace by namespace. */
+const namedLikeApi = [
+  ["pay-core", "image://api"],
+  ["pay-core", "image://api-gateway"],
+  ["pay-core", "image://api-mock"],
+  ["pay-edge", "image://edge/api"],
+  ["pay-edge", "image://pay-core/api"],
+];
 const hello = packageRef("hello%20hello", "hwstaff_pub_swrpaas");
 
 describe("the example of the vendor's page", () => {
@@ -368,13 +376,7 @@ describe("searching", () => {
   it("looks through all configured namespaces with one list of packages, and one call a namespace for images", async () => {
     const { packages, calls } = await openSwr(both);
     const page = present(await packages().search({ name: "api", match: "CONTAINS", format: null }, all));
-    expect(page.rows.map(({ value }) => [value.ref.repository, value.ref.key])).toEqual([
-      ["pay-core", "image://api"],
-      ["pay-core", "image://api-gateway"],
-      ["pay-core", "image://api-mock"],
-      ["pay-edge", "image://edge/api"],
-      ["pay-edge", "image://pay-core/api"],
-    ]);
+    expect(page.rows.map(({ value }) => [value.ref.repository, value.ref.key])).toEqual(namedLikeApi);
     expect(page.total).toBeNull();
     expect(calls().toSorted()).toEqual([
       `${root}/packages`,
@@ -497,13 +499,7 @@ describe("where no namespace is configured", () => {
     const { packages, calls } = await openSwr(nowhere);
     const reader = packages();
     const page = present(await reader.search(query, all));
-    expect(page.rows.map(({ value }) => [value.ref.repository, value.ref.key])).toEqual([
-      ["pay-core", "image://api"],
-      ["pay-core", "image://api-gateway"],
-      ["pay-core", "image://api-mock"],
-      ["pay-edge", "image://edge/api"],
-      ["pay-edge", "image://pay-core/api"],
-    ]);
+    expect(page.rows.map(({ value }) => [value.ref.repository, value.ref.key])).toEqual(namedLikeApi);
     const lists = ["hwstaff_pub_swrpaas", "pay-core", "pay-edge"].map(
       (name) => `${root}/repos?namespace=${name}&name=api&limit=1000&offset=0&order_column=name&order_type=asc`,
     );
