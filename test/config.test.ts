@@ -1,6 +1,8 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type Config, configJsonSchema, configOf, type Problem, readConfig } from "../src/config.ts";
 
@@ -96,6 +98,47 @@ describe("a configuration that is fine", () => {
     const names = [...text.matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name = ""]) => [name, "value"]);
     const config = accepted(text, Object.fromEntries(names));
     expect(config.backends.map(({ kind }) => kind)).toEqual(["ZADIG", "BKREPO", "SWR", "GITLAB"]);
+  });
+});
+
+describe("files of secrets", () => {
+  const folder = mkdtempSync(join(tmpdir(), "secrets-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const file = (name: string, content: string) => {
+    const path = join(folder, name);
+    writeFileSync(path, content);
+    return path;
+  };
+  const withToken = (text: string) => `backends:\n${zadig.replace("${ZADIG_TOKEN}", text)}`;
+
+  test("fill in their text without the line break at the end, read anew each time", () => {
+    const path = file("token", "first-secret\n");
+    accepted(withToken(`\${file:${path}}`));
+    writeFileSync(path, "second-secret\r\n");
+    const port = file("port", "8081\n");
+    const config = accepted(`server: { port: "\${file:${port}}" }\n${withToken(`\${file:${path}}`)}`);
+    expect(config.server.port).toBe(8081);
+    expect(JSON.stringify(config)).not.toMatch(/secret/);
+  });
+
+  test("are one problem each where they cannot be read, and nothing of their text is told", () => {
+    const missing = join(folder, "missing");
+    const problems = refused(withToken(`\${file:${missing}}`));
+    expect(about(problems, "backends[0].credentials.token")).toBe(`needs the file ${missing}, which does not exist`);
+    const [empty, large] = [file("empty", "\n"), file("large", "x".repeat(65_537))];
+    expect(about(refused(withToken(`\${file:${empty}}`)), "backends[0].credentials.token")).toMatch(/is empty$/);
+    expect(about(refused(withToken(`\${file:${large}}`)), "backends[0].credentials.token")).toMatch(
+      /larger than 65536 bytes$/,
+    );
+    expect(about(refused(withToken("${file:secrets/token}")), "backends[0].credentials.token")).toMatch(
+      /from the root/,
+    );
+    expect(about(refused(withToken(`\${file:${folder}}`)), "backends[0].credentials.token")).toMatch(/cannot be read$/);
+  });
+
+  test("are never read as a variable, nor as another file", () => {
+    const path = file("nested", "${ZADIG_TOKEN}");
+    accepted(withToken(`\${file:${path}}`), {});
   });
 });
 

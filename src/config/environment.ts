@@ -1,9 +1,11 @@
+import { readFileSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import type { Finding, Path } from "./problems.ts";
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Settings after `${NAME}` was replaced. */
+/** Settings after `${NAME}` and `${file:/path}` were replaced. */
 export interface Substituted {
   readonly data: unknown;
   readonly findings: readonly Finding[];
@@ -11,9 +13,13 @@ export interface Substituted {
   readonly fromEnvironment: (path: Path) => boolean;
 }
 
+/** The most bytes of one secret's file: a key or a token, not a disk. */
+const largestFile = 65_536;
+
 /**
- * Replaces `${NAME}` and `${NAME:-default}` in every text, once: what a variable holds is never read as YAML or as
- * another variable. `$${` stands for `${`. As in a shell, the default also stands in for an empty variable.
+ * Replaces `${NAME}`, `${NAME:-default}` and `${file:/path}` in every text, once: what a variable or a file holds is never
+ * read as YAML or as another variable. `$${` stands for `${`. As in a shell, the default also stands in for an empty
+ * variable. A file gives its text without the line break at its end; it is read again whenever the configuration is.
  */
 export function substitute(data: unknown, environment: Environment): Substituted {
   const findings: Finding[] = [];
@@ -29,11 +35,19 @@ export function substitute(data: unknown, environment: Environment): Substituted
   function replace(text: string, path: Path): string {
     return text.replace(/\$(\$?)\{([^}]*)(\}?)/g, (whole, escaped: string, inside: string, end: string) => {
       if (escaped !== "") return whole.slice(1);
+      if (end !== "" && inside.startsWith("file:")) {
+        touched.add(JSON.stringify(path));
+        const read = readSecret(inside.slice("file:".length));
+        if ("text" in read) return read.text;
+        findings.push({ path, message: read.problem });
+        return "";
+      }
       const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/.exec(inside) ?? [];
       if (name === undefined || end === "") {
         findings.push({
           path,
-          message: "has a ${ that names no variable: write ${NAME}, ${NAME:-default}, or $${ for the characters",
+          message:
+            "has a ${ that names no variable: write ${NAME}, ${NAME:-default}, ${file:/path}, or $${ for the characters",
         });
         return "";
       }
@@ -51,4 +65,23 @@ export function substitute(data: unknown, environment: Environment): Substituted
     findings,
     fromEnvironment: (path) => touched.has(JSON.stringify(path)),
   };
+}
+
+/** What a secret's file holds, or what is wrong with it; the system's own words are left out, since they are not ours. */
+function readSecret(path: string): { readonly text: string } | { readonly problem: string } {
+  if (!isAbsolute(path))
+    return { problem: `names the file ${path}: write its path from the root, \${file:/run/secrets/name}` };
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : null;
+    const reason = code === "ENOENT" ? "does not exist" : code === "EACCES" ? "may not be read" : "cannot be read";
+    return { problem: `needs the file ${path}, which ${reason}` };
+  }
+  if (bytes.length > largestFile)
+    return { problem: `needs the file ${path}, which is larger than ${largestFile} bytes` };
+  const text = bytes.toString("utf8").replace(/\r?\n$/, "");
+  if (text === "") return { problem: `needs the file ${path}, which is empty` };
+  return { text };
 }
