@@ -73,7 +73,7 @@ export function startGateway(
 /** What the script `start` gives to Node. */
 function shipped(): readonly string[] {
   const { scripts }: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
-  const words = /^exec node (.+)$/.exec(scripts["start"] ?? "")?.[1]?.split(" ");
+  const words = /^node (.+)$/.exec(scripts["start"] ?? "")?.[1]?.split(" ");
   if (words === undefined) throw new Error("the script `start` does not say how the gateway is started");
   return words;
 }
@@ -101,7 +101,7 @@ export function configuration(addresses: Readonly<Record<string, string>>, setti
   const backend = (name: string, more: string) =>
     `  - { name: ${name}, kind: ${name}, url: "${addresses[name]}", credentials: { token: t }, concurrency: 64, ${more} }`;
   return [
-    "server: { port: 0, graphiql: false }",
+    "server: { port: 0, graphiql: false, drainMs: 0 }",
     settings,
     "backends:",
     backend("zadig", "generation: r1"),
