@@ -23,6 +23,14 @@ export interface Config {
     readonly subgraph: boolean;
     /** Whether figures are served at /metrics. */
     readonly metrics: boolean;
+    /** Base path of every page: `/`, or `/delivery` without a slash at its end. */
+    readonly path: string;
+    /** IP addresses and CIDR ranges of the proxies whose `X-Forwarded-*` are believed. */
+    readonly trustedProxies: readonly string[];
+    /** Milliseconds that an idle connection is kept. */
+    readonly keepAliveMs: number;
+    /** Milliseconds between the signal to end and the refusal of new work; null: whoever runs the process decides. */
+    readonly drainMs: number | null;
     readonly cors: { readonly origins: readonly string[] };
   };
   readonly auth: AuthConfig;
@@ -119,6 +127,10 @@ function check(given: unknown, environment: Environment, source: Source): Readin
       introspection: server.introspection ?? here,
       subgraph: server.subgraph,
       metrics: server.metrics,
+      path: server.path,
+      trustedProxies: server.trustedProxies,
+      keepAliveMs: server.keepAliveMs,
+      drainMs: server.drainMs ?? null,
       cors: { origins: server.cors.origins },
     },
     auth: toAuthConfig(auth, here),

@@ -4,6 +4,7 @@ import process from "node:process";
 import { type Command, Refusal, readArguments, usage } from "./cli/arguments.ts";
 import { demoBanner } from "./cli/banner.ts";
 import { explainSystemError, explainUnreadable, printProblems } from "./cli/report.ts";
+import { listenForSignals } from "./cli/shutdown.ts";
 import { type Operations, readManifest } from "./config/manifest.ts";
 import { tracingOf } from "./config/tracing.ts";
 import { type Config, configJsonSchema, configOf, type Reading, readConfig } from "./config.ts";
@@ -14,8 +15,13 @@ import { type Gateway, startGateway } from "./server/gateway.ts";
 import { createLog } from "./server/log.ts";
 import type { Tracing } from "./server/tracing.ts";
 
+/** How long work in flight may take to finish, once new work is refused. */
 const graceMs = 10_000;
+/** How long a balancer has to notice that /ready says no, where the configuration does not say. */
+const usualDrainMs = 5000;
 const log = createLog();
+// Npm hands a signal on to its child, which a terminal has sent it to as well.
+const shutdown = listenForSignals({ log, comesTwice: process.env["npm_lifecycle_event"] === "start" });
 
 try {
   await run(readArguments(process.argv.slice(2), demoBackends));
@@ -88,8 +94,10 @@ async function serve(
     const sentence = explainSystemError(error, config.server);
     throw sentence === null ? error : new Refusal(sentence);
   }
-  leavePolitely(async () => {
-    await gateway.stop(graceMs);
+  // Neither a person at a terminal nor the demo has a balancer in front.
+  const drainMs = config.server.drainMs ?? (estate || process.stdout.isTTY ? 0 : usualDrainMs);
+  shutdown.gracefully(async () => {
+    await gateway.stop(graceMs, drainMs);
     await tracing?.close();
     await estate?.close();
   });
@@ -140,27 +148,9 @@ async function knownOperations(file: string, { persisted: { manifest } }: Config
   throw new Refusal(printProblems(file, [problem]));
 }
 
-/** The first signal lets work in flight finish; the second one does not wait. */
-function leavePolitely(stop: () => Promise<void>): void {
-  let leaving = false;
-  const leave = (signal: "SIGTERM" | "SIGINT") => {
-    if (leaving) process.exit(signal === "SIGINT" ? 130 : 143);
-    leaving = true;
-    stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ err: error }, "the end was not clean");
-        process.exit(0);
-      },
-    );
-  };
-  process.on("SIGTERM", () => leave("SIGTERM"));
-  process.on("SIGINT", () => leave("SIGINT"));
-}
-
 /**
  * Starting fills the heap with things that are wanted once, and an idle process allocates too little for Node to look at
- * them again: they would stay for its whole life. `npm start` runs Node with `--expose-gc`; without it nothing happens.
+ * them again: they would stay for its whole life. `src/start.js` exposes the collector; without it nothing happens.
  */
 function tidyUp(): void {
   globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });

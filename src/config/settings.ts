@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import { configuredBackend } from "../backends/index.ts";
 import { accessSettings } from "./access.ts";
@@ -8,6 +9,26 @@ const originText = z.string().refine((text) => {
   if (text === "*") return true;
   return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }, "must be an origin such as https://app.example.com, without a path, or *");
+
+const basePath = z
+  .string()
+  .refine(isBasePath, "must begin with a slash and hold plain segments, such as /delivery (letters, digits, - . _ ~)")
+  .transform((text) => text.replace(/\/$/, "") || "/");
+
+// A dot segment would be resolved by the browser, and two slashes begin the name of another host.
+function isBasePath(text: string): boolean {
+  return text === "/" || (/^(?:\/[\w.~-]+)+\/?$/.test(text) && !/\/\.{1,2}(?:\/|$)/.test(text));
+}
+
+const addressRange = z
+  .string()
+  .refine(isAddressRange, "must be an IP address or a CIDR range, such as 10.0.0.7 or 10.0.0.0/8");
+
+function isAddressRange(text: string): boolean {
+  const [, address = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  return family !== 0 && Number(bits ?? 0) <= (family === 4 ? 32 : 128);
+}
 
 const server = z.strictObject({
   host: z
@@ -26,6 +47,19 @@ const server = z.strictObject({
     .boolean()
     .default(true)
     .meta({ description: "Prometheus figures at /metrics, for whoever can reach the port; false: no such page." }),
+  path: basePath
+    .default("/")
+    .meta({ description: "Base path of the graph and of every page, such as /delivery; / for none." }),
+  trustedProxies: z.array(addressRange).default([]).meta({
+    description: "Addresses and CIDR ranges of proxies whose X-Forwarded-* headers are believed; nobody else's are.",
+  }),
+  keepAliveMs: z.int().min(1000).max(3_600_000).default(75_000).meta({
+    description: "How long an idle connection is kept; longer than the balancer in front keeps it.",
+  }),
+  drainMs: z.int().min(0).max(600_000).optional().meta({
+    description:
+      "How long /ready answers 503 after SIGTERM while work goes on; default 5000, and 0 on a terminal and for the demo.",
+  }),
   cors: z
     .strictObject({ origins: z.array(originText).default([]) })
     .prefault({})

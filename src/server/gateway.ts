@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Operations } from "../config/manifest.ts";
 import type { Config } from "../config.ts";
 import { type Example, examplesFor } from "./examples.ts";
@@ -27,8 +28,11 @@ export interface GatewayOptions {
 export interface Gateway {
   /** `http://host:port`. */
   readonly url: string;
-  /** Refuses new work, waits `graceMs` at most for what is in flight, and closes everything. */
-  readonly stop: (graceMs: number) => Promise<void>;
+  /**
+   * Says for `drainMs` (0 when left out) that it is not ready and works on; then refuses new work, waits `graceMs` at most
+   * for what is in flight, and closes everything.
+   */
+  readonly stop: (graceMs: number, drainMs?: number) => Promise<void>;
 }
 
 /** Opens the backends and listens. Rejects with the system's error when the address cannot be taken. */
@@ -64,7 +68,9 @@ export async function startGateway({
     const url = await shell.listen();
     return {
       url,
-      stop: async (graceMs) => {
+      stop: async (graceMs, drainMs = 0) => {
+        shell.leave();
+        if (drainMs > 0) await sleep(drainMs);
         await shell.drain(graceMs);
         await close();
       },

@@ -12,6 +12,7 @@ import { refuseCrossSite } from "./cross-site.ts";
 import type { Example } from "./examples.ts";
 import { frontPage } from "./front-page.ts";
 import type { GraphQLEndpoint } from "./graphql.ts";
+import { createLastAnswers } from "./last-answers.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { sendPage } from "./page.ts";
@@ -36,6 +37,8 @@ export interface HttpOptions {
 export interface HttpShell {
   /** Starts to listen; the address with the port that was really taken. Rejects with the system's error. */
   readonly listen: () => Promise<string>;
+  /** Answers /ready with 503 from now on and everything else as before; connections are closed behind their answers. */
+  readonly leave: () => void;
   /** Takes no new work, waits for what is in flight, `graceMs` at most, and closes. */
   readonly drain: (graceMs: number) => Promise<void>;
 }
@@ -53,9 +56,19 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   const { config, log, metrics } = options;
   const gate = createGate(config, log);
   const inFlight = createLine<ServerResponse>();
+  const lastAnswers = createLastAnswers(inFlight.values);
+  const { keepAliveMs } = config.server;
   const server = createServer(
-    { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: mostHeaderBytes },
+    {
+      keepAliveTimeout: keepAliveMs,
+      // Node counts the time for headers from the moment a connection is opened: one that a balancer opens ahead of its
+      // first request must not be closed earlier than one that waits for its next.
+      headersTimeout: keepAliveMs + 10_000,
+      requestTimeout: keepAliveMs + 30_000,
+      maxHeaderSize: mostHeaderBytes,
+    },
     (request, response) => {
+      if (!lastAnswers.note(request, response)) return discard(request);
       const leave = inFlight.join(response);
       response.on("close", () => {
         leave();
@@ -76,12 +89,12 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   });
   const cors = { origins: config.server.cors.origins, backends: options.backends.map(({ name }) => name) };
   const isPrivate = answersToThisMachineOnly(config);
+  let leaving = false;
   let draining = false;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     secure(response);
     response.setHeader(requestIdHeader, requestIdOf(headersOf(request)));
-    if (draining) response.setHeader("connection", "close");
     if (isPrivate && !isOfThisMachine(request.headers.host)) {
       return sendText(
         request,
@@ -95,7 +108,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     if (path === "/graphql") return answerGraphQL(request, response);
     const pages: Readonly<Record<string, () => void | Promise<void>>> = {
       "/health": () => sendJson(request, response, 200, { status: "ok" }),
-      "/ready": () => sendJson(request, response, draining ? 503 : 200, { status: draining ? "draining" : "ready" }),
+      "/ready": () => sendJson(request, response, leaving ? 503 : 200, { status: leaving ? "draining" : "ready" }),
       "/": async () => {
         if (draining) sendText(request, response, 503, "The gateway is shutting down.");
         else sendPage(await front(), request, response);
@@ -175,10 +188,15 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     return `http://${host.includes(":") ? `[${host}]` : host}:${isAddress(address) ? address.port : port}`;
   }
 
+  function leave(): void {
+    leaving = true;
+    lastAnswers.closeBehind();
+  }
+
   // The port stays open until the last answer is out: a balancer that asks /ready is told to go elsewhere, not cut off.
   async function drain(graceMs: number): Promise<void> {
+    leave();
     draining = true;
-    for (const response of inFlight.values()) if (!response.headersSent) response.setHeader("connection", "close");
     server.closeIdleConnections();
     const patience = new AbortController();
     const settled = Promise.all(
@@ -192,7 +210,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     await gate.close();
   }
 
-  return { listen, drain };
+  return { listen, leave, drain };
 }
 
 function isAddress(address: string | AddressInfo | null): address is AddressInfo {
