@@ -48,9 +48,13 @@ describe("a configuration that is fine", () => {
       introspection: true,
       subgraph: false,
       metrics: true,
+      path: "/",
+      trustedProxies: [],
+      keepAliveMs: 75_000,
+      drainMs: null,
       cors: { origins: [] },
     });
-    expect(config.auth).toMatchObject({ mode: "none", allowAnonymous: false });
+    expect(config.auth).toMatchObject({ mode: "none", allowAnonymous: false, tokenBytes: 16_384 });
     expect(config.limits).toEqual({
       depth: 12,
       cost: 5000,
@@ -63,6 +67,56 @@ describe("a configuration that is fine", () => {
     expect(config.backends.map(({ name, kind, capabilities }) => ({ name, kind, capabilities }))).toEqual([
       { name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] },
     ]);
+  });
+
+  test.each([
+    ["/", "/"],
+    ["/delivery", "/delivery"],
+    ["/delivery/", "/delivery"],
+    ["/a/b-c/d_e.f~1/", "/a/b-c/d_e.f~1"],
+    ["/...", "/..."],
+  ])("takes %s as a base path, without a slash at its end", (path, taken) => {
+    expect(accepted(`server: { path: "${path}" }\nbackends:\n${zadig}`).server.path).toBe(taken);
+  });
+
+  test.each([
+    "",
+    "delivery",
+    "//",
+    "//evil.example",
+    "/a//b",
+    "/a/../b",
+    "/..",
+    "/./a",
+    "/ä",
+    "/%2e%2e",
+    "/a?b",
+    "/a#b",
+    "/a b",
+    "/a\\\\b",
+    "/<script>",
+  ])("takes no base path that a browser would read otherwise: %s", (path) => {
+    expect(refused(`server: { path: "${path}" }\nbackends:\n${zadig}`)).toEqual([
+      {
+        path: "server.path",
+        line: 1,
+        message: "must begin with a slash and hold plain segments, such as /delivery (letters, digits, - . _ ~)",
+      },
+    ]);
+  });
+
+  test("takes addresses and ranges of trusted proxies, and nothing else", () => {
+    const proxies = ["127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8", "0.0.0.0/0"];
+    const listed = (all: readonly string[]) =>
+      `server: { trustedProxies: ${JSON.stringify(all)} }\nbackends:\n${zadig}`;
+    expect(accepted(listed(proxies)).server.trustedProxies).toEqual(proxies);
+    const wrong = ["localhost", "10.0.0.0/33", "::1/129", "10.0.0/8", "*", "10.0.0.1/", "10.0.0.1:80", "10.0.0.0/08x"];
+    expect(refused(listed(wrong)).map(({ path, message }) => `${path} ${message}`)).toEqual(
+      wrong.map(
+        (_, index) =>
+          `server.trustedProxies[${index}] must be an IP address or a CIDR range, such as 10.0.0.7 or 10.0.0.0/8`,
+      ),
+    );
   });
 
   test("keeps the order of its backends", () => {

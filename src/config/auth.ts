@@ -55,6 +55,9 @@ export const authSettings = z
       description:
         "With mode none: what everybody may do; default read and explain, and on loopback release:manifests. package:delete is never a default.",
     }),
+    tokenBytes: z.int().min(256).max(131_072).default(16_384).meta({
+      description: "Longest key or token that is looked at; longer ones are refused.",
+    }),
     keys: z.array(key).optional().meta({ description: "With mode keys: who may come in." }),
     jwt: jwt.optional().meta({ description: "With mode jwt: whose tokens are accepted." }),
   })
@@ -81,6 +84,8 @@ export interface AuthConfig {
   readonly allowAnonymous: boolean;
   /** What everybody may do with mode none; empty otherwise. */
   readonly anonymousScopes: readonly Scope[];
+  /** Most characters of a key or token. */
+  readonly tokenBytes: number;
   readonly keys: readonly KeyConfig[];
   /** Null unless the mode is jwt. */
   readonly jwt: JwtConfig | null;
@@ -110,6 +115,7 @@ export function toAuthConfig(auth: z.output<typeof authSettings>, onLoopback: bo
     mode: auth.mode,
     allowAnonymous: auth.allowAnonymous,
     anonymousScopes: auth.mode === "none" ? (auth.anonymousScopes ?? usual) : [],
+    tokenBytes: auth.tokenBytes,
     keys: auth.keys ?? [],
     jwt: auth.jwt ?? null,
   };

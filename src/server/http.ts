@@ -18,6 +18,7 @@ import type { Metrics } from "./metrics.ts";
 import { sendPage } from "./page.ts";
 import { headersOf, requestIdOf } from "./request-id.ts";
 import { secure } from "./security-headers.ts";
+import { answerUnreadable } from "./unreadable.ts";
 
 /** What the shell needs to know. */
 export interface HttpOptions {
@@ -45,8 +46,8 @@ export interface HttpShell {
 
 const plain = "text/plain; charset=utf-8";
 
-/** Request line and headers together; past it Node answers 431 by itself. */
-const mostHeaderBytes = 16_384;
+/** Request line and headers without the caller's key or token. */
+const otherHeaderBytes = 16_384;
 const longestUrl = 8192;
 /** Every answer says what it is called in the log. */
 const requestIdHeader = "x-request-id";
@@ -58,6 +59,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   const inFlight = createLine<ServerResponse>();
   const lastAnswers = createLastAnswers(inFlight.values);
   const { keepAliveMs } = config.server;
+  const mostHeaderBytes = otherHeaderBytes + (config.auth.mode === "none" ? 0 : config.auth.tokenBytes);
   const server = createServer(
     {
       keepAliveTimeout: keepAliveMs,
@@ -77,6 +79,10 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       answer(request, response).catch((error: unknown) => failed(error, request, response));
     },
   );
+  server.on("clientError", (error, socket) => {
+    const isMidAnswer = inFlight.values().some(({ req, headersSent }) => req.socket === socket && headersSent);
+    answerUnreadable(error, socket, { mostHeaderBytes, isMidAnswer, log });
+  });
   const told = config.auth.mode === "none" ? {} : { backends: [], examples: [] };
   const front = once(() => frontPage({ ...options, ...told, graphiql: config.server.graphiql }));
   // Nine megabytes that a gateway without GraphiQL never loads.
@@ -160,7 +166,9 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     });
   }
 
-  function turnAway(request: IncomingMessage, response: ServerResponse, { status, challenge, message }: Refusal): void {
+  function turnAway(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+    const { status, challenge, message, rule } = refusal;
+    log.info({ requestId: response.getHeader(requestIdHeader), rule }, "a credential was refused");
     if (challenge !== null) response.setHeader("www-authenticate", challenge);
     discard(request);
     refuse(request, response, status, message, "UNAUTHENTICATED");

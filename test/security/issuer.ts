@@ -18,7 +18,8 @@ export interface Signer {
   readonly jwk: JWK;
   readonly sign: (
     claims?: { readonly [claim: string]: unknown },
-    header?: { readonly alg?: string; readonly kid?: string },
+    /** `kid: undefined` names no key. */
+    header?: { readonly alg?: string; readonly kid?: string | undefined },
   ) => Promise<string>;
 }
 
@@ -66,7 +67,10 @@ export async function createSigner(kid: string, alg = "RS256"): Promise<Signer> 
         iat: now,
         exp: now + 300,
       };
-      return new SignJWT({ ...usual, ...claims }).setProtectedHeader({ alg, kid, ...header }).sign(privateKey);
+      const { kid: named, ...rest } = { alg, kid, ...header };
+      return new SignJWT({ ...usual, ...claims })
+        .setProtectedHeader(named === undefined ? rest : { ...rest, kid: named })
+        .sign(privateKey);
     },
   };
 }

@@ -18,6 +18,7 @@ function authOf(jwt: Partial<JwtConfig> = {}): AuthConfig {
     mode: "jwt",
     allowAnonymous: false,
     anonymousScopes: [],
+    tokenBytes: 16_384,
     keys: [],
     jwt: {
       issuer: issuerName,
@@ -207,6 +208,18 @@ describe("the issuer's keys", () => {
     await pause(quick.coolDownMs + 10);
     expect(await ask(await next.sign(), door)).toMatchObject({ name: "user-1" });
     expect(await ask(await signer.sign(), door), "the old key is no longer published").toBe(401);
+    await end();
+  });
+
+  test("are read anew when none of them has signed a token that names none: rotation", async () => {
+    const { own, door, end } = await fresh();
+    own.publish([signer.jwk]);
+    expect(await ask(await signer.sign({}, { kid: undefined }), door)).toMatchObject({ name: "user-1" });
+    const next = await createSigner("two");
+    own.publish([next.jwk]);
+    await pause(quick.coolDownMs + 10);
+    expect(await ask(await next.sign({}, { kid: undefined }), door)).toMatchObject({ name: "user-1" });
+    expect(await ask(await signer.sign({}, { kid: undefined }), door)).toBe(401);
     await end();
   });
 

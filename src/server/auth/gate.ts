@@ -5,9 +5,8 @@ import { allowedTo, type Subject } from "../../model/access.ts";
 import type { Scope } from "../../model/scope.ts";
 import type { Log } from "../log.ts";
 import { createKeyring } from "./keyring.ts";
-import { NoSigningKeys } from "./no-signing-keys.ts";
 import type { SigningKeyTimes } from "./signing-keys.ts";
-import type { Tokens } from "./tokens.ts";
+import type { TokenRule, Tokens } from "./tokens.ts";
 
 /** Tells who asks, or why nobody is let in. */
 export interface Gate {
@@ -24,25 +23,36 @@ export interface Refusal {
   /** Value for WWW-Authenticate; null with 503. */
   readonly challenge: string | null;
   readonly message: string;
+  /** What was broken, for the log alone. */
+  readonly rule: Rule;
 }
 
+/** The rules for credentials that one may break. */
+export type Rule =
+  /** There is no `Authorization` header. */
+  | "missing"
+  /** The header has another form than `Bearer <credential>`. */
+  | "form"
+  /** The credential is longer than `auth.tokenBytes`. */
+  | "size"
+  /** No configured key is this one. */
+  | "key"
+  | TokenRule;
+
 const realm = 'Bearer realm="delivery-graph"';
-const missing: Refusal = {
-  status: 401,
-  challenge: realm,
-  message: "Say who you are: Authorization: Bearer …",
-};
-// One answer for everything that can be wrong with a credential: what exactly it was helps only those who guess.
-const bad: Refusal = {
-  status: 401,
-  challenge: `${realm}, error="invalid_token"`,
-  message: "This credential is not accepted.",
-};
-const cannotSay: Refusal = {
-  status: 503,
-  challenge: null,
-  message: "Nobody can be let in: the token issuer does not publish its keys at the moment.",
-};
+const invalid = `${realm}, error="invalid_token"`;
+
+// Callers get one answer for everything that can be wrong with a credential: what exactly it was helps those who guess. How
+// long one may be is no secret, and a refused length is hard to tell from a refused token.
+const refusals = {
+  missing: { status: 401, challenge: realm, message: "Say who you are: Authorization: Bearer …" },
+  bad: { status: 401, challenge: invalid, message: "This credential is not accepted." },
+  cannotSay: {
+    status: 503,
+    challenge: null,
+    message: "Nobody can be let in: the token issuer does not publish its keys at the moment.",
+  },
+} as const;
 
 /** The gate as configured. `times` is for tests of key rotation. */
 export function createGate({ auth, access }: Pick<Config, "auth" | "access">, log: Log, times?: SigningKeyTimes): Gate {
@@ -53,23 +63,33 @@ export function createGate({ auth, access }: Pick<Config, "auth" | "access">, lo
   });
   const anonymous = letIn("anonymous", auth.anonymousScopes, { key: null, claims: {} });
 
+  const refuse = (why: keyof typeof refusals, rule: Rule): Admission => ({ refusal: { ...refusals[why], rule } });
+  const tooLong: Admission = {
+    refusal: {
+      ...refusals.bad,
+      message: `This credential is longer than the ${auth.tokenBytes} characters that auth.tokenBytes allows.`,
+      rule: "size",
+    },
+  };
+
   return {
     admit: async ({ authorization }) => {
       if (auth.mode === "none") return anonymous;
-      if (authorization === undefined) return { refusal: missing };
-      const shown = /^Bearer +([\x21-\x7e]{1,8192})$/i.exec(authorization)?.[1];
-      if (shown === undefined) return { refusal: bad };
+      if (authorization === undefined) return refuse("missing", "missing");
+      const shown = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1];
+      if (shown === undefined) return refuse("bad", "form");
+      if (shown.length > auth.tokenBytes) return tooLong;
       if (auth.mode === "keys") {
         const key = keyring.find(shown);
-        return key ? letIn(key.name, key.scopes, { key: key.name, claims: {} }) : { refusal: bad };
+        return key ? letIn(key.name, key.scopes, { key: key.name, claims: {} }) : refuse("bad", "key");
       }
-      try {
-        const bearer = (await (await tokens)?.read(shown)) ?? null;
-        return bearer ? letIn(bearer.name, bearer.scopes, { key: null, claims: bearer.claims }) : { refusal: bad };
-      } catch (error) {
-        if (error instanceof NoSigningKeys) return { refusal: cannotSay };
-        throw error;
+      const read = await (await tokens)?.read(shown);
+      if (read === undefined) return refuse("bad", "key");
+      if ("bearer" in read) {
+        const { name, scopes, claims } = read.bearer;
+        return letIn(name, scopes, { key: null, claims });
       }
+      return refuse(read.broken === "signing keys" ? "cannotSay" : "bad", read.broken);
     },
     close: async () => {
       await (await tokens)?.close();

@@ -9,6 +9,10 @@ import { NoSigningKeys } from "./no-signing-keys.ts";
 export interface SigningKeys {
   /** Finds the key of a token; rejects with JWKSNoMatchingKey, or with {@link NoSigningKeys} when none were ever read. */
   readonly find: JWTVerifyGetKey;
+  /** How often the keys were read. */
+  readonly generation: () => number;
+  /** Reads the keys again unless that was tried in the cool-down time. */
+  readonly refresh: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -53,6 +57,7 @@ export function createSigningKeys(address: string, log: Log, times: SigningKeyTi
     { authorize: () => Promise.resolve({}), judge: () => null, traceHeader: null },
   );
   let keys: ReturnType<typeof createLocalJWKSet> | null = null;
+  let generation = 0;
   let readAt = Number.NEGATIVE_INFINITY;
   let triedAt = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | null = null;
@@ -71,6 +76,7 @@ export function createSigningKeys(address: string, log: Log, times: SigningKeyTi
       const { value } = await upstream.call(operation, { decode: ({ body }: RawReply) => publicKeysIn(body) }, call);
       keys = createLocalJWKSet({ keys: value });
       readAt = performance.now();
+      generation += 1;
     } catch (error) {
       const reason = error instanceof UpstreamError ? error.failure : "MALFORMED";
       log.warn({ reason, keysAtHand: keys !== null }, "the token issuer's signing keys could not be read");
@@ -78,13 +84,12 @@ export function createSigningKeys(address: string, log: Log, times: SigningKeyTi
   }
 
   /** Reads the keys unless that was tried a moment ago; whoever comes meanwhile waits for the same answer. */
-  function refresh(): Promise<void> {
-    if (reading) return reading;
-    if (performance.now() - triedAt < times.coolDownMs) return Promise.resolve();
-    reading = read().finally(() => {
+  async function refresh(): Promise<void> {
+    if (reading === null && performance.now() - triedAt < times.coolDownMs) return;
+    reading ??= read().finally(() => {
       reading = null;
     });
-    return reading;
+    await reading;
   }
 
   return {
@@ -92,16 +97,18 @@ export function createSigningKeys(address: string, log: Log, times: SigningKeyTi
       if (keys === null) await refresh();
       else if (performance.now() - readAt > times.maxAgeMs) void refresh();
       if (keys === null) throw new NoSigningKeys();
+      const before = generation;
       try {
         return await keys(header, token);
       } catch (error) {
         if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-        const before = readAt;
         await refresh();
-        if (readAt === before) throw error;
+        if (generation === before) throw error;
         return keys(header, token);
       }
     },
+    generation: () => generation,
+    refresh,
     close: upstream.close,
   };
 }
