@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
-import { gunzipSync } from "node:zlib";
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Config, configOf } from "../src/config.ts";
 import type { GraphQLEndpoint } from "../src/server/graphql.ts";
@@ -323,14 +323,32 @@ describe("the pages", () => {
 
   test("pages are compressed for those who can take it", async () => {
     const { url } = await serve();
-    const packed = await raw(`${url}/graphql`, { headers: { ...browser, "accept-encoding": "gzip, br" } });
-    expect(packed.headers["content-encoding"]).toBe("gzip");
-    expect(packed.body.length).toBeLessThan(3_000_000);
-    for (const coding of ["identity", "gzip;q=0", "br", ""]) {
-      const page = await raw(`${url}/graphql`, { headers: { ...browser, "accept-encoding": coding } });
-      expect(page.headers["content-encoding"]).toBeUndefined();
-      expect(page.body.equals(gunzipSync(packed.body))).toBe(true);
-      expect(page.headers.etag).not.toBe(packed.headers.etag);
+    const pages = [`${url}/`, `${url}/graphql`];
+    for (const page of pages) {
+      const fetchAs = (coding: string) => raw(page, { headers: { ...browser, "accept-encoding": coding } });
+      const plain = await fetchAs("identity");
+      const etags = new Set([plain.headers.etag]);
+      for (const coding of ["deflate", "gzip;q=0", "br;q=0, *;q=0", "gzip;q=nonsense", ""]) {
+        const same = await fetchAs(coding);
+        expect(same.headers["content-encoding"]).toBeUndefined();
+        expect(same.body.equals(plain.body)).toBe(true);
+      }
+      for (const [accepted, coding, unpack] of [
+        ["gzip", "gzip", gunzipSync],
+        ["GZIP ; q=0.5", "gzip", gunzipSync],
+        ["gzip, deflate, br, zstd", "br", brotliDecompressSync],
+        ["gzip, zstd", "zstd", zstdDecompressSync],
+        ["br;q=0.2, zstd;q=0.8, gzip;q=0.5", "zstd", zstdDecompressSync],
+        ["br;q=0, *", "zstd", zstdDecompressSync],
+      ] as const) {
+        const packed = await fetchAs(accepted);
+        expect(packed.headers["content-encoding"]).toBe(coding);
+        expect(packed.headers.vary).toBe("accept, accept-encoding");
+        expect(packed.body.length).toBeLessThan(plain.body.length / 2);
+        expect(unpack(packed.body).equals(plain.body)).toBe(true);
+        etags.add(packed.headers.etag);
+      }
+      expect(etags.size).toBe(4);
     }
   });
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { configuredBackend } from "../backends/index.ts";
 import { accessSettings } from "./access.ts";
 import { authSettings } from "./auth.ts";
+import { readBasePath } from "./base-path.ts";
 import type { Path } from "./problems.ts";
 
 const originText = z.string().refine((text) => {
@@ -10,15 +11,13 @@ const originText = z.string().refine((text) => {
   return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }, "must be an origin such as https://app.example.com, without a path, or *");
 
-const basePath = z
-  .string()
-  .refine(isBasePath, "must begin with a slash and hold plain segments, such as /delivery (letters, digits, - . _ ~)")
-  .transform((text) => text.replace(/\/$/, "") || "/");
-
-// A dot segment would be resolved by the browser, and two slashes begin the name of another host.
-function isBasePath(text: string): boolean {
-  return text === "/" || (/^(?:\/[\w.~-]+)+\/?$/.test(text) && !/\/\.{1,2}(?:\/|$)/.test(text));
-}
+const basePath = z.string().transform((text, context) => {
+  const path = readBasePath(text);
+  if (path !== null) return path;
+  const message = "must begin with a slash and hold plain segments, such as /delivery (letters, digits, - . _ ~)";
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+});
 
 const addressRange = z
   .string()

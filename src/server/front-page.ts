@@ -11,6 +11,8 @@ export interface FrontPageOptions {
   readonly backends: readonly BackendIdentity[];
   /** Empty likewise, for queries name backends. */
   readonly examples: readonly Example[];
+  /** What links to other pages begin with: a path that ends in a slash. */
+  readonly links: string;
   /** Whether the queries can be opened in GraphiQL. */
   readonly graphiql: boolean;
   /** Whether the backends are the made-up ones of the demo. */
@@ -51,12 +53,12 @@ footer a{margin-right:1rem}
 `;
 
 /** The page at `/`: what this is, what it is connected to, and a way in. No script, nothing from elsewhere. */
-export function frontPage(options: FrontPageOptions): Promise<Page> {
+export function frontPage(options: FrontPageOptions): Page {
   const csp = contentPolicy({ "style-src": hashSource(style), "img-src": "data:" });
   return toPage(render(options), csp);
 }
 
-function render({ version, backends, examples, graphiql, demo }: FrontPageOptions): string {
+function render({ version, backends, examples, links, graphiql, demo }: FrontPageOptions): string {
   const start = examples[0];
   return `<!doctype html>
 <html lang="en">
@@ -71,15 +73,15 @@ function render({ version, backends, examples, graphiql, demo }: FrontPageOption
 <main>
 <header>${mark}<h1>delivery-graph${demo ? ' <span class="badge">demo with made-up data</span>' : ""}</h1></header>
 <p class="lead">One live GraphQL graph over Zadig, bkrepo, Huawei SWR and GitLab: releases, builds, artifacts, packages and versions, asked in one question and answered by the systems themselves.</p>
-${graphiql ? `<a class="go" href="${start ? link(start.query) : "/graphql"}">Open GraphiQL</a>` : "<p>Ask with <code>POST /graphql</code>.</p>"}
+${graphiql ? `<a class="go" href="${start ? link(links, start.query) : `${links}graphql`}">Open GraphiQL</a>` : `<p>Ask with <code>POST</code> at <code>${links}graphql</code>.</p>`}
 ${section("backends", "Backends", backends.map(backendItem))}
 ${section(
   "queries",
   "Queries to try",
-  examples.map((example) => exampleItem(example, graphiql)),
+  examples.map((example) => exampleItem(example, graphiql ? links : null)),
 )}
 </main>
-<footer><a href="/health">Health</a><a href="/ready">Readiness</a><span>Version ${escapeHtml(version)}</span></footer>
+<footer><a href="${links}health">Health</a><a href="${links}ready">Readiness</a><span>Version ${escapeHtml(version)}</span></footer>
 </body>
 </html>
 `;
@@ -96,16 +98,18 @@ function backendItem({ name, kind, capabilities }: BackendIdentity): string {
   return `<li><strong>${escapeHtml(name)}</strong><p class="kind">${kindNames[kind]}</p><p class="can">${can || "nothing"}</p></li>`;
 }
 
-function exampleItem({ title, query }: Example, graphiql: boolean): string {
-  const heading = graphiql
-    ? `<a href="${link(query)}">${escapeHtml(title)}</a>`
-    : `<strong>${escapeHtml(title)}</strong>`;
+/** `links` is null where the query cannot be opened anywhere. */
+function exampleItem({ title, query }: Example, links: string | null): string {
+  const heading =
+    links === null
+      ? `<strong>${escapeHtml(title)}</strong>`
+      : `<a href="${link(links, query)}">${escapeHtml(title)}</a>`;
   // A region that scrolls must be reachable by keyboard.
   return `<li>${heading}<details><summary>The query</summary><pre tabindex="0">${escapeHtml(query)}</pre></details></li>`;
 }
 
-function link(query: string): string {
-  return escapeHtml(`/graphql?query=${encodeURIComponent(query)}`);
+function link(links: string, query: string): string {
+  return escapeHtml(`${links}graphql?query=${encodeURIComponent(query)}`);
 }
 
 function escapeHtml(text: string): string {

@@ -26,7 +26,7 @@ export interface GatewayOptions {
 
 /** A gateway that answers. */
 export interface Gateway {
-  /** `http://host:port`. */
+  /** `http://host:port`, and the base path where there is one. */
   readonly url: string;
   /**
    * Says for `drainMs` (0 when left out) that it is not ready and works on; then refuses new work, waits `graceMs` at most

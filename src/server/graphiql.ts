@@ -15,7 +15,7 @@ export interface GraphiqlOptions {
  * GraphiQL as one page that loads nothing from anywhere. It is 9 MB, which is why it is made once and sent compressed;
  * import this file only where GraphiQL is on.
  */
-export function graphiqlPage({ endpoint, defaultQuery }: GraphiqlOptions): Promise<Page> {
+export function graphiqlPage({ endpoint, defaultQuery }: GraphiqlOptions): Page {
   const text = renderGraphiQL({
     endpoint,
     defaultQuery,

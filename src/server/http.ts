@@ -16,6 +16,7 @@ import { createLastAnswers } from "./last-answers.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { sendPage } from "./page.ts";
+import { createProxies } from "./proxies.ts";
 import { headersOf, requestIdOf } from "./request-id.ts";
 import { secure } from "./security-headers.ts";
 import { answerUnreadable } from "./unreadable.ts";
@@ -36,7 +37,7 @@ export interface HttpOptions {
 
 /** The HTTP server around the GraphQL endpoint: pages, health, limits of size and origin, and a polite end. */
 export interface HttpShell {
-  /** Starts to listen; the address with the port that was really taken. Rejects with the system's error. */
+  /** Starts to listen; the address with the port that was really taken and the base path. Rejects with the system's error. */
   readonly listen: () => Promise<string>;
   /** Answers /ready with 503 from now on and everything else as before; connections are closed behind their answers. */
   readonly leave: () => void;
@@ -84,24 +85,33 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     answerUnreadable(error, socket, { mostHeaderBytes, isMidAnswer, log });
   });
   const told = config.auth.mode === "none" ? {} : { backends: [], examples: [] };
-  const front = once(() => frontPage({ ...options, ...told, graphiql: config.server.graphiql }));
+  const front = (links: string) => frontPage({ ...options, ...told, links, graphiql: config.server.graphiql });
+  const usualFront = front(hereLinks);
   // Nine megabytes that a gateway without GraphiQL never loads.
   const graphiql = once(async () => {
     const { graphiqlPage } = await import("./graphiql.ts");
     return graphiqlPage({
-      endpoint: "/graphql",
+      // Beside the page itself, below whatever path that is.
+      endpoint: "graphql",
       defaultQuery: (told.examples ?? options.examples)[0]?.query ?? "{ __typename }",
     });
   });
   const cors = { origins: config.server.cors.origins, backends: options.backends.map(({ name }) => name) };
   const isPrivate = answersToThisMachineOnly(config);
+  const proxies = createProxies(config.server.trustedProxies);
+  if (isPrivate && config.server.trustedProxies.some((range) => isLoopback(range.replace(/\/.*$/, "")))) {
+    // A page with a name of its own for this machine comes from the same address as that proxy.
+    log.warn({}, "nobody has to log in, and whatever comes from this machine passes for a trusted proxy");
+  }
+  const base = config.server.path === "/" ? "" : config.server.path;
   let leaving = false;
   let draining = false;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     secure(response);
     response.setHeader(requestIdHeader, requestIdOf(headersOf(request)));
-    if (isPrivate && !isOfThisMachine(request.headers.host)) {
+    // Whom a trusted proxy lets in is not for the gateway to say.
+    if (isPrivate && !isOfThisMachine(request.headers.host) && proxies.hostsOf(request) === null) {
       return sendText(
         request,
         response,
@@ -110,14 +120,23 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       );
     }
     if ((request.url ?? "").length > longestUrl) return sendText(request, response, 414, "This address is too long.");
-    const path = (request.url ?? "/").replace(/\?.*$/s, "");
+    const asked = (request.url ?? "/").replace(/\?.*$/s, "");
+    const path = pathBelow(asked, base, proxies.prefixOf(request));
+    // What answers below knows its own paths and no base path.
+    if (path !== null && path !== asked) request.url = path + (/\?.*$/s.exec(request.url ?? "")?.[0] ?? "");
     if (path === "/graphql") return answerGraphQL(request, response);
     const pages: Readonly<Record<string, () => void | Promise<void>>> = {
       "/health": () => sendJson(request, response, 200, { status: "ok" }),
       "/ready": () => sendJson(request, response, leaving ? 503 : 200, { status: leaving ? "draining" : "ready" }),
       "/": async () => {
-        if (draining) sendText(request, response, 503, "The gateway is shutting down.");
-        else sendPage(await front(), request, response);
+        if (draining) return sendText(request, response, 503, "The gateway is shutting down.");
+        const links = linkBase(base, proxies.prefixOf(request));
+        await sendPage(links === hereLinks ? usualFront : front(links), request, response);
+      },
+      // Links of a page without a slash at its end would lead beside it.
+      "": () => {
+        response.setHeader("location", `${base.slice(base.lastIndexOf("/") + 1)}/`);
+        sendText(request, response, 307, "The page is at the address with a slash at its end.");
       },
       ...(metrics
         ? {
@@ -129,7 +148,8 @@ export function createHttpShell(options: HttpOptions): HttpShell {
         : {}),
     };
     const page = Object.entries(pages).find(([at]) => at === path)?.[1];
-    if (page === undefined) return sendText(request, response, 404, "There is nothing here. The graph is at /graphql.");
+    if (page === undefined)
+      return sendText(request, response, 404, `There is nothing here. The graph is at ${base}/graphql.`);
     if (request.method === "GET" || request.method === "HEAD") return page();
     response.setHeader("allow", "GET, HEAD");
     sendText(request, response, 405, "Only GET and HEAD are answered here.");
@@ -138,7 +158,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   async function answerGraphQL(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (draining)
       return refuse(request, response, 503, "The gateway is shutting down: ask another one, or again later.");
-    if (config.server.graphiql && wantsPage(request)) return sendPage(await graphiql(), request, response);
+    if (config.server.graphiql && wantsPage(request)) return await sendPage(await graphiql(), request, response);
     const asksFirst = allowOrigin(request, response, cors);
     if (asksFirst || request.method === "OPTIONS") {
       response.writeHead(204, { allow: "GET, POST, OPTIONS" }).end();
@@ -148,7 +168,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       response.setHeader("allow", "GET, POST, OPTIONS");
       return refuse(request, response, 405, "GraphQL is asked with GET or POST.");
     }
-    const doubt = refuseCrossSite(request, config.server.cors.origins);
+    const doubt = refuseCrossSite(request, config.server.cors.origins, hostsAsked(request));
     if (doubt !== null) {
       discard(request);
       return refuse(request, response, doubt.status, doubt.message, "BAD_USER_INPUT");
@@ -166,9 +186,14 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     });
   }
 
+  function hostsAsked(request: IncomingMessage): readonly string[] {
+    return proxies.hostsOf(request) ?? [request.headers.host?.toLowerCase() ?? ""];
+  }
+
   function turnAway(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
     const { status, challenge, message, rule } = refusal;
-    log.info({ requestId: response.getHeader(requestIdHeader), rule }, "a credential was refused");
+    const requestId = response.getHeader(requestIdHeader);
+    log.info({ requestId, rule, client: proxies.clientOf(request) }, "a credential was refused");
     if (challenge !== null) response.setHeader("www-authenticate", challenge);
     discard(request);
     refuse(request, response, status, message, "UNAUTHENTICATED");
@@ -193,7 +218,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       });
     });
     const address = server.address();
-    return `http://${host.includes(":") ? `[${host}]` : host}:${isAddress(address) ? address.port : port}`;
+    return `http://${host.includes(":") ? `[${host}]` : host}:${isAddress(address) ? address.port : port}${base}`;
   }
 
   function leave(): void {
@@ -219,6 +244,29 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   }
 
   return { listen, leave, drain };
+}
+
+/** Pages that balancers and collectors ask without a proxy in between. */
+const ownPages = new Set(["/health", "/ready", "/metrics"]);
+
+/**
+ * The part of a path below the base path, or null where it lies elsewhere; empty for the base path itself. A proxy may have
+ * taken the base path away, and says so in its prefix.
+ */
+function pathBelow(path: string, base: string, prefix: string): string | null {
+  if (path === base || path.startsWith(`${base}/`)) return path.slice(base.length);
+  return ownPages.has(path) || prefix.endsWith(base) ? path : null;
+}
+
+const hereLinks = "./";
+
+/**
+ * What links of the front page begin with. They lead on from the page's own address, wherever a browser finds it; where a
+ * proxy says what it took away they are whole, for that address may have no slash at its end.
+ */
+function linkBase(base: string, prefix: string): string {
+  if (prefix === "/") return hereLinks;
+  return prefix.endsWith(base) ? `${prefix}/` : `${prefix}${base}/`;
 }
 
 function isAddress(address: string | AddressInfo | null): address is AddressInfo {

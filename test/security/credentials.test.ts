@@ -27,12 +27,12 @@ async function statusFor(authorization: string | null): Promise<number> {
 
 const bearer = (token: string) => statusFor(`Bearer ${token}`);
 
-/** The rules that the log names, each with nothing but the id of its request beside it. */
+/** The rules that the log names, each with nothing but the id of its request and the caller's address beside it. */
 function rules(): unknown[] {
   const lines = gateway.log.filter(({ message }) => message === "a credential was refused");
   for (const { level, facts } of lines) {
     expect(level).toBe("info");
-    expect(facts).toEqual({ requestId: expect.any(String), rule: expect.any(String) });
+    expect(facts).toEqual({ requestId: expect.any(String), rule: expect.any(String), client: "127.0.0.1" });
   }
   return lines.map(({ facts }) => Object(facts).rule);
 }
