@@ -23,7 +23,8 @@ export interface Config {
     readonly subgraph: boolean;
     /** Whether figures are served at /metrics. */
     readonly metrics: boolean;
-    readonly cors: { readonly origins: readonly string[] };
+    /** Origins whose pages may read answers, and headers that these may send beside the usual ones, in lower case. */
+    readonly cors: { readonly origins: readonly string[]; readonly headers: readonly string[] };
   };
   readonly auth: AuthConfig;
   /** Who may see what; empty means that nothing is restricted. */
@@ -119,7 +120,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
       introspection: server.introspection ?? here,
       subgraph: server.subgraph,
       metrics: server.metrics,
-      cors: { origins: server.cors.origins },
+      cors: server.cors,
     },
     auth: toAuthConfig(auth, here),
     access: toAccessRules(access),

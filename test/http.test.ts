@@ -2,8 +2,9 @@ import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { gunzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Config, configOf } from "../src/config.ts";
-import type { GraphQLEndpoint } from "../src/server/graphql.ts";
+import { createGraphQL, type GraphQLEndpoint } from "../src/server/graphql.ts";
 import { createHttpShell, type HttpShell } from "../src/server/http.ts";
+import { createTelemetry } from "../src/server/telemetry.ts";
 
 const backends = [{ name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] }] as const;
 const examples = [
@@ -49,14 +50,19 @@ async function serve(
 ): Promise<Serving> {
   const logged: string[] = [];
   const write = (_facts: object, message: string) => void logged.push(message);
+  const settings = config(sections);
+  const log = { info: write, warn: write, error: write };
+  const telemetry = createTelemetry([]);
+  const { refuse } = createGraphQL({ config: settings, operations: new Map(), backends: [], log, telemetry });
+  const graphql = { handle, refuse };
   const shell = createHttpShell({
-    config: config(sections),
+    config: settings,
     backends,
     examples,
-    graphql: { handle, dispose: async () => undefined },
+    graphql,
     demo: false,
     version: "1.2.3",
-    log: { info: write, warn: write, error: write },
+    log,
   });
   shells.push(shell);
   return { url: await shell.listen(), shell, logged };
@@ -163,7 +169,8 @@ describe("paths and methods that are none", () => {
     expect([page.status, page.headers.allow]).toEqual([405, "GET, HEAD"]);
     const graph = await raw(`${url}/graphql`, { method: "DELETE" });
     expect([graph.status, graph.headers.allow]).toEqual([405, "GET, POST, OPTIONS"]);
-    expect(JSON.parse(graph.body.toString())).toEqual({ errors: [{ message: expect.any(String) }] });
+    const extensions = { code: "BAD_USER_INPUT", retryable: false };
+    expect(JSON.parse(graph.body.toString())).toEqual({ errors: [{ message: expect.any(String), extensions }] });
   });
 });
 
@@ -193,7 +200,12 @@ describe("the size of a request", () => {
     const answer = await raw(`${url}/graphql`, { method: "POST", headers: { ...json, ...more.headers }, body });
     expect(answer.status).toBe(413);
     expect(JSON.parse(answer.body.toString())).toEqual({
-      errors: [{ message: "The request body is larger than 1024 bytes.", extensions: { code: "BAD_USER_INPUT" } }],
+      errors: [
+        {
+          message: "The request body is larger than 1024 bytes.",
+          extensions: { code: "BAD_USER_INPUT", retryable: false },
+        },
+      ],
     });
     expect(reached).toBe(false);
   });
@@ -352,7 +364,9 @@ describe("a bug behind the endpoint", () => {
     const requestId = answer.headers["x-request-id"];
     expect(requestId).toMatch(/^[\w-]{36}$/);
     expect(JSON.parse(answer.body.toString())).toEqual({
-      errors: [{ message: "Unexpected error.", extensions: { code: "INTERNAL_SERVER_ERROR", requestId } }],
+      errors: [
+        { message: "Unexpected error.", extensions: { code: "INTERNAL_SERVER_ERROR", retryable: false, requestId } },
+      ],
     });
     expect(logged).toEqual(["a request failed"]);
     expect((await raw(`${url}/health`)).status).toBe(200);

@@ -9,6 +9,11 @@ const originText = z.string().refine((text) => {
   return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }, "must be an origin such as https://app.example.com, without a path, or *");
 
+const headerName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, "must be the name of a header, such as x-team")
+  .transform((name) => name.toLowerCase());
+
 const server = z.strictObject({
   host: z
     .string()
@@ -27,9 +32,15 @@ const server = z.strictObject({
     .default(true)
     .meta({ description: "Prometheus figures at /metrics, for whoever can reach the port; false: no such page." }),
   cors: z
-    .strictObject({ origins: z.array(originText).default([]) })
+    .strictObject({
+      origins: z.array(originText).default([]).meta({ description: "Such origins; * for all." }),
+      headers: z
+        .array(headerName)
+        .default([])
+        .meta({ description: "Request headers that these pages may send beside the usual ones." }),
+    })
     .prefault({})
-    .meta({ description: "Origins whose pages may read answers; * for all." }),
+    .meta({ description: "Origins whose pages may read answers, and what they may send." }),
 });
 
 const persisted = z

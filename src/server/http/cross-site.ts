@@ -1,29 +1,22 @@
 import type { IncomingMessage } from "node:http";
-
-/** Why a request is not answered. */
-export interface CrossSiteRefusal {
-  readonly status: 403 | 415;
-  readonly message: string;
-}
-
-const jsonTypes = new Set(["application/json", "application/graphql+json", "application/graphql-response+json"]);
+import { requestTypeProblem } from "./negotiation.ts";
+import { type Refusal, refuse } from "./refusal.ts";
+import { targetOf } from "./target.ts";
 
 /**
  * Refuses what the page of another site can make a browser send without asking first: a form, plain text, a picture's
  * address. Such a page could not read the answer, but it could spend the gateway's calls. JSON it cannot send unless the
  * gateway allows its origin; a question by GET is refused when the browser itself says that another site sent it.
  */
-export function refuseCrossSite(request: IncomingMessage, origins: readonly string[]): CrossSiteRefusal | null {
+export function refuseCrossSite(request: IncomingMessage, origins: readonly string[]): Refusal | null {
   const { headers, method } = request;
   if (method === "POST") {
-    const said = headers["content-type"] ?? "";
-    return jsonTypes.has(said) || jsonTypes.has(said.split(";", 1)[0]?.trim().toLowerCase() ?? "")
-      ? null
-      : { status: 415, message: "Send the question as JSON, with content-type: application/json." };
+    const problem = requestTypeProblem(headers["content-type"]);
+    return problem === null ? null : refuse(problem, { status: 415 });
   }
   return isOurs(request) || isAllowed(headers.origin, origins)
     ? null
-    : { status: 403, message: "Pages of other sites may not ask with GET." };
+    : refuse("Pages of other sites may not ask with GET.", { status: 403 });
 }
 
 function isAllowed(origin: string | undefined, origins: readonly string[]): boolean {
@@ -34,10 +27,11 @@ function isAllowed(origin: string | undefined, origins: readonly string[]): bool
  * Browsers say where a question comes from only to addresses that they trust (https, and loopback); to others they send
  * at most the page's origin or address, which is ours when it has the host that was asked.
  */
-function isOurs({ headers }: IncomingMessage): boolean {
+function isOurs(request: IncomingMessage): boolean {
+  const { headers } = request;
   const site = headers["sec-fetch-site"];
   if (site !== undefined) return site === "same-origin" || site === "none";
   const page = headers.origin ?? headers.referer;
   if (page === undefined) return true;
-  return URL.canParse(page) && new URL(page).host === headers.host?.toLowerCase();
+  return URL.canParse(page) && new URL(page).host === targetOf(request).host?.toLowerCase();
 }
