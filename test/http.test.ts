@@ -263,6 +263,101 @@ describe("pages of other origins", () => {
   });
 });
 
+describe("a page of an allowed origin reads refusals as well", () => {
+  const ours = "https://app.example.com";
+  const cors = { cors: { origins: [ours] } };
+  const asked = { ...json, origin: ours };
+  const readable = (answer: Answer) => [
+    answer.status,
+    answer.headers["access-control-allow-origin"],
+    JSON.parse(answer.body.toString()).errors[0].extensions,
+  ];
+  const refused = { code: "BAD_USER_INPUT", retryable: false };
+
+  test("of a host that is not ours, which does not keep the page from asking", async () => {
+    const { url } = await serve({ server: cors });
+    const host = "evil.example.com";
+    const answer = await raw(`${url}/graphql`, { method: "POST", headers: { ...asked, host }, body: "{}" });
+    expect(readable(answer)).toEqual([421, ours, refused]);
+    const preflight = { origin: ours, host, "access-control-request-method": "POST" };
+    expect((await raw(`${url}/graphql`, { method: "OPTIONS", headers: preflight })).status).toBe(204);
+  });
+
+  test("of a method, a body and a type that are none, and of a missing key", async () => {
+    const { url } = await serve({ server: cors, limits: { bodyBytes: 1024 } });
+    const body = "x".repeat(2000);
+    expect(readable(await raw(`${url}/graphql`, { method: "POST", headers: asked, body }))).toEqual([
+      413,
+      ours,
+      refused,
+    ]);
+    const plain = { ...asked, "content-type": "text/plain" };
+    expect(readable(await raw(`${url}/graphql`, { method: "POST", headers: plain, body }))).toEqual([
+      415,
+      ours,
+      refused,
+    ]);
+    expect(readable(await raw(`${url}/graphql`, { method: "PUT", headers: asked, body }))).toEqual([
+      405,
+      ours,
+      refused,
+    ]);
+    const keys = [{ name: "app", sha256: "0".repeat(64) }];
+    const locked = await serve({ server: cors, auth: { mode: "keys", keys } });
+    const answer = await raw(`${locked.url}/graphql`, { method: "POST", headers: asked, body: "{}" });
+    expect(readable(answer)).toEqual([401, ours, { code: "UNAUTHENTICATED", retryable: false }]);
+    expect(answer.headers["access-control-expose-headers"]?.split(", ")).toContain("www-authenticate");
+  });
+
+  test("while the gateway shuts down, with a word on when to ask again", async () => {
+    const started = Promise.withResolvers<void>();
+    const finish = Promise.withResolvers<void>();
+    const { url, shell } = await serve({ server: cors }, async (_request, response) => {
+      started.resolve();
+      await finish.promise;
+      response.end("{}");
+    });
+    const slow = raw(`${url}/graphql`, { method: "POST", headers: json, body: "{}" });
+    await started.promise;
+    const drained = shell.drain(10_000);
+    const preflight = { origin: ours, "access-control-request-method": "POST" };
+    const first = await raw(`${url}/graphql`, { method: "OPTIONS", headers: preflight });
+    expect([first.status, first.headers["access-control-allow-origin"]]).toEqual([204, ours]);
+    const late = await raw(`${url}/graphql`, { method: "POST", headers: asked, body: "{}" });
+    expect(readable(late)).toEqual([503, ours, { code: "SERVICE_UNAVAILABLE", retryable: true }]);
+    expect(late.headers["retry-after"]).toMatch(/^[1-9]\d*$/);
+    expect(late.headers["access-control-expose-headers"]?.split(", ")).toContain("retry-after");
+    finish.resolve();
+    await slow;
+    await drained;
+  });
+});
+
+/** A request line of one's own choosing; the status it is answered with. */
+function statusOf(url: string, target: string, host: string): Promise<number> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    httpRequest({ hostname, port, path: target, headers: { host } }, (response) =>
+      resolve(response.resume().statusCode ?? 0),
+    )
+      .on("error", reject)
+      .end();
+  });
+}
+
+describe("a target in absolute form", () => {
+  test("names the host itself: the Host header beside it means nothing", async () => {
+    const { url } = await serve();
+    expect(await statusOf(url, "http://localhost/health", "evil.example.com")).toBe(200);
+    expect(await statusOf(url, "http://127.0.0.1:4000/graphql?query=%7B__typename%7D", "evil.example.com")).toBe(200);
+    expect(await statusOf(url, "http://evil.example.com/health", "localhost")).toBe(421);
+    expect(await statusOf(url, "http://localhost@evil.example.com/health", "localhost")).toBe(421);
+    expect(await statusOf(url, "HTTPS://[::1]:8443/ready", "evil.example.com")).toBe(200);
+    expect(await statusOf(url, "http://localhost", "localhost")).toBe(200);
+    expect(await statusOf(url, "http://localhost/nowhere", "localhost")).toBe(404);
+  });
+});
+
 describe("a name that is pointed at this machine by somebody else", () => {
   test.each(["evil.example.com", "evil.example.com:4000", "127.0.0.1.evil.example.com", "localhost.evil.example.com"])(
     "%s is not answered",

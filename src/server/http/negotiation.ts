@@ -103,8 +103,10 @@ function bestOf(offer: Offer, ranges: readonly Range[]): Match | null {
   return best;
 }
 
-function precisionOf({ type, parameters }: Offer, range: Range): number | null {
+function precisionOf({ type, isParts, parameters }: Offer, range: Range): number | null {
   if (range.name === "*/*") return 0;
+  // Whoever takes an answer in a form of parts that is not written here takes it in one as well.
+  if (!isParts && range.name === "multipart/mixed" && "incrementalspec" in range.parameters) return 0;
   if (range.name === `${type.split("/", 1)[0]}/*`) return 1;
   if (range.name !== type) return null;
   // The boundary is for the writer to choose.
@@ -125,8 +127,8 @@ function rangesOf(header: string): readonly Range[] {
 }
 
 function weightOf(text: string | undefined): number {
-  if (text === undefined) return 1;
-  return /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(text) ? Number(text) : 0;
+  const weight = text === undefined ? 1 : Number(text);
+  return weight >= 0 ? Math.min(weight, 1) : 0;
 }
 
 /** What an answer can be compressed with. */
