@@ -31,7 +31,8 @@ export interface Config {
     readonly keepAliveMs: number;
     /** Milliseconds between the signal to end and the refusal of new work; null: whoever runs the process decides. */
     readonly drainMs: number | null;
-    readonly cors: { readonly origins: readonly string[] };
+    /** Origins whose pages may read answers, and headers that these may send beside the usual ones, in lower case. */
+    readonly cors: { readonly origins: readonly string[]; readonly headers: readonly string[] };
   };
   readonly auth: AuthConfig;
   /** Who may see what; empty means that nothing is restricted. */
@@ -131,7 +132,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
       trustedProxies: server.trustedProxies,
       keepAliveMs: server.keepAliveMs,
       drainMs: server.drainMs ?? null,
-      cors: { origins: server.cors.origins },
+      cors: server.cors,
     },
     auth: toAuthConfig(auth, here),
     access: toAccessRules(access),

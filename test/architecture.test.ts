@@ -155,7 +155,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   yaml: ["src/config/", "src/graph/"],
   graphql: ["src/graph/", "src/server/"],
   "@graphql-tools/*": ["src/graph/"],
-  "graphql-yoga": ["src/server/"],
+  "content-type": ["src/server/http/"],
   "@graphql-yoga/*": ["src/server/"],
   pino: ["src/server/"],
   "prom-client": ["src/server/"],

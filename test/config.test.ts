@@ -52,7 +52,7 @@ describe("a configuration that is fine", () => {
       trustedProxies: [],
       keepAliveMs: 75_000,
       drainMs: null,
-      cors: { origins: [] },
+      cors: { origins: [], headers: [] },
     });
     expect(config.auth).toMatchObject({ mode: "none", allowAnonymous: false, tokenBytes: 16_384 });
     expect(config.limits).toEqual({
@@ -353,6 +353,11 @@ describe("a configuration that is not fine", () => {
       expect(about(problems, "server.cors.origins[0]")).toContain("must be an origin");
     },
   );
+
+  test("has text where the name of a header is due", () => {
+    const problems = refused(`server: { cors: { headers: ["x-team", "x team"] } }\nbackends:\n${zadig}`);
+    expect(about(problems, "server.cors.headers[1]")).toContain("must be the name of a header, such as x-team");
+  });
 
   test.each([
     ["backends:\n\t- name: a", 2, "tabs"],

@@ -1,11 +1,11 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { makeExecutableSchema } from "@graphql-tools/schema";
-import { GraphQLError } from "graphql";
-import { createYoga } from "graphql-yoga";
+import { GraphQLError, parse } from "graphql";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { deferring } from "../src/server/defer.ts";
-import { codingFor } from "../src/server/delivery.ts";
+import { isInParts, runReference } from "../src/graph/execution/reference.ts";
+import { maskParts } from "../src/server/defer.ts";
+import { codingFor } from "../src/server/http/negotiation.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 let gateway: DemoGateway;
@@ -344,36 +344,33 @@ describe("@defer", () => {
 
   test("a bug in a later part is masked and told apart, not sent", async () => {
     const ended: unknown[] = [];
-    const yoga = createYoga({
-      logging: false,
-      schema: makeExecutableSchema({
-        typeDefs: `directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT
-          type Query { fine: Int late: Int }`,
-        resolvers: {
-          Query: {
-            fine: () => 1,
-            late: async () => {
-              throw new Error("secret of the house");
-            },
+    const schema = makeExecutableSchema({
+      typeDefs: `directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT
+        type Query { fine: Int late: Int }`,
+      resolvers: {
+        Query: {
+          fine: () => 1,
+          late: async () => {
+            throw new Error("secret of the house");
           },
         },
-      }),
-      context: () => ({ problems: [] }),
-      maskedErrors: false,
-      plugins: [
-        deferring({
-          mask: (error) =>
-            new GraphQLError("masked", { path: error instanceof GraphQLError ? (error.path ?? null) : null }),
-          done: (_context, result) => void ended.push(result),
-        }),
-      ],
+      },
     });
-    const response = await yoga.fetch("http://gateway/graphql", {
-      method: "POST",
-      headers: { "content-type": "application/json", accept: "multipart/mixed" },
-      body: JSON.stringify({ query: "{ fine ... @defer { late } }" }),
+    const ran = await runReference({
+      schema,
+      document: parse("{ fine ... @defer { late } }"),
+      operationName: null,
+      variables: {},
+      context: null,
+      signal: new AbortController().signal,
     });
-    const text = await response.text();
+    if (!isInParts(ran)) throw new Error("the answer came whole");
+    const mask = (error: unknown) =>
+      new GraphQLError("masked", { path: error instanceof GraphQLError ? (error.path ?? null) : null });
+    const done = (result: unknown) => void ended.push(result);
+    const sent: unknown[] = [];
+    for await (const part of maskParts(ran, { mask, problems: [], done })) sent.push(part);
+    const text = JSON.stringify(sent);
     expect(text).toContain('"message":"masked"');
     expect(text).not.toContain("secret");
     expect(ended).toMatchObject([{ data: { fine: 1 }, errors: [{ message: "masked", path: ["late"] }] }]);

@@ -2,8 +2,9 @@ import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Config, configOf } from "../src/config.ts";
-import type { GraphQLEndpoint } from "../src/server/graphql.ts";
+import { createGraphQL, type GraphQLEndpoint } from "../src/server/graphql.ts";
 import { createHttpShell, type HttpShell } from "../src/server/http.ts";
+import { createTelemetry } from "../src/server/telemetry.ts";
 
 const backends = [{ name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] }] as const;
 const examples = [
@@ -49,14 +50,19 @@ async function serve(
 ): Promise<Serving> {
   const logged: string[] = [];
   const write = (_facts: object, message: string) => void logged.push(message);
+  const settings = config(sections);
+  const log = { info: write, warn: write, error: write };
+  const telemetry = createTelemetry([]);
+  const { refuse } = createGraphQL({ config: settings, operations: new Map(), backends: [], log, telemetry });
+  const graphql = { handle, refuse };
   const shell = createHttpShell({
-    config: config(sections),
+    config: settings,
     backends,
     examples,
-    graphql: { handle, dispose: async () => undefined },
+    graphql,
     demo: false,
     version: "1.2.3",
-    log: { info: write, warn: write, error: write },
+    log,
   });
   shells.push(shell);
   return { url: await shell.listen(), shell, logged };
@@ -163,7 +169,8 @@ describe("paths and methods that are none", () => {
     expect([page.status, page.headers.allow]).toEqual([405, "GET, HEAD"]);
     const graph = await raw(`${url}/graphql`, { method: "DELETE" });
     expect([graph.status, graph.headers.allow]).toEqual([405, "GET, POST, OPTIONS"]);
-    expect(JSON.parse(graph.body.toString())).toEqual({ errors: [{ message: expect.any(String) }] });
+    const extensions = { code: "BAD_USER_INPUT", retryable: false };
+    expect(JSON.parse(graph.body.toString())).toEqual({ errors: [{ message: expect.any(String), extensions }] });
   });
 });
 
@@ -193,7 +200,12 @@ describe("the size of a request", () => {
     const answer = await raw(`${url}/graphql`, { method: "POST", headers: { ...json, ...more.headers }, body });
     expect(answer.status).toBe(413);
     expect(JSON.parse(answer.body.toString())).toEqual({
-      errors: [{ message: "The request body is larger than 1024 bytes.", extensions: { code: "BAD_USER_INPUT" } }],
+      errors: [
+        {
+          message: "The request body is larger than 1024 bytes.",
+          extensions: { code: "BAD_USER_INPUT", retryable: false },
+        },
+      ],
     });
     expect(reached).toBe(false);
   });
@@ -248,6 +260,101 @@ describe("pages of other origins", () => {
     expect(headers["access-control-allow-headers"]?.split(", ")).toEqual(
       expect.arrayContaining(["content-type", "authorization", "x-explain", "x-backend-token-zadig"]),
     );
+  });
+});
+
+describe("a page of an allowed origin reads refusals as well", () => {
+  const ours = "https://app.example.com";
+  const cors = { cors: { origins: [ours] } };
+  const asked = { ...json, origin: ours };
+  const readable = (answer: Answer) => [
+    answer.status,
+    answer.headers["access-control-allow-origin"],
+    JSON.parse(answer.body.toString()).errors[0].extensions,
+  ];
+  const refused = { code: "BAD_USER_INPUT", retryable: false };
+
+  test("of a host that is not ours, which does not keep the page from asking", async () => {
+    const { url } = await serve({ server: cors });
+    const host = "evil.example.com";
+    const answer = await raw(`${url}/graphql`, { method: "POST", headers: { ...asked, host }, body: "{}" });
+    expect(readable(answer)).toEqual([421, ours, refused]);
+    const preflight = { origin: ours, host, "access-control-request-method": "POST" };
+    expect((await raw(`${url}/graphql`, { method: "OPTIONS", headers: preflight })).status).toBe(204);
+  });
+
+  test("of a method, a body and a type that are none, and of a missing key", async () => {
+    const { url } = await serve({ server: cors, limits: { bodyBytes: 1024 } });
+    const body = "x".repeat(2000);
+    expect(readable(await raw(`${url}/graphql`, { method: "POST", headers: asked, body }))).toEqual([
+      413,
+      ours,
+      refused,
+    ]);
+    const plain = { ...asked, "content-type": "text/plain" };
+    expect(readable(await raw(`${url}/graphql`, { method: "POST", headers: plain, body }))).toEqual([
+      415,
+      ours,
+      refused,
+    ]);
+    expect(readable(await raw(`${url}/graphql`, { method: "PUT", headers: asked, body }))).toEqual([
+      405,
+      ours,
+      refused,
+    ]);
+    const keys = [{ name: "app", sha256: "0".repeat(64) }];
+    const locked = await serve({ server: cors, auth: { mode: "keys", keys } });
+    const answer = await raw(`${locked.url}/graphql`, { method: "POST", headers: asked, body: "{}" });
+    expect(readable(answer)).toEqual([401, ours, { code: "UNAUTHENTICATED", retryable: false }]);
+    expect(answer.headers["access-control-expose-headers"]?.split(", ")).toContain("www-authenticate");
+  });
+
+  test("while the gateway shuts down, with a word on when to ask again", async () => {
+    const started = Promise.withResolvers<void>();
+    const finish = Promise.withResolvers<void>();
+    const { url, shell } = await serve({ server: cors }, async (_request, response) => {
+      started.resolve();
+      await finish.promise;
+      response.end("{}");
+    });
+    const slow = raw(`${url}/graphql`, { method: "POST", headers: json, body: "{}" });
+    await started.promise;
+    const drained = shell.drain(10_000);
+    const preflight = { origin: ours, "access-control-request-method": "POST" };
+    const first = await raw(`${url}/graphql`, { method: "OPTIONS", headers: preflight });
+    expect([first.status, first.headers["access-control-allow-origin"]]).toEqual([204, ours]);
+    const late = await raw(`${url}/graphql`, { method: "POST", headers: asked, body: "{}" });
+    expect(readable(late)).toEqual([503, ours, { code: "SERVICE_UNAVAILABLE", retryable: true }]);
+    expect(late.headers["retry-after"]).toMatch(/^[1-9]\d*$/);
+    expect(late.headers["access-control-expose-headers"]?.split(", ")).toContain("retry-after");
+    finish.resolve();
+    await slow;
+    await drained;
+  });
+});
+
+/** A request line of one's own choosing; the status it is answered with. */
+function statusOf(url: string, target: string, host: string): Promise<number> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    httpRequest({ hostname, port, path: target, headers: { host } }, (response) =>
+      resolve(response.resume().statusCode ?? 0),
+    )
+      .on("error", reject)
+      .end();
+  });
+}
+
+describe("a target in absolute form", () => {
+  test("names the host itself: the Host header beside it means nothing", async () => {
+    const { url } = await serve();
+    expect(await statusOf(url, "http://localhost/health", "evil.example.com")).toBe(200);
+    expect(await statusOf(url, "http://127.0.0.1:4000/graphql?query=%7B__typename%7D", "evil.example.com")).toBe(200);
+    expect(await statusOf(url, "http://evil.example.com/health", "localhost")).toBe(421);
+    expect(await statusOf(url, "http://localhost@evil.example.com/health", "localhost")).toBe(421);
+    expect(await statusOf(url, "HTTPS://[::1]:8443/ready", "evil.example.com")).toBe(200);
+    expect(await statusOf(url, "http://localhost", "localhost")).toBe(200);
+    expect(await statusOf(url, "http://localhost/nowhere", "localhost")).toBe(404);
   });
 });
 
@@ -370,7 +477,9 @@ describe("a bug behind the endpoint", () => {
     const requestId = answer.headers["x-request-id"];
     expect(requestId).toMatch(/^[\w-]{36}$/);
     expect(JSON.parse(answer.body.toString())).toEqual({
-      errors: [{ message: "Unexpected error.", extensions: { code: "INTERNAL_SERVER_ERROR", requestId } }],
+      errors: [
+        { message: "Unexpected error.", extensions: { code: "INTERNAL_SERVER_ERROR", retryable: false, requestId } },
+      ],
     });
     expect(logged).toEqual(["a request failed"]);
     expect((await raw(`${url}/health`)).status).toBe(200);

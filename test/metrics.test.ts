@@ -67,6 +67,39 @@ describe("the page", () => {
 });
 
 describe("operations", () => {
+  it("that are refused are counted so, wherever that happens, and are no bug and nobody who left", async () => {
+    const send = (body: string, headers: Readonly<Record<string, string>> = {}, method = "POST") =>
+      fetch(`${gateway.url}/graphql`, { method, headers: { "content-type": "application/json", ...headers }, body });
+    const deep = '{"a":'.repeat(20_000) + "1" + "}".repeat(20_000);
+    const refusals: readonly (readonly [body: string, headers?: Readonly<Record<string, string>>, method?: string])[] =
+      [
+        ['{"query": 5}'],
+        ["{}"],
+        ['{"query": "{ __typename }", "variables": "{}"}'],
+        [`{"query": "{ __typename }", "variables": ${deep}}`],
+        ['{"query": "query ($s: Boolean = true) { backends @include(if: $s) { name } }", "variables": {"s": null}}'],
+        ["not JSON"],
+        ["x".repeat(300_000)],
+        ["{}", { "content-type": "text/plain" }],
+        ["{}", { "content-encoding": "compress" }],
+        ["{}", { accept: "image/png" }],
+        ["{}", {}, "PUT"],
+      ];
+    for (const [body, headers, method] of refusals) {
+      const answer = await send(body, headers, method);
+      expect([body.slice(0, 100), answer.status >= 400 && answer.status < 500]).toEqual([body.slice(0, 100), true]);
+      const { errors } = await answer.json();
+      expect(errors[0].extensions).toEqual({ code: "BAD_USER_INPUT", retryable: false });
+    }
+    const total = (outcome: string) => figure("delivery_graph_operations_total", { outcome });
+    expect(await total("refused")).toBe(refusals.length);
+    expect([await total("left"), await total("bug"), await total("failed")]).toEqual([null, null, null]);
+    expect(await figure("delivery_graph_operations_running")).toBe(0);
+    expect(gateway.log.map(({ level, facts }) => [level, Object(facts).outcome])).toEqual(
+      refusals.map(() => ["info", "refused"]),
+    );
+  });
+
   it("are counted by name and outcome, with their time", async () => {
     await gateway.ask(`query Listed ${packages}`);
     await gateway.ask(`query Listed ${packages}`);

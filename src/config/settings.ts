@@ -29,6 +29,11 @@ function isAddressRange(text: string): boolean {
   return family !== 0 && Number(bits ?? 0) <= (family === 4 ? 32 : 128);
 }
 
+const headerName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, "must be the name of a header, such as x-team")
+  .transform((name) => name.toLowerCase());
+
 const server = z.strictObject({
   host: z
     .string()
@@ -60,9 +65,15 @@ const server = z.strictObject({
       "How long /ready answers 503 after SIGTERM while work goes on; default 5000, and 0 on a terminal and for the demo.",
   }),
   cors: z
-    .strictObject({ origins: z.array(originText).default([]) })
+    .strictObject({
+      origins: z.array(originText).default([]).meta({ description: "Such origins; * for all." }),
+      headers: z
+        .array(headerName)
+        .default([])
+        .meta({ description: "Request headers that these pages may send beside the usual ones." }),
+    })
     .prefault({})
-    .meta({ description: "Origins whose pages may read answers; * for all." }),
+    .meta({ description: "Origins whose pages may read answers, and what they may send." }),
 });
 
 const persisted = z

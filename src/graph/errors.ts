@@ -1,4 +1,4 @@
-import { GraphQLError } from "graphql";
+import { type ASTNode, GraphQLError } from "graphql";
 import type { DroppedRow } from "../model/backend.ts";
 import { type Failure, UpstreamError } from "../upstream/errors.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
@@ -16,6 +16,11 @@ export type InputCode =
 /** An error about what the caller sent. */
 export function badInput(code: InputCode, message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code, retryable: false } });
+}
+
+/** BAD_USER_INPUT about one place of the document. */
+export function badInputAt(node: ASTNode, message: string): GraphQLError {
+  return new GraphQLError(message, { nodes: [node], extensions: { code: "BAD_USER_INPUT", retryable: false } });
 }
 
 type UpstreamCode =

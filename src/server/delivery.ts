@@ -2,57 +2,35 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
-import type { Plugin } from "graphql-yoga";
+import { type Coding, codingFor, type JsonType } from "./http/negotiation.ts";
 import { hasCopy } from "./page.ts";
 
 /** Bytes of an answer below which headers and the work cost more than is saved. */
-export const worthIt = 1024;
+const leastCompressedBytes = 1024;
 
-/**
- * How an answer of the graph goes out. All of it is live and may be meant for one caller alone, so nobody may keep it,
- * but for questions by GET that were answered without an error: those a browser may keep for itself, and has to ask
- * again each time whether they still hold. That costs the question and saves the bytes.
- */
-export function delivering(): Plugin<object, { readonly req: IncomingMessage; readonly res: ServerResponse }> {
-  const faultless = new WeakSet<Request>();
+/** An answer as text, measured and compressed once, however many get it. */
+export interface EncodedAnswer {
+  readonly text: string;
+  /** In bytes. */
+  readonly length: number;
+  /** Compresses it, or has it compressed already. */
+  readonly compressed: (coding: Coding) => Promise<Buffer>;
+}
+
+/** Measures a text; compresses it when somebody takes that. */
+export function encode(text: string): EncodedAnswer {
+  const compressed: { [C in Coding]?: Promise<Buffer> } = {};
   return {
-    onResultProcess: ({ request, result }) => {
-      const whole = !Array.isArray(result) && !(Symbol.asyncIterator in result);
-      if (whole && (result.errors ?? []).length === 0) faultless.add(request);
-    },
-    onResponse: async ({ request, response, setResponse, fetchAPI, serverContext }) => {
-      const headers = new fetchAPI.Headers(response.headers);
-      headers.set("vary", varyOf(serverContext?.res));
-      headers.set("cache-control", "no-store");
-      const isJson = /[/+]json\b/.test(headers.get("content-type") ?? "");
-      if (!isJson) return setResponse(new fetchAPI.Response(response.body, { status: response.status, headers }));
-      const plain = Buffer.from(await response.arrayBuffer());
-      const coding = plain.length < worthIt ? null : codingFor(request.headers.get("accept-encoding"));
-      if (request.method === "GET" && response.status === 200 && faultless.has(request)) {
-        const etag = `"${createHash("sha256").update(plain).digest("base64url").slice(0, 27)}${coding ? `-${coding}` : ""}"`;
-        headers.set("cache-control", "private, no-cache");
-        headers.set("etag", etag);
-        if (hasCopy(request.headers.get("if-none-match") ?? undefined, etag)) {
-          const kept = ["etag", "cache-control", "vary"].map((name): [string, string] => [
-            name,
-            headers.get(name) ?? "",
-          ]);
-          return setResponse(new fetchAPI.Response(null, { status: 304, headers: kept }));
-        }
-      }
-      const body = coding === null ? plain : await compress[coding](plain);
-      if (coding !== null) headers.set("content-encoding", coding);
-      headers.set("content-length", String(body.length));
-      setResponse(new fetchAPI.Response(new Uint8Array(body), { status: response.status, headers }));
+    text,
+    length: Buffer.byteLength(text),
+    compressed: (coding) => {
+      compressed[coding] ??= compress[coding](Buffer.from(text));
+      return compressed[coding];
     },
   };
 }
 
-/** What an answer can be packed with. */
-export type Coding = "br" | "gzip";
-
-/** Packs an answer. */
-export const compress: Readonly<Record<Coding, (plain: Buffer) => Promise<Buffer>>> = {
+const compress: Readonly<Record<Coding, (plain: Buffer) => Promise<Buffer>>> = {
   // Made for each answer anew: quality 4 is where brotli is as fast as gzip and still smaller.
   br: (plain) =>
     promisify(brotliCompress)(plain, {
@@ -61,22 +39,54 @@ export const compress: Readonly<Record<Coding, (plain: Buffer) => Promise<Buffer
   gzip: (plain) => promisify(gzip)(plain),
 };
 
-/** The best coding a client takes: br before gzip, unless it says that it likes gzip better; null for neither. */
-export function codingFor(accepted: string | null): Coding | null {
-  const weights = new Map<string, number>();
-  for (const entry of (accepted ?? "").toLowerCase().split(",")) {
-    const [name = "", ...parameters] = entry.split(";").map((part) => part.trim());
-    const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
-    weights.set(name, /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(weight) ? Number(weight) : 0);
-  }
-  const of = (name: Coding) => weights.get(name) ?? weights.get("*") ?? 0;
-  if (of("br") === 0 && of("gzip") === 0) return null;
-  return of("br") >= of("gzip") ? "br" : "gzip";
+/** How an answer goes out. */
+export interface DeliveryOptions {
+  readonly status: number;
+  readonly type: JsonType;
+  /**
+   * Whether the browser may keep it for itself. It has to ask again each time whether the answer still holds, which
+   * costs the question and saves the bytes. Everything else is for nobody to keep: it is live, and may be meant for one
+   * caller alone.
+   */
+  readonly isKept: boolean;
 }
 
-/** What the answer depends on beside the address; `origin` stands there already where pages of others may ask. */
-function varyOf(response: ServerResponse | undefined): string {
-  const before = response?.getHeader("vary");
+/** Sends an answer as it is, compressed where the client takes that; 304 when the browser has this very answer. */
+export async function deliver(
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  answer: EncodedAnswer,
+  { status, type, isKept }: DeliveryOptions,
+): Promise<void> {
+  varyByRequest(response);
+  response.setHeader("cache-control", isKept ? "private, no-cache" : "no-store");
+  const coding = answer.length < leastCompressedBytes ? null : codingFor(String(headers["accept-encoding"] ?? ""));
+  if (isKept) {
+    const etag = etagOf(answer, coding);
+    response.setHeader("etag", etag);
+    if (hasCopy(headers["if-none-match"], etag)) {
+      response.writeHead(304).end();
+      return;
+    }
+  }
+  response.setHeader("content-type", `${type}; charset=utf-8`);
+  if (coding === null) {
+    response.writeHead(status, { "content-length": answer.length }).end(answer.text);
+    return;
+  }
+  const compressed = await answer.compressed(coding);
+  const length = compressed.length;
+  response.writeHead(status, { "content-encoding": coding, "content-length": length }).end(compressed);
+}
+
+function etagOf({ text }: EncodedAnswer, coding: Coding | null): string {
+  const hash = createHash("sha256").update(text).digest("base64url").slice(0, 27);
+  return `"${hash}${coding === null ? "" : `-${coding}`}"`;
+}
+
+/** Names what an answer depends on beside the address; `origin` stands there already where pages of others may ask. */
+export function varyByRequest(response: ServerResponse): void {
+  const before = response.getHeader("vary");
   const own = "accept, accept-encoding, authorization";
-  return typeof before === "string" && before !== "" ? `${before}, ${own}` : own;
+  response.setHeader("vary", typeof before === "string" && before !== "" ? `${before}, ${own}` : own);
 }

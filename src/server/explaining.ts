@@ -1,69 +1,39 @@
-import { GraphQLError, getOperationAST } from "graphql";
-import type { Plugin } from "graphql-yoga";
+import { GraphQLError } from "graphql";
 import type { Config } from "../config.ts";
 import type { Context } from "../graph/context.ts";
 import { estimate } from "../graph/estimate.ts";
-import { createLedger, type Explained, explainMode } from "../graph/explain.ts";
-import { checkLimits } from "../graph/limits.ts";
+import { createLedger, type Explained, explainMode, type Ledger } from "../graph/explain.ts";
 import type { Asked } from "../graph/walk.ts";
-import type { Arriving, Watch } from "./watching.ts";
+import { Refusal } from "./http/refusal.ts";
+
+/** An operation whose cost somebody wants to know. */
+export interface Explaining {
+  /** Whether it is not run at all. */
+  readonly isPlan: boolean;
+  /** What the operation takes while it runs is to be written down here. */
+  readonly ledger: Ledger;
+  /** `extensions.explain` of a plan, or of what has run. */
+  readonly explained: () => Explained;
+}
 
 /**
- * Answers the header `X-Explain`. A plan runs nothing: its answer is the estimate, beside the error that the operation
- * would be refused with. Stands before the limits, so that a plan can tell what an operation costs that is too dear to run.
+ * What the header `X-Explain` asks about an operation, or why it is not told. Reckoned before the operation runs: what
+ * the run teaches about a backend must not make the estimate look better.
  */
-export function explaining({ limits }: Config, watch: Watch): Plugin<Context & Arriving> {
-  return {
-    onExecute: ({ args, setResultAndStopExecution }) => {
-      const { contextValue: context, schema, document } = args;
-      const operation = getOperationAST(document, args.operationName);
-      const header = context.req.headers["x-explain"];
-      if (!operation || header === undefined) return;
-      const asked: Asked = { schema, document, operation, variables: args.variableValues ?? {} };
-      let mode: ReturnType<typeof explainMode>;
-      let explain: Explained;
-      try {
-        mode = explainMode(String(header), context.caller);
-        // Reckoned before it runs: what the run teaches about a backend must not make the estimate look better.
-        explain = { estimated: estimate(asked, context), budget: limits.upstreamCalls };
-      } catch (error) {
-        if (!(error instanceof GraphQLError)) throw error;
-        setResultAndStopExecution({ errors: [refusedWith(error)] });
-        return;
-      }
-      if (mode === "plan") {
-        const problem = problemWith(asked, limits);
-        const refusal = problem === null ? {} : { errors: [problem] };
-        setResultAndStopExecution({ data: null, ...refusal, extensions: { explain } });
-        return;
-      }
-      const ledger = createLedger();
-      watch.of(context)?.join({
-        exchanged: (_operation, exchange) => ledger.exchanged(exchange),
-        loaded: (_operation, load) => ledger.loaded(load),
-      });
-      return {
-        onExecuteDone: ({ result, setResult }) => {
-          if (Symbol.asyncIterator in result) return;
-          const explained: Explained = { ...explain, actual: ledger.rows() };
-          setResult({ ...result, extensions: { ...result.extensions, explain: explained } });
-        },
-      };
-    },
-  };
-}
-
-function problemWith(asked: Asked, limits: Config["limits"]): GraphQLError | null {
+export function explain(
+  header: string,
+  asked: Asked,
+  context: Context,
+  { upstreamCalls }: Pick<Config["limits"], "upstreamCalls">,
+): Explaining | Refusal {
   try {
-    checkLimits(asked, limits);
-    return null;
+    const mode = explainMode(header, context.caller);
+    const told: Explained = { estimated: estimate(asked, context), budget: upstreamCalls };
+    const ledger = createLedger();
+    const isPlan = mode === "plan";
+    return { isPlan, ledger, explained: () => (isPlan ? told : { ...told, actual: ledger.rows() }) };
   } catch (error) {
-    if (error instanceof GraphQLError) return error;
-    throw error;
+    if (!(error instanceof GraphQLError)) throw error;
+    return new Refusal(error.extensions["code"] === "FORBIDDEN" ? 403 : 400, [error]);
   }
-}
-
-function refusedWith({ message, extensions }: GraphQLError): GraphQLError {
-  const status = extensions["code"] === "FORBIDDEN" ? 403 : 400;
-  return new GraphQLError(message, { extensions: { ...extensions, http: { status } } });
 }

@@ -22,6 +22,8 @@ export interface GatewayOptions {
   readonly examples?: readonly Example[];
   /** Whether the backends are the demo's; default false. */
   readonly demo?: boolean;
+  /** Whether plain queries run by prepared plans; false: everything by the reference execution. Default true. */
+  readonly fastPath?: boolean;
 }
 
 /** A gateway that answers. */
@@ -44,14 +46,14 @@ export async function startGateway({
   observers,
   examples,
   demo,
+  fastPath = true,
 }: GatewayOptions): Promise<Gateway> {
   const backends = config.backends.map((backend) => backend.connect({ mutations: config.mutations }));
   const metrics = config.server.metrics ? createMetrics(backends, version) : null;
   const telemetry = createTelemetry([createRequestLog(log), ...(metrics ? [metrics] : []), ...(observers ?? [])]);
-  const graphql = createGraphQL({ config, operations: operations ?? new Map(), backends, log, telemetry });
+  const graphql = createGraphQL({ config, operations: operations ?? new Map(), backends, log, telemetry, fastPath });
   const close = async () => {
     telemetry.close();
-    await graphql.dispose();
     await Promise.all(backends.map((backend) => backend.close()));
   };
   const shell = createHttpShell({

@@ -1,39 +1,48 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
-import { GraphQLError, getOperationAST, NoSchemaIntrospectionCustomRule } from "graphql";
-import { createYoga, type Plugin, useExecutionCancellation } from "graphql-yoga";
+import type { ExecutionResult } from "graphql";
 import type { Backend } from "../backends/backend.ts";
 import type { Operations } from "../config/manifest.ts";
 import type { Config } from "../config.ts";
-import type { AuditEvent } from "../graph/audit.ts";
 import type { CallerFacts } from "../graph/caller.ts";
-import { type Context, createContext, createEstate } from "../graph/context.ts";
-import { badInput, toPublicError } from "../graph/errors.ts";
-import { checkLimits } from "../graph/limits.ts";
+import { createEstate } from "../graph/context.ts";
+import type { Part } from "../graph/execution/reference.ts";
 import { createSchema } from "../graph/schema.ts";
-import { createBoundedMap } from "./bounded-map.ts";
-import { createCall } from "./call.ts";
-import { deferring } from "./defer.ts";
-import { delivering } from "./delivery.ts";
-import { createDirectLane, type Serving } from "./direct-lane.ts";
-import { explaining } from "./explaining.ts";
-import { inlineTrace } from "./inline-trace.ts";
+import { credentialHeader } from "./call.ts";
+import { deliver, type EncodedAnswer, encode, varyByRequest } from "./delivery.ts";
+import { type AnswerTypes, type JsonType, negotiate, type PartsType } from "./http/negotiation.ts";
+import {
+  type Asked,
+  askedByAddress,
+  askedByBody,
+  isRefusal,
+  mostQuestions,
+  type Parameters,
+} from "./http/parameters.ts";
+import { sendParts } from "./http/parts.ts";
+import { Refusal, refusalText, refuse, sendRefusal } from "./http/refusal.ts";
+import { targetOf } from "./http/target.ts";
 import type { Log } from "./log.ts";
-import { idNames, persisting } from "./persisted.ts";
-import { keptDocuments } from "./plan-cache.ts";
-import type { Telemetry } from "./telemetry.ts";
-import { type Arriving, type Causes, createWatch } from "./watching.ts";
+import { type Causes, createMasking } from "./masking.ts";
+import { logBugs, outcomeOf, withRequestId } from "./outcome.ts";
+import { createPersistedOperations } from "./persisted.ts";
+import { createPreparation, type Prepared } from "./prepare.ts";
+import { headersOf, traceParentOf } from "./request-id.ts";
+import { type Asker, createRunner, type Leading } from "./run.ts";
+import { type Credentials, createKeyMaker, createSharedAnswers, type Lead } from "./shared-answers.ts";
+import type { Operation, Telemetry } from "./telemetry.ts";
+import { createTurns } from "./turns.ts";
 
 /** The GraphQL endpoint, for the HTTP shell around it. */
 export interface GraphQLEndpoint {
+  /** Answers a GET or a POST whose body has been read to its end. */
   readonly handle: (
     request: IncomingMessage,
     response: ServerResponse,
-    /** The request's body, which has been read to its end. */
     body: Buffer,
     asking: { readonly caller: CallerFacts; readonly requestId: string },
   ) => Promise<void>;
-  readonly dispose: () => Promise<void>;
+  /** Answers with a refusal, which is logged and counted as one. */
+  readonly refuse: (request: IncomingMessage, response: ServerResponse, refusal: Refusal, requestId: string) => void;
 }
 
 /** What the endpoint is made of. */
@@ -44,210 +53,260 @@ export interface GraphQLOptions {
   readonly backends: readonly Backend[];
   readonly log: Log;
   readonly telemetry: Telemetry;
-}
-
-/** What yoga's context is extended with: ours, and the errors to add to the answer. */
-interface Served extends Context {
-  readonly problems: GraphQLError[];
-}
-
-const batchLimit = 10;
-
-/** Builds the endpoint: the schema, one context an operation, the limits, and nothing in an error that must not leave. */
-export function createGraphQL({ config, operations, backends, log, telemetry }: GraphQLOptions): GraphQLEndpoint {
-  const estate = createEstate(backends);
-  const causes: Causes = new WeakMap();
-  const audit = (event: AuditEvent) => log.info({ audit: event }, "audit");
-  const watch = createWatch(telemetry, log, causes);
-  // Values of variables are read after validation, and what is wrong with them comes with hints as well.
-  const maskError = (error: unknown): GraphQLError =>
-    config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes));
-  const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations });
-  const serve = ({ headers, onClose, caller, requestId, startedAt }: Serving): Served => {
-    const call = createCall({ headers, requestId, startedAt, onClose }, config.limits);
-    const problems: GraphQLError[] = [];
-    return { ...createContext(estate, call, caller, problems, audit), problems };
-  };
-  const lane = createDirectLane({ config, schema, telemetry, serve, maskError, finish: watch.finish });
-  const yoga = createYoga<Arriving & { admitted: CallerFacts }, Served>({
-    schema,
-    graphqlEndpoint: "/graphql",
-    graphiql: false,
-    landingPage: false,
-    cors: false,
-    multipart: false,
-    extraParamNames: [...idNames],
-    batching: { limit: batchLimit },
-    logging: false,
-    parserAndValidationCache: {
-      documentCache: createBoundedMap(keptDocuments),
-      errorCache: createBoundedMap(keptDocuments),
-      validationCache: true,
-    },
-    context: ({ request: { headers }, res, admitted, requestId }): Served =>
-      serve({
-        headers,
-        onClose: (listener) => void res.once("close", listener),
-        caller: admitted,
-        requestId,
-        startedAt: performance.now(),
-      }),
-    maskedErrors: { maskError },
-    plugins: [
-      watch.plugin,
-      explaining(config, watch),
-      persisting(config.persisted, operations),
-      limiting(config),
-      validating(config),
-      reporting(),
-      writing(lane.outdate),
-      deferring({ mask: maskError, done: watch.done }),
-      useExecutionCancellation(),
-      delivering(),
-      config.server.subgraph ? inlineTrace() : {},
-    ],
-  });
-  return {
-    handle: async (request, response, body, { caller, requestId }) => {
-      if (await lane.answer({ request, response, body, caller, requestId })) return;
-      // Each operation of a batch waits for the end of the response, some of them twice.
-      response.setMaxListeners(4 * batchLimit);
-      // The engine takes `body` for the request's own stream.
-      Object.assign(request, { body: Readable.from([body]) });
-      await yoga(request, response, { admitted: caller, requestId });
-    },
-    dispose: async () => {
-      await yoga.dispose();
-    },
-  };
-}
-
-/** Tokens while parsing, the rest when the variables are known and nothing has run yet. */
-function limiting({ limits }: Config): Plugin<Served> {
-  return {
-    onParse: ({ parseFn, setParseFn }) => {
-      setParseFn((source, options) => {
-        try {
-          return parseFn(source, { ...options, maxTokens: limits.tokens });
-        } catch (error) {
-          throw isTooLong(error) ? refused(tokenLimit(limits.tokens)) : error;
-        }
-      });
-    },
-    onExecute: ({ args, setResultAndStopExecution }) => {
-      const operation = getOperationAST(args.document, args.operationName);
-      if (!operation) return;
-      try {
-        const { schema, document } = args;
-        checkLimits({ schema, document, operation, variables: args.variableValues ?? {} }, limits);
-      } catch (error) {
-        if (!(error instanceof GraphQLError)) throw error;
-        setResultAndStopExecution({ errors: [refused(error)] });
-      }
-    },
-  };
-}
-
-/** Adds what resolvers reported without failing: rows left out, parts of a merged answer that could not be had. */
-function reporting(): Plugin<Served> {
-  return {
-    onExecute: ({ args }) => ({
-      onExecuteDone: ({ result, setResult }) => {
-        const { problems } = args.contextValue;
-        if (problems.length === 0 || !("data" in result || "errors" in result)) return;
-        setResult({ ...result, errors: [...(result.errors ?? []), ...problems] });
-      },
-    }),
-  };
-}
-
-/** Tells when something is about to be changed, and again when that is over, however it went. */
-function writing(outdate: () => void): Plugin<Served> {
-  return {
-    onExecute: ({ args: { document, operationName } }) => {
-      if (getOperationAST(document, operationName)?.operation !== "mutation") return;
-      outdate();
-      return { onExecuteDone: outdate };
-    },
-  };
-}
-
-/** Validation errors are about the request; a gateway without introspection gives no hints at names either. */
-function validating({ server: { introspection } }: Config): Plugin<Served> {
-  return {
-    onValidate: ({ addValidationRule }) => {
-      if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
-      return ({ result, setResult }) => {
-        if (result.length > 0)
-          setResult(result.map((error) => (introspection ? asInput(error) : asInput(withoutHints(error)))));
-      };
-    },
-  };
-}
-
-function withoutHints(error: GraphQLError): GraphQLError {
-  const message = error.message.replace(/ Did you mean .*$/s, "");
-  if (message === error.message) return error;
-  return new GraphQLError(message, {
-    nodes: error.nodes ?? null,
-    path: error.path ?? null,
-    extensions: error.extensions,
-  });
+  /** Whether plain queries run by prepared plans; false: everything by the reference execution. Default true. */
+  readonly fastPath?: boolean;
 }
 
 /**
- * What may leave: our own errors as they are, upstream failures in our words, everything else masked, its cause kept for
- * the log. An
- * error of the GraphQL engine itself (syntax, validation, variables) is about the request.
+ * The part of an operation's time that it may wait for another's answer. The first asker began earlier and is told
+ * within its own time, so nobody could wait longer than the whole of it; this leaves most of it for a run of one's own.
  */
-function mask(error: unknown, causes: Causes): GraphQLError {
-  const known = toPublicError(error);
-  if (known) {
-    const { code } = known.extensions;
-    // Thrown while parsing, where the engine takes every error for a slip of syntax that plain JSON is told with 200.
-    if (code === "TOKEN_LIMIT_EXCEEDED") return refused(known);
-    return code === undefined || engineCodes.has(code) ? asInput(known) : known;
+const maxWait = 0.25;
+
+/** What may begin in one turn of the event loop, in estimated calls: some small questions, or one of any size. */
+const costPerTurn = 10;
+
+/** Listeners of one response: more would be a leak. */
+const mostListeners = 20;
+
+/** One request while it is answered. */
+interface Arrival {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly caller: CallerFacts;
+  readonly requestId: string;
+  readonly types: AnswerTypes;
+  readonly credentials: Credentials | null;
+}
+
+/** The answer to one question. */
+type Answered =
+  | { readonly status: number; readonly answer: EncodedAnswer; readonly isFaultless: boolean }
+  | { readonly parts: AsyncIterable<Part> }
+  | Refusal
+  | "left";
+
+type SharedLead = Lead<EncodedAnswer>;
+
+/**
+ * Builds the endpoint. A request is read, its answer's type negotiated and each of its questions prepared here, once for
+ * every way in and before anything runs; what is refused on the way is refused here. Equal questions of equal callers
+ * that are under way at the same moment are run once.
+ */
+export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
+  const { config, operations, backends, log, telemetry, fastPath = true } = options;
+  const causes: Causes = new WeakMap();
+  const masking = createMasking(config.server, causes);
+  const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations });
+  const persisted = createPersistedOperations(config.persisted, operations);
+  const shared = createSharedAnswers<Prepared, EncodedAnswer>(config.limits.deadlineMs * maxWait);
+  const preparation = createPreparation(config, schema, masking, fastPath);
+  const runner = createRunner({
+    config,
+    schema,
+    estate: createEstate(backends),
+    masking,
+    causes,
+    log,
+    measure: preparation.measure,
+    invalidate: shared.outdate,
+    admit: createTurns(costPerTurn).take,
+  });
+  const keys = createKeyMaker();
+  const credentialHeaders = config.backends.map(({ name }) => credentialHeader(name));
+  // What runs can depend on more than a body and its caller there: on the page that sends it, on a header of a router.
+  const isShareable = fastPath && !config.server.subgraph && !config.persisted.only;
+
+  function begin(request: IncomingMessage, response: ServerResponse, requestId: string): Operation {
+    const operation = telemetry.begin({ requestId, parent: traceParentOf(headersOf(request)) });
+    response.once("close", () => operation.end("left"));
+    return operation;
   }
-  const cause = error instanceof GraphQLError ? error.originalError : error;
-  const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {};
-  const masked = new GraphQLError("Something went wrong inside the gateway.", {
-    ...place,
-    extensions: { code: "INTERNAL_SERVER_ERROR", retryable: false },
-  });
-  causes.set(masked, cause);
-  return masked;
+
+  const refuseAll: GraphQLEndpoint["refuse"] = (request, response, refusal, requestId) => {
+    begin(request, response, requestId).end("refused");
+    varyByRequest(response);
+    const types = negotiate(request.headers.accept);
+    sendRefusal(request, response, refusal, types === null ? "application/json" : jsonTypeOf(types));
+  };
+
+  function prepare(question: Parameters | Refusal, { request, caller }: Arrival): Prepared | Refusal {
+    if (isRefusal(question)) return question;
+    const sender = { name: caller.name, isOwnPage: request.headers["sec-fetch-site"] === "same-origin" };
+    const query = persisted.textOf(question, sender);
+    if (query instanceof Refusal) return query;
+    const { operationName, variables } = question;
+    return preparation.prepare({ query, operationName, variables, isSafe: request.method === "GET" });
+  }
+
+  /** Runs a question and tells telemetry how it ended; `lead` hands the answer to those who wait for it as well. */
+  async function answer(
+    prepared: Prepared | Refusal,
+    arrival: Arrival,
+    operation: Operation,
+    takesParts: boolean,
+    lead: SharedLead | null,
+  ): Promise<Answered> {
+    try {
+      const ran = prepared instanceof Refusal ? prepared : await run(prepared, arrival, operation, takesParts, lead);
+      if (ran === "left") return ran;
+      if (ran instanceof Refusal) {
+        operation.end("refused");
+        return ran;
+      }
+      if ("parts" in ran) return ran;
+      const outcome = outcomeOf(ran.result);
+      operation.end(outcome);
+      const encoded = encode(JSON.stringify(ran.result));
+      if (ran.isWhole && outcome === "ok") lead?.land(encoded);
+      return { status: 200, answer: encoded, isFaultless: (ran.result.errors ?? []).length === 0 };
+    } catch (error) {
+      if (arrival.response.destroyed) return "left";
+      const result: ExecutionResult = { errors: [masking.ofRun(error)] };
+      logBugs(log, causes, result, arrival.requestId);
+      operation.end(outcomeOf(result));
+      const text = JSON.stringify(withRequestId(result, arrival.requestId));
+      return { status: 500, answer: encode(text), isFaultless: false };
+    } finally {
+      lead?.land(null);
+    }
+  }
+
+  function run(
+    prepared: Prepared,
+    arrival: Arrival,
+    operation: Operation,
+    takesParts: boolean,
+    lead: SharedLead | null,
+  ): ReturnType<typeof runner.run> {
+    const asker: Asker = { ...arrival, takesParts };
+    const leading: Leading | null = lead && {
+      // The call that failed still takes followers: those who wait for this answer must not end up in it.
+      flawed: () => void setImmediate(lead.land, null),
+      leave: lead.leave,
+    };
+    return runner.run(prepared, asker, operation, leading);
+  }
+
+  /** Waits for the answer of an equal question; false when there is none to wait for. */
+  async function follow(key: string, arrival: Arrival): Promise<boolean> {
+    const place = shared.board(key);
+    if (place === null) return false;
+    const { request, response, requestId } = arrival;
+    const operation = begin(request, response, requestId);
+    response.once("close", place.leave);
+    operation.wait(place.question.operation.name?.value ?? null);
+    const landed = await place.landed;
+    if (response.destroyed) return true;
+    if (landed) {
+      operation.share();
+      operation.end("ok");
+      await send({ status: 200, answer: landed, isFaultless: true }, arrival);
+    } else await send(await answer(place.question, arrival, operation, takesParts(arrival), null), arrival);
+    return true;
+  }
+
+  async function handleOne(question: Parameters | Refusal, arrival: Arrival, key: string | null): Promise<void> {
+    const { request, response, requestId } = arrival;
+    const operation = begin(request, response, requestId);
+    const prepared = prepare(question, arrival);
+    const isShared = !(prepared instanceof Refusal) && prepared.plan !== null;
+    const lead = key !== null && isShared ? shared.lead(key, prepared) : null;
+    await send(await answer(prepared, arrival, operation, takesParts(arrival), lead), arrival);
+  }
+
+  async function handleBatch(questions: Asked["questions"], type: JsonType, arrival: Arrival): Promise<void> {
+    const { request, response, requestId } = arrival;
+    response.setMaxListeners(mostListeners * mostQuestions);
+    const answers = await Promise.all(
+      questions.map((question) => {
+        const operation = begin(request, response, requestId);
+        return answer(prepare(question, arrival), arrival, operation, false, null);
+      }),
+    );
+    if (response.destroyed) return;
+    const told = answers.flatMap((one) => (one === "left" || "parts" in one ? [] : [one]));
+    const texts = told.map((one) => (one instanceof Refusal ? refusalText(one) : one.answer.text));
+    const [first] = told;
+    // As long as one question has an answer the batch has one; else it is refused as its first question is.
+    const isAnswered = told.some(({ status }) => status === 200);
+    const status = isAnswered ? 200 : (first?.status ?? 200);
+    await deliver(request, response, encode(`[${texts.join(",")}]`), { status, type, isKept: false });
+  }
+
+  async function send(answered: Answered, { request, response, types }: Arrival): Promise<void> {
+    if (answered === "left" || response.destroyed) return;
+    const { whole, deferred, namesDeferSpec } = types;
+    if (answered instanceof Refusal) {
+      varyByRequest(response);
+      return sendRefusal(request, response, answered, jsonTypeOf(types));
+    }
+    if ("parts" in answered) {
+      varyByRequest(response);
+      return sendParts(response, partsTypeOf(deferred) ?? "multipart/mixed", namesDeferSpec, textsOf(answered.parts));
+    }
+    const { answer: encoded, status, isFaultless } = answered;
+    const parts = partsTypeOf(whole);
+    if (parts !== null) {
+      varyByRequest(response);
+      return sendParts(response, parts, namesDeferSpec, [encoded.text]);
+    }
+    const isKept = request.method === "GET" && isFaultless;
+    await deliver(request, response, encoded, { status, type: jsonTypeOf(types), isKept });
+  }
+
+  return {
+    refuse: refuseAll,
+    handle: async (request, response, body, { caller, requestId }) => {
+      // A run, the streams of its answer and those who share it all wait for the end of the response.
+      response.setMaxListeners(mostListeners);
+      const types = negotiate(request.headers.accept);
+      if (types === null) return refuseAll(request, response, notAcceptable(), requestId);
+      const credentials = credentialsIn(request, credentialHeaders);
+      const arrival: Arrival = { request, response, caller, requestId, types, credentials };
+      const isPlain = request.method === "POST" && request.headers["x-explain"] === undefined;
+      const key = isShareable && isPlain ? keys.of({ caller, type: types.whole, credentials }, body) : null;
+      if (key !== null && (await follow(key, arrival))) return;
+      const asked = request.method === "GET" ? askedByAddress(targetOf(request).query) : askedByBody(body);
+      if (asked instanceof Refusal) return refuseAll(request, response, asked, requestId);
+      const [question] = asked.questions;
+      if (!asked.isBatch && question) return handleOne(question, arrival, key);
+      if (types.json === null) return refuseAll(request, response, notAcceptable(), requestId);
+      return handleBatch(asked.questions, types.json, arrival);
+    },
+  };
 }
 
-const engineCodes = new Set<unknown>([
-  "GRAPHQL_PARSE_FAILED",
-  "GRAPHQL_VALIDATION_FAILED",
-  "OPERATION_RESOLUTION_FAILURE",
-  "BAD_REQUEST",
-]);
-
-function asInput(error: GraphQLError): GraphQLError {
-  // The engine adds whole errors of its own here, which quote the request.
-  const { code, http: told } = error.extensions;
-  // What could not be read at all is refused for every client, also for one that wants 200 where GraphQL has spoken.
-  const http = code === "BAD_REQUEST" && typeof told === "object" ? { ...told, spec: false } : told;
-  return new GraphQLError(error.message, {
-    nodes: error.nodes ?? null,
-    source: error.source ?? null,
-    positions: error.positions ?? null,
-    path: error.path ?? null,
-    extensions: { ...(http === undefined ? {} : { http }), code: "BAD_USER_INPUT", retryable: false },
-  });
+function notAcceptable(): Refusal {
+  const types = "application/graphql-response+json or application/json";
+  return refuse(`Nothing that is accepted can be answered: accept ${types}.`, { status: 406 });
 }
 
-/** A refusal of the whole operation: HTTP 400. */
-function refused(error: GraphQLError): GraphQLError {
-  return new GraphQLError(error.message, { extensions: { ...error.extensions, http: { status: 400 } } });
+function jsonTypeOf({ whole }: AnswerTypes): JsonType {
+  return whole === "application/graphql-response+json" ? whole : "application/json";
 }
 
-function isTooLong(error: unknown): boolean {
-  return error instanceof GraphQLError && /Document contains more tha[nt] \d+ tokens/.test(error.message);
+function partsTypeOf(type: JsonType | PartsType): PartsType | null {
+  return type === "multipart/mixed" || type === "text/event-stream" ? type : null;
 }
 
-function tokenLimit(tokens: number): GraphQLError {
-  return badInput("TOKEN_LIMIT_EXCEEDED", `The document has more than ${tokens} tokens.`);
+function takesParts({ types }: Arrival): boolean {
+  return partsTypeOf(types.deferred) !== null;
+}
+
+async function* textsOf(parts: AsyncIterable<Part>): AsyncGenerator<string> {
+  for await (const part of parts) yield JSON.stringify(part);
+}
+
+/** The caller's own credentials for the backends, as they were sent; null for none. */
+function credentialsIn(request: IncomingMessage, names: readonly string[]): Credentials | null {
+  const headers = headersOf(request);
+  let found: [string, string][] | null = null;
+  for (const name of names) {
+    const value = headers.get(name);
+    if (value === null) continue;
+    found ??= [];
+    found.push([name, value]);
+  }
+  return found;
 }

@@ -5,13 +5,16 @@ import { type Config, isLoopback } from "../config.ts";
 import type { BackendIdentity } from "../model/backend.ts";
 import { once } from "../model/once.ts";
 import { createLine } from "../upstream/line.ts";
-import { createGate, type Refusal } from "./auth/gate.ts";
-import { discard, readBody } from "./body.ts";
-import { allowOrigin } from "./cors.ts";
-import { refuseCrossSite } from "./cross-site.ts";
+import { createGate, type Refusal as Turned } from "./auth/gate.ts";
 import type { Example } from "./examples.ts";
 import { frontPage } from "./front-page.ts";
 import type { GraphQLEndpoint } from "./graphql.ts";
+import { discard, readBody } from "./http/body.ts";
+import { allowOrigin } from "./http/cors.ts";
+import { refuseCrossSite } from "./http/cross-site.ts";
+import { namesHtml } from "./http/negotiation.ts";
+import { Refusal, refuse } from "./http/refusal.ts";
+import { targetOf } from "./http/target.ts";
 import { createLastAnswers } from "./last-answers.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -50,6 +53,9 @@ const plain = "text/plain; charset=utf-8";
 /** Request line and headers without the caller's key or token. */
 const otherHeaderBytes = 16_384;
 const longestUrl = 8192;
+const graphMethods = "GET, POST, OPTIONS";
+/** When to ask again what could not be answered at the moment: another replica, or the next process, is there by then. */
+const retryAfterSeconds = 5;
 /** Every answer says what it is called in the log. */
 const requestIdHeader = "x-request-id";
 
@@ -96,7 +102,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       defaultQuery: (told.examples ?? options.examples)[0]?.query ?? "{ __typename }",
     });
   });
-  const cors = { origins: config.server.cors.origins, backends: options.backends.map(({ name }) => name) };
+  const cors = { ...config.server.cors, backends: options.backends.map(({ name }) => name) };
   const isPrivate = answersToThisMachineOnly(config);
   const proxies = createProxies(config.server.trustedProxies);
   if (isPrivate && config.server.trustedProxies.some((range) => isLoopback(range.replace(/\/.*$/, "")))) {
@@ -110,26 +116,35 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     secure(response);
     response.setHeader(requestIdHeader, requestIdOf(headersOf(request)));
-    // Whom a trusted proxy lets in is not for the gateway to say.
-    if (isPrivate && !isOfThisMachine(request.headers.host) && proxies.hostsOf(request) === null) {
-      return sendText(
-        request,
-        response,
-        421,
-        "This gateway answers to names of this machine only (localhost, 127.0.0.1).",
-      );
-    }
-    if ((request.url ?? "").length > longestUrl) return sendText(request, response, 414, "This address is too long.");
-    const asked = (request.url ?? "/").replace(/\?.*$/s, "");
+    if (draining) response.setHeader("connection", "close");
+    const { host, path: asked, query } = targetOf(request);
+    const forwarded = proxies.hostsOf(request);
     const path = pathBelow(asked, base, proxies.prefixOf(request));
     // What answers below knows its own paths and no base path.
-    if (path !== null && path !== asked) request.url = path + (/\?.*$/s.exec(request.url ?? "")?.[0] ?? "");
-    if (path === "/graphql") return answerGraphQL(request, response);
+    if (path !== null && path !== asked) request.url = query === "" ? path : `${path}?${query}`;
+    const isGraph = path === "/graphql";
+    // Before anything can be refused: a page reads no refusal without these headers.
+    const preflight = isGraph ? allowOrigin(request, response, cors) : "none";
+    if (preflight === "allowed") {
+      response.writeHead(204, { allow: graphMethods }).end();
+      return;
+    }
+    // Whom a trusted proxy lets in is not for the gateway to say.
+    const problem = problemWith(request, forwarded === null ? host : null);
+    if (problem !== null) {
+      discard(request);
+      const [{ message } = { message: "" }] = problem.errors;
+      return isGraph ? refuseGraphQL(request, response, problem) : sendText(request, response, problem.status, message);
+    }
+    if (isGraph) return answerGraphQL(request, response, forwarded ?? [host?.toLowerCase() ?? ""]);
     const pages: Readonly<Record<string, () => void | Promise<void>>> = {
       "/health": () => sendJson(request, response, 200, { status: "ok" }),
       "/ready": () => sendJson(request, response, leaving ? 503 : 200, { status: leaving ? "draining" : "ready" }),
       "/": async () => {
-        if (draining) return sendText(request, response, 503, "The gateway is shutting down.");
+        if (draining) {
+          response.setHeader("retry-after", String(retryAfterSeconds));
+          return sendText(request, response, 503, "The gateway is shutting down.");
+        }
         const links = linkBase(base, proxies.prefixOf(request));
         await sendPage(links === hereLinks ? usualFront : front(links), request, response);
       },
@@ -155,48 +170,69 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     sendText(request, response, 405, "Only GET and HEAD are answered here.");
   }
 
-  async function answerGraphQL(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (draining)
-      return refuse(request, response, 503, "The gateway is shutting down: ask another one, or again later.");
-    if (config.server.graphiql && wantsPage(request)) return await sendPage(await graphiql(), request, response);
-    const asksFirst = allowOrigin(request, response, cors);
-    if (asksFirst || request.method === "OPTIONS") {
-      response.writeHead(204, { allow: "GET, POST, OPTIONS" }).end();
-      return;
+  /** What is wrong with a request to any path. */
+  function problemWith(request: IncomingMessage, host: string | null): Refusal | null {
+    if (isPrivate && !isOfThisMachine(host)) {
+      const message = "This gateway answers to names of this machine only (localhost, 127.0.0.1).";
+      return refuse(message, { status: 421 });
+    }
+    return (request.url ?? "").length > longestUrl ? refuse("This address is too long.", { status: 414 }) : null;
+  }
+
+  function refuseGraphQL(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+    options.graphql.refuse(request, response, refusal, String(response.getHeader(requestIdHeader)));
+  }
+
+  async function answerGraphQL(
+    request: IncomingMessage,
+    response: ServerResponse,
+    hosts: readonly string[],
+  ): Promise<void> {
+    const answered = await askGraphQL(request, response, hosts);
+    if (answered === null) return;
+    discard(request);
+    refuseGraphQL(request, response, answered);
+  }
+
+  /**
+   * Answers what is asked of the graph; null when it has, else the refusal that is to be sent. `hosts` are ours, as the
+   * caller may have written them.
+   */
+  async function askGraphQL(
+    request: IncomingMessage,
+    response: ServerResponse,
+    hosts: readonly string[],
+  ): Promise<Refusal | null> {
+    if (request.method === "OPTIONS") {
+      response.writeHead(204, { allow: graphMethods }).end();
+      return null;
+    }
+    if (draining) return shuttingDown();
+    if (config.server.graphiql && wantsPage(request)) {
+      await sendPage(await graphiql(), request, response);
+      return null;
     }
     if (request.method !== "GET" && request.method !== "POST") {
-      response.setHeader("allow", "GET, POST, OPTIONS");
-      return refuse(request, response, 405, "GraphQL is asked with GET or POST.");
+      return refuse("GraphQL is asked with GET or POST.", { status: 405, headers: { allow: graphMethods } });
     }
-    const doubt = refuseCrossSite(request, config.server.cors.origins, hostsAsked(request));
-    if (doubt !== null) {
-      discard(request);
-      return refuse(request, response, doubt.status, doubt.message, "BAD_USER_INPUT");
-    }
+    const doubt = refuseCrossSite(request, config.server.cors.origins, hosts);
+    if (doubt !== null) return doubt;
     const admission = await gate.admit(request.headers);
-    if ("refusal" in admission) return turnAway(request, response, admission.refusal);
-    const body = await readBody(request, config.limits.bodyBytes);
-    if (body === null) {
-      const message = `The request body is larger than ${config.limits.bodyBytes} bytes.`;
-      return refuse(request, response, 413, message, "BAD_USER_INPUT");
+    if ("refusal" in admission) {
+      const requestId = response.getHeader(requestIdHeader);
+      log.info(
+        { requestId, rule: admission.refusal.rule, client: proxies.clientOf(request) },
+        "a credential was refused",
+      );
+      return turnedAway(admission.refusal);
     }
-    await options.graphql.handle(request, response, body, {
-      caller: admission.caller,
-      requestId: String(response.getHeader(requestIdHeader)),
-    });
-  }
-
-  function hostsAsked(request: IncomingMessage): readonly string[] {
-    return proxies.hostsOf(request) ?? [request.headers.host?.toLowerCase() ?? ""];
-  }
-
-  function turnAway(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
-    const { status, challenge, message, rule } = refusal;
-    const requestId = response.getHeader(requestIdHeader);
-    log.info({ requestId, rule, client: proxies.clientOf(request) }, "a credential was refused");
-    if (challenge !== null) response.setHeader("www-authenticate", challenge);
-    discard(request);
-    refuse(request, response, status, message, "UNAUTHENTICATED");
+    // A body of a GET means nothing (RFC 9110, 9.3.1).
+    if (request.method === "GET") discard(request);
+    const body = request.method === "GET" ? Buffer.alloc(0) : await readBody(request, config.limits.bodyBytes);
+    if (body instanceof Refusal) return body;
+    const requestId = String(response.getHeader(requestIdHeader));
+    await options.graphql.handle(request, response, body, { caller: admission.caller, requestId });
+    return null;
   }
 
   function failed(error: unknown, request: IncomingMessage, response: ServerResponse): void {
@@ -205,7 +241,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     const requestId = String(response.getHeader(requestIdHeader));
     log.error({ err: error, requestId }, "a request failed");
     if (response.headersSent) response.destroy();
-    else refuse(request, response, 500, "Unexpected error.", "INTERNAL_SERVER_ERROR", requestId);
+    else sendJson(request, response, 500, unexpected(requestId));
   }
 
   async function listen(): Promise<string> {
@@ -281,12 +317,12 @@ function answersToThisMachineOnly({ auth, server }: Config): boolean {
   return auth.mode === "none" && isLoopback(server.host) && !auth.allowAnonymous;
 }
 
-function isOfThisMachine(host: string | undefined): boolean {
-  return host === undefined || isLoopback(host.replace(/:\d*$/, ""));
+function isOfThisMachine(host: string | null): boolean {
+  return host === null || isLoopback(host.replace(/:\d*$/, ""));
 }
 
 function wantsPage({ method, headers }: IncomingMessage): boolean {
-  return (method === "GET" || method === "HEAD") && /(?:^|[\s,])text\/html(?:$|[\s,;])/i.test(headers.accept ?? "");
+  return (method === "GET" || method === "HEAD") && namesHtml(headers.accept);
 }
 
 function sendText(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
@@ -298,21 +334,27 @@ function sendJson(request: IncomingMessage, response: ServerResponse, status: nu
   send(request, response, status, "application/json; charset=utf-8", JSON.stringify(value));
 }
 
-/** A refusal that a GraphQL client can read. */
-function refuse(
-  request: IncomingMessage,
-  response: ServerResponse,
-  status: number,
-  message: string,
-  code?: string,
-  requestId?: string,
-): void {
-  const type = /application\/graphql-response\+json/i.test(request.headers.accept ?? "")
-    ? "application/graphql-response+json; charset=utf-8"
-    : "application/json; charset=utf-8";
-  const error = code === undefined ? { message } : { message, extensions: { code, requestId } };
-  response.setHeader("cache-control", "no-store");
-  send(request, response, status, type, JSON.stringify({ errors: [error] }));
+function shuttingDown(): Refusal {
+  return refuse("The gateway is shutting down: ask another one, or again later.", {
+    status: 503,
+    code: "SERVICE_UNAVAILABLE",
+    retryable: true,
+    headers: { "retry-after": String(retryAfterSeconds) },
+  });
+}
+
+function turnedAway({ status, challenge, message }: Turned): Refusal {
+  return refuse(message, {
+    status,
+    code: "UNAUTHENTICATED",
+    retryable: status === 503,
+    headers: challenge === null ? { "retry-after": String(retryAfterSeconds) } : { "www-authenticate": challenge },
+  });
+}
+
+function unexpected(requestId: string): object {
+  const extensions = { code: "INTERNAL_SERVER_ERROR", retryable: false, requestId };
+  return { errors: [{ message: "Unexpected error.", extensions }] };
 }
 
 function send(request: IncomingMessage, response: ServerResponse, status: number, type: string, text: string): void {

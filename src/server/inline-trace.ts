@@ -1,12 +1,12 @@
 import {
   defaultFieldResolver,
+  type ExecutionResult,
   type GraphQLError,
   type GraphQLObjectType,
   type GraphQLSchema,
   isIntrospectionType,
   isObjectType,
 } from "graphql";
-import type { Plugin } from "graphql-yoga";
 import { bytesField, doubleField, numberField, textField } from "./protobuf.ts";
 
 /** One field of the answer and what came below it. */
@@ -30,24 +30,35 @@ type PathLike = { readonly key: string | number; readonly prev: PathLike | undef
 
 const recordings = new WeakMap<object, Recording>();
 
+/** Federated traces of the operations that one schema runs. */
+export interface InlineTrace {
+  /** Begins to time the fields of the operation that has this context. */
+  readonly start: (context: object) => void;
+  /** The answer with the trace of its operation, if one was begun. */
+  readonly finish: (context: object, result: ExecutionResult) => ExecutionResult;
+}
+
+/** Header and value by which a router asks for a trace. */
+export const traceHeader = { name: "apollo-federation-include-trace", value: "ftv1" } as const;
+
 /**
  * Federated traces ("ftv1"): for a router that asks for one by header, how long each field took and which errors the
  * answer holds, as a protocol buffer in `extensions.ftv1`. Errors are those of the answer, so nothing that was masked
- * gets out this way. The package made for it breaks on answers of some thousand fields.
+ * gets out this way. The package made for it breaks on answers of some thousand fields. The resolvers of the schema are
+ * wrapped for good.
  */
-export function inlineTrace(): Plugin {
+export function createInlineTrace(schema: GraphQLSchema): InlineTrace {
+  watch(schema);
   return {
-    onSchemaChange: ({ schema }) => watch(schema),
-    onExecute: ({ args: { contextValue } }) => {
-      if (contextValue.request?.headers.get("apollo-federation-include-trace") !== "ftv1") return;
-      recordings.set(contextValue, { root: createNode(null), startedAt: Date.now(), started: process.hrtime.bigint() });
+    start: (context) => {
+      recordings.set(context, { root: createNode(null), startedAt: Date.now(), started: process.hrtime.bigint() });
     },
-    onExecutionResult: ({ result, context, setResult }) => {
+    finish: (context, result) => {
       const recording = recordings.get(context);
-      if (!recording || !result || Array.isArray(result) || Symbol.asyncIterator in result) return;
+      if (!recording) return result;
       for (const error of result.errors ?? []) nodeAt(recording.root, error.path ?? []).errors.push(error);
       const ftv1 = Buffer.from(printTrace(recording)).toString("base64");
-      setResult({ ...result, extensions: { ...result.extensions, ftv1 } });
+      return { ...result, extensions: { ...result.extensions, ftv1 } };
     },
   };
 }

@@ -1,13 +1,22 @@
 import { createHash } from "node:crypto";
-import { GraphQLError } from "graphql";
-import type { GraphQLParams, Plugin } from "graphql-yoga";
 import type { Operations } from "../config/manifest.ts";
 import type { Persisted } from "../config.ts";
+import { isMap, type Parameters } from "./http/parameters.ts";
+import { type Refusal, refuse } from "./http/refusal.ts";
 import { createShelf } from "./shelf.ts";
 
 /** Who sends an operation. */
-interface Sender {
-  readonly admitted: { readonly name: string };
+export interface Sender {
+  /** Name of the caller. */
+  readonly name: string;
+  /** Whether a browser says that a page of the gateway itself sends it. */
+  readonly isOwnPage: boolean;
+}
+
+/** Operations by name: those of the manifest, and those that clients registered. */
+export interface PersistedOperations {
+  /** The text that runs for a question, or why none does. */
+  readonly textOf: (question: Parameters, sender: Sender) => string | Refusal;
 }
 
 /** How much text of operations that clients registered is kept, in characters; the least recently used go first. */
@@ -18,42 +27,14 @@ const mostCharacters = 4_194_304;
  * persisted queries"). With `only`, nothing else is run but for those who are let past. What is registered belongs to
  * nobody: it is text and no answer, and whoever runs it needs the same rights as if it were sent.
  */
-export function persisting({ only, automatic, except }: Persisted, operations: Operations): Plugin<object, Sender> {
+export function createPersistedOperations(
+  { only, automatic, except }: Persisted,
+  operations: Operations,
+): PersistedOperations {
   const registered = createShelf(mostCharacters);
 
-  const isLetPast = (request: Request, { admitted }: Sender): boolean =>
-    !only ||
-    except.callers.includes(admitted.name) ||
-    (except.graphiql && request.headers.get("sec-fetch-site") === "same-origin");
-
-  return {
-    onParams: ({ request, params, setParams, setResult, context }) => {
-      // What is no request at all is the engine's to refuse; types promise more than a body keeps.
-      if (!isRequest(params)) return;
-      // A refusal is a result, so that whoever watches sees one; what looks for a text behind this finds one.
-      const refuse = (error: GraphQLError) => {
-        setParams({ ...params, query: params.query ?? "{ __typename }" });
-        setResult({ errors: [error] });
-      };
-      const id = idOf(params, request);
-      const known = id === null ? undefined : operations.get(id);
-      // What the manifest says under an id is what runs, whatever text came along.
-      if (known !== undefined) return setParams({ ...params, query: known });
-      const hash = hashOf(params);
-      if (params.query) {
-        if (!isLetPast(request, context)) return refuse(notAllowed());
-        if (hash !== null && automatic && !register(hash, params.query)) return refuse(notItsHash());
-        return;
-      }
-      if (id === null) {
-        if (only) refuse(notAllowed());
-        return;
-      }
-      const found = hash === null ? null : registered.get(hash.toLowerCase());
-      if (found === null) return refuse(automatic && hash !== null ? notFound() : notListed(operations.size > 0));
-      setParams({ ...params, query: found });
-    },
-  };
+  const isLetPast = ({ name, isOwnPage }: Sender): boolean =>
+    !only || except.callers.includes(name) || (except.graphiql && isOwnPage);
 
   /** False when the hash is another text's. */
   function register(hash: string, query: string): boolean {
@@ -61,54 +42,48 @@ export function persisting({ only, automatic, except }: Persisted, operations: O
     registered.put(hash.toLowerCase(), query);
     return true;
   }
+
+  return {
+    textOf: (question, sender) => {
+      const { query } = question;
+      const hash = hashOf(question);
+      const id = question.documentId ?? hash;
+      const known = id === null ? undefined : operations.get(id);
+      // What the manifest says under an id is what runs, whatever text came along.
+      if (known !== undefined) return known;
+      if (query !== null) {
+        if (!isLetPast(sender)) return notAllowed();
+        return hash !== null && automatic && !register(hash, query) ? notItsHash() : query;
+      }
+      if (id === null) return only ? notAllowed() : refuse("The question has no query.");
+      const found = hash === null ? null : registered.get(hash.toLowerCase());
+      return found ?? (automatic && hash !== null ? notFound() : notListed(operations.size > 0));
+    },
+  };
 }
 
-/** Where clients put the id, beside `extensions.persistedQuery`: the last two are Relay's habits. */
-export const idNames = ["documentId", "doc_id", "id"] as const;
-
-function isRequest(params: unknown): boolean {
-  if (typeof params !== "object" || params === null) return false;
-  const query: unknown = "query" in params ? params.query : null;
-  return query === null || query === undefined || typeof query === "string";
-}
-
-function idOf(params: GraphQLParams, { method, url }: Request): string | null {
-  const asked = method === "GET" ? new URL(url).searchParams : null;
-  for (const name of idNames) {
-    const id: unknown = asked ? asked.get(name) : Object.getOwnPropertyDescriptor(params, name)?.value;
-    if (typeof id === "string" && id !== "") return id;
-  }
-  return hashOf(params);
-}
-
-function hashOf({ extensions }: GraphQLParams): string | null {
-  const persisted: unknown = extensions?.["persistedQuery"];
-  if (typeof persisted !== "object" || persisted === null || !("sha256Hash" in persisted)) return null;
-  return typeof persisted.sha256Hash === "string" && persisted.sha256Hash !== "" ? persisted.sha256Hash : null;
+function hashOf({ extensions }: Parameters): string | null {
+  const persisted = extensions["persistedQuery"];
+  const hash = isMap(persisted) ? persisted["sha256Hash"] : null;
+  return typeof hash === "string" && hash !== "" ? hash : null;
 }
 
 // The words of the first two are fixed: clients look at them to know that they should send the text.
 
-function notFound(): GraphQLError {
-  return new GraphQLError("PersistedQueryNotFound", {
-    extensions: { code: "PERSISTED_QUERY_NOT_FOUND", retryable: true, http: { status: 200 } },
-  });
+function notFound(): Refusal {
+  return refuse("PersistedQueryNotFound", { status: 200, code: "PERSISTED_QUERY_NOT_FOUND", retryable: true });
 }
 
-function notListed(hasManifest: boolean): GraphQLError {
+function notListed(hasManifest: boolean): Refusal {
   return hasManifest
-    ? refusal("PERSISTED_QUERY_NOT_IN_LIST", "This gateway knows no operation of that id.")
-    : refusal("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported");
+    ? refuse("This gateway knows no operation of that id.", { code: "PERSISTED_QUERY_NOT_IN_LIST" })
+    : refuse("PersistedQueryNotSupported", { code: "PERSISTED_QUERY_NOT_SUPPORTED" });
 }
 
-function notItsHash(): GraphQLError {
-  return refusal("BAD_USER_INPUT", "The hash sent as persistedQuery is not that of the operation.");
+function notItsHash(): Refusal {
+  return refuse("The hash sent as persistedQuery is not that of the operation.");
 }
 
-function notAllowed(): GraphQLError {
-  return refusal("PERSISTED_QUERY_ONLY", "This gateway runs known operations only: send the id of one.");
-}
-
-function refusal(code: string, message: string): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, retryable: false, http: { status: 400 } } });
+function notAllowed(): Refusal {
+  return refuse("This gateway runs known operations only: send the id of one.", { code: "PERSISTED_QUERY_ONLY" });
 }

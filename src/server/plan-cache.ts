@@ -1,31 +1,19 @@
-import {
-  type DocumentNode,
-  type GraphQLSchema,
-  getOperationAST,
-  getVariableValues,
-  type OperationDefinitionNode,
-  parse,
-  validate,
-} from "graphql";
+import type { DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode } from "graphql";
 import { conditionsOf, createPlan, type Plan, type Variables } from "../graph/execution/plan.ts";
 import { createBoundedMap } from "./bounded-map.ts";
 
-/** An operation that may be run as it is: known, valid, its variables fit. */
-export interface Prepared {
-  readonly plan: Plan;
-  readonly document: DocumentNode;
-  readonly operation: OperationDefinitionNode;
-  readonly variables: Variables;
-}
+/** A document that has been read: what is wrong with it, or the document with its plans. */
+export type KnownDocument =
+  | { readonly errors: readonly GraphQLError[] }
+  | {
+      readonly document: DocumentNode;
+      /** The prepared plan of an operation; null for one that is not prepared. `variables` are coerced ones. */
+      readonly planOf: (operation: OperationDefinitionNode, variables: Variables) => Plan | null;
+    };
 
-/** Plans by document, bounded: a stream of documents that come once each must not fill the memory. */
+/** Documents and their plans by text, bounded: a stream of documents that come once each must not fill the memory. */
 export interface PlanCache {
-  /** Null for whatever is not prepared here: what does not parse, is not valid, is no plain query, does not fit. */
-  readonly prepare: (
-    query: string,
-    operationName: string | null,
-    variables: Readonly<Record<string, unknown>>,
-  ) => Prepared | null;
+  readonly find: (text: string) => KnownDocument;
   /** Documents held. */
   readonly size: () => number;
 }
@@ -34,58 +22,39 @@ export interface PlanCache {
 export const keptDocuments = { entries: 500, characters: 262_144 } as const;
 /** Ways in which one document's `@skip` and `@include` have turned out. */
 const mostPlans = 16;
-/** What graphql-js allows before it stops counting. */
-const mostErrors = 50;
 
-interface Known {
-  readonly document: DocumentNode;
-  readonly conditions: readonly string[];
-  readonly plans: Map<string, Plan | null>;
-}
+/** An empty cache for one schema. `read` parses and validates a document, or answers what is wrong with it. */
+export function createPlanCache(
+  schema: GraphQLSchema,
+  read: (text: string) => DocumentNode | readonly GraphQLError[],
+): PlanCache {
+  const documents = createBoundedMap<KnownDocument>(keptDocuments);
 
-/** An empty cache for one schema; longer documents than `tokens` are not for it. */
-export function createPlanCache(schema: GraphQLSchema, limits: { readonly tokens: number }): PlanCache {
-  const documents = createBoundedMap<Known | null>(keptDocuments);
-
-  function find(query: string): Known | null {
-    const found = documents.get(query);
-    if (found !== undefined) return found;
-    const read = readDocument(query);
-    documents.set(query, read);
-    return read;
-  }
-
-  function readDocument(query: string): Known | null {
-    try {
-      const document = parse(query, { maxTokens: limits.tokens });
-      if (validate(schema, document).length > 0) return null;
-      return { document, conditions: conditionsOf(document), plans: new Map() };
-    } catch {
-      return null;
-    }
-  }
-
-  function planOf({ document, conditions, plans }: Known, operation: OperationDefinitionNode, variables: Variables) {
-    const key = `${operation.name?.value ?? ""} ${conditions.map((name) => String(variables[name])).join()}`;
-    const known = plans.get(key);
-    if (known !== undefined) return known;
-    const made = createPlan(schema, document, operation, variables);
-    if (plans.size >= mostPlans) plans.clear();
-    plans.set(key, made);
-    return made;
+  function prepare(document: DocumentNode): KnownDocument {
+    const conditions = conditionsOf(document);
+    const plans = new Map<string, Plan | null>();
+    return {
+      document,
+      planOf: (operation, variables) => {
+        const key = `${operation.name?.value ?? ""} ${conditions.map((name) => String(variables[name])).join()}`;
+        const known = plans.get(key);
+        if (known !== undefined) return known;
+        const made = createPlan(schema, document, operation, variables);
+        if (plans.size >= mostPlans) plans.clear();
+        plans.set(key, made);
+        return made;
+      },
+    };
   }
 
   return {
-    prepare: (query, operationName, given) => {
-      const known = find(query);
-      const operation = known && getOperationAST(known.document, operationName);
-      if (!known || !operation) return null;
-      const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given, {
-        maxErrors: mostErrors,
-      });
-      if (errors) return null;
-      const plan = planOf(known, operation, coerced);
-      return plan && { plan, document: known.document, operation, variables: coerced };
+    find: (text) => {
+      const found = documents.get(text);
+      if (found !== undefined) return found;
+      const document = read(text);
+      const known = "kind" in document ? prepare(document) : { errors: document };
+      documents.set(text, known);
+      return known;
     },
     size: documents.size,
   };

@@ -43,7 +43,7 @@ describe("with keys", () => {
     const { status, headers: told, body } = await gateway.ask("{ backends { name health { status } } }", { headers });
     expect(status).toBe(401);
     expect(told.get("www-authenticate")).toContain(challenge);
-    expect(body.errors?.[0]?.extensions).toEqual({ code: "UNAUTHENTICATED" });
+    expect(body.errors?.[0]?.extensions).toEqual({ code: "UNAUTHENTICATED", retryable: false });
     expect(body.data).toBeUndefined();
     expect(gateway.calls()).toEqual({});
   });

@@ -48,6 +48,10 @@ export interface Overrides {
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly backends?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly estate?: Estate;
+  /** False: everything runs by the reference execution. */
+  readonly fastPath?: boolean;
+  /** Operations of a manifest. */
+  readonly operations?: ReadonlyMap<string, string>;
 }
 
 /** Starts both on free ports; `stop` closes what was started. */
@@ -64,7 +68,14 @@ export async function startDemoGateway(overrides: Overrides = {}): Promise<DemoG
   const log: { level: string; facts: object; message: string }[] = [];
   const to = (level: string) => (facts: object, message: string) => void log.push({ level, facts, message });
   const logger: Log = { info: to("info"), warn: to("warn"), error: to("error") };
-  const gateway = await startGateway({ config: reading.config, log: logger, version: "0.0.0-test", demo: true });
+  const gateway = await startGateway({
+    config: reading.config,
+    log: logger,
+    version: "0.0.0-test",
+    demo: true,
+    fastPath: overrides.fastPath ?? true,
+    operations: overrides.operations ?? new Map(),
+  });
   const names = new Map(estate.backends.map(({ name, url }) => [url, name]));
   const servers = Object.values(estate.servers);
   const seen = (): readonly Seen[] => servers.flatMap((server) => server.seen);

@@ -1,10 +1,10 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { makeExecutableSchema } from "@graphql-tools/schema";
-import { type DocumentNode, Kind, parse } from "graphql";
-import { createYoga } from "graphql-yoga";
+import { type DocumentNode, type GraphQLSchema, Kind, parse } from "graphql";
+import { createYoga, type Plugin } from "graphql-yoga";
 import { type Representation, subgraphOf } from "../../src/graph/subgraph.ts";
-import { inlineTrace } from "../../src/server/inline-trace.ts";
+import { createInlineTrace, traceHeader } from "../../src/server/inline-trace.ts";
 
 // The products subgraph of Apollo's compatibility tests, with the data they expect, on this gateway's own machinery.
 
@@ -99,7 +99,7 @@ export async function serveProducts(sdl: string): Promise<{ readonly url: string
       },
     ],
   });
-  const server = createServer(createYoga({ schema, graphqlEndpoint: "/", logging: false, plugins: [inlineTrace()] }));
+  const server = createServer(createYoga({ schema, graphqlEndpoint: "/", logging: false, plugins: [tracing(schema)] }));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
@@ -107,6 +107,20 @@ export async function serveProducts(sdl: string): Promise<{ readonly url: string
     close: () => {
       server.closeAllConnections();
       server.close();
+    },
+  };
+}
+
+/** The gateway's own traces, in a server that is not the gateway. */
+function tracing(schema: GraphQLSchema): Plugin {
+  const trace = createInlineTrace(schema);
+  return {
+    onExecute: ({ args: { contextValue } }) => {
+      if (contextValue.request?.headers.get(traceHeader.name) === traceHeader.value) trace.start(contextValue);
+    },
+    onExecutionResult: ({ result, context, setResult }) => {
+      if (!result || Array.isArray(result) || Symbol.asyncIterator in result) return;
+      setResult(trace.finish(context, result));
     },
   };
 }

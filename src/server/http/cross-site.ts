@@ -1,12 +1,6 @@
 import type { IncomingMessage } from "node:http";
-
-/** Why a request is not answered. */
-export interface CrossSiteRefusal {
-  readonly status: 403 | 415;
-  readonly message: string;
-}
-
-const jsonTypes = new Set(["application/json", "application/graphql+json", "application/graphql-response+json"]);
+import { requestTypeProblem } from "./negotiation.ts";
+import { type Refusal, refuse } from "./refusal.ts";
 
 /**
  * Refuses what the page of another site can make a browser send without asking first: a form, plain text, a picture's
@@ -18,17 +12,15 @@ export function refuseCrossSite(
   request: IncomingMessage,
   origins: readonly string[],
   hosts: readonly string[],
-): CrossSiteRefusal | null {
+): Refusal | null {
   const { headers, method } = request;
   if (method === "POST") {
-    const said = headers["content-type"] ?? "";
-    return jsonTypes.has(said) || jsonTypes.has(said.split(";", 1)[0]?.trim().toLowerCase() ?? "")
-      ? null
-      : { status: 415, message: "Send the question as JSON, with content-type: application/json." };
+    const problem = requestTypeProblem(headers["content-type"]);
+    return problem === null ? null : refuse(problem, { status: 415 });
   }
   return isOurs(request, hosts) || isAllowed(headers.origin, origins)
     ? null
-    : { status: 403, message: "Pages of other sites may not ask with GET." };
+    : refuse("Pages of other sites may not ask with GET.", { status: 403 });
 }
 
 function isAllowed(origin: string | undefined, origins: readonly string[]): boolean {

@@ -1,0 +1,128 @@
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+  getVariableValues,
+  Kind,
+  NoSchemaIntrospectionCustomRule,
+  type OperationDefinitionNode,
+  specifiedRules,
+  validate,
+} from "graphql";
+import type { Config } from "../config.ts";
+import { readDocument } from "../graph/document.ts";
+import { badInput, badInputAt } from "../graph/errors.ts";
+import type { Plan, Variables } from "../graph/execution/plan.ts";
+import { checkLimits } from "../graph/limits.ts";
+import { nullsInPlaceOfValues } from "../graph/variables.ts";
+import { Refusal, refuse } from "./http/refusal.ts";
+import type { Masking } from "./masking.ts";
+import { createPlanCache } from "./plan-cache.ts";
+
+/** An operation that may be run as it is: its document is valid, its variables fit. */
+export interface Prepared {
+  readonly document: DocumentNode;
+  readonly operation: OperationDefinitionNode;
+  /** As they were sent. */
+  readonly given: Readonly<Record<string, unknown>>;
+  /** As coerced. */
+  readonly variables: Variables;
+  /** How it runs; null for what only the reference execution runs. */
+  readonly plan: Plan | null;
+}
+
+/** A text that somebody wants to be run. */
+export interface Text {
+  readonly query: string;
+  readonly operationName: string | null;
+  readonly variables: Readonly<Record<string, unknown>>;
+  /** Whether it came by GET, which may change nothing. */
+  readonly isSafe: boolean;
+}
+
+/** Everything that is decided about an operation before it runs, once for every way it can run. */
+export interface Preparation {
+  readonly prepare: (text: Text) => Prepared | Refusal;
+  /** The estimated cost in upstream calls, or why the operation is too much. */
+  readonly measure: (prepared: Prepared) => number | Refusal;
+}
+
+/** What graphql-js allows before it stops counting. */
+const mostErrors = 50;
+
+/** Prepares for one schema; nothing has a plan without `fastPath`. */
+export function createPreparation(
+  { limits, server }: Pick<Config, "limits" | "server">,
+  schema: GraphQLSchema,
+  masking: Masking,
+  fastPath: boolean,
+): Preparation {
+  const rules = server.introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
+  const documents = createPlanCache(schema, (text) => {
+    try {
+      const document = readDocument(text, limits);
+      const errors = validate(schema, document, rules).map(masking.ofInput);
+      return errors.length === 0 ? document : errors;
+    } catch (error) {
+      return [inputError(error)];
+    }
+  });
+
+  /** What a document or its variables are refused with; anything else that was thrown is a bug, and goes on. */
+  function inputError(error: unknown): GraphQLError {
+    if (error instanceof GraphQLError) return masking.ofInput(error);
+    // Fragments within fragments nest without brackets.
+    if (error instanceof RangeError) return badInput("BAD_USER_INPUT", "The document is nested too deeply.");
+    throw error;
+  }
+
+  function prepare({ query, operationName, variables: given, isSafe }: Text): Prepared | Refusal {
+    const known = documents.find(query);
+    if ("errors" in known) return new Refusal(400, known.errors);
+    const { document } = known;
+    const operation = getOperationAST(document, operationName);
+    if (!operation) return refuse(missingOperation(document, operationName));
+    if (isSafe && operation.operation !== "query") {
+      return refuse("GET may not change anything: send mutations with POST.", {
+        status: 405,
+        headers: { allow: "POST" },
+      });
+    }
+    if (!schema.getRootType(operation.operation)) {
+      return new Refusal(400, [badInputAt(operation, `This gateway has no ${operation.operation}s.`)]);
+    }
+    const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given, {
+      maxErrors: mostErrors,
+    });
+    if (errors) return new Refusal(400, errors.map(masking.ofInput));
+    const nulls = nullsInPlaceOfValues(schema, document, operation, coerced);
+    if (nulls.length > 0) return new Refusal(400, nulls);
+    const plan = fastPath ? known.planOf(operation, coerced) : null;
+    return { document, operation, given, variables: coerced, plan };
+  }
+
+  return {
+    prepare: (text) => {
+      try {
+        return prepare(text);
+      } catch (error) {
+        return new Refusal(400, [inputError(error)]);
+      }
+    },
+    measure: ({ document, operation, given }) => {
+      try {
+        return checkLimits({ schema, document, operation, variables: given }, limits).cost;
+      } catch (error) {
+        return new Refusal(400, [inputError(error)]);
+      }
+    },
+  };
+}
+
+function missingOperation({ definitions }: DocumentNode, name: string | null): string {
+  if (name !== null) return 'The document has no operation of the name that "operationName" gives.';
+  return definitions.some(({ kind }) => kind === Kind.OPERATION_DEFINITION)
+    ? 'The document has several operations: say which with "operationName".'
+    : "The document has no operation.";
+}
