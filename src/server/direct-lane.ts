@@ -33,6 +33,8 @@ export interface Serving {
   /** Calls back when nobody waits for the answer any more, or has it. */
   readonly onClose: (listener: () => void) => void;
   readonly caller: CallerFacts;
+  /** Address of the connection; null where it has gone already. */
+  readonly address: string | null;
   readonly requestId: string;
   /** `performance.now()` when it came in. */
   readonly startedAt: number;
@@ -108,7 +110,7 @@ export function createDirectLane(options: LaneOptions): DirectLane {
   /** Runs the question; `lead` is told of the answer, unless it is one that another could have had better. */
   async function run(
     { plan, operation, variables }: Prepared,
-    { response, caller, requestId }: Arrival,
+    { request, response, caller, requestId }: Arrival,
     credentials: Credentials | null,
     watched: Operation,
     lead: Lead<Written> | null,
@@ -120,7 +122,8 @@ export function createDirectLane(options: LaneOptions): DirectLane {
       const { startedAt } = watched.watched;
       const onClose = (listener: () => void) =>
         void response.once("close", () => (lead ? lead.leave(listener) : listener()));
-      const context = serve({ headers, onClose, caller, requestId, startedAt });
+      const address = request.socket.remoteAddress ?? null;
+      const context = serve({ headers, onClose, caller, address, requestId, startedAt });
       watched.run(operation.name?.value ?? null, context.call);
       if (lead) {
         // Also what shows as a mere status in the data: asked a moment later, the backend might have answered.

@@ -12,7 +12,7 @@ import { badInput, toPublicError } from "../graph/errors.ts";
 import { checkLimits } from "../graph/limits.ts";
 import { createSchema } from "../graph/schema.ts";
 import { createBoundedMap } from "./bounded-map.ts";
-import { createCall } from "./call.ts";
+import { callerKey, createCall } from "./call.ts";
 import { deferring } from "./defer.ts";
 import { delivering } from "./delivery.ts";
 import { createDirectLane, type Serving } from "./direct-lane.ts";
@@ -63,8 +63,9 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
   const maskError = (error: unknown): GraphQLError =>
     config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes));
   const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations });
-  const serve = ({ headers, onClose, caller, requestId, startedAt }: Serving): Served => {
-    const call = createCall({ headers, requestId, startedAt, onClose }, config.limits);
+  const serve = ({ headers, onClose, caller, address, requestId, startedAt }: Serving): Served => {
+    const key = callerKey(config.auth.mode, caller, address);
+    const call = createCall({ headers, requestId, callerKey: key, startedAt, onClose }, config.limits);
     const problems: GraphQLError[] = [];
     return { ...createContext(estate, call, caller, problems, audit), problems };
   };
@@ -84,11 +85,12 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
       errorCache: createBoundedMap(keptDocuments),
       validationCache: true,
     },
-    context: ({ request: { headers }, res, admitted, requestId }): Served =>
+    context: ({ request: { headers }, req, res, admitted, requestId }): Served =>
       serve({
         headers,
         onClose: (listener) => void res.once("close", listener),
         caller: admitted,
+        address: req.socket.remoteAddress ?? null,
         requestId,
         startedAt: performance.now(),
       }),
