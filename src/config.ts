@@ -23,6 +23,12 @@ export interface Config {
     readonly subgraph: boolean;
     /** Whether figures are served at /metrics. */
     readonly metrics: boolean;
+    /** Milliseconds that a byte of an answer may wait for its client to take it. */
+    readonly sendMs: number;
+    /** Bytes of answers that may wait for clients, in all connections together. */
+    readonly maxWaitingBytes: number;
+    /** Open connections. */
+    readonly maxConnections: number;
     readonly cors: { readonly origins: readonly string[] };
   };
   readonly auth: AuthConfig;
@@ -119,6 +125,9 @@ function check(given: unknown, environment: Environment, source: Source): Readin
       introspection: server.introspection ?? here,
       subgraph: server.subgraph,
       metrics: server.metrics,
+      sendMs: server.sendMs,
+      maxWaitingBytes: server.maxWaitingBytes,
+      maxConnections: server.maxConnections,
       cors: { origins: server.cors.origins },
     },
     auth: toAuthConfig(auth, here),

@@ -46,6 +46,9 @@ describe("a configuration that is fine", () => {
       introspection: true,
       subgraph: false,
       metrics: true,
+      sendMs: 30_000,
+      maxWaitingBytes: 134_217_728,
+      maxConnections: 4096,
       cors: { origins: [] },
     });
     expect(config.auth).toMatchObject({ mode: "none", allowAnonymous: false });

@@ -7,6 +7,7 @@ import { once } from "../model/once.ts";
 import { createLine } from "../upstream/line.ts";
 import { createGate, type Refusal } from "./auth/gate.ts";
 import { discard, readBody } from "./body.ts";
+import { guardConnections, promptTimeouts } from "./connections.ts";
 import { allowOrigin } from "./cors.ts";
 import { refuseCrossSite } from "./cross-site.ts";
 import type { Example } from "./examples.ts";
@@ -54,7 +55,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   const gate = createGate(config, log);
   const inFlight = createLine<ServerResponse>();
   const server = createServer(
-    { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: mostHeaderBytes },
+    { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: mostHeaderBytes, ...promptTimeouts },
     (request, response) => {
       const leave = inFlight.join(response);
       response.on("close", () => {
@@ -64,6 +65,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       answer(request, response).catch((error: unknown) => failed(error, request, response));
     },
   );
+  guardConnections(server, config.server, log);
   const told = config.auth.mode === "none" ? {} : { backends: [], examples: [] };
   const front = once(() => frontPage({ ...options, ...told, graphiql: config.server.graphiql }));
   // Nine megabytes that a gateway without GraphiQL never loads.
