@@ -23,6 +23,12 @@ export interface Config {
     readonly subgraph: boolean;
     /** Whether figures are served at /metrics. */
     readonly metrics: boolean;
+    /** Milliseconds that a byte of an answer may wait for its client to take it. */
+    readonly sendMs: number;
+    /** Bytes of answers that may wait for clients, in all connections together. */
+    readonly maxWaitingBytes: number;
+    /** Open connections. */
+    readonly maxConnections: number;
     /** Base path of every page: `/`, or `/delivery` without a slash at its end. */
     readonly path: string;
     /** IP addresses and CIDR ranges of the proxies whose `X-Forwarded-*` are believed. */
@@ -128,6 +134,9 @@ function check(given: unknown, environment: Environment, source: Source): Readin
       introspection: server.introspection ?? here,
       subgraph: server.subgraph,
       metrics: server.metrics,
+      sendMs: server.sendMs,
+      maxWaitingBytes: server.maxWaitingBytes,
+      maxConnections: server.maxConnections,
       path: server.path,
       trustedProxies: server.trustedProxies,
       keepAliveMs: server.keepAliveMs,

@@ -5,6 +5,7 @@ import { type Command, Refusal, readArguments, usage } from "./cli/arguments.ts"
 import { demoBanner } from "./cli/banner.ts";
 import { explainSystemError, explainUnreadable, printProblems } from "./cli/report.ts";
 import { listenForSignals } from "./cli/shutdown.ts";
+import { endOnUncaughtError } from "./cli/uncaught.ts";
 import { type Operations, readManifest } from "./config/manifest.ts";
 import { tracingOf } from "./config/tracing.ts";
 import { type Config, configJsonSchema, configOf, type Reading, readConfig } from "./config.ts";
@@ -101,7 +102,7 @@ async function serve(
     await tracing?.close();
     await estate?.close();
   });
-  liveOn();
+  endOnUncaughtError(log, (finishMs) => gateway.stop(finishMs));
   tidyUp();
   if (estate && examples) {
     process.stdout.write(demoBanner({ url: gateway.url, backends: estate.backends, examples }));
@@ -154,12 +155,6 @@ async function knownOperations(file: string, { persisted: { manifest } }: Config
  */
 function tidyUp(): void {
   globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
-}
-
-/** One request's bug must not end everybody else's. */
-function liveOn(): void {
-  process.on("uncaughtException", (error) => log.error({ err: error }, "an error that nobody caught"));
-  process.on("unhandledRejection", (error) => log.error({ err: error }, "a rejection that nobody handled"));
 }
 
 async function version(): Promise<string> {

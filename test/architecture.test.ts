@@ -149,7 +149,6 @@ describe("imports", () => {
 /** Where each foreign package may be spoken; `@scope/*` stands for a whole scope. */
 const homes: Readonly<Record<string, readonly string[]>> = {
   undici: ["src/upstream/"],
-  cockatiel: ["src/upstream/"],
   dataloader: ["src/backends/"],
   zod: ["src/backends/", "src/config/"],
   yaml: ["src/config/", "src/graph/"],

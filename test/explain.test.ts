@@ -95,7 +95,7 @@ describe("what an operation took", () => {
   });
 
   it("tells the status of what failed, with its retries", async () => {
-    await gateway.estate.servers.gitlab.setFault({ kind: "status", status: 500 });
+    await gateway.estate.servers.gitlab.setFault({ kind: "status", status: 503 });
     const query = '{ packages(scope: { backend: "gitlab", group: "pay" }, first: 1) { nodes { name } } }';
     const { actual: rows } = explainOf(await gateway.ask(query, { headers: actual }));
     expect(rows).toMatchObject([{ backend: "gitlab", calls: 3, status: "DOWN" }]);

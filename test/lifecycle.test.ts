@@ -135,12 +135,37 @@ describe("a process", () => {
   it.each([
     ["an error that nobody caught", "throw new Error('boom')"],
     ["a rejection that nobody handled", "Promise.reject(new Error('boom'))"],
-  ])("logs %s, and lives on", async (message, code) => {
-    const gateway = await main([], onSignal(code));
+  ])("after %s finishes what is in flight, begins nothing, and ends with 1 and one line", async (message, code) => {
+    const gateway = await main(["--fault", "gitlab=slow:1500"], onSignal(code));
+    const asked = ask(gateway.url, "{ backends { name health { status } } }");
+    await new Promise((resolve) => setTimeout(resolve, 300));
     gateway.signal("SIGUSR2");
-    await expect.poll(() => gateway.stderr()).toContain("boom");
-    expect(linesOf(gateway.stderr())).toMatchObject([{ level: 50, msg: message, err: { message: "boom" } }]);
-    expect(await ask(gateway.url, "{ __typename }")).toEqual({ data: { __typename: "Query" } });
+    await expect.poll(() => gateway.stderr()).toContain("level");
+    expect((await fetch(`${gateway.url}/ready`)).status).toBe(503);
+    const refused = await fetch(`${gateway.url}/graphql?query={__typename}`);
+    expect([refused.status, refused.headers.get("connection")]).toEqual([503, "close"]);
+    // A signal on top does not make a good end of it, nor does another error make another line.
+    gateway.signal("SIGUSR2");
+    gateway.signal("SIGTERM");
+    expect(await asked).toMatchObject({
+      data: { backends: [{}, {}, {}, { name: "gitlab", health: { status: "OK" } }] },
+    });
+    const { code: exitCode, stderr } = await gateway.ended;
+    expect(exitCode).toBe(1);
+    const lines = linesOf(stderr).filter(({ level }) => level === 50);
+    expect(lines).toMatchObject([{ msg: `${message}; the process ends`, err: { type: "Error" } }]);
+    // What it says may be a secret; where it comes from is not.
+    expect(stderr).not.toContain("boom");
+    expect(lines[0]?.["err"]).toMatchObject({ stack: expect.arrayContaining([expect.stringMatching(/^at /)]) });
+  });
+
+  it("ends within seconds, even when what is in flight does not", async () => {
+    const gateway = await main(["--fault", "gitlab=slow:60000"], onSignal("throw new Error('boom')"));
+    const asked = ask(gateway.url, "{ backends { name health { status } } }").catch(() => "cut off");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    gateway.signal("SIGUSR2");
+    expect((await gateway.ended).code).toBe(1);
+    expect(await asked).toBe("cut off");
   });
 
   it("writes a line an operation to stderr, and nothing of it to stdout", async () => {

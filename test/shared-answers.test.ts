@@ -596,7 +596,13 @@ describe("a run that is shared", () => {
     const limits = { upstreamCalls: 1, deadlineMs: 1000 };
     const startedAt = performance.now();
     vi.advanceTimersByTime(250);
-    const asking = { headers: { get: () => null }, requestId: "late", startedAt, onClose: () => undefined };
+    const asking = {
+      headers: { get: () => null },
+      requestId: "late",
+      callerKey: "test",
+      startedAt,
+      onClose: () => undefined,
+    };
     const call = createCall(asking, limits);
     expect(call.remainingMs()).toBe(750);
     vi.advanceTimersByTime(749);

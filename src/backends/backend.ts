@@ -17,7 +17,7 @@ import type { Page, PageRequest } from "../model/page.ts";
 import type { ArtifactRecord, ArtifactRef, BuildInfo, BuildRef, Release, ReleaseRef } from "../model/release.ts";
 import type { Call } from "../upstream/call.ts";
 import type { Operation } from "../upstream/operation.ts";
-import type { Pressure } from "../upstream/policies.ts";
+import type { Pressure } from "../upstream/resilience.ts";
 import type { Prices } from "./prices.ts";
 
 /**
@@ -53,8 +53,8 @@ export interface Backend extends BackendIdentity {
   readonly during: (call: Call) => Readers;
   /** How things are deleted; there only with permission, and only where the adapter can. */
   readonly remover?: (call: Call) => Remover;
-  /** True while the breaker refuses calls. */
-  readonly circuitOpen: () => boolean;
+  /** Whether nothing is sent: to nobody, or on behalf of the caller of this call. */
+  readonly circuitOpen: (call?: Call) => boolean;
   /** How its breaker and its queue stand right now. */
   readonly pressure: () => Pressure;
   /** What asking it costs, as far as is known by now. */

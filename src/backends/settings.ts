@@ -30,7 +30,10 @@ export const commonSettings = {
       coolDownMs: z.int().min(1).max(3_600_000).default(10_000),
     })
     .default({ failures: 5, coolDownMs: 10_000 })
-    .meta({ description: "Consecutive failures that open the circuit, and for how long." }),
+    .meta({
+      description:
+        "Silences in a row (no connection, no answer in time, 502 to 504) that open the circuit, and for how long.",
+    }),
   cache: z
     .strictObject({
       maxBytes: z.int().min(65_536).max(4_294_967_296).default(67_108_864).meta({

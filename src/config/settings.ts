@@ -64,6 +64,16 @@ const server = z.strictObject({
     description:
       "How long /ready answers 503 after SIGTERM while work goes on; default 5000, and 0 on a terminal and for the demo.",
   }),
+  sendMs: z.int().min(100).max(600_000).default(30_000).meta({
+    description: "Time for a client to take what it is sent; one that does not is cut off.",
+  }),
+  maxWaitingBytes: z.int().min(1_048_576).max(17_179_869_184).default(134_217_728).meta({
+    description:
+      "Bytes of answers that wait for clients, in all connections together; beyond it who has not read for longest is cut off.",
+  }),
+  maxConnections: z.int().min(10).max(1_000_000).default(4096).meta({
+    description: "Open connections; one more costs the one that has been idle for longest.",
+  }),
   cors: z
     .strictObject({
       origins: z.array(originText).default([]).meta({ description: "Such origins; * for all." }),

@@ -1,6 +1,6 @@
 import { type ASTNode, GraphQLError } from "graphql";
 import type { DroppedRow } from "../model/backend.ts";
-import { type Failure, UpstreamError } from "../upstream/errors.ts";
+import { type Failure, isQueueFull, UpstreamError } from "../upstream/errors.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
 
 /** Codes of refused requests: told before any upstream call. */
@@ -60,7 +60,10 @@ export function statusOf(error: UpstreamError): SourceStatus {
 /** What a client may know of an upstream failure: our words, the closed code, and the vendor's stable code if it has one. */
 export function toGraphQLError(error: UpstreamError, path?: readonly (string | number)[]): GraphQLError {
   const { code, says } = outcomes[error.failure];
-  return new GraphQLError(`The backend "${error.backend}" ${says}.`, {
+  const message = isQueueFull(error)
+    ? `The gateway's own queue for the backend "${error.backend}" is full: too many of your calls wait in it.`
+    : `The backend "${error.backend}" ${says}.`;
+  return new GraphQLError(message, {
     path: path ?? null,
     extensions: {
       code: error.failure === "DENIED" && error.status === 401 ? "UPSTREAM_UNAUTHENTICATED" : code,

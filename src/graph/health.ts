@@ -31,7 +31,7 @@ async function ask(context: Context, name: string): Promise<BackendHealth | null
   return {
     status: outcome.source.status,
     latencyMs: outcome.error?.circuitOpen ? null : Math.round(performance.now() - started),
-    circuitOpen: backend.circuitOpen(),
+    circuitOpen: backend.circuitOpen(context.call),
     checkedAt: new Date().toISOString(),
   };
 }

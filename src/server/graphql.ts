@@ -39,7 +39,7 @@ export interface GraphQLEndpoint {
     request: IncomingMessage,
     response: ServerResponse,
     body: Buffer,
-    asking: { readonly caller: CallerFacts; readonly requestId: string },
+    asking: { readonly caller: CallerFacts; readonly address: string | null; readonly requestId: string },
   ) => Promise<void>;
   /** Answers with a refusal, which is logged and counted as one. */
   readonly refuse: (request: IncomingMessage, response: ServerResponse, refusal: Refusal, requestId: string) => void;
@@ -74,6 +74,7 @@ interface Arrival {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly caller: CallerFacts;
+  readonly address: string | null;
   readonly requestId: string;
   readonly types: AnswerTypes;
   readonly credentials: Credentials | null;
@@ -257,13 +258,13 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
 
   return {
     refuse: refuseAll,
-    handle: async (request, response, body, { caller, requestId }) => {
+    handle: async (request, response, body, { caller, address, requestId }) => {
       // A run, the streams of its answer and those who share it all wait for the end of the response.
       response.setMaxListeners(mostListeners);
       const types = negotiate(request.headers.accept);
       if (types === null) return refuseAll(request, response, notAcceptable(), requestId);
       const credentials = credentialsIn(request, credentialHeaders);
-      const arrival: Arrival = { request, response, caller, requestId, types, credentials };
+      const arrival: Arrival = { request, response, caller, address, requestId, types, credentials };
       const isPlain = request.method === "POST" && request.headers["x-explain"] === undefined;
       const key = isShareable && isPlain ? keys.of({ caller, type: types.whole, credentials }, body) : null;
       if (key !== null && (await follow(key, arrival))) return;

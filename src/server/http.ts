@@ -6,6 +6,7 @@ import type { BackendIdentity } from "../model/backend.ts";
 import { once } from "../model/once.ts";
 import { createLine } from "../upstream/line.ts";
 import { createGate, type Refusal as Turned } from "./auth/gate.ts";
+import { guardConnections, promptTimeouts } from "./connections.ts";
 import type { Example } from "./examples.ts";
 import { frontPage } from "./front-page.ts";
 import type { GraphQLEndpoint } from "./graphql.ts";
@@ -75,6 +76,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       headersTimeout: keepAliveMs + 10_000,
       requestTimeout: keepAliveMs + 30_000,
       maxHeaderSize: mostHeaderBytes,
+      ...promptTimeouts,
     },
     (request, response) => {
       if (!lastAnswers.note(request, response)) return discard(request);
@@ -90,6 +92,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     const isMidAnswer = inFlight.values().some(({ req, headersSent }) => req.socket === socket && headersSent);
     answerUnreadable(error, socket, { mostHeaderBytes, isMidAnswer, log });
   });
+  guardConnections(server, config.server, log);
   const told = config.auth.mode === "none" ? {} : { backends: [], examples: [] };
   const front = (links: string) => frontPage({ ...options, ...told, links, graphiql: config.server.graphiql });
   const usualFront = front(hereLinks);
@@ -231,7 +234,8 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     const body = request.method === "GET" ? Buffer.alloc(0) : await readBody(request, config.limits.bodyBytes);
     if (body instanceof Refusal) return body;
     const requestId = String(response.getHeader(requestIdHeader));
-    await options.graphql.handle(request, response, body, { caller: admission.caller, requestId });
+    const address = proxies.clientOf(request);
+    await options.graphql.handle(request, response, body, { caller: admission.caller, address, requestId });
     return null;
   }
 

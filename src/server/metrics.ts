@@ -125,8 +125,13 @@ export function createMetrics(backends: readonly Backend[], version: string): Me
   gaugeOf("delivery_graph_breaker_state", "0 closed, 0.5 half open (one call is let through), 1 open.", (backend) => {
     return { closed: 0, "half-open": 0.5, open: 1 }[backend.pressure().circuit];
   });
+  gaugeOf(
+    "delivery_graph_breaker_open_credentials",
+    "Credentials of callers that alone are refused, with forward: caller.",
+    (backend) => backend.pressure().openCredentials,
+  );
   gaugeOf("delivery_graph_upstream_in_flight", "Calls being made.", (backend) => backend.pressure().inFlight);
-  gaugeOf("delivery_graph_upstream_queued", "Calls waiting for a place.", (backend) => backend.pressure().queued);
+  gaugeOf("delivery_graph_upstream_queued", "Calls waiting for a slot.", (backend) => backend.pressure().queued);
 
   function gaugeOf(name: string, help: string, read: (backend: Backend) => number): void {
     new Gauge({

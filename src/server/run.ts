@@ -7,7 +7,7 @@ import { type Context, createContext, type Estate } from "../graph/context.ts";
 import { isInParts, type Part, runReference } from "../graph/execution/reference.ts";
 import { runPlan } from "../graph/execution/run.ts";
 import type { Exchange } from "../upstream/exchange.ts";
-import { createCall } from "./call.ts";
+import { callerKey, createCall } from "./call.ts";
 import { inFull, isDeferred, maskParts } from "./defer.ts";
 import { explain } from "./explaining.ts";
 import { Refusal } from "./http/refusal.ts";
@@ -22,7 +22,7 @@ import type { Operation } from "./telemetry.ts";
 
 /** What is run with, for as long as the gateway lives. */
 export interface RunnerOptions {
-  readonly config: Pick<Config, "limits" | "server">;
+  readonly config: Pick<Config, "auth" | "limits" | "server">;
   readonly schema: GraphQLSchema;
   readonly estate: Estate;
   readonly masking: Masking;
@@ -40,6 +40,8 @@ export interface Asker {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly caller: CallerFacts;
+  /** IP address of the caller, as far as the proxies that are trusted tell it; null where the connection has gone. */
+  readonly address: string | null;
   readonly requestId: string;
   /** The caller's own credentials for backends: the only headers that a run sees. */
   readonly credentials: Credentials | null;
@@ -99,7 +101,7 @@ export function createRunner(options: RunnerOptions): Runner {
 
   return {
     run: async (prepared, asker, operation, leading) => {
-      const { request, response, caller, requestId, credentials } = asker;
+      const { request, response, caller, address, requestId, credentials } = asker;
       const header = request.headers["x-explain"];
       const cost = measure(prepared);
       // A plan is told of what is too dear to run as well.
@@ -112,7 +114,8 @@ export function createRunner(options: RunnerOptions): Runner {
       const onClose = (listener: () => void) =>
         void response.once("close", () => (leading ? leading.leave(listener) : listener()));
       const problems: GraphQLError[] = [];
-      const call = createCall({ headers, requestId, startedAt, onClose }, config.limits);
+      const key = callerKey(config.auth.mode, caller, address);
+      const call = createCall({ headers, requestId, callerKey: key, startedAt, onClose }, config.limits);
       const context = createContext(estate, call, caller, problems, audit);
 
       const { document, operation: node, given } = prepared;

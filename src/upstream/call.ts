@@ -16,6 +16,11 @@ export interface Call {
   readonly standIns?: StandIns;
   /** True: the backend itself is to be heard, nothing that was kept. */
   readonly anew?: boolean;
+  /**
+   * Left out where one caller waits, as usual. Tells the key of every caller who waits for this call, and of those who
+   * come later too, until it is told null.
+   */
+  readonly followCallers?: (tell: ((key: string) => void) | null) => void;
   /** Set where this is not a request itself: the one that pays for what is asked next, and is told of. */
   readonly onBehalfOf?: () => Call;
 }
@@ -26,8 +31,10 @@ export interface Budget {
   readonly take: () => boolean;
 }
 
-/** On whose behalf a backend configured with `forward: caller` is asked. */
+/** Who asks. */
 export interface Caller {
+  /** Equal for all calls of one caller: slots and queues are shared out by it. It is never sent or shown. */
+  readonly key: string;
   /** The credential that the caller sent for this backend, by the backend's configured name; null when none was sent. */
   readonly credentialFor: (backend: string) => string | null;
 }

@@ -2,14 +2,22 @@ import type { Origin } from "../model/backend.ts";
 import { parseBody } from "./answer.ts";
 import { type Answer, type Cache, type CacheSettings, createCache, type Kept } from "./cache.ts";
 import type { Call } from "./call.ts";
-import { type Dialect, judgeByStatus, type Outgoing, type RawReply, type Reply, type Request } from "./dialect.ts";
-import { endingOf } from "./ending.ts";
+import {
+  type Dialect,
+  judgeByStatus,
+  type Outgoing,
+  type RawReply,
+  type Reply,
+  type Request,
+  type ServerCheck,
+} from "./dialect.ts";
+import { type Ending, endingOf, orEnded, signalOf } from "./ending.ts";
 import { MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Exchange, type Settle, startExchange } from "./exchange.ts";
 import { createFlights, type Seat } from "./flights.ts";
 import { fingerprint } from "./freshness.ts";
 import { isRead, type Operation, target } from "./operation.ts";
-import { createPolicies, type PolicySettings, type Pressure } from "./policies.ts";
+import { createResilience, type Pressure, type ResilienceSettings } from "./resilience.ts";
 import { type Attempt, createWire, firstOfEach, type Sent, type Tries, type WireSettings } from "./wire.ts";
 
 export {
@@ -23,7 +31,7 @@ export {
 } from "./dialect.ts";
 
 /** Everything the client needs to know about one configured backend. */
-export interface UpstreamSettings extends PolicySettings, WireSettings {
+export interface UpstreamSettings extends ResilienceSettings, WireSettings {
   /** Set when the backend is asked with each caller's own credential: then only equal credentials share answers. */
   readonly forward?: "caller" | undefined;
   /** Keeps answers; left out: none is kept. */
@@ -37,7 +45,8 @@ export interface Upstream {
   readonly base: string;
   /** Rejects with an UpstreamError, or with our own bug. */
   readonly call: <T>(operation: Operation, request: Request<T>, call: Call) => Promise<Reply<T>>;
-  readonly circuitOpen: () => boolean;
+  /** Whether nothing is sent: to nobody, or on behalf of the caller of this call. */
+  readonly circuitOpen: (call?: Call) => boolean;
   readonly pressure: () => Pressure;
   readonly close: () => Promise<void>;
 }
@@ -70,7 +79,12 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   const base = new URL(settings.url);
   const prefix = base.pathname.replace(/\/+$/, "");
   const wire = createWire(settings, dialect);
-  const policies = createPolicies(settings.name, settings);
+  const { check } = dialect;
+  const resilience = createResilience(
+    settings.name,
+    settings,
+    check ? { name: check.operation.name, ask: (call, stop) => checkServer(check, call, stop) } : null,
+  );
   const flights = createFlights<Judged>();
   const cache: Cache | null = settings.cache ? createCache(settings.cache) : null;
   const { name: backend } = settings;
@@ -84,7 +98,8 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     tries: Tries,
     key: string | null,
   ): Promise<Judged> {
-    return policies.run(operation, call, (stop) => {
+    const credential = credentialOf(call);
+    return resilience.run({ operation, path: outgoing.path, credential }, call, (stop) => {
       tries.attempt += 1;
       const known = key === null ? null : (cache?.find(key) ?? null);
       const attempt = { call, stop, tries, validators: known?.validators ?? none };
@@ -120,7 +135,8 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   ): Promise<Judged> {
     // What was refused has been an exchange of its own, whatever comes of asking once more.
     sent.settle(failure);
-    if (!dialect.renew || !(await dialect.renew(sent.raw, attempt.call))) throw failure;
+    if (!dialect.renew) throw failure;
+    if (!(await orEnded(dialect.renew(sent.raw, attempt.call), attempt.stop, () => failure))) throw failure;
     const again = await wire.send(outgoing, request, { ...attempt, validators: none });
     const failed = judge(again.raw, operation);
     if (failed) throw again.settle(failed);
@@ -169,6 +185,38 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     } finally {
       settle(null);
     }
+  }
+
+  /** Asks a question of our own, at nobody's cost and for nobody to be told of. */
+  async function checkServer({ operation, parts, query }: ServerCheck, { caller }: Call, stop: Ending): Promise<void> {
+    const path = prefix + target(operation, parts, query);
+    const outgoing: Outgoing = {
+      operation: operation.name,
+      method: operation.method,
+      origin: base.origin,
+      path,
+      body: null,
+    };
+    const call: Call = {
+      get signal() {
+        return signalOf(stop);
+      },
+      ending: stop,
+      remainingMs: () => settings.timeoutMs,
+      requestId: "check",
+      budget: { take: () => true },
+      caller,
+    };
+    const tries = { attempt: 1, sent: 0 };
+    const sent = await wire.sendAlone(outgoing, none, { call, stop, tries, validators: none });
+    const failure = sent.settle(judge(sent.raw, operation));
+    if (failure) throw failure;
+  }
+
+  /** The caller's own credential as it is told from others; null where there is none, or none of the caller's is sent. */
+  function credentialOf({ caller }: Call): string | null {
+    const own = settings.forward === undefined ? null : caller.credentialFor(backend);
+    return own === null ? null : fingerprint(own);
   }
 
   // One credential a backend, but for `forward`: then it is part of the key, and without one there is nothing to share.
@@ -296,8 +344,8 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     name: backend,
     base: base.origin + prefix,
     call,
-    circuitOpen: policies.circuitOpen,
-    pressure: policies.pressure,
+    circuitOpen: (call) => resilience.isOpen(call ? credentialOf(call) : null),
+    pressure: resilience.pressure,
     close: wire.close,
   };
 }

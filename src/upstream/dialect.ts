@@ -1,7 +1,7 @@
 import type { Origin } from "../model/backend.ts";
 import type { Media } from "./answer.ts";
 import type { Call } from "./call.ts";
-import type { Failure } from "./errors.ts";
+import { type Failure, isProxyStatus, type Silence } from "./errors.ts";
 import type { Operation, PathParts, Query } from "./operation.ts";
 
 /** An answer before anybody has judged it. */
@@ -22,6 +22,8 @@ export type Judgement =
       readonly retryable?: boolean;
       readonly retryAfterMs?: number | null;
       readonly reason?: string;
+      /** `SILENT`: something in front of the server answered for it. By default so with a status of 502 to 504. */
+      readonly silence?: Silence;
     };
 
 /** One HTTP request as the dialect signs it. */
@@ -54,8 +56,20 @@ export interface Dialect {
   readonly traceHeader: string | null;
   /** Asked after a failure that fresh credentials may mend (an expired token); true asks once more. */
   readonly renew?: (reply: RawReply, call: Call) => Promise<boolean>;
+  /**
+   * The cheapest read that these credentials may make and no caller can influence; left out where there is none. Asked
+   * before silence is held against the server; any answer will do.
+   */
+  readonly check?: ServerCheck;
   /** Follow redirects of reads that stay on the same origin; any other redirect is MALFORMED. */
   readonly followsRedirects?: boolean;
+}
+
+/** A question of our own to a server. */
+export interface ServerCheck {
+  readonly operation: Operation;
+  readonly parts?: PathParts;
+  readonly query?: Query;
 }
 
 /** One call's arguments. */
@@ -85,7 +99,10 @@ export function judgeByStatus({ status, header }: RawReply): Judgement {
   if (status === 404 || status === 410) return { failure: "NOT_FOUND" };
   if (status === 429) return { failure: "THROTTLED", retryAfterMs: retryAfterMs(header("retry-after")) };
   if (status === 408) return { failure: "TIMED_OUT" };
-  if (status >= 500) return { failure: "UNAVAILABLE", retryAfterMs: retryAfterMs(header("retry-after")) };
+  if (status >= 500) {
+    const silence: { silence?: Silence } = isProxyStatus(status) ? { silence: "SILENT" } : {};
+    return { failure: "UNAVAILABLE", retryAfterMs: retryAfterMs(header("retry-after")), ...silence };
+  }
   return { failure: "REJECTED" };
 }
 

@@ -68,3 +68,13 @@ export function endingOf(call: { readonly signal: AbortSignal; readonly ending?:
     unlisten: (listener) => signal.removeEventListener("abort", listener),
   };
 }
+
+/** The same promise, which rejects as soon as this is over with what `error` makes. */
+export function orEnded<T>(promise: Promise<T>, ending: Ending, error: () => unknown): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const end = () => reject(error());
+    if (ending.isOver) end();
+    else ending.listen(end);
+    promise.then(resolve, reject).finally(() => ending.unlisten(end));
+  });
+}

@@ -12,6 +12,12 @@ export type Failure =
   | "MALFORMED"
   | "OVER_BUDGET";
 
+/**
+ * Why there is no answer of the server: no connection came about (`UNREACHABLE`), or the request was sent and was reset,
+ * not answered in time, or answered for by a proxy with 502 to 504 (`SILENT`).
+ */
+export type Silence = "UNREACHABLE" | "SILENT";
+
 /** What may be told about a failure. None of it is the vendor's text, an address or a credential. */
 export interface FailureFacts {
   /** Configured name of the backend. */
@@ -29,6 +35,8 @@ export interface FailureFacts {
   readonly retryable?: boolean;
   /** True when nothing was sent because the backend's breaker is open: final for this request. */
   readonly circuitOpen?: boolean;
+  /** Set where no answer of the server came; see {@link Silence}. */
+  readonly silence?: Silence | null;
   /** What was wrong, in our words; for the log, and only for MALFORMED safe to show. */
   readonly reason?: string;
 }
@@ -45,6 +53,7 @@ export class UpstreamError extends Error {
   readonly retryAfterMs: number | null;
   readonly retryable: boolean;
   readonly circuitOpen: boolean;
+  readonly silence: Silence | null;
   readonly reason: string | null;
 
   constructor(failure: Failure, facts: FailureFacts) {
@@ -58,8 +67,14 @@ export class UpstreamError extends Error {
     this.retryAfterMs = facts.retryAfterMs ?? null;
     this.retryable = facts.retryable ?? ["THROTTLED", "TIMED_OUT", "UNAVAILABLE"].includes(failure);
     this.circuitOpen = facts.circuitOpen ?? false;
+    this.silence = facts.silence ?? (isProxyStatus(this.status) ? "SILENT" : null);
     this.reason = facts.reason ?? null;
   }
+}
+
+/** Statuses with which a proxy answers for a server that does not. */
+export function isProxyStatus(status: number | null): boolean {
+  return status !== null && status >= 502 && status <= 504;
 }
 
 /** Thrown by a decoder when an answer has not the shape we rely on; the client turns it into MALFORMED. */
@@ -70,6 +85,14 @@ export class MisshapenAnswer extends Error {
 /** Whether the failure means "the backend answered, and there is no such thing". */
 export function isNotFound(error: unknown): error is UpstreamError {
   return error instanceof UpstreamError && error.failure === "NOT_FOUND";
+}
+
+/** `code` of a call for which our own queue had no room: the backend has not been asked, and has said nothing. */
+export const queueFullCode = "QUEUE_FULL";
+
+/** Whether our own queue had no room for the call. */
+export function isQueueFull({ code }: UpstreamError): boolean {
+  return code === queueFullCode;
 }
 
 /** Runs a look-up whose "not found" is an answer: null instead of the error, everything else as it is. */

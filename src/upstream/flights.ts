@@ -72,6 +72,7 @@ class Flight<T> implements Call {
   #aboard: Aboard<T>[] = [];
   #payer: Call;
   #signal: AbortSignal | null = null;
+  #tellCaller: ((key: string) => void) | null = null;
   readonly #open: Map<string, Slot<T>>;
   readonly #key: string;
   readonly #slot: Slot<T>;
@@ -125,9 +126,15 @@ class Flight<T> implements Call {
     this.#open.delete(this.#key);
   }
 
+  followCallers(tell: ((key: string) => void) | null): void {
+    this.#tellCaller = tell;
+    if (tell) for (const { call } of this.#aboard) tell(call.caller.key);
+  }
+
   board(call: Call): Promise<T> {
     const aboard = new Aboard(call, this);
     this.#aboard.push(aboard);
+    this.#tellCaller?.(call.caller.key);
     return aboard.landed;
   }
 

@@ -8,6 +8,7 @@ export interface Line<T> {
   /** Joins at the end; hands back how to step out, which may be called again and does nothing then. */
   readonly join: (value: T) => () => void;
   readonly first: () => T | null;
+  readonly last: () => T | null;
   /** All of them, from the first. */
   readonly values: () => T[];
   /** Takes the first one out. */
@@ -50,6 +51,7 @@ export function createLine<T>(): Line<T> {
       return () => leave(link);
     },
     first: () => head?.value ?? null,
+    last: () => tail?.value ?? null,
     values: () => {
       const values: T[] = [];
       for (let link = head; link; link = link.after) if (link.value !== null) values.push(link.value);

@@ -38,6 +38,11 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
     this.#receiver = receiver;
   }
 
+  /** Whether a connection has taken the request. */
+  get isSent(): boolean {
+    return this.#controller !== null;
+  }
+
   /** Sends; what the receiver makes of the answer. */
   from(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<T> {
     this.#stop.listen(this.#end);

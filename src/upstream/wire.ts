@@ -2,8 +2,8 @@ import { Pool } from "undici";
 import { parseBody } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Credentials, Dialect, Outgoing, RawReply, Request } from "./dialect.ts";
-import type { Ending } from "./ending.ts";
-import { type Failure, MisshapenAnswer, UpstreamError } from "./errors.ts";
+import { type Ending, orEnded } from "./ending.ts";
+import { type Failure, type FailureFacts, MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Settle, startExchange } from "./exchange.ts";
 import type { Headers } from "./freshness.ts";
 import { type Receiver, type Said, Taking } from "./take.ts";
@@ -46,12 +46,30 @@ export interface Attempt {
 /** What a request says of itself beside where it goes. */
 type About = Pick<Request<unknown>, "media" | "headers">;
 
+/** Over which connections a request goes, and how many redirects have led to it. */
+interface Way {
+  readonly pool: Pool;
+  readonly redirects: number;
+}
+
 /** The connections to one backend. */
 export interface Wire {
   /** Sends once, redirects included; rejects with an UpstreamError when no answer came that can be judged. */
   readonly send: (outgoing: Outgoing, request: About, attempt: Attempt) => Promise<Sent>;
+  /** The same over a connection of its own, beside those of the pool; it is closed afterwards. */
+  readonly sendAlone: (outgoing: Outgoing, request: About, attempt: Attempt) => Promise<Sent>;
   readonly close: () => Promise<void>;
 }
+
+/** Errors by which undici says that a request or the pool is not fit: the server was not asked. */
+const ownFaults: ReadonlySet<string> = new Set([
+  "UND_ERR_INVALID_ARG",
+  "UND_ERR_NOT_SUPPORTED",
+  "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH",
+  "UND_ERR_CLOSED",
+  "UND_ERR_DESTROYED",
+  "unknown",
+]);
 
 const mostRedirects = 2;
 const jsonBody = { "content-type": "application/json" } as const;
@@ -63,30 +81,47 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
   const pool = new Pool(origin, { connections: settings.concurrency, pipelining: 1 });
   const { name: backend } = settings;
 
-  const send: Wire["send"] = (outgoing, request, attempt) => sendHop(outgoing, request, attempt, 0);
+  const send: Wire["send"] = (outgoing, request, attempt) =>
+    sendHop(outgoing, request, attempt, { pool, redirects: 0 });
+
+  async function sendAlone(outgoing: Outgoing, request: About, attempt: Attempt): Promise<Sent> {
+    const own = new Pool(origin, { connections: 1, pipelining: 1 });
+    try {
+      return await sendHop(outgoing, request, attempt, { pool: own, redirects: 0 });
+    } finally {
+      await own.destroy();
+    }
+  }
 
   /** One request and the redirects behind it. A promise for credentials costs one only where there is one. */
-  function sendHop(hop: Outgoing, request: About, attempt: Attempt, redirects: number): Promise<Sent> {
+  function sendHop(hop: Outgoing, request: About, attempt: Attempt, way: Way): Promise<Sent> {
     try {
       const signed = dialect.authorize(hop, attempt.call);
+      const late = () => failed("TIMED_OUT", hop, {});
       const sent =
         signed instanceof Promise
-          ? signed.then((credentials) => exchange(hop, request, attempt, credentials))
-          : exchange(hop, request, attempt, signed);
-      return sent.then((one) => (isRedirect(one.raw.status) ? follow(one, hop, request, attempt, redirects) : one));
+          ? orEnded(signed, attempt.stop, late).then((credentials) => exchange(hop, request, attempt, credentials, way))
+          : exchange(hop, request, attempt, signed, way);
+      return sent.then((one) => (isRedirect(one.raw.status) ? follow(one, hop, request, attempt, way) : one));
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  function follow(sent: Sent, hop: Outgoing, request: About, attempt: Attempt, redirects: number): Promise<Sent> {
+  function follow(
+    sent: Sent,
+    hop: Outgoing,
+    request: About,
+    attempt: Attempt,
+    { pool, redirects }: Way,
+  ): Promise<Sent> {
     const next = redirectOf(sent.raw, origin);
     if (!dialect.followsRedirects || hop.method !== "GET" || redirects >= mostRedirects || next === "elsewhere") {
       const facts = { status: sent.raw.status, reason: "a redirect where an answer was due" };
       throw sent.settle(failed("MALFORMED", hop, facts));
     }
     sent.settle(null);
-    return sendHop({ ...hop, path: next.path }, request, attempt, redirects + 1);
+    return sendHop({ ...hop, path: next.path }, request, attempt, { pool, redirects: redirects + 1 });
   }
 
   function exchange(
@@ -94,6 +129,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
     { media = "json", headers: own }: About,
     { call, stop, tries, validators }: Attempt,
     credentials: Credentials,
+    { pool: connections }: Way,
   ): Promise<Sent> {
     // A token may have taken its time: what nobody waits for any more is not sent.
     if (stop.isOver) throw failed("TIMED_OUT", hop, {});
@@ -120,32 +156,30 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
           const raw = { status, header, body: parseBody(read, media, header("content-type"), status) };
           return { raw, headers: said, body: read, settle: settled };
         } catch (error) {
-          throw settled(failure(error, hop, stop, status));
+          throw settled(failure(error, hop, stop, taking));
         }
       },
-      broken: (error, taking) => told(taking)(failure(error, hop, stop, taking.status === 0 ? null : taking.status)),
+      broken: (error, taking) => told(taking)(failure(error, hop, stop, taking)),
     };
-    return new Taking(stop, settings.maxResponseBytes, receiver).from(pool, { path, method, headers, body });
+    return new Taking(stop, settings.maxResponseBytes, receiver).from(connections, { path, method, headers, body });
   }
 
-  function failure(error: unknown, hop: Outgoing, stop: Ending, status: number | null): UpstreamError {
-    return error instanceof MisshapenAnswer
-      ? failed("MALFORMED", hop, { status, reason: error.message })
-      : connectionFailure(error, hop, stop);
-  }
-
-  function connectionFailure(error: unknown, hop: Outgoing, stop: Ending): UpstreamError {
-    if (stop.isOver) return failed("TIMED_OUT", hop, {});
+  function failure(error: unknown, hop: Outgoing, stop: Ending, { status, isSent }: Taking<Sent>): UpstreamError {
+    if (error instanceof MisshapenAnswer) {
+      return failed("MALFORMED", hop, { status: status === 0 ? null : status, reason: error.message });
+    }
+    const silence = isSent ? "SILENT" : "UNREACHABLE";
+    if (stop.isOver) return failed("TIMED_OUT", hop, { silence });
     // undici's own error codes (ECONNREFUSED, UND_ERR_SOCKET, a TLS failure …) name no address; its messages do.
     const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "unknown";
-    return failed("UNAVAILABLE", hop, { reason: code });
+    return failed("UNAVAILABLE", hop, { reason: code, ...(ownFaults.has(code) ? {} : { silence }) });
   }
 
-  function failed(failure: Failure, hop: Outgoing, facts: { status?: number | null; reason?: string }): UpstreamError {
+  function failed(failure: Failure, hop: Outgoing, facts: Partial<FailureFacts>): UpstreamError {
     return new UpstreamError(failure, { backend, operation: hop.operation, ...facts });
   }
 
-  return { send, close: () => pool.close() };
+  return { send, sendAlone, close: () => pool.close() };
 }
 
 /** The first of a header's values; null where it is not there. */

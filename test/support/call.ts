@@ -1,13 +1,15 @@
 import type { Call } from "../../src/upstream/call.ts";
 
 /** A request's inheritance for tests that talk to an adapter directly: generous unless told otherwise. */
-export function testCall(options: { calls?: number; signal?: AbortSignal; credential?: string } = {}): Call {
+export function testCall(
+  options: { calls?: number; signal?: AbortSignal; credential?: string; caller?: string } = {},
+): Call {
   let left = options.calls ?? 1000;
   return {
     signal: options.signal ?? new AbortController().signal,
     remainingMs: () => 15_000,
     requestId: "test",
     budget: { take: () => left-- > 0 },
-    caller: { credentialFor: () => options.credential ?? null },
+    caller: { key: options.caller ?? "test", credentialFor: () => options.credential ?? null },
   };
 }

@@ -287,7 +287,7 @@ describe("a backend that does not answer", () => {
   test("is stood in for while its breaker is open, without a request", async () => {
     const one = await open({}, counting(), { breaker: { failures: 1, coolDownMs: 60_000 } });
     await ask(one);
-    await one.server.setFault({ kind: "status", status: 500 });
+    await one.server.setFault({ kind: "status", status: 503 });
     await ask(one);
     one.server.forget();
     expect((await ask(one)).origin.stale).toBe(true);

@@ -3,7 +3,7 @@ import type { Origin } from "../../model/backend.ts";
 import type { Digest } from "../../model/digest.ts";
 import { offsetMinutes } from "../../model/time.ts";
 import type { Call } from "../../upstream/call.ts";
-import { createUpstream, type Reply, type Request, type Upstream } from "../../upstream/client.ts";
+import { createUpstream, type Dialect, type Reply, type Request, type Upstream } from "../../upstream/client.ts";
 import type { Operation } from "../../upstream/operation.ts";
 import { type Rows, readOne, readRowsLeniently } from "../decode.ts";
 import { bkrepoDialect, zoneHeader } from "./dialect.ts";
@@ -22,9 +22,11 @@ import {
   versionDetail,
   versionRow,
 } from "./payload.ts";
-import type { Repository } from "./repository.ts";
+import { parseRepository, type Repository } from "./repository.ts";
 import type { Search } from "./rule.ts";
 import type { BkrepoSettings } from "./settings.ts";
+
+const onePage = { pageNumber: 1, pageSize: 1 } as const;
 
 const probeRepository: Operation = {
   name: "bkrepo.probeRepository",
@@ -167,7 +169,7 @@ export interface BkrepoClient {
 
 /** Opens the connection to one bkrepo; sends nothing. */
 export function createClient(settings: BkrepoSettings): BkrepoClient {
-  const upstream = createUpstream(settings, bkrepoDialect(settings));
+  const upstream = createUpstream(settings, { ...bkrepoDialect(settings), ...checkOf(settings) });
 
   function ask<T>(
     operation: Operation,
@@ -187,7 +189,7 @@ export function createClient(settings: BkrepoSettings): BkrepoClient {
         probeRepository,
         {
           parts: partsOf(repository),
-          query: { pageNumber: 1, pageSize: 1 },
+          query: onePage,
           decode: (data) => {
             readOne(recordPage, data);
             return null;
@@ -252,6 +254,13 @@ export function createClient(settings: BkrepoSettings): BkrepoClient {
         call,
       ),
   };
+}
+
+/** One row of the first configured repository; without one there is nothing that everybody may ask. */
+function checkOf({ repositories }: BkrepoSettings): Pick<Dialect, "check"> {
+  const [nearest] = repositories.flatMap((text) => parseRepository(text) ?? []);
+  if (!nearest) return {};
+  return { check: { operation: probeRepository, parts: partsOf(nearest), query: onePage } };
 }
 
 function partsOf({ project, name }: Repository): { project: string; repository: string } {

@@ -11,7 +11,7 @@ import {
 } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, PathParts, Query } from "../../upstream/operation.ts";
-import type { Pressure } from "../../upstream/policies.ts";
+import type { Pressure } from "../../upstream/resilience.ts";
 import { readOne, readRows } from "../decode.ts";
 import type { UpstreamPage } from "../paging.ts";
 import * as operations from "./operations.ts";
@@ -97,7 +97,7 @@ export interface GitlabClient {
     call: Call,
   ) => Promise<UpstreamPage<payload.TagRow>>;
   readonly getTag: (project: string, repository: number, tag: string, call: Call) => Promise<Answer<payload.TagDetail>>;
-  readonly circuitOpen: () => boolean;
+  readonly circuitOpen: Upstream["circuitOpen"];
   readonly pressure: () => Pressure;
   readonly close: () => Promise<void>;
 }
@@ -210,6 +210,7 @@ function createDialect(settings: GitlabSettings): Dialect {
     traceHeader: "x-request-id",
     // A renamed project answers 301 with the project's number in the new address (16.7+).
     followsRedirects: true,
+    check: { operation: operations.getVersion },
   };
 }
 

@@ -25,7 +25,7 @@ import {
   versionRow,
 } from "./payload.ts";
 
-const listNamespaces: Operation = {
+export const listNamespaces: Operation = {
   name: "swr.listNamespaces",
   method: "GET",
   path: "/v2/manage/namespaces",

@@ -1,7 +1,7 @@
 import { createUpstream, type Upstream } from "../../upstream/client.ts";
 import type { Backend, BackendType } from "../backend.ts";
 import { createAuthority } from "./authority.ts";
-import { createClient, operations } from "./client.ts";
+import { createClient, listNamespaces, operations } from "./client.ts";
 import { createReaders } from "./loaders.ts";
 import { pricesOf } from "./prices.ts";
 import { createRegion } from "./region.ts";
@@ -25,6 +25,7 @@ export function connectSwr(settings: SwrSettings, now: () => number = Date.now):
     authorize: authority.authorize,
     renew: authority.renew,
     traceHeader: "x-request-id",
+    check: { operation: listNamespaces },
     judge: (reply) => {
       authority.heard(reply);
       return judgeReply(reply);

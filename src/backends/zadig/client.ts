@@ -232,6 +232,7 @@ function dialectOf(settings: ZadigSettings): Dialect {
     },
     judge: (reply, operation) => judge(reply, operation, forward === undefined && oldKey),
     traceHeader: null,
+    check: { operation: listArtifacts, query: { per_page: 1, page: 1 } },
   };
 }
 

@@ -70,7 +70,7 @@ export function createSigningKeys(address: string, log: Log, times: SigningKeyTi
       remainingMs: () => patienceMs,
       requestId: "auth",
       budget: { take: () => true },
-      caller: { credentialFor: () => null },
+      caller: { key: "auth", credentialFor: () => null },
     };
     try {
       const { value } = await upstream.call(operation, { decode: ({ body }: RawReply) => publicKeysIn(body) }, call);
