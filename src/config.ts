@@ -53,6 +53,8 @@ export interface Limits {
   readonly depth: number;
   readonly cost: number;
   readonly aliases: number;
+  /** Most bytes of one answer. */
+  readonly answerBytes: number;
   readonly tokens: number;
   readonly bodyBytes: number;
   readonly upstreamCalls: number;

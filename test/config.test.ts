@@ -53,6 +53,7 @@ describe("a configuration that is fine", () => {
       depth: 12,
       cost: 5000,
       aliases: 30,
+      answerBytes: 16_777_216,
       tokens: 2000,
       bodyBytes: 262_144,
       upstreamCalls: 200,

@@ -6,7 +6,8 @@ import { configOf } from "../src/config.ts";
 import { createContext, createEstate } from "../src/graph/context.ts";
 import { createSchema } from "../src/graph/schema.ts";
 import { createDirectLane, type DirectLane } from "../src/server/direct-lane.ts";
-import { createPlanCache, keptDocuments } from "../src/server/plan-cache.ts";
+import { createDocuments, keptDocuments } from "../src/server/documents.ts";
+import { createPlanCache } from "../src/server/plan-cache.ts";
 import { createTelemetry } from "../src/server/telemetry.ts";
 import { testCall } from "./support/call.ts";
 import { corpus } from "./support/corpus.ts";
@@ -15,6 +16,8 @@ import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 // The direct lane takes JSON whose type is spelled as nearly everybody spells it; the engine beside it takes this too.
 const engineOnly = "application/json; lane=engine";
 const usual = "application/json";
+
+const documentRules = { tokens: 2000, bodyBytes: 262_144, introspection: true };
 
 let gateway: DemoGateway;
 beforeAll(async () => {
@@ -177,10 +180,13 @@ describe("the direct lane", () => {
   const { config } = reading;
   const caller = { name: "anonymous", scopes: new Set(["read"] as const), access: null };
 
+  const schema = createSchema();
+
   function open(settings: typeof config): DirectLane {
     return createDirectLane({
       config: settings,
-      schema: createSchema(),
+      schema,
+      documents: createDocuments(schema, documentRules),
       telemetry: createTelemetry([]),
       serve: () => ({ ...createContext(createEstate([]), testCall(), caller, [], () => undefined), problems: [] }),
       maskError: () => {
@@ -247,23 +253,29 @@ describe("the direct lane", () => {
 
 describe("the cache of plans", () => {
   test("keeps a bounded number of documents, however many come", () => {
-    const cache = createPlanCache(createSchema(), { tokens: 2000 });
+    const schema = createSchema();
+    const documents = createDocuments(schema, documentRules);
+    const cache = createPlanCache(schema, documents);
     for (let index = 0; index < 3 * keptDocuments.entries; index++) {
       expect(cache.prepare(`{ a${index}: __typename }`, null, {})).not.toBeNull();
       cache.prepare(`{ nothing${index} }`, null, {});
     }
-    expect(cache.size()).toBeLessThanOrEqual(keptDocuments.entries);
+    expect(documents.size()).toBeLessThanOrEqual(keptDocuments.entries);
   });
 
   test("counts the text of what it keeps", () => {
-    const cache = createPlanCache(createSchema(), { tokens: 2000 });
+    const schema = createSchema();
+    const documents = createDocuments(schema, documentRules);
+    const cache = createPlanCache(schema, documents);
     const long = (index: number) => `{ a${index}: __typename #${"x".repeat(40_000)}\n}`;
     for (let index = 0; index < 50; index++) cache.prepare(long(index), null, {});
-    expect(cache.size()).toBeLessThanOrEqual(Math.floor(keptDocuments.characters / 40_000));
+    expect(documents.size()).toBeLessThanOrEqual(Math.floor(keptDocuments.characters / 40_000));
   });
 
   test("keeps a bounded number of plans of one document", () => {
-    const cache = createPlanCache(createSchema(), { tokens: 2000 });
+    const schema = createSchema();
+    const documents = createDocuments(schema, documentRules);
+    const cache = createPlanCache(schema, documents);
     const names = Array.from({ length: 8 }, (_, index) => `v${index}`);
     const query = `query(${names.map((name) => `$${name}: Boolean!`).join(" ")}) { ${names.map((name) => `${name}: __typename @skip(if: $${name})`).join(" ")} }`;
     for (let bits = 0; bits < 256; bits++) {

@@ -4,7 +4,7 @@ import type { Page, PageRequest } from "../model/page.ts";
 import type { Release } from "../model/release.ts";
 import type { ArtifactNode } from "./artifact.ts";
 import type { Context } from "./context.ts";
-import { badInput, droppedRowError } from "./errors.ts";
+import { badInput, droppedRowError, mostErrors } from "./errors.ts";
 import { parseCursor, printCursor } from "./opaque.ts";
 import { type SourceParent, told } from "./outcome.ts";
 import type { PackageFileParent } from "./package-file.ts";
@@ -99,7 +99,10 @@ export function reportDropped(
   backend: string,
   dropped: Page<unknown>["dropped"],
 ): void {
-  for (const row of dropped) context.report(droppedRowError(backend, row, pathOf(info)));
+  const path = pathOf(info);
+  for (const row of dropped.slice(0, mostErrors)) context.report(droppedRowError(backend, row, path));
+  const next = dropped[mostErrors];
+  if (next) context.report(droppedRowError(backend, next, path), dropped.length - mostErrors);
 }
 
 /** The response path of the field that is being resolved. */

@@ -104,3 +104,34 @@ function placed(error: GraphQLError, at: unknown): GraphQLError {
     extensions: error.extensions,
   });
 }
+
+/** Errors that one answer tells; how many more there were is told by one more. */
+export const mostErrors = 100;
+
+/** Errors that one error stands for. */
+const omitted = new WeakMap<GraphQLError, number>();
+
+/** Adds an error that stands for `count` like it; beyond {@link mostErrors} they are only counted. */
+export function report(errors: GraphQLError[], error: GraphQLError, count: number = omitted.get(error) ?? 1): void {
+  if (errors.length < mostErrors) errors.push(error);
+  else errors[mostErrors] = andMore((omitted.get(errors[mostErrors] ?? error) ?? 0) + count, error);
+}
+
+/** The errors of an answer: {@link mostErrors} at most, and one that says how many more there were. */
+export function boundErrors(errors: readonly GraphQLError[]): readonly GraphQLError[] {
+  if (errors.length <= mostErrors) return errors;
+  const bound: GraphQLError[] = [];
+  // Those that stand for others come last, wherever they were put together.
+  for (const error of errors) if (!omitted.has(error)) report(bound, error);
+  for (const error of errors) if (omitted.has(error)) report(bound, error);
+  return bound;
+}
+
+function andMore(count: number, error: GraphQLError): GraphQLError {
+  const { code, retryable } = toPublicError(error)?.extensions ?? {};
+  const more = new GraphQLError(`And ${count} more ${count === 1 ? "error" : "errors"}.`, {
+    extensions: { code: code ?? "INTERNAL_SERVER_ERROR", retryable: retryable ?? false },
+  });
+  omitted.set(more, count);
+  return more;
+}

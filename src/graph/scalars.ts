@@ -8,20 +8,30 @@ const text = (value: unknown, what: string): string => {
   return value;
 };
 
+/** Longest input of each scalar; what is longer is refused before anything takes it apart. */
+const longest = { DateTime: 64, Digest: 160, PURL: 2048, URL: 2048 } as const;
+
+/** Text that came in, and is not too long for its type. */
+const input = (value: unknown, what: keyof typeof longest): string => {
+  const given = text(value, what);
+  if (given.length <= longest[what]) return given;
+  throw badInput("BAD_USER_INPUT", `${what} must have at most ${longest[what]} characters.`);
+};
+
 const wholeNumber = (value: unknown, what: string): number => {
   if (typeof value !== "number" || !Number.isSafeInteger(value))
     throw new GraphQLError(`${what} must be a whole number.`);
   return value;
 };
 
-function stringScalar(name: string, read: (value: string) => string): GraphQLScalarType<string, string> {
+function stringScalar(name: keyof typeof longest, read: (value: string) => string): GraphQLScalarType<string, string> {
   return new GraphQLScalarType<string, string>({
     name,
     serialize: (value) => text(value, name),
-    parseValue: (value) => read(text(value, name)),
+    parseValue: (value) => read(input(value, name)),
     parseLiteral: (node: ValueNode) => {
       if (node.kind !== Kind.STRING) throw badInput("BAD_USER_INPUT", `${name} must be text.`);
-      return read(node.value);
+      return read(input(node.value, name));
     },
   });
 }
@@ -70,7 +80,7 @@ export const scalars = {
   URL: new GraphQLScalarType<string, string>({
     name: "URL",
     serialize: (value) => cleanUrl(text(value, "URL")),
-    parseValue: (value) => cleanUrl(text(value, "URL")),
+    parseValue: (value) => cleanUrl(input(value, "URL")),
   }),
   JSON: new GraphQLScalarType<unknown, unknown>({
     name: "JSON",

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mergeTypeDefs } from "@graphql-tools/merge";
 import { makeExecutableSchema } from "@graphql-tools/schema";
 import { type DocumentNode, type GraphQLSchema, isScalarType, Kind, parse, print } from "graphql";
+import { meterResolvers } from "./answer-meter.ts";
 import type { Context } from "./context.ts";
 import { references } from "./entities.ts";
 import { artifactResolvers } from "./resolvers/artifact.ts";
@@ -28,7 +29,7 @@ export function createSchema(
   { mutations }: { readonly mutations: boolean } = { mutations: false },
 ): GraphQLSchema {
   const document = readFiles(() => true);
-  return enforceScopes(describeScalars(unguarded(form, mutations), document), document);
+  return meterResolvers(enforceScopes(describeScalars(unguarded(form, mutations), document), document));
 }
 
 /** An implementation takes the place of the scalar in the files, and with it the place of its description. */

@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
 import type { Config } from "../config.ts";
+import { createAnswerMeter } from "../graph/answer-meter.ts";
 import type { CallerFacts } from "../graph/caller.ts";
 import type { Context } from "../graph/context.ts";
+import { boundErrors } from "../graph/errors.ts";
 import { runPlan } from "../graph/execution/run.ts";
 import { checkLimits } from "../graph/limits.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import { credentialHeader } from "./call.ts";
+import type { Documents } from "./documents.ts";
 import { createPlanCache, type Prepared } from "./plan-cache.ts";
 import { headersOf, type RequestHeaders, traceParentOf } from "./request-id.ts";
 import { type Credentials, createKeyMaker, createSharedAnswers, type Lead } from "./shared-answers.ts";
@@ -19,6 +22,7 @@ import { send, type Written, write } from "./written.ts";
 export interface LaneOptions {
   readonly config: Config;
   readonly schema: GraphQLSchema;
+  readonly documents: Documents;
   readonly telemetry: Telemetry;
   /** A request's context; what is reported without failing gathers in `problems`. */
   readonly serve: (about: Serving) => Context & { readonly problems: readonly GraphQLError[] };
@@ -78,8 +82,8 @@ interface Question extends Prepared {
 
 /** Builds the lane; it takes nothing where an answer is more than data and errors. */
 export function createDirectLane(options: LaneOptions): DirectLane {
-  const { config, schema, telemetry, serve, maskError, finish } = options;
-  const plans = createPlanCache(schema, config.limits);
+  const { config, schema, documents, telemetry, serve, maskError, finish } = options;
+  const plans = createPlanCache(schema, documents);
   const isOpen = !config.server.subgraph && !config.persisted.only;
   const keys = createKeyMaker();
   const answers = createSharedAnswers<Question, Written>(config.limits.deadlineMs * patience);
@@ -88,13 +92,15 @@ export function createDirectLane(options: LaneOptions): DirectLane {
 
   function prepare(body: Buffer): Question | null {
     const asked = readQuestion(body);
-    const prepared = asked && plans.prepare(asked.query, asked.operationName, asked.variables);
-    if (!prepared) return null;
-    const { document, operation } = prepared;
+    if (!asked) return null;
     try {
+      const prepared = plans.prepare(asked.query, asked.operationName, asked.variables);
+      if (!prepared) return null;
+      const { document, operation } = prepared;
       const { cost } = checkLimits({ schema, document, operation, variables: asked.variables }, config.limits);
       return { ...prepared, cost };
     } catch {
+      // Refused: the engine says so.
       return null;
     }
   }
@@ -118,8 +124,12 @@ export function createDirectLane(options: LaneOptions): DirectLane {
       // A run sees no header but those that its key is made of: what it is told, whoever has the same key may be told.
       const headers: RequestHeaders = { get: (name) => credentials?.find(([known]) => known === name)?.[1] ?? null };
       const { startedAt } = watched.watched;
-      const onClose = (listener: () => void) =>
-        void response.once("close", () => (lead ? lead.leave(listener) : listener()));
+      const meter = createAnswerMeter(config.limits.answerBytes);
+      const onClose = (listener: () => void) => {
+        response.once("close", () => (lead ? lead.leave(listener) : listener()));
+        // Nobody needs the rest of an answer that is given up.
+        meter.onRefusal(listener);
+      };
       const context = serve({ headers, onClose, caller, requestId, startedAt });
       watched.run(operation.name?.value ?? null, context.call);
       if (lead) {
@@ -133,8 +143,8 @@ export function createDirectLane(options: LaneOptions): DirectLane {
           },
         });
       }
-      const ran = await runPlan(plan, variables, context);
-      const errors = [...(ran.errors ?? []).map(maskError), ...context.problems];
+      const ran = await runPlan(plan, variables, context, undefined, meter);
+      const errors = boundErrors([...(ran.errors ?? []).map(maskError), ...context.problems]);
       const result: ExecutionResult = errors.length === 0 ? ran : { ...ran, errors };
       const outcome = outcomeOf(result);
       watched.end(outcome);

@@ -24,6 +24,8 @@ export function explaining({ limits }: Config, watch: Watch): Plugin<Context & A
       let explain: Explained;
       try {
         mode = explainMode(String(header), context.caller);
+        // A plan may tell the cost of what is too dear; what is too much to look at is not looked at here either.
+        checkLimits(asked, { ...limits, cost: Number.POSITIVE_INFINITY, answerBytes: Number.POSITIVE_INFINITY });
         // Reckoned before it runs: what the run teaches about a backend must not make the estimate look better.
         explain = { estimated: estimate(asked, context), budget: limits.upstreamCalls };
       } catch (error) {

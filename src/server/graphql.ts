@@ -1,26 +1,27 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
-import { GraphQLError, getOperationAST, NoSchemaIntrospectionCustomRule } from "graphql";
+import { GraphQLError, getOperationAST, type Source } from "graphql";
 import { createYoga, type Plugin, useExecutionCancellation } from "graphql-yoga";
 import type { Backend } from "../backends/backend.ts";
 import type { Operations } from "../config/manifest.ts";
 import type { Config } from "../config.ts";
+import type { AnswerMeter } from "../graph/answer-meter.ts";
 import type { AuditEvent } from "../graph/audit.ts";
 import type { CallerFacts } from "../graph/caller.ts";
 import { type Context, createContext, createEstate } from "../graph/context.ts";
-import { badInput, toPublicError } from "../graph/errors.ts";
-import { checkLimits } from "../graph/limits.ts";
+import { boundErrors, toPublicError } from "../graph/errors.ts";
 import { createSchema } from "../graph/schema.ts";
-import { createBoundedMap } from "./bounded-map.ts";
 import { createCall } from "./call.ts";
 import { deferring } from "./defer.ts";
 import { delivering } from "./delivery.ts";
 import { createDirectLane, type Serving } from "./direct-lane.ts";
+import { createDocuments, type Documents, isRefusedDocument } from "./documents.ts";
 import { explaining } from "./explaining.ts";
 import { inlineTrace } from "./inline-trace.ts";
+import { limiting, refused } from "./limiting.ts";
 import type { Log } from "./log.ts";
+import { createMeters } from "./metering.ts";
 import { idNames, persisting } from "./persisted.ts";
-import { keptDocuments } from "./plan-cache.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { type Arriving, type Causes, createWatch } from "./watching.ts";
 
@@ -63,12 +64,17 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
   const maskError = (error: unknown): GraphQLError =>
     config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes));
   const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations });
-  const serve = ({ headers, onClose, caller, requestId, startedAt }: Serving): Served => {
+  const meters = createMeters(config.limits.answerBytes);
+  const serve = (
+    { headers, onClose, caller, requestId, startedAt }: Serving,
+    meter: AnswerMeter | null = null,
+  ): Served => {
     const call = createCall({ headers, requestId, startedAt, onClose }, config.limits);
     const problems: GraphQLError[] = [];
-    return { ...createContext(estate, call, caller, problems, audit), problems };
+    return { ...createContext(estate, call, caller, problems, audit, meter), problems };
   };
-  const lane = createDirectLane({ config, schema, telemetry, serve, maskError, finish: watch.finish });
+  const documents = createDocuments(schema, { ...config.limits, introspection: config.server.introspection });
+  const lane = createDirectLane({ config, schema, documents, telemetry, serve, maskError, finish: watch.finish });
   const yoga = createYoga<Arriving & { admitted: CallerFacts }, Served>({
     schema,
     graphqlEndpoint: "/graphql",
@@ -79,30 +85,29 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
     extraParamNames: [...idNames],
     batching: { limit: batchLimit },
     logging: false,
-    parserAndValidationCache: {
-      documentCache: createBoundedMap(keptDocuments),
-      errorCache: createBoundedMap(keptDocuments),
-      validationCache: true,
+    parserAndValidationCache: false,
+    context: ({ request, res, admitted, requestId }): Served => {
+      const meter = meters.of(request);
+      const onClose = (listener: () => void) => {
+        res.once("close", listener);
+        // Nobody needs the rest of an answer that is given up.
+        meter.onRefusal(listener);
+      };
+      const { headers } = request;
+      return serve({ headers, onClose, caller: admitted, requestId, startedAt: performance.now() }, meter);
     },
-    context: ({ request: { headers }, res, admitted, requestId }): Served =>
-      serve({
-        headers,
-        onClose: (listener) => void res.once("close", listener),
-        caller: admitted,
-        requestId,
-        startedAt: performance.now(),
-      }),
     maskedErrors: { maskError },
     plugins: [
       watch.plugin,
       explaining(config, watch),
       persisting(config.persisted, operations),
-      limiting(config),
-      validating(config),
+      limiting(config, maskError),
+      validating(config, documents),
       reporting(),
       writing(lane.outdate),
       deferring({ mask: maskError, done: watch.done }),
       useExecutionCancellation(),
+      meters.plugin,
       delivering(),
       config.server.subgraph ? inlineTrace() : {},
     ],
@@ -122,40 +127,15 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
   };
 }
 
-/** Tokens while parsing, the rest when the variables are known and nothing has run yet. */
-function limiting({ limits }: Config): Plugin<Served> {
-  return {
-    onParse: ({ parseFn, setParseFn }) => {
-      setParseFn((source, options) => {
-        try {
-          return parseFn(source, { ...options, maxTokens: limits.tokens });
-        } catch (error) {
-          throw isTooLong(error) ? refused(tokenLimit(limits.tokens)) : error;
-        }
-      });
-    },
-    onExecute: ({ args, setResultAndStopExecution }) => {
-      const operation = getOperationAST(args.document, args.operationName);
-      if (!operation) return;
-      try {
-        const { schema, document } = args;
-        checkLimits({ schema, document, operation, variables: args.variableValues ?? {} }, limits);
-      } catch (error) {
-        if (!(error instanceof GraphQLError)) throw error;
-        setResultAndStopExecution({ errors: [refused(error)] });
-      }
-    },
-  };
-}
-
 /** Adds what resolvers reported without failing: rows left out, parts of a merged answer that could not be had. */
 function reporting(): Plugin<Served> {
   return {
     onExecute: ({ args }) => ({
       onExecuteDone: ({ result, setResult }) => {
         const { problems } = args.contextValue;
-        if (problems.length === 0 || !("data" in result || "errors" in result)) return;
-        setResult({ ...result, errors: [...(result.errors ?? []), ...problems] });
+        if (!("data" in result || "errors" in result)) return;
+        const errors = boundErrors([...(result.errors ?? []), ...problems]);
+        if (errors.length > 0) setResult({ ...result, errors });
       },
     }),
   };
@@ -173,10 +153,18 @@ function writing(outdate: () => void): Plugin<Served> {
 }
 
 /** Validation errors are about the request; a gateway without introspection gives no hints at names either. */
-function validating({ server: { introspection } }: Config): Plugin<Served> {
+function validating({ server: { introspection } }: Config, documents: Documents): Plugin<Served> {
   return {
-    onValidate: ({ addValidationRule }) => {
-      if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
+    onParse: ({ setParseFn }) => {
+      setParseFn((source: string | Source) => {
+        const { document, refusal } = documents.read(typeof source === "string" ? source : source.body);
+        if (refusal) throw refusal;
+        return document;
+      });
+    },
+    onValidate: ({ params, setValidationFn }) => {
+      const known = documents.errorsOf(params.documentAST);
+      if (known) setValidationFn(() => known);
       return ({ result, setResult }) => {
         if (result.length > 0)
           setResult(result.map((error) => (introspection ? asInput(error) : asInput(withoutHints(error)))));
@@ -204,8 +192,8 @@ function mask(error: unknown, causes: Causes): GraphQLError {
   const known = toPublicError(error);
   if (known) {
     const { code } = known.extensions;
-    // Thrown while parsing, where the engine takes every error for a slip of syntax that plain JSON is told with 200.
-    if (code === "TOKEN_LIMIT_EXCEEDED") return refused(known);
+    // Refused while it was read, where the engine takes every error for a slip of syntax that plain JSON is told with 200.
+    if (isRefusedDocument(known)) return refused(known);
     return code === undefined || engineCodes.has(code) ? asInput(known) : known;
   }
   const cause = error instanceof GraphQLError ? error.originalError : error;
@@ -217,6 +205,9 @@ function mask(error: unknown, causes: Causes): GraphQLError {
   causes.set(masked, cause);
   return masked;
 }
+
+/** In characters. */
+const longestMessage = 500;
 
 const engineCodes = new Set<unknown>([
   "GRAPHQL_PARSE_FAILED",
@@ -230,24 +221,13 @@ function asInput(error: GraphQLError): GraphQLError {
   const { code, http: told } = error.extensions;
   // What could not be read at all is refused for every client, also for one that wants 200 where GraphQL has spoken.
   const http = code === "BAD_REQUEST" && typeof told === "object" ? { ...told, spec: false } : told;
-  return new GraphQLError(error.message, {
+  // The engine quotes what was sent.
+  const message = error.message.length > longestMessage ? `${error.message.slice(0, longestMessage)}…` : error.message;
+  return new GraphQLError(message, {
     nodes: error.nodes ?? null,
     source: error.source ?? null,
     positions: error.positions ?? null,
     path: error.path ?? null,
     extensions: { ...(http === undefined ? {} : { http }), code: "BAD_USER_INPUT", retryable: false },
   });
-}
-
-/** A refusal of the whole operation: HTTP 400. */
-function refused(error: GraphQLError): GraphQLError {
-  return new GraphQLError(error.message, { extensions: { ...error.extensions, http: { status: 400 } } });
-}
-
-function isTooLong(error: unknown): boolean {
-  return error instanceof GraphQLError && /Document contains more tha[nt] \d+ tokens/.test(error.message);
-}
-
-function tokenLimit(tokens: number): GraphQLError {
-  return badInput("TOKEN_LIMIT_EXCEEDED", `The document has more than ${tokens} tokens.`);
 }
