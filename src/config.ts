@@ -21,6 +21,8 @@ export interface Config {
     readonly graphiql: boolean;
     readonly introspection: boolean;
     readonly subgraph: boolean;
+    /** Whether the subgraph form tells its schema by `_service { sdl }`. */
+    readonly sdl: boolean;
     /** Whether figures are served at /metrics. */
     readonly metrics: boolean;
     readonly cors: { readonly origins: readonly string[] };
@@ -120,6 +122,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
       graphiql: server.graphiql ?? here,
       introspection: server.introspection ?? here,
       subgraph: server.subgraph,
+      sdl: server.sdl ?? server.introspection ?? here,
       metrics: server.metrics,
       cors: { origins: server.cors.origins },
     },

@@ -45,6 +45,7 @@ describe("a configuration that is fine", () => {
       graphiql: true,
       introspection: true,
       subgraph: false,
+      sdl: true,
       metrics: true,
       cors: { origins: [] },
     });

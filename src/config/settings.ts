@@ -22,6 +22,9 @@ const server = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "The federated form of the schema, for a router; it has no node and nodes." }),
+  sdl: z.boolean().optional().meta({
+    description: "Whether the subgraph form tells its schema by _service { sdl }; default as introspection.",
+  }),
   metrics: z
     .boolean()
     .default(true)

@@ -10,7 +10,7 @@ import {
 import { checkedFirst } from "./connection.ts";
 import { badInput } from "./errors.ts";
 import { checkCursor } from "./opaque.ts";
-import { checkValues } from "./values.ts";
+import { checkValues, isTooLongInAddress, longestInAddress } from "./values.ts";
 
 /** Longer names, keys and references exist nowhere. */
 const longestText = 1024;
@@ -54,6 +54,9 @@ function checkText(name: string, value: string): void {
   if (value.trim() === "") throw badInput("BAD_USER_INPUT", `"${name}" must not be empty: leave it out to mean any.`);
   if (value.length > longestText)
     throw badInput("BAD_USER_INPUT", `"${name}" must have at most ${longestText} characters.`);
+  if (isTooLongInAddress(value)) {
+    throw badInput("BAD_USER_INPUT", `"${name}" must have at most ${longestInAddress} bytes as part of an address.`);
+  }
   if (/\p{Cc}/u.test(value)) throw badInput("BAD_USER_INPUT", `"${name}" must not hold control characters.`);
 }
 

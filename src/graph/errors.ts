@@ -1,6 +1,7 @@
 import { GraphQLError } from "graphql";
 import type { DroppedRow } from "../model/backend.ts";
 import { type Failure, UpstreamError } from "../upstream/errors.ts";
+import { AddressTooLong } from "../upstream/operation.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
 
 /** Codes of refused requests: told before any upstream call. */
@@ -86,8 +87,13 @@ export function droppedRowError(backend: string, row: DroppedRow, path: readonly
 export function toPublicError(error: unknown): GraphQLError | null {
   const cause = rootCause(error);
   if (cause instanceof UpstreamError) return placed(toGraphQLError(cause), error);
+  if (cause instanceof AddressTooLong) return placed(tooLong(), error);
   if (!(cause instanceof GraphQLError)) return null;
   return error instanceof GraphQLError ? placed(cause, error) : cause;
+}
+
+function tooLong(): GraphQLError {
+  return badInput("BAD_USER_INPUT", "The names in this question make an address that is too long to be sent.");
 }
 
 function rootCause(error: unknown): unknown {

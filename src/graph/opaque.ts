@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Position } from "../model/page.ts";
 import { badInput } from "./errors.ts";
-import { longestValue } from "./values.ts";
+import { isTooLongInAddress, longestValue } from "./values.ts";
 
 /**
  * Ids and cursors: base64url over length-prefixed parts, the first of which is the format version. They carry
@@ -82,6 +82,7 @@ function unpack(text: string): (string | null)[] | null {
     const start = at + length[0].length;
     const part = plain.slice(start, start + Number(length[1]));
     if (part.length !== Number(length[1]) || part.length > longestPart || hasControls(part)) return null;
+    if (isTooLongInAddress(part)) return null;
     parts.push(part);
     at = start + part.length;
   }

@@ -2,6 +2,7 @@ import { GraphQLError, GraphQLScalarType, Kind, type ValueNode, valueFromASTUnty
 import { parseDigest } from "../model/digest.ts";
 import { parsePurl, toPurl } from "../model/purl.ts";
 import { badInput } from "./errors.ts";
+import { longestInAddress } from "./values.ts";
 
 const text = (value: unknown, what: string): string => {
   if (typeof value !== "string") throw new GraphQLError(`${what} must be text.`);
@@ -73,6 +74,9 @@ export const scalars = {
     const purl = parsePurl(value);
     const canonical = purl && toPurl(purl);
     if (!canonical) throw badInput("BAD_USER_INPUT", "PURL must be a package URL, such as pkg:maven/com.acme/app@1.0.");
+    if (canonical.length > longestInAddress) {
+      throw badInput("BAD_USER_INPUT", `PURL must have at most ${longestInAddress} bytes once it is encoded.`);
+    }
     return canonical;
   }),
   ByteSize: numberScalar("ByteSize"),

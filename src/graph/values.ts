@@ -10,6 +10,8 @@ const mostMembers = 100;
 const longestText = 16_384;
 /** Longest text that anything in the schema takes: an id. */
 export const longestValue = 4096;
+/** Bytes that one text may have once it is encoded as part of an address, where a letter can take nine. */
+export const longestInAddress = 3072;
 /** Longest name of a member, and of anything in a document. */
 export const longestName = 255;
 
@@ -48,4 +50,10 @@ function checkText(text: string): void {
 
 function refused(what: string, code: InputCode = "BAD_USER_INPUT") {
   return badInput(code, `The values of this request ${what}.`);
+}
+
+/** Whether a text cannot be part of an address; to be asked of text that is Unicode. */
+export function isTooLongInAddress(text: string): boolean {
+  // Nothing takes more than nine bytes for a UTF-16 unit.
+  return 9 * text.length > longestInAddress && encodeURIComponent(text).length > longestInAddress;
 }

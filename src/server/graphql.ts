@@ -63,7 +63,10 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
   // Values of variables are read after validation, and what is wrong with them comes with hints as well.
   const maskError = (error: unknown): GraphQLError =>
     config.server.introspection ? mask(error, causes) : withoutHints(mask(error, causes));
-  const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations });
+  const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", {
+    mutations: config.mutations,
+    tellsSdl: config.server.sdl,
+  });
   const meters = createMeters(config.limits.answerBytes);
   const serve = (
     { headers, onClose, caller, requestId, startedAt }: Serving,

@@ -212,6 +212,43 @@ describe("what comes beside a document", () => {
   });
 });
 
+describe("a name that makes an address too long", () => {
+  const wide = "\u4e2d".repeat(1000);
+
+  test.each([
+    ["a search", "query ($v: String!) { searchPackages(name: $v) { groups { name } } }", wide],
+    [
+      "a place",
+      'query ($v: String!) { packages(scope: { backend: "gitlab", repository: $v }) { nodes { id } } }',
+      wide,
+    ],
+    ["an image", "query ($v: String!) { traceByImage(image: $v) { isComplete } }", `a/${wide}`],
+    ["a package", `{ package(ref: { backend: "gitlab", repository: "a/b", key: "npm:${wide}" }) { id } }`, null],
+    ["a version", `query ($v: ID!) { node(id: $v) { id } }`, printId("Package", ["bkrepo", "pay/maven-local", wide])],
+    [
+      "a package URL",
+      "query ($v: PURL!) { traceByPurl(purl: $v) { isComplete } }",
+      `pkg:npm/${"\u4e2d".repeat(600)}@1`,
+    ],
+  ])("is refused, and nothing is sent: %s", async (_what, query, v) => {
+    const { codes } = await post({ query, ...(v === null ? {} : { variables: { v } }) });
+    expect(codes).toHaveLength(1);
+    expect(codes[0]).toMatch(/^BAD_(?:USER_INPUT|ID)$/);
+    expect(gateway.calls()).toEqual({});
+  });
+
+  test("is refused where only all of them together are", async () => {
+    const half = "\u4e2d".repeat(330);
+    const { codes } = await post({
+      query: "query ($r: PackageRef!, $v: String!) { package(ref: $r) { version(name: $v) { name } } }",
+      variables: { r: { backend: "bkrepo", repository: `${half}/${half}`, key: `npm://${half}` }, v: half },
+    });
+    expect(codes.length).toBeGreaterThan(0);
+    expect(new Set(codes)).toEqual(new Set(["BAD_USER_INPUT"]));
+    expect(gateway.calls()).toEqual({});
+  });
+});
+
 describe("measuring an operation", () => {
   const limits: Limits = { depth: 12, cost: 5000, aliases: 30, answerBytes: 16_777_216 };
   const page = (count: number) =>
