@@ -4,7 +4,7 @@ import type { Page, PageRequest } from "../model/page.ts";
 import type { Release } from "../model/release.ts";
 import type { ArtifactNode } from "./artifact.ts";
 import type { Context } from "./context.ts";
-import { badInput, droppedRowError, mostErrors } from "./errors.ts";
+import { badInput, droppedRowError } from "./errors.ts";
 import { parseCursor, printCursor } from "./opaque.ts";
 import { type SourceParent, told } from "./outcome.ts";
 import type { PackageFileParent } from "./package-file.ts";
@@ -100,9 +100,14 @@ export function reportDropped(
   dropped: Page<unknown>["dropped"],
 ): void {
   const path = pathOf(info);
-  for (const row of dropped.slice(0, mostErrors)) context.report(droppedRowError(backend, row, path));
-  const next = dropped[mostErrors];
-  if (next) context.report(droppedRowError(backend, next, path), dropped.length - mostErrors);
+  for (let index = 0; index < dropped.length; index++) {
+    const row = dropped[index];
+    if (!row || context.report(droppedRowError(backend, row, path))) continue;
+    // The answer is full: the others are only counted.
+    const [next, rest] = [dropped[index + 1], dropped.length - index - 1];
+    if (next) context.report(droppedRowError(backend, next, path), rest);
+    return;
+  }
 }
 
 /** The response path of the field that is being resolved. */

@@ -28,8 +28,8 @@ export interface Context {
   readonly meter: AnswerMeter | null;
   /** Writes down what changes a backend. */
   readonly audit: Audit;
-  /** Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed; or `count` like it. */
-  readonly report: (error: GraphQLError, count?: number) => void;
+  /** Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed; or `count` like it. False: from now on they are only counted. */
+  readonly report: (error: GraphQLError, count?: number) => boolean;
 }
 
 /** Indexes the configured backends. */

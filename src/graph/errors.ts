@@ -117,10 +117,17 @@ export const mostErrors = 100;
 /** Errors that one error stands for. */
 const omitted = new WeakMap<GraphQLError, number>();
 
-/** Adds an error that stands for `count` like it; beyond {@link mostErrors} they are only counted. */
-export function report(errors: GraphQLError[], error: GraphQLError, count: number = omitted.get(error) ?? 1): void {
-  if (errors.length < mostErrors) errors.push(error);
-  else errors[mostErrors] = andMore((omitted.get(errors[mostErrors] ?? error) ?? 0) + count, error);
+/**
+ * Adds an error that stands for `count` like it; beyond {@link mostErrors} they are only counted, and it returns false.
+ */
+export function report(errors: GraphQLError[], error: GraphQLError, count: number = omitted.get(error) ?? 1): boolean {
+  if (errors.length < mostErrors) {
+    errors.push(error);
+    return true;
+  }
+  const before = errors[mostErrors];
+  errors[mostErrors] = andMore((before ? (omitted.get(before) ?? 0) : 0) + count, error);
+  return false;
 }
 
 /** The errors of an answer: {@link mostErrors} at most, and one that says how many more there were. */
