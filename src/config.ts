@@ -21,6 +21,8 @@ export interface Config {
     readonly graphiql: boolean;
     readonly introspection: boolean;
     readonly subgraph: boolean;
+    /** Whether the subgraph form tells its schema by `_service { sdl }`. */
+    readonly sdl: boolean;
     /** Whether figures are served at /metrics. */
     readonly metrics: boolean;
     /** Milliseconds that a byte of an answer may wait for its client to take it. */
@@ -68,6 +70,8 @@ export interface Limits {
   readonly depth: number;
   readonly cost: number;
   readonly aliases: number;
+  /** Most bytes of one answer. */
+  readonly answerBytes: number;
   readonly tokens: number;
   readonly bodyBytes: number;
   readonly upstreamCalls: number;
@@ -133,6 +137,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
       graphiql: server.graphiql ?? here,
       introspection: server.introspection ?? here,
       subgraph: server.subgraph,
+      sdl: server.sdl ?? server.introspection ?? here,
       metrics: server.metrics,
       sendMs: server.sendMs,
       maxWaitingBytes: server.maxWaitingBytes,

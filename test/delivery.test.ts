@@ -361,7 +361,7 @@ describe("@defer", () => {
       document: parse("{ fine ... @defer { late } }"),
       operationName: null,
       variables: {},
-      context: null,
+      context: { meter: null },
       signal: new AbortController().signal,
     });
     if (!isInParts(ran)) throw new Error("the answer came whole");

@@ -186,13 +186,13 @@ describe("the cache of plans", () => {
     createPreparation(reading.config, schema, createMasking(reading.config.server, new WeakMap()), true);
 
   test("keeps a bounded number of documents, however many come", () => {
-    const cache = createPlanCache(schema, (text) => (text.length % 2 === 0 ? [] : parse(text)));
+    const cache = createPlanCache(schema, (text) => (text.length % 2 === 0 ? [] : parse(text)), 262_144);
     for (let index = 0; index < 3 * keptDocuments.entries; index++) cache.find(`{ a${index}: __typename }`);
     expect(cache.size()).toBeLessThanOrEqual(keptDocuments.entries);
   });
 
   test("counts the text of what it keeps", () => {
-    const cache = createPlanCache(schema, parse);
+    const cache = createPlanCache(schema, parse, 262_144);
     const long = (index: number) => `{ a${index}: __typename #${"x".repeat(40_000)}\n}`;
     for (let index = 0; index < 50; index++) cache.find(long(index));
     expect(cache.size()).toBeLessThanOrEqual(Math.floor(keptDocuments.characters / 40_000));

@@ -56,19 +56,26 @@ async function packages(): Promise<readonly Row[]> {
 }
 
 describe("what the subgraph publishes", () => {
-  test("_service is the printed schema, introspection on or off", async () => {
-    const { body } = await gateway.ask("{ _service { sdl } }");
+  test("_service is the printed schema, for those who may look at the schema or where the configuration says so", async () => {
+    const query = "{ _service { sdl } }";
+    const { body } = await gateway.ask(query);
     expect(body).toEqual({ data: { _service: { sdl: printSchemaForm("subgraph") } } });
-    const closed = await startDemoGateway({
-      estate: gateway.estate,
-      settings: { server: { subgraph: true, introspection: false, graphiql: false } },
-    });
-    try {
-      expect((await closed.ask("{ _service { sdl } }")).body).toEqual(body);
-      expect((await closed.ask("{ __schema { queryType { name } } }")).body.data).toBeUndefined();
-    } finally {
-      await closed.stop();
-    }
+    const closed = { subgraph: true, introspection: false, graphiql: false };
+    const answerOf = async (server: object, asked = query) => {
+      const started = await startDemoGateway({ estate: gateway.estate, settings: { server } });
+      try {
+        return await started.ask(asked);
+      } finally {
+        await started.stop();
+      }
+    };
+    const untold = await answerOf(closed);
+    expect(untold.body.data ?? null).toBeNull();
+    expect(untold.body.errors?.[0]?.extensions?.["code"]).toBe("FORBIDDEN");
+    expect(untold.text).not.toContain("type ");
+    expect((await answerOf({ ...closed, sdl: true })).body).toEqual(body);
+    expect((await answerOf({ subgraph: true, sdl: false })).body.errors?.[0]?.extensions?.["code"]).toBe("FORBIDDEN");
+    expect((await answerOf(closed, "{ __schema { queryType { name } } }")).body.data).toBeUndefined();
   });
 
   test("node and nodes are of the standalone form only, _entities and _service of the subgraph only", async () => {

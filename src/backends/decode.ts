@@ -4,7 +4,7 @@ import { MisshapenAnswer } from "../upstream/errors.ts";
 import { createEvent } from "../upstream/event.ts";
 import type { Operation } from "../upstream/operation.ts";
 import { readFitting } from "./compile.ts";
-import { explainError, type ReadRow, readRow } from "./row.ts";
+import { explainError, isVast, type ReadRow, readRow, vast } from "./row.ts";
 
 /** The readable rows of a list, in the backend's order, beside those that were not. */
 export interface Rows<T> {
@@ -39,6 +39,7 @@ export const readings = createEvent<Reading>("delivery-graph:reading");
 export function readOne<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const fitting = readFitting(schema, value);
   if (fitting !== null) return fitting.data;
+  if (isVast(value)) throw new MisshapenAnswer(vast);
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw new MisshapenAnswer(explainError(result.error));
@@ -62,6 +63,7 @@ export function readLeniently<S extends z.ZodType>(schema: S, value: unknown, op
  */
 export function readRows<S extends z.ZodType>(schema: S, value: unknown, operation: Operation): Rows<z.output<S>> {
   const { rows, dropped, count } = readEach(schema, value, operation, (row) => {
+    if (isVast(row)) return { reason: vast };
     const result = schema.safeParse(row);
     return result.success ? { data: result.data, cut: nothing } : { reason: explainError(result.error) };
   });
@@ -79,6 +81,12 @@ export function readRowsLeniently<S extends z.ZodType>(
 
 const nothing: readonly never[] = [];
 
+/** Rows of one answer: the longest list that is read whole has some thousands. */
+const mostRows = 200_000;
+/** Rows of one answer that are asked what is wrong with them, which costs more than to read a good one. */
+const mostExplained = 100;
+const unexplained = { reason: "unreadable, as are rows before it" } as const;
+
 function readEach<S extends z.ZodType>(
   schema: S,
   value: unknown,
@@ -87,6 +95,7 @@ function readEach<S extends z.ZodType>(
 ): LenientRows<z.output<S>> {
   if (value === null) return { rows: [], dropped: [], cut: [], count: 0 };
   if (!Array.isArray(value)) throw new MisshapenAnswer("expected a list");
+  if (value.length > mostRows) throw new MisshapenAnswer(`expected a list of at most ${mostRows} rows`);
   const rows: z.output<S>[] = [];
   const dropped: DroppedRow[] = [];
   const cut: DroppedRow[] = [];
@@ -97,10 +106,10 @@ function readEach<S extends z.ZodType>(
       rows.push(fitting.data);
       continue;
     }
-    const row = read(value[index]);
+    const row = dropped.length < mostExplained ? read(value[index]) : unexplained;
     if ("cut" in row) {
       rows.push(row.data);
-      for (const reason of row.cut) cut.push({ operation: name, index, reason });
+      for (const reason of row.cut.slice(0, mostExplained)) cut.push({ operation: name, index, reason });
     } else dropped.push({ operation: name, index, reason: row.reason });
   }
   if (readings.isHeard()) {
@@ -110,9 +119,13 @@ function readEach<S extends z.ZodType>(
   return { rows, dropped, cut, count: value.length };
 }
 
+/** Names of fields that are told of one row. */
+const mostUnknown = 100;
+
 // One row an answer: rows of one list are alike, and looking at each would cost as much as reading it.
 function unknownFields(schema: z.ZodType, row: unknown): readonly string[] {
   const object: unknown = schema instanceof z.ZodPipe ? schema.in : schema;
   if (!(object instanceof z.ZodObject) || typeof row !== "object" || row === null) return [];
-  return Object.keys(row).filter((name) => !Object.hasOwn(object.shape, name));
+  const names = Object.keys(row).filter((name) => !Object.hasOwn(object.shape, name));
+  return names.slice(0, mostUnknown);
 }

@@ -7,6 +7,26 @@ export type ReadRow<T> =
 
 const nothing: readonly never[] = [];
 
+/** Values of one row that does not fit, lists and objects counted as well: each may have something wrong with it. */
+const mostValues = 20_000;
+/** What is said of a row with more of them. */
+export const vast = `more than ${mostValues} values, and not as expected`;
+
+/** Whether a value is too large to be asked what is wrong with it. */
+export function isVast(value: unknown): boolean {
+  const open: unknown[] = [value];
+  let count = 1;
+  while (open.length > 0) {
+    const one = open.pop();
+    if (typeof one !== "object" || one === null) continue;
+    const inner: readonly unknown[] = Array.isArray(one) ? one : Object.values(one);
+    count += inner.length;
+    if (count > mostValues) return true;
+    for (const part of inner) if (typeof part === "object" && part !== null) open.push(part);
+  }
+  return false;
+}
+
 type Path = z.core.$ZodIssue["path"];
 
 /**
@@ -14,6 +34,7 @@ type Path = z.core.$ZodIssue["path"];
  * itself, and a list that is none costs itself, never the row around them.
  */
 export function readRow<S extends z.ZodType>(schema: S, value: unknown): ReadRow<z.output<S>> {
+  if (isVast(value)) return { reason: vast };
   const strict = schema.safeParse(value);
   if (strict.success) return { data: strict.data, cut: nothing };
   const { issues } = strict.error;

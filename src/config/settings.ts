@@ -47,6 +47,9 @@ const server = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "The federated form of the schema, for a router; it has no node and nodes." }),
+  sdl: z.boolean().optional().meta({
+    description: "Whether the subgraph form tells its schema by _service { sdl }; default as introspection.",
+  }),
   metrics: z
     .boolean()
     .default(true)
@@ -132,6 +135,12 @@ const limits = z.strictObject({
     .max(104_857_600)
     .default(262_144)
     .meta({ description: "Largest request body; larger ones are answered 413 and not parsed." }),
+  answerBytes: z
+    .int()
+    .min(1024)
+    .max(268_435_456)
+    .default(16_777_216)
+    .meta({ description: "Largest answer: reckoned before an operation runs, and counted while its answer is made." }),
   upstreamCalls: z.int().min(1).max(100_000).default(200).meta({ description: "Most backend calls of an operation." }),
   deadlineMs: z.int().min(1).max(600_000).default(15_000).meta({ description: "Time for a whole operation." }),
 });

@@ -467,5 +467,5 @@ function printZone(minutes: number): string {
 /** Java's LocalDateTime: no zone, and of the fraction only what is not zero. */
 function localTime(millis: number, zone: number): string {
   const [text = ""] = new Date(millis + zone * 60_000).toISOString().split("Z");
-  return text.replace(/\.(\d*?)0+$/, (_whole, digits: string) => (digits === "" ? "" : `.${digits}`));
+  return text.replace(/\.?0{1,3}$/, "");
 }

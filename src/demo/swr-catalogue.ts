@@ -55,10 +55,8 @@ const day = 86_400_000;
 
 /** How Go prints an instant: up to nine digits of a second, trailing zeros cut. */
 function goTime(millis: number, nanos = 0): string {
-  const fraction = `${new Date(millis).toISOString().slice(20, 23)}${String(nanos).padStart(6, "0")}`.replace(
-    /0+$/,
-    "",
-  );
+  const digits = `${new Date(millis).toISOString().slice(20, 23)}${String(nanos).padStart(6, "0")}`;
+  const fraction = digits.replace(/0{1,9}$/, "");
   return `${new Date(millis).toISOString().slice(0, 19)}${fraction === "" ? "" : `.${fraction}`}Z`;
 }
 

@@ -369,7 +369,7 @@ function manifestText(one: CatalogueTag): string {
 }
 
 function filePath({ folder, filename }: CatalogueFile): string {
-  const inside = folder.replace(/^\/+|\/+$/g, "");
+  const inside = folder.split("/").filter(Boolean).join("/");
   return inside === "" ? filename : `${inside}/${filename}`;
 }
 

@@ -99,7 +99,15 @@ export function reportDropped(
   backend: string,
   dropped: Page<unknown>["dropped"],
 ): void {
-  for (const row of dropped) context.report(droppedRowError(backend, row, pathOf(info)));
+  const path = pathOf(info);
+  for (let index = 0; index < dropped.length; index++) {
+    const row = dropped[index];
+    if (!row || context.report(droppedRowError(backend, row, path))) continue;
+    // The answer is full: the others are only counted.
+    const [next, rest] = [dropped[index + 1], dropped.length - index - 1];
+    if (next) context.report(droppedRowError(backend, next, path), rest);
+    return;
+  }
 }
 
 /** The response path of the field that is being resolved. */

@@ -2,9 +2,10 @@ import type { GraphQLError } from "graphql";
 import type { Backend, Readers } from "../backends/backend.ts";
 import type { Call } from "../upstream/call.ts";
 import { restrict } from "./access.ts";
+import type { AnswerMeter } from "./answer-meter.ts";
 import type { Audit } from "./audit.ts";
 import type { CallerFacts } from "./caller.ts";
-import { badInput } from "./errors.ts";
+import { badInput, report } from "./errors.ts";
 
 /** The configured backends, as the graph looks them up. Lives as long as the process. */
 export interface Estate {
@@ -23,10 +24,12 @@ export interface Context {
   readonly caller: CallerFacts;
   /** This request's loaders of one backend, opened when first wanted. */
   readonly readers: (backend: Backend) => Readers;
+  /** Counts the answer while it is made; null where the one who runs the operation does. */
+  readonly meter: AnswerMeter | null;
   /** Writes down what changes a backend. */
   readonly audit: Audit;
-  /** Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed. */
-  readonly report: (error: GraphQLError) => void;
+  /** Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed; or `count` like it. False: from now on they are only counted. */
+  readonly report: (error: GraphQLError, count?: number) => boolean;
 }
 
 /** Indexes the configured backends. */
@@ -47,6 +50,7 @@ export function createContext(
   caller: CallerFacts,
   problems: GraphQLError[],
   audit: Audit,
+  meter: AnswerMeter | null = null,
 ): Context {
   const opened = new Map<Backend, Readers>();
   const readers = (backend: Backend) => {
@@ -56,7 +60,7 @@ export function createContext(
     opened.set(backend, fresh);
     return fresh;
   };
-  return { estate, call, caller, readers, audit, report: (error) => void problems.push(error) };
+  return { estate, call, caller, readers, meter, audit, report: (error, count) => report(problems, error, count) };
 }
 
 /** The names of readers a backend may have. */

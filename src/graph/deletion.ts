@@ -69,30 +69,49 @@ async function remove<T extends Package | Version>(context: Context, removal: Re
     return { outcome, backend: place.backend, repository: place.repository, name, at: new Date().toISOString() };
   };
 
-  let found: T | null;
-  try {
-    const reader = lookAgain(context, backend);
-    found = reader && (await removal.find(reader));
-  } catch (error) {
-    if (!(error instanceof UpstreamError)) throw error;
-    context.report(toGraphQLError(error));
-    return done("NOT_SENT", null);
-  }
-  if (!found) return done("ABSENT", null);
-  if (found.name !== confirmName) return done("NAME_DIFFERS", found.name);
-  const deed = backend.remover ? removal.deed(backend.remover(call), found) : null;
-  if (!deed) return done("NOT_SUPPORTED", found.name);
-  try {
-    write("ASKED");
-    await deed();
-    return done("DELETED", found.name);
-  } catch (error) {
-    if (!(error instanceof UpstreamError)) {
-      write("UNKNOWN");
-      throw error;
+  return inTurn(backend, place, async () => {
+    let found: T | null;
+    try {
+      const reader = lookAgain(context, backend);
+      found = reader && (await removal.find(reader));
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      context.report(toGraphQLError(error));
+      return done("NOT_SENT", null);
     }
-    context.report(toGraphQLError(error));
-    return done(outcomes[error.circuitOpen ? "OVER_BUDGET" : error.failure], found.name);
+    if (!found) return done("ABSENT", null);
+    if (found.name !== confirmName) return done("NAME_DIFFERS", found.name);
+    const deed = backend.remover ? removal.deed(backend.remover(call), found) : null;
+    if (!deed) return done("NOT_SUPPORTED", found.name);
+    try {
+      write("ASKED");
+      await deed();
+      return done("DELETED", found.name);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) {
+        write("UNKNOWN");
+        throw error;
+      }
+      context.report(toGraphQLError(error));
+      return done(outcomes[error.circuitOpen ? "OVER_BUDGET" : error.failure], found.name);
+    }
+  });
+}
+
+const underWay = new WeakMap<Backend, Map<string, Promise<unknown>>>();
+
+/** Runs after whatever is being deleted of the same package: what is looked for must not be on its way out. */
+async function inTurn<R>(backend: Backend, { repository, key }: PackageRef, run: () => Promise<R>): Promise<R> {
+  const here = underWay.get(backend) ?? new Map<string, Promise<unknown>>();
+  underWay.set(backend, here);
+  const name = JSON.stringify([repository, key]);
+  const before = here.get(name) ?? Promise.resolve();
+  const mine = before.then(run, run);
+  here.set(name, mine);
+  try {
+    return await mine;
+  } finally {
+    if (here.get(name) === mine) here.delete(name);
   }
 }
 

@@ -1,6 +1,7 @@
 import { type ASTNode, GraphQLError } from "graphql";
 import type { DroppedRow } from "../model/backend.ts";
 import { type Failure, isQueueFull, UpstreamError } from "../upstream/errors.ts";
+import { AddressTooLong } from "../upstream/operation.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
 
 /** Codes of refused requests: told before any upstream call. */
@@ -94,8 +95,13 @@ export function droppedRowError(backend: string, row: DroppedRow, path: readonly
 export function toPublicError(error: unknown): GraphQLError | null {
   const cause = rootCause(error);
   if (cause instanceof UpstreamError) return placed(toGraphQLError(cause), error);
+  if (cause instanceof AddressTooLong) return placed(tooLong(), error);
   if (!(cause instanceof GraphQLError)) return null;
   return error instanceof GraphQLError ? placed(cause, error) : cause;
+}
+
+function tooLong(): GraphQLError {
+  return badInput("BAD_USER_INPUT", "The names in this question make an address that is too long to be sent.");
 }
 
 function rootCause(error: unknown): unknown {
@@ -111,4 +117,42 @@ function placed(error: GraphQLError, at: unknown): GraphQLError {
     path: at.path ?? error.path ?? null,
     extensions: error.extensions,
   });
+}
+
+/** Errors that one answer tells; how many more there were is told by one more. */
+export const mostErrors = 100;
+
+/** Errors that one error stands for. */
+const omitted = new WeakMap<GraphQLError, number>();
+
+/**
+ * Adds an error that stands for `count` like it; beyond {@link mostErrors} they are only counted, and it returns false.
+ */
+export function report(errors: GraphQLError[], error: GraphQLError, count: number = omitted.get(error) ?? 1): boolean {
+  if (errors.length < mostErrors) {
+    errors.push(error);
+    return true;
+  }
+  const before = errors[mostErrors];
+  errors[mostErrors] = andMore((before ? (omitted.get(before) ?? 0) : 0) + count, error);
+  return false;
+}
+
+/** The errors of an answer: {@link mostErrors} at most, and one that says how many more there were. */
+export function boundErrors(errors: readonly GraphQLError[]): readonly GraphQLError[] {
+  if (errors.length <= mostErrors) return errors;
+  const bound: GraphQLError[] = [];
+  // Those that stand for others come last, wherever they were put together.
+  for (const error of errors) if (!omitted.has(error)) report(bound, error);
+  for (const error of errors) if (omitted.has(error)) report(bound, error);
+  return bound;
+}
+
+function andMore(count: number, error: GraphQLError): GraphQLError {
+  const { code, retryable } = toPublicError(error)?.extensions ?? {};
+  const more = new GraphQLError(`And ${count} more ${count === 1 ? "error" : "errors"}.`, {
+    extensions: { code: code ?? "INTERNAL_SERVER_ERROR", retryable: retryable ?? false },
+  });
+  omitted.set(more, count);
+  return more;
 }

@@ -32,7 +32,7 @@ export async function latestBySemver(reader: Pick<PackageReader, "versions">, re
       const parsed = parseSemanticVersion(value.name);
       if (parsed && (!best || isHigher(parsed, best.parsed))) best = { version: value, parsed };
     }
-    dropped.push(...page.dropped);
+    for (const row of page.dropped) dropped.push(row);
     read += page.rows.length;
     after = page.rows.at(-1)?.position ?? null;
     isWhole = !page.hasNext;

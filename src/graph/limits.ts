@@ -1,7 +1,8 @@
-import type { GraphQLError } from "graphql";
+import { type GraphQLError, getNamedType, isLeafType } from "graphql";
 import { checkArguments } from "./arguments.ts";
 import { badInput } from "./errors.ts";
-import { type Asked, walkOperation } from "./walk.ts";
+import { checkValues } from "./values.ts";
+import { type Asked, type Step, walkOperation } from "./walk.ts";
 
 /** What one operation may ask for; see `limits` in the configuration. */
 export interface Limits {
@@ -9,6 +10,8 @@ export interface Limits {
   /** In upstream calls, were nothing shared or batched. */
   readonly cost: number;
   readonly aliases: number;
+  /** Most bytes of an answer's data. */
+  readonly answerBytes: number;
 }
 
 /** What an operation asks for, before it runs. */
@@ -16,47 +19,100 @@ export interface Measure {
   readonly depth: number;
   readonly cost: number;
   readonly aliases: number;
+  /** Bytes its answer is reckoned to have, by the sizes of its lists and the names of its fields. */
+  readonly answerBytes: number;
+  /** Selections looked at for it. */
+  readonly visited: number;
+}
+
+/** What the operations of one request have been allowed so far: a batch has one cost and one answer between them. */
+export interface Spent {
+  cost: number;
+  answerBytes: number;
 }
 
 /**
- * Measures an operation, and refuses one that asks for too much, or for a page no list gives, before anything is asked upstream. Throws
- * DEPTH_LIMIT_EXCEEDED, COST_LIMIT_EXCEEDED or BAD_USER_INPUT. Introspection costs nothing and is not measured.
+ * Measures an operation, and refuses one that asks for too much, or for a page no list gives, before anything is asked
+ * upstream. What is allowed is added to `spent`. Throws DEPTH_LIMIT_EXCEEDED, COST_LIMIT_EXCEEDED or BAD_USER_INPUT.
  */
-export function checkLimits(asked: Asked, limits: Limits): Measure {
-  // Half a character has no encoding, so no address could be made of it.
-  if (!isText(asked.variables)) throw badInput("BAD_USER_INPUT", "A variable holds text that is not Unicode.");
-  const measured = measure(asked, limits);
+export function checkLimits(asked: Asked, limits: Limits, spent: Spent = { cost: 0, answerBytes: 0 }): Measure {
+  checkValues(asked.variables);
+  const measured = measure(asked, limits, spent);
   const refuse = (
-    code: "DEPTH_LIMIT_EXCEEDED" | "COST_LIMIT_EXCEEDED" | "BAD_USER_INPUT",
+    code: "DEPTH_LIMIT_EXCEEDED" | "COST_LIMIT_EXCEEDED",
     what: string,
     is: number,
     most: number,
-  ): GraphQLError => badInput(code, `The operation has ${what} of ${is}; at most ${most} is allowed.`);
+    before = 0,
+  ): GraphQLError =>
+    before === 0
+      ? badInput(code, `The operation has ${what} of ${is}; at most ${most} is allowed.`)
+      : badInput(
+          code,
+          `The operations of this request have ${what} of ${before + is} together; at most ${most} is allowed.`,
+        );
   if (measured.depth > limits.depth) throw refuse("DEPTH_LIMIT_EXCEEDED", "a depth", measured.depth, limits.depth);
   if (measured.aliases > limits.aliases)
     throw refuse("COST_LIMIT_EXCEEDED", "a number of aliases", measured.aliases, limits.aliases);
-  if (measured.cost > limits.cost) throw refuse("COST_LIMIT_EXCEEDED", "an estimated cost", measured.cost, limits.cost);
+  if (spent.cost + measured.cost > limits.cost)
+    throw refuse("COST_LIMIT_EXCEEDED", "an estimated cost", measured.cost, limits.cost, spent.cost);
+  if (spent.answerBytes + measured.answerBytes > limits.answerBytes) {
+    const what = "an estimated answer in bytes";
+    throw refuse("COST_LIMIT_EXCEEDED", what, measured.answerBytes, limits.answerBytes, spent.answerBytes);
+  }
+  spent.cost += measured.cost;
+  spent.answerBytes += measured.answerBytes;
   return measured;
 }
 
-/**
- * Depth, aliases and cost of an operation. Cost is what `@cost` and `@listSize` in the schema say, multiplied along
- * the selection. Stops counting beyond the limits, so that nested fragments cannot make the measuring itself dear.
- */
-function measure(asked: Asked, limits: Limits): Measure {
-  const sum = { depth: 0, cost: 0, aliases: 0 };
-  walkOperation(asked, {}, ({ field, node, args, depth, weight, times, frame }) => {
-    if (sum.depth > limits.depth || sum.cost > limits.cost || sum.aliases > limits.aliases) return null;
-    if (node.alias) sum.aliases += 1;
-    sum.depth = Math.max(sum.depth, depth);
-    if (field) checkArguments(field.args, args);
-    sum.cost += weight * times;
-    return frame;
-  });
-  return sum;
+/** Deepest nesting of fields below `__schema` and `__type`: the usual question about the schema has 15. */
+const introspectionDepth = 20;
+
+/** Bytes about the schema that count as much as one upstream call: a request may ask for all of it some times. */
+const introspectionBytesACall = 500;
+
+interface Frame {
+  /** Fields above that are about the schema. */
+  readonly isIntrospection: boolean;
 }
 
-function isText(value: unknown): boolean {
-  if (typeof value === "string") return value.isWellFormed();
-  return typeof value !== "object" || value === null || Object.values(value).every(isText);
+/**
+ * Depth, aliases, cost and answer of an operation. Cost is what `@cost` and `@listSize` in the schema say, multiplied
+ * along the selection. Stops counting beyond the limits.
+ */
+function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
+  const sum = { depth: 0, cost: 0, aliases: 0, answerBytes: 0 };
+  const isOver = () =>
+    sum.depth > limits.depth ||
+    spent.cost + sum.cost > limits.cost ||
+    sum.aliases > limits.aliases ||
+    spent.answerBytes + sum.answerBytes > limits.answerBytes;
+  const visited = walkOperation<Frame>(asked, { isIntrospection: false }, (step) => {
+    if (isOver()) return null;
+    const { field, node, args, depth, weight, times } = step;
+    const isIntrospection = step.frame.isIntrospection || node.name.value.startsWith("__");
+    if (node.alias) sum.aliases += 1;
+    if (!isIntrospection || depth > introspectionDepth) sum.depth = Math.max(sum.depth, depth);
+    if (field) checkArguments(field.args, args);
+    const bytes = bytesOf(step);
+    // What the schema says asks nobody: only its answer costs something.
+    sum.cost += isIntrospection ? bytes / introspectionBytesACall : weight * times;
+    sum.answerBytes += bytes;
+    return { isIntrospection };
+  });
+  return { ...sum, cost: Math.ceil(sum.cost), answerBytes: Math.round(sum.answerBytes), visited };
+}
+
+/** What an honest value has on average, its punctuation included. */
+const valueBytes = 16;
+/** Brackets of an object or a list, with the comma behind. */
+const bracketBytes = 3;
+/** Quotes, colon and comma of a name. */
+const nameBytes = 4;
+
+/** Bytes that a field is reckoned to add to the answer: its name and value, once for each of its parents. */
+function bytesOf({ field, node, times, below }: Step<Frame>): number {
+  const name = (node.alias ?? node.name).value.length + nameBytes;
+  const isLeaf = field === null || isLeafType(getNamedType(field.type));
+  return times * name + (isLeaf ? Math.max(times, below) * valueBytes : below * bracketBytes);
 }

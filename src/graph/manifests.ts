@@ -1,13 +1,34 @@
-import { parseAllDocuments, stringify } from "yaml";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  Lexer,
+  parseAllDocuments,
+  stringify,
+} from "yaml";
 
 /** Manifests beyond this many characters are left out whole, one by one: a page of them must stay a page. */
 const mostCharacters = 262_144;
 
-/** What all manifests of one deployment may have together; those past it are left out. */
+/** What all manifests of one deployment may have together, shown or not; those past it are not read. */
 const mostTogether = 1_048_576;
+
+/** Words and marks of one manifest: reading it takes as long as there are of these. */
+const mostLexemes = 30_000;
+
+/** The same for all manifests of one deployment. */
+const mostLexemesTogether = 120_000;
 
 /** How often anchors may be repeated: a few lines can otherwise stand for gigabytes. */
 const mostAliases = 100;
+
+/** Values and 32 characters each of one document, anchors put in the place of their aliases. */
+const mostExpanded = 60_000;
 
 const redacted = "(redacted)";
 
@@ -28,19 +49,49 @@ const copies = /last-applied|original-configuration/i;
  * plain YAML (a template, a key given twice) is left out, because what cannot be read cannot be redacted.
  */
 export function redactManifests(manifests: readonly string[]): string[] {
-  let left = mostTogether;
-  return manifests.flatMap((text) => {
-    if (text.trim() === "" || text.length > mostCharacters) return [];
-    const shown = redactText(text);
-    left -= shown.reduce((sum, { length }) => sum + length, 0);
-    return left >= 0 ? shown : [];
-  });
+  return [...redactEach(manifests)].flat();
+}
+
+/** The same in as many turns of the event loop as there are manifests. */
+export async function redactInTurns(manifests: readonly string[]): Promise<string[]> {
+  const shown: string[] = [];
+  for (const part of redactEach(manifests)) {
+    for (const text of part) shown.push(text);
+    await nextTurn();
+  }
+  return shown;
+}
+
+function* redactEach(manifests: readonly string[]): Generator<string[]> {
+  let characters = mostTogether;
+  let lexemes = mostLexemesTogether;
+  for (const text of manifests) {
+    if (text.length > mostCharacters || text.trim() === "") continue;
+    // What is read counts, whether or not anything comes of it.
+    characters -= text.length;
+    if (characters < 0) return;
+    const count = lexemesIn(text, Math.min(mostLexemes, lexemes));
+    lexemes -= count;
+    if (lexemes < 0) return;
+    if (count <= mostLexemes) yield redactText(text);
+  }
+}
+
+/** Lexemes of a text, counted to one more than `most`. */
+function lexemesIn(text: string, most: number): number {
+  let count = 0;
+  for (const _ of new Lexer().lex(text)) {
+    count += 1;
+    if (count > most) break;
+  }
+  return count;
 }
 
 function redactText(text: string): string[] {
   try {
-    return parseAllDocuments(text, { logLevel: "silent", merge: true }).flatMap((document) => {
-      if (document.errors.length > 0) throw new SyntaxError("not plain YAML");
+    // The library compares each key with each; here keys are looked up.
+    return parseAllDocuments(text, { logLevel: "silent", merge: true, uniqueKeys: false }).flatMap((document) => {
+      if (document.errors.length > 0 || !isPlain(document)) throw new SyntaxError("not plain YAML");
       const data: unknown = document.toJS({ maxAliasCount: mostAliases });
       return data === null || data === undefined
         ? []
@@ -49,6 +100,34 @@ function redactText(text: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** Whether no map has a key twice, and the whole is small with each alias in full. */
+function isPlain({ contents }: Document.Parsed): boolean {
+  const anchors = new Map<string, number>();
+  let isFine = true;
+  // Sizes of what is anchored are known before it can be repeated.
+  const sizeOf = (node: unknown): number => {
+    if (!isFine) return 0;
+    if (isPair(node)) return sizeOf(node.key) + sizeOf(node.value);
+    let size = 1;
+    if (isAlias(node)) return anchors.get(node.source) ?? 1;
+    if (isScalar(node)) size += typeof node.value === "string" ? node.value.length / 32 : 0;
+    else if (isMap(node) || isSeq(node)) {
+      const keys = new Set<unknown>();
+      for (const item of node.items) {
+        if (isPair(item) && isScalar(item.key)) {
+          if (keys.has(item.key.value)) isFine = false;
+          keys.add(item.key.value);
+        }
+        size += sizeOf(item);
+        if (size > mostExpanded) isFine = false;
+      }
+    }
+    if (isNode(node) && "anchor" in node && typeof node.anchor === "string") anchors.set(node.anchor, size);
+    return size;
+  };
+  return sizeOf(contents) <= mostExpanded && isFine;
 }
 
 function redact(value: unknown): unknown {

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Position } from "../model/page.ts";
 import { badInput } from "./errors.ts";
+import { isTooLongInAddress, longestValue } from "./values.ts";
 
 /**
  * Ids and cursors: base64url over length-prefixed parts, the first of which is the format version. They carry
  * coordinates, come back from strangers and are checked part by part; nothing in them is ever used as an address.
  */
 const version = "1";
-const longestText = 4096;
 const longestPart = 1024;
 const mostParts = 16;
 
@@ -63,7 +63,7 @@ function pack(parts: readonly (string | null)[]): string {
 }
 
 function unpack(text: string): (string | null)[] | null {
-  if (text.length > longestText || !/^[A-Za-z0-9_-]+$/.test(text)) return null;
+  if (text.length > longestValue || !/^[A-Za-z0-9_-]+$/.test(text)) return null;
   const bytes = Buffer.from(text, "base64url");
   // One spelling only: the same coordinates must never have two ids.
   if (bytes.toString("base64url") !== text) return null;
@@ -82,6 +82,7 @@ function unpack(text: string): (string | null)[] | null {
     const start = at + length[0].length;
     const part = plain.slice(start, start + Number(length[1]));
     if (part.length !== Number(length[1]) || part.length > longestPart || hasControls(part)) return null;
+    if (isTooLongInAddress(part)) return null;
     parts.push(part);
     at = start + part.length;
   }

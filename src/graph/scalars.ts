@@ -2,10 +2,21 @@ import { GraphQLError, GraphQLScalarType, Kind, type ValueNode, valueFromASTUnty
 import { parseDigest } from "../model/digest.ts";
 import { parsePurl, toPurl } from "../model/purl.ts";
 import { badInput } from "./errors.ts";
+import { longestInAddress } from "./values.ts";
 
 const text = (value: unknown, what: string): string => {
   if (typeof value !== "string") throw new GraphQLError(`${what} must be text.`);
   return value;
+};
+
+/** Longest input of each scalar; what is longer is refused before anything takes it apart. */
+const longest = { DateTime: 64, Digest: 160, PURL: 2048, URL: 2048 } as const;
+
+/** Text that came in, and is not too long for its type. */
+const input = (value: unknown, what: keyof typeof longest): string => {
+  const given = text(value, what);
+  if (given.length <= longest[what]) return given;
+  throw badInput("BAD_USER_INPUT", `${what} must have at most ${longest[what]} characters.`);
 };
 
 const wholeNumber = (value: unknown, what: string): number => {
@@ -14,14 +25,14 @@ const wholeNumber = (value: unknown, what: string): number => {
   return value;
 };
 
-function stringScalar(name: string, read: (value: string) => string): GraphQLScalarType<string, string> {
+function stringScalar(name: keyof typeof longest, read: (value: string) => string): GraphQLScalarType<string, string> {
   return new GraphQLScalarType<string, string>({
     name,
     serialize: (value) => text(value, name),
-    parseValue: (value) => read(text(value, name)),
+    parseValue: (value) => read(input(value, name)),
     parseLiteral: (node: ValueNode) => {
       if (node.kind !== Kind.STRING) throw badInput("BAD_USER_INPUT", `${name} must be text.`);
-      return read(node.value);
+      return read(input(node.value, name));
     },
   });
 }
@@ -63,6 +74,9 @@ export const scalars = {
     const purl = parsePurl(value);
     const canonical = purl && toPurl(purl);
     if (!canonical) throw badInput("BAD_USER_INPUT", "PURL must be a package URL, such as pkg:maven/com.acme/app@1.0.");
+    if (canonical.length > longestInAddress) {
+      throw badInput("BAD_USER_INPUT", `PURL must have at most ${longestInAddress} bytes once it is encoded.`);
+    }
     return canonical;
   }),
   ByteSize: numberScalar("ByteSize"),
@@ -70,7 +84,7 @@ export const scalars = {
   URL: new GraphQLScalarType<string, string>({
     name: "URL",
     serialize: (value) => cleanUrl(text(value, "URL")),
-    parseValue: (value) => cleanUrl(text(value, "URL")),
+    parseValue: (value) => cleanUrl(input(value, "URL")),
   }),
   JSON: new GraphQLScalarType<unknown, unknown>({
     name: "JSON",

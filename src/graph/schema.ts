@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mergeTypeDefs } from "@graphql-tools/merge";
 import { makeExecutableSchema } from "@graphql-tools/schema";
 import { type DocumentNode, type GraphQLSchema, isScalarType, Kind, parse, print } from "graphql";
+import { meterResolvers } from "./answer-meter.ts";
 import type { Context } from "./context.ts";
 import { references } from "./entities.ts";
 import { artifactResolvers } from "./resolvers/artifact.ts";
@@ -22,13 +23,21 @@ const folder = new URL("../../schema/", import.meta.url);
  */
 export type SchemaForm = "standalone" | "subgraph";
 
+/** What the running schema has and tells. */
+export interface SchemaOptions {
+  /** Whether there is a `Mutation`; default false. */
+  readonly mutations?: boolean;
+  /** Whether `_service` of the subgraph form tells the schema; default true. */
+  readonly tellsSdl?: boolean;
+}
+
 /** The executable graph, its scopes enforced. Throws when a resolver has no field, or the files do not make a schema. */
 export function createSchema(
   form: SchemaForm = "standalone",
-  { mutations }: { readonly mutations: boolean } = { mutations: false },
+  { mutations = false, tellsSdl = true }: SchemaOptions = {},
 ): GraphQLSchema {
   const document = readFiles(() => true);
-  return enforceScopes(describeScalars(unguarded(form, mutations), document), document);
+  return meterResolvers(enforceScopes(describeScalars(unguarded(form, mutations, tellsSdl), document), document));
 }
 
 /** An implementation takes the place of the scalar in the files, and with it the place of its description. */
@@ -41,7 +50,7 @@ function describeScalars(schema: GraphQLSchema, { definitions }: DocumentNode): 
   return schema;
 }
 
-function unguarded(form: SchemaForm, mutations: boolean): GraphQLSchema {
+function unguarded(form: SchemaForm, mutations: boolean, tellsSdl: boolean): GraphQLSchema {
   const readers = [rootResolvers, backendResolvers, releaseResolvers, artifactResolvers, packageResolvers];
   const resolvers = mutations ? [...readers, mutationResolvers] : readers;
   const resolverValidationOptions = { requireResolversToMatchSchema: "error" } as const;
@@ -53,7 +62,7 @@ function unguarded(form: SchemaForm, mutations: boolean): GraphQLSchema {
     });
   }
   const document = subgraphDocument(mutations);
-  const parts = subgraphOf(document, references);
+  const parts = subgraphOf(document, references, { tellsSdl });
   return makeExecutableSchema<Context>({
     typeDefs: [document, parts.typeDefs],
     resolvers: [...resolvers, parts.resolvers].flat(),

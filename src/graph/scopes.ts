@@ -16,16 +16,18 @@ import type { Context } from "./context.ts";
 type Requirement = readonly (readonly Scope[])[];
 
 /**
- * Puts a check before every field that `@requiresScopes` stands on in the document, and before every field of `Query`,
- * which needs `read` whether or not anything says so: a field that is added later is closed until somebody opens it. A
+ * Puts a check before every field that `@requiresScopes` stands on in the document, and before every field of `Query`
+ * and `Mutation`, which need `read` whether or not anything says so: a field that is added later is closed until somebody opens it. A
  * caller who lacks the scope gets FORBIDDEN in that place, nothing is asked for it, and the rest of the answer stands.
  * The document is the one with the words of federation, whether or not the schema still has them.
  */
 export function enforceScopes(schema: GraphQLSchema, document: DocumentNode): GraphQLSchema {
   const demands = demandsIn(document);
+  // Whoever deletes is told what is there.
+  const roots = new Set<unknown>([schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]);
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type) || type.name.startsWith("__")) continue;
-    const ofRoot: readonly Requirement[] = type === schema.getQueryType() ? [[["read"]]] : [];
+    const ofRoot: readonly Requirement[] = roots.has(type) ? [[["read"]]] : [];
     const ofType = demands.get(type.name) ?? [];
     for (const field of Object.values(type.getFields())) {
       const needed = [...ofRoot, ...ofType, ...(demands.get(`${type.name}.${field.name}`) ?? [])];

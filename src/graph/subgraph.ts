@@ -4,6 +4,7 @@ import {
   type DefinitionNode,
   type DirectiveNode,
   type DocumentNode,
+  GraphQLError,
   type GraphQLResolveInfo,
   Kind,
   parse,
@@ -31,12 +32,14 @@ export interface SubgraphParts<C> {
 }
 
 /**
- * The machinery of the federation specification for a document and its reference resolvers. Throws when the types with a
+ * The machinery of the federation specification for a document and its reference resolvers. With `tellsSdl: false`
+ * `_service` answers FORBIDDEN: it tells as much as introspection does. Throws when the types with a
  * `@key` and the types with a resolver are not the same.
  */
 export function subgraphOf<C>(
   document: DocumentNode,
   references: Readonly<Record<string, ReferenceResolver<C>>>,
+  { tellsSdl = true }: { readonly tellsSdl?: boolean } = {},
 ): SubgraphParts<C> {
   const sdl = `${print(withoutMachinery(document))}\n`;
   const entities = entitiesOf(document);
@@ -69,7 +72,10 @@ export function subgraphOf<C>(
     `),
     resolvers: {
       Query: {
-        _service: () => ({ sdl }),
+        _service: () => {
+          if (!tellsSdl) throw untold();
+          return { sdl };
+        },
         // All at once, so that the loaders see one batch; each an own promise, so that one fails alone.
         _entities: (_root: unknown, { representations }: { representations: readonly unknown[] }, context, info) =>
           representations.map((one) => resolve(one, context, info)),
@@ -77,6 +83,12 @@ export function subgraphOf<C>(
       _Entity: { __resolveType: (value: { readonly __typename: string }) => value.__typename },
     },
   };
+}
+
+function untold(): GraphQLError {
+  return new GraphQLError("This gateway does not tell its schema.", {
+    extensions: { code: "FORBIDDEN", retryable: false },
+  });
 }
 
 /** The object types that other subgraphs may refer to. */

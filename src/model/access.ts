@@ -48,23 +48,57 @@ function isMeant({ key, claims }: Subject, who: Who): boolean {
   return values.some((value) => typeof value === "string" && who.values.includes(value));
 }
 
+/** Longer paths are nobody's. */
+const longestPath = 4096;
+
 /** Whether a name or path fits a glob. Case counts; a path that is not in its plain form fits nothing. */
 export function fits(glob: string, path: string): boolean {
-  if (path === "" || path.split("/").some((part) => part === "" || part === "." || part === "..")) return false;
-  return patternOf(glob).test(path);
+  if (path === "" || path.length > longestPath) return false;
+  if (path.split("/").some((part) => part === "" || part === "." || part === "..")) return false;
+  return matches(partsOf(glob), path);
 }
 
-const patterns = new Map<string, RegExp>();
+/** What a glob is made of: text to stand as it is, `*` for anything but a slash, `**` for anything. */
+type Part = { readonly text: string } | { readonly any: "SEGMENT" | "PATH" };
+
+const globs = new Map<string, readonly Part[]>();
 
 // Globs come from the configuration only, so there are few of them.
-function patternOf(glob: string): RegExp {
-  const known = patterns.get(glob);
+function partsOf(glob: string): readonly Part[] {
+  const known = globs.get(glob);
   if (known) return known;
-  const source = glob
+  const parts = glob
     .split(/(\*+)/)
-    .map((part) => (part === "*" ? "[^/]*" : /^\*+$/.test(part) ? ".*" : part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&")))
-    .join("");
-  const pattern = new RegExp(`^${source}$`, "su");
-  patterns.set(glob, pattern);
-  return pattern;
+    .filter((part) => part !== "")
+    .map((part): Part => (part.startsWith("*") ? { any: part === "*" ? "SEGMENT" : "PATH" } : { text: part }));
+  globs.set(glob, parts);
+  return parts;
+}
+
+/**
+ * Follows all readings of a path at once: the places it may have been read to, part after part. The work is the number
+ * of parts times the length of the path, however many stars there are; a pattern with as many would try each with each.
+ */
+function matches(parts: readonly Part[], path: string): boolean {
+  let places = new Set([0]);
+  for (const part of parts) {
+    const next = new Set<number>();
+    if ("text" in part) {
+      for (const at of places) if (path.startsWith(part.text, at)) next.add(at + part.text.length);
+    } else {
+      // In order: what the stretch from one place has passed, no later place passes again.
+      let reached = -1;
+      for (const at of [...places].sort((one, other) => one - other)) {
+        if (at <= reached) continue;
+        for (let end = at; end <= path.length; end++) {
+          next.add(end);
+          reached = end;
+          if (part.any === "SEGMENT" && path[end] === "/") break;
+        }
+      }
+    }
+    places = next;
+    if (places.size === 0) return false;
+  }
+  return places.has(path.length);
 }

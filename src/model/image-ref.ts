@@ -13,6 +13,7 @@ export interface ImageRef {
   readonly digest: Digest | null;
 }
 
+const longestReference = 1024;
 const host = /^(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::\d{1,5})?$/;
 // Upper case is outside the grammar, but bkrepo projects have it and Zadig stores what was pushed.
 const segment = /^[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*$/i;
@@ -20,8 +21,9 @@ const tagPattern = /^\w[\w.-]{0,127}$/;
 
 /** Reads a reference in any spelling; null for what is not one (a file name with spaces, an empty string). */
 export function parseImageRef(text: string | null | undefined): ImageRef | null {
-  const raw = text?.trim().replace(/^https?:\/\//i, "");
-  if (!raw || raw.length > 1024) return null;
+  if (!text || text.length > 2 * longestReference) return null;
+  const raw = text.trim().replace(/^https?:\/\//i, "");
+  if (raw === "" || raw.length > longestReference) return null;
   const at = raw.indexOf("@");
   const digest = at < 0 ? null : parseDigest(raw.slice(at + 1));
   if (at >= 0 && digest === null) return null;

@@ -9,6 +9,9 @@ export interface PurlParts {
   readonly qualifiers: Readonly<Record<string, string>>;
 }
 
+/** What is longer is not taken apart: the library's time grows faster than the text. */
+const longestPurl = 8192;
+
 /** Canonical package URL, or null when the parts make no valid one: an honest purl or none. */
 export function toPurl(parts: {
   readonly type: string;
@@ -19,6 +22,8 @@ export function toPurl(parts: {
 }): string | null {
   try {
     const { type, namespace, name, version, qualifiers } = parts;
+    const texts = [type, namespace ?? "", name, version ?? "", ...Object.values(qualifiers ?? {})];
+    if (texts.reduce((sum, { length }) => sum + length, 0) > longestPurl) return null;
     const text = new PackageURL(type, namespace, name, version, qualifiers, undefined).toString();
     // Not all that the library prints can be read again (a lone `%` in a qualifier): such text is no identity.
     return PackageURL.fromString(text).toString() === text ? text : null;
@@ -29,6 +34,7 @@ export function toPurl(parts: {
 
 /** Reads a package URL; null for anything that is not one. */
 export function parsePurl(text: string): PurlParts | null {
+  if (text.length > longestPurl) return null;
   try {
     const purl = PackageURL.fromString(text);
     const qualifiers = Object.fromEntries(

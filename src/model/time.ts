@@ -16,7 +16,10 @@ function instantAt(millis: number): Instant | null {
 }
 
 const pattern =
-  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?(?:\s+(?:[A-Z]{2,5}|[+-]\d{2,4}))?(?:\s+m=[+-][\d.]+)?$/i;
+  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?(?:\s*(Z|UTC|[+-]\d{2}:?\d{2}))?(?:\s+(?:[A-Z]{2,5}|[+-]\d{2,4}))?(?:\s+m=[+-][\d.]+)?$/i;
+
+/** The longest way to say an instant, with room for blanks around it. */
+const longestInstant = 128;
 
 /** An instant as we print it, on any day but the 29th of February. */
 const printed =
@@ -29,7 +32,7 @@ const printed =
  * monotonic reading may follow). Precision is cut to milliseconds.
  */
 export function parseInstant(text: string | null | undefined, offset?: string): Instant | null {
-  if (!text) return null;
+  if (!text || text.length > longestInstant) return null;
   // Most say it as we do already: what is sure to be a day and a time needs no taking apart.
   if (text.length === 24 && text > "0002" && printed.test(text)) return text;
   const match = pattern.exec(text.trim());

@@ -3,9 +3,11 @@ import type { ExecutionResult } from "graphql";
 import type { Backend } from "../backends/backend.ts";
 import type { Operations } from "../config/manifest.ts";
 import type { Config } from "../config.ts";
+import { type AnswerMeter, createAnswerMeter } from "../graph/answer-meter.ts";
 import type { CallerFacts } from "../graph/caller.ts";
 import { createEstate } from "../graph/context.ts";
 import type { Part } from "../graph/execution/reference.ts";
+import type { Spent } from "../graph/limits.ts";
 import { createSchema } from "../graph/schema.ts";
 import { credentialHeader } from "./call.ts";
 import { deliver, type EncodedAnswer, encode, varyByRequest } from "./delivery.ts";
@@ -78,6 +80,8 @@ interface Arrival {
   readonly requestId: string;
   readonly types: AnswerTypes;
   readonly credentials: Credentials | null;
+  readonly spent: Spent;
+  readonly meter: AnswerMeter;
 }
 
 /** The answer to one question. */
@@ -98,7 +102,10 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
   const { config, operations, backends, log, telemetry, fastPath = true } = options;
   const causes: Causes = new WeakMap();
   const masking = createMasking(config.server, causes);
-  const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", { mutations: config.mutations });
+  const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", {
+    mutations: config.mutations,
+    tellsSdl: config.server.sdl,
+  });
   const persisted = createPersistedOperations(config.persisted, operations);
   const shared = createSharedAnswers<Prepared, EncodedAnswer>(config.limits.deadlineMs * maxWait);
   const preparation = createPreparation(config, schema, masking, fastPath);
@@ -109,7 +116,7 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     masking,
     causes,
     log,
-    measure: preparation.measure,
+    preparation,
     invalidate: shared.outdate,
     admit: createTurns(costPerTurn).take,
   });
@@ -264,7 +271,9 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
       const types = negotiate(request.headers.accept);
       if (types === null) return refuseAll(request, response, notAcceptable(), requestId);
       const credentials = credentialsIn(request, credentialHeaders);
-      const arrival: Arrival = { request, response, caller, address, requestId, types, credentials };
+      const spent: Spent = { cost: 0, answerBytes: 0 };
+      const meter = createAnswerMeter(config.limits.answerBytes);
+      const arrival: Arrival = { request, response, caller, address, requestId, types, credentials, spent, meter };
       const isPlain = request.method === "POST" && request.headers["x-explain"] === undefined;
       const key = isShareable && isPlain ? keys.of({ caller, type: types.whole, credentials }, body) : null;
       if (key !== null && (await follow(key, arrival))) return;

@@ -40,17 +40,22 @@ function withoutHints(error: GraphQLError): GraphQLError {
   return message === error.message ? error : rewritten(error, message, error.extensions);
 }
 
+/** The engine quotes what was sent: its messages are cut to so many characters. */
+const longestMessage = 500;
+
 function asInput(error: GraphQLError): GraphQLError {
-  return rewritten(error, error.message, { code: "BAD_USER_INPUT", retryable: false });
+  const message = error.message.length > longestMessage ? `${error.message.slice(0, longestMessage)}…` : error.message;
+  return rewritten(error, message, { code: "BAD_USER_INPUT", retryable: false });
 }
 
+/** The same error in other words. It holds its places and not the nodes: a refusal that is kept holds no tree. */
 function rewritten(
   { nodes, source, positions, path }: GraphQLError,
   message: string,
   extensions: GraphQLError["extensions"],
 ): GraphQLError {
   return new GraphQLError(message, {
-    nodes: nodes ?? null,
+    nodes: source && positions ? null : (nodes ?? null),
     source: source ?? null,
     positions: positions ?? null,
     path: path ?? null,

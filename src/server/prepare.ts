@@ -14,7 +14,8 @@ import type { Config } from "../config.ts";
 import { readDocument } from "../graph/document.ts";
 import { badInput, badInputAt } from "../graph/errors.ts";
 import type { Plan, Variables } from "../graph/execution/plan.ts";
-import { checkLimits } from "../graph/limits.ts";
+import { checkLimits, type Limits, type Spent } from "../graph/limits.ts";
+import { checkValues } from "../graph/values.ts";
 import { nullsInPlaceOfValues } from "../graph/variables.ts";
 import { Refusal, refuse } from "./http/refusal.ts";
 import type { Masking } from "./masking.ts";
@@ -44,12 +45,19 @@ export interface Text {
 /** Everything that is decided about an operation before it runs, once for every way it can run. */
 export interface Preparation {
   readonly prepare: (text: Text) => Prepared | Refusal;
-  /** The estimated cost in upstream calls, or why the operation is too much. */
-  readonly measure: (prepared: Prepared) => number | Refusal;
+  /**
+   * The estimated cost in upstream calls, or why the operation is too much beside what its request has spent already; what
+   * is allowed is added to `spent`.
+   */
+  readonly measure: (prepared: Prepared, spent: Spent) => number | Refusal;
+  /** Why an operation may not even be estimated; null where it may. Its cost and the size of its answer may be any. */
+  readonly refuseUnread: (prepared: Prepared) => Refusal | null;
 }
 
-/** What graphql-js allows before it stops counting. */
-const mostErrors = 50;
+/** Errors of one document: each costs a search for its line. */
+const mostDocumentErrors = 25;
+/** Errors of variables: each quotes the value that it is about. */
+const mostVariableErrors = 5;
 
 /** Prepares for one schema; nothing has a plan without `fastPath`. */
 export function createPreparation(
@@ -59,15 +67,19 @@ export function createPreparation(
   fastPath: boolean,
 ): Preparation {
   const rules = server.introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
-  const documents = createPlanCache(schema, (text) => {
-    try {
-      const document = readDocument(text, limits);
-      const errors = validate(schema, document, rules).map(masking.ofInput);
-      return errors.length === 0 ? document : errors;
-    } catch (error) {
-      return [inputError(error)];
-    }
-  });
+  const documents = createPlanCache(
+    schema,
+    (text) => {
+      try {
+        const document = readDocument(text, limits);
+        const errors = validate(schema, document, rules, { maxErrors: mostDocumentErrors }).map(masking.ofInput);
+        return errors.length === 0 ? document : errors;
+      } catch (error) {
+        return [inputError(error)];
+      }
+    },
+    limits.bodyBytes,
+  );
 
   /** What a document or its variables are refused with; anything else that was thrown is a bug, and goes on. */
   function inputError(error: unknown): GraphQLError {
@@ -78,6 +90,8 @@ export function createPreparation(
   }
 
   function prepare({ query, operationName, variables: given, isSafe }: Text): Prepared | Refusal {
+    // Before anything else looks at them.
+    checkValues({ operationName, given });
     const known = documents.find(query);
     if ("errors" in known) return new Refusal(400, known.errors);
     const { document } = known;
@@ -93,13 +107,21 @@ export function createPreparation(
       return new Refusal(400, [badInputAt(operation, `This gateway has no ${operation.operation}s.`)]);
     }
     const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given, {
-      maxErrors: mostErrors,
+      maxErrors: mostVariableErrors,
     });
     if (errors) return new Refusal(400, errors.map(masking.ofInput));
     const nulls = nullsInPlaceOfValues(schema, document, operation, coerced);
     if (nulls.length > 0) return new Refusal(400, nulls);
     const plan = fastPath ? known.planOf(operation, coerced) : null;
     return { document, operation, given, variables: coerced, plan };
+  }
+
+  function measure({ document, operation, given }: Prepared, most: Limits, spent: Spent): number | Refusal {
+    try {
+      return checkLimits({ schema, document, operation, variables: given }, most, spent).cost;
+    } catch (error) {
+      return new Refusal(400, [inputError(error)]);
+    }
   }
 
   return {
@@ -110,12 +132,11 @@ export function createPreparation(
         return new Refusal(400, [inputError(error)]);
       }
     },
-    measure: ({ document, operation, given }) => {
-      try {
-        return checkLimits({ schema, document, operation, variables: given }, limits).cost;
-      } catch (error) {
-        return new Refusal(400, [inputError(error)]);
-      }
+    measure: (prepared, spent) => measure(prepared, limits, spent),
+    refuseUnread: (prepared) => {
+      const any = { ...limits, cost: Number.POSITIVE_INFINITY, answerBytes: Number.POSITIVE_INFINITY };
+      const measured = measure(prepared, any, { cost: 0, answerBytes: 0 });
+      return measured instanceof Refusal ? measured : null;
     },
   };
 }

@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
 import type { Config } from "../config.ts";
+import type { AnswerMeter } from "../graph/answer-meter.ts";
 import type { AuditEvent } from "../graph/audit.ts";
 import type { CallerFacts } from "../graph/caller.ts";
 import { type Context, createContext, type Estate } from "../graph/context.ts";
+import { boundErrors } from "../graph/errors.ts";
 import { isInParts, type Part, runReference } from "../graph/execution/reference.ts";
 import { runPlan } from "../graph/execution/run.ts";
+import type { Spent } from "../graph/limits.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import { callerKey, createCall } from "./call.ts";
 import { inFull, isDeferred, maskParts } from "./defer.ts";
@@ -28,7 +31,7 @@ export interface RunnerOptions {
   readonly masking: Masking;
   readonly causes: Causes;
   readonly log: Log;
-  readonly measure: Preparation["measure"];
+  readonly preparation: Pick<Preparation, "measure" | "refuseUnread">;
   /** Something is about to change, or has changed. */
   readonly invalidate: () => void;
   /** Waits until an operation of this estimated cost may begin; null when it may at once. */
@@ -47,6 +50,10 @@ export interface Asker {
   readonly credentials: Credentials | null;
   /** Whether the answer may come in parts. */
   readonly takesParts: boolean;
+  /** What the operations of this request have been allowed so far: a batch has one cost and one answer between them. */
+  readonly spent: Spent;
+  /** Counts the answers of this request while they are made. */
+  readonly meter: AnswerMeter;
 }
 
 /** What others want of a run that they wait for as well. */
@@ -76,7 +83,7 @@ export interface Runner {
 
 /** A runner for one schema. */
 export function createRunner(options: RunnerOptions): Runner {
-  const { config, schema, estate, masking, causes, log, measure, invalidate, admit } = options;
+  const { config, schema, estate, masking, causes, log, preparation, invalidate, admit } = options;
   const trace = config.server.subgraph ? createInlineTrace(schema) : null;
   const audit = (event: AuditEvent) => log.info({ audit: event }, "audit");
 
@@ -86,7 +93,7 @@ export function createRunner(options: RunnerOptions): Runner {
     context: Context,
   ): Promise<Awaited<ReturnType<typeof runReference>>> {
     const { plan, document, operation, given, variables } = prepared;
-    if (plan) return runPlan(plan, variables, context);
+    if (plan) return runPlan(plan, variables, context, undefined, asker.meter);
     const left = new AbortController();
     asker.response.once("close", () => left.abort());
     return runReference({
@@ -101,22 +108,29 @@ export function createRunner(options: RunnerOptions): Runner {
 
   return {
     run: async (prepared, asker, operation, leading) => {
-      const { request, response, caller, address, requestId, credentials } = asker;
+      const { request, response, caller, address, requestId, credentials, spent, meter } = asker;
       const header = request.headers["x-explain"];
-      const cost = measure(prepared);
-      // A plan is told of what is too dear to run as well.
-      if (cost instanceof Refusal && header === undefined) return cost;
+      const cost = preparation.measure(prepared, spent);
+      if (cost instanceof Refusal) {
+        if (header === undefined) return cost;
+        // A plan tells the cost of what is too dear; what is too much to look at is not looked at here either.
+        const refusal = preparation.refuseUnread(prepared);
+        if (refusal) return refusal;
+      }
       if (!(cost instanceof Refusal)) await admit(cost);
       if (response.destroyed) return "left";
 
       const headers: RequestHeaders = { get: (name) => credentials?.find(([known]) => known === name)?.[1] ?? null };
       const { startedAt } = operation.watched;
-      const onClose = (listener: () => void) =>
-        void response.once("close", () => (leading ? leading.leave(listener) : listener()));
+      const onClose = (listener: () => void) => {
+        response.once("close", () => (leading ? leading.leave(listener) : listener()));
+        // Nobody needs the rest of an answer that is given up.
+        meter.onRefusal(listener);
+      };
       const problems: GraphQLError[] = [];
       const key = callerKey(config.auth.mode, caller, address);
       const call = createCall({ headers, requestId, callerKey: key, startedAt, onClose }, config.limits);
-      const context = createContext(estate, call, caller, problems, audit);
+      const context = createContext(estate, call, caller, problems, audit, prepared.plan ? null : meter);
 
       const { document, operation: node, given } = prepared;
       const asked = { schema, document, operation: node, variables: given };
@@ -159,7 +173,7 @@ export function createRunner(options: RunnerOptions): Runner {
         };
         return { parts: maskParts(ran, { mask: masking.ofRun, problems, done }) };
       }
-      const errors = [...(ran.errors ?? []).map(masking.ofRun), ...problems];
+      const errors = boundErrors([...(ran.errors ?? []).map(masking.ofRun), ...problems]);
       const told = errors.length === 0 ? ran : { ...ran, errors };
       const explained = explaining
         ? { ...told, extensions: { ...told.extensions, explain: explaining.explained() } }

@@ -1,4 +1,5 @@
 import type { Origin } from "../model/backend.ts";
+import { trimEndSlashes } from "../model/text.ts";
 import { parseBody } from "./answer.ts";
 import { type Answer, type Cache, type CacheSettings, createCache, type Kept } from "./cache.ts";
 import type { Call } from "./call.ts";
@@ -77,7 +78,7 @@ interface Asked<T> {
 /** Opens the way to one backend; nothing is sent before the first call. */
 export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Upstream {
   const base = new URL(settings.url);
-  const prefix = base.pathname.replace(/\/+$/, "");
+  const prefix = trimEndSlashes(base.pathname);
   const wire = createWire(settings, dialect);
   const { check } = dialect;
   const resilience = createResilience(

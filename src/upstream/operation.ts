@@ -43,7 +43,8 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 
 /**
  * The path and query of a call. Every part is encoded here and nowhere else, so that no id, cursor or argument can
- * change which endpoint is asked. Throws a RangeError for an empty part, `.` or `..`, by itself or between slashes.
+ * change which endpoint is asked. Throws a RangeError for an empty part, `.` or `..`, by itself or between slashes, and
+ * AddressTooLong for what no server would read.
  */
 export function target(operation: Operation, parts: PathParts = {}, query: Query = {}): string {
   const { holes, rest } = templateOf(operation);
@@ -63,7 +64,20 @@ export function target(operation: Operation, parts: PathParts = {}, query: Query
       mark = "&";
     }
   }
+  // All of it is ASCII by now: a character is a byte.
+  if (text.length > longestAddress) throw new AddressTooLong(operation.name);
   return text;
+}
+
+/** Bytes of a path with its query. Servers and what stands in front of them reset longer ones, or read 8 KiB at most. */
+const longestAddress = 7680;
+
+/** Thrown for a call whose address would be too long; nothing has been sent. */
+export class AddressTooLong extends Error {
+  override readonly name = "AddressTooLong";
+  constructor(operation: string) {
+    super(`${operation}: the address has more than ${longestAddress} bytes`);
+  }
 }
 
 /** A path taken apart at its holes. */

@@ -233,14 +233,23 @@ export function fileLoaders(view: View, probe: RepositoryProbe, versions: Versio
 // `/name/manifest/tag/manifest.json`, or `list.manifest.json` of a multi-arch image; before 2022 without the second part.
 const manifestPath = /^\/(.+?)(?:\/manifest)?\/([^/]+)\/(?:list\.)?manifest\.json$/;
 
+/** `/name/-/tarball.tgz` taken apart at its last `/-/`; null for what is no such path. */
+function npmTarball(fullPath: string): { readonly name: string; readonly tarball: string } | null {
+  if (!fullPath.startsWith("/") || !fullPath.endsWith(".tgz")) return null;
+  const path = fullPath.slice(1, -".tgz".length);
+  // Neither part is empty.
+  const at = path.lastIndexOf("/-/", path.length - "/-/".length - 1);
+  return at > 0 ? { name: path.slice(0, at), tarball: path.slice(at + "/-/".length) } : null;
+}
+
 /**
  * The package and version that a path suggests, in the two registries that keep both in it: Maven
  * (`/com/acme/app/1.0/app-1.0.jar`) and npm (`/@acme/app/-/@acme/app-1.0.0.tgz`); null for others.
  */
 function ownerOf(fullPath: string): { readonly key: string; readonly version: string } | null {
-  const npm = /^\/(.+)\/-\/(.+)\.tgz$/.exec(fullPath);
-  const [, name, tarball] = npm ?? [];
-  if (name !== undefined && tarball !== undefined) {
+  const npm = npmTarball(fullPath);
+  if (npm !== null) {
+    const { name, tarball } = npm;
     const bare = name.slice(name.lastIndexOf("/") + 1);
     const prefix = [`${name}-`, `${bare}-`].find((start) => tarball.startsWith(start));
     return prefix === undefined ? null : { key: `npm://${name}`, version: tarball.slice(prefix.length) };

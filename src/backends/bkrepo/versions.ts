@@ -213,7 +213,7 @@ export function versionLoaders(view: View): VersionLoaders {
     for (;;) {
       const page = await plain(target, filter, { first: size, after });
       rows.push(...page.rows.filter(({ value }) => !value.name.startsWith(childPrefix)));
-      dropped.push(...page.dropped);
+      for (const row of page.dropped) dropped.push(row);
       after = page.rows[page.rows.length - 1]?.position ?? null;
       // One row more than asked for proves that another page follows; what is left may be children only.
       if (rows.length > request.first || !page.hasNext || after === null) {

@@ -260,7 +260,7 @@ function nextCursor(link: string | null): string | null {
 }
 
 function nextTarget(link: string): string | null {
-  for (const [, target, rest] of link.matchAll(/<([^>]*)>([^<]*)/g)) {
+  for (const [, target, rest] of link.matchAll(/<([^<>]*)>([^<]*)/g)) {
     if (target !== undefined && /;\s*rel="?next"?/i.test(rest ?? "") && URL.canParse(target, "http://link"))
       return target;
   }

@@ -1,4 +1,5 @@
 import type { HostedCommit, PipelineRun, Version, VersionRef } from "../../model/package.ts";
+import { trimSlashes } from "../../model/text.ts";
 import { parseInstant } from "../../model/time.ts";
 import type { Call } from "../../upstream/call.ts";
 import { isNotFound, orNull } from "../../upstream/errors.ts";
@@ -152,7 +153,7 @@ export function createCommitReader(
 
   return {
     projectOf: (hostUrl, repository) => {
-      const path = repository.replace(/^\/+|\/+$|\.git$/g, "");
+      const path = trimSlashes(repository.endsWith(".git") ? repository.slice(0, -".git".length) : repository);
       return isProjectPath(path) && own.some((one) => isHost(hostUrl, one)) ? path : null;
     },
     commit: async (project, sha) => onSound(project, sha, (key) => commits.load(key)) ?? null,

@@ -9,6 +9,7 @@ import type {
   PipelineRun,
   Version,
 } from "../../model/package.ts";
+import { trimEndSlashes } from "../../model/text.ts";
 import { parseInstant } from "../../model/time.ts";
 import { formatOf, isProjectPath, type PackageName, packagePurl, parseRecipe, printKey } from "./identity.ts";
 import type { CommitRow, FileRow, PackageRow, PipelineRow } from "./payload.ts";
@@ -25,7 +26,7 @@ export interface Web {
 /** Takes an address apart for the links made with it. */
 export function toWeb(address: string): Web {
   const url = new URL(address);
-  const root = url.pathname.replace(/\/+$/, "");
+  const root = trimEndSlashes(url.pathname);
   return { base: url.origin + root, origin: url.origin, root };
 }
 
@@ -251,7 +252,7 @@ function webPage(path: string | null | undefined, web: Web): string | null {
 }
 
 /** An address that is printed as it is read: nothing in it to encode, to fold or to leave out. */
-const plainUrl = /^https?:\/\/[a-z0-9]+(?:[.-][a-z0-9]+)*(?:\/[\w-]+(?:[.~-]\w[\w-]*)*)+$/;
+const plainUrl = /^https?:\/\/[a-z0-9]+(?:[.-][a-z0-9]+)*(?:\/[\w-][\w.~-]*)+$/;
 
 function pathOf(url: string): string {
   return plainUrl.test(url) ? url.slice(url.indexOf("/", "https://".length)) : new URL(url).pathname;

@@ -68,7 +68,7 @@ export async function readPackages(
       const page = await fetch(number);
       walk.pages.push(page);
       latest = page.origin;
-      dropped.push(...page.dropped);
+      for (const row of page.dropped) dropped.push(row);
       for (const { row, place: at } of placed(page, number)) {
         if (at < start || !matches(row, filter, leg)) continue;
         const context = rows.contextOf(row, leg.scope, page.origin);

@@ -51,7 +51,7 @@ export async function readFiltered<T>(request: PageRequest, walk: LocalWalk<T>):
   let kept = 0;
   let overflow = false;
   for (;;) {
-    dropped.push(...page.dropped);
+    for (const row of page.dropped) dropped.push(row);
     for (const { row, place } of placed(page, number)) {
       if (!keep(row) || seen.has(identity(row))) continue;
       seen.add(identity(row));

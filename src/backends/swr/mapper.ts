@@ -4,6 +4,7 @@ import { type Digest, parseDigest } from "../../model/digest.ts";
 import { type ImageRef, imageRef, parseImageRef } from "../../model/image-ref.ts";
 import type { ImageRecord, MetadataEntry, Package, PackageFile, Version } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
+import { trimSlashes } from "../../model/text.ts";
 import { parseInstant } from "../../model/time.ts";
 import type { RepositoryName } from "./client.ts";
 import { decodeOnce, imageKey, packageKey } from "./names.ts";
@@ -75,7 +76,7 @@ export function toFile(row: FileRow, base: string): PackageFile {
 
 /** Folder and name: the same file name may stand in two folders. The root is spelled `/`, others with or without slashes. */
 export function pathOf({ folder, filename }: Pick<FileRow, "folder" | "filename">): string {
-  const inside = (folder ?? "").replace(/^\/+|\/+$/g, "");
+  const inside = trimSlashes(folder ?? "");
   return inside === "" ? filename : `${inside}/${filename}`;
 }
 

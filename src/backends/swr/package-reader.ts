@@ -90,11 +90,11 @@ export function createPackageReader(
       try {
         const part = await pageOf(leg, namespace, query, { first: Math.max(room, 1), after });
         answer = { ...part, hasNext: room === 0 ? part.rows.length > 0 : part.hasNext };
-        dropped.push(...part.dropped);
+        for (const row of part.dropped) dropped.push(row);
         if (room > 0) rows.push(...part.rows.map((row) => inLeg(leg, row)));
       } catch (error) {
         if (legs.length === 1) throw error;
-        dropped.push(...missing(error));
+        for (const row of missing(error)) dropped.push(row);
       }
       if (answer?.hasNext) break;
       // The next page has no reason to come back to a list that has ended.
@@ -127,7 +127,7 @@ export function createPackageReader(
       sought.lists.map(({ leg, namespace }) =>
         listOf(leg, namespace, query).catch((error: unknown): Listed<Package> => {
           if (legs.length === 1) throw error;
-          if (notes.length === 0) notes.push(...missing(error));
+          if (notes.length === 0) for (const note of missing(error)) notes.push(note);
           else missing(error);
           return noneOf(backend);
         }),

@@ -115,7 +115,7 @@ export async function readMarkedWindow<T>(
   const seen = new Set<string>();
   for (;;) {
     const page = await fetch(marker, size);
-    dropped.push(...page.dropped);
+    for (const row of page.dropped) dropped.push(row);
     for (const [place, row] of page.rows.entries()) {
       if (place < skip || seen.has(identity(row))) continue;
       if (rows.length === first) return { rows, hasNext: true, total: null, origin: page.origin, dropped };

@@ -1,4 +1,5 @@
 import { toInt } from "../../model/count.ts";
+import { trimEndSlashes } from "../../model/text.ts";
 
 /** An http(s) address without user-info and fragment; null for anything else. */
 export function safeUrl(text: string | null | undefined): string | null {
@@ -13,7 +14,7 @@ export function safeUrl(text: string | null | undefined): string | null {
 /** The base address of a code host, without user-info, query and trailing slash: `address` may hold a working login. */
 export function hostUrl(text: string | null | undefined): string | null {
   const url = parse(text);
-  return url === null ? null : url.origin + url.pathname.replace(/\/+$/, "");
+  return url === null ? null : url.origin + trimEndSlashes(url.pathname);
 }
 
 /** A run as the address of an activity tells it: artifacts have no project, workflow or task of their own. */

@@ -98,7 +98,7 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
     const answer = await sieve.fetch(page, sieve.size);
     const at = page;
     origin ??= answer.origin;
-    dropped.push(...answer.dropped);
+    for (const row of answer.dropped) dropped.push(row);
     more = answer.total === null ? answer.count >= sieve.size : (page + 1) * sieve.size < answer.total;
     page++;
     return answer.rows.map((entry, index) => ({ page: at, place: index + 1, entry }));

@@ -7,6 +7,8 @@ import {
   isObjectType,
   locatedError,
 } from "graphql";
+import { type AnswerMeter, bytesOfField, bytesOfValue } from "../answer-meter.ts";
+import { mostErrors, report } from "../errors.ts";
 import type { FieldPlan, Plan, Selection, Variables } from "./plan.ts";
 import type { Shape } from "./shape.ts";
 
@@ -18,23 +20,50 @@ interface Run {
   readonly plan: Plan;
   readonly variables: Variables;
   readonly context: unknown;
+  /** {@link mostErrors} at most. */
   readonly errors: GraphQLError[];
+  /** Errors beyond these. */
+  readonly omitted: { count: number; first: unknown };
+  readonly meter: AnswerMeter | null;
+  /** Fields since the event loop was last let go. */
+  fields: number;
+  /** The next turn of the event loop, where somebody waits for it. */
+  turn: Promise<void> | null;
 }
+
+/** Fields that are worked off in one turn of the event loop; what is under way in other requests has its turn then. */
+const fieldsATurn = 10_000;
 
 /**
  * Runs a plan: what the reference execution answers, by the same rules, without a promise where a value is at hand and
- * without asking of each row what is known of all. `variables` are coerced ones.
+ * without asking of each row what is known of all. `variables` are coerced ones. An answer that is too large for `meter`
+ * is given up at once. Long lists are worked off in several turns of the event loop.
  */
 export function runPlan(
   plan: Plan,
   variables: Variables,
   context: unknown,
   root?: unknown,
+  meter: AnswerMeter | null = null,
 ): Promise<ExecutionResult> | ExecutionResult {
-  const run: Run = { plan, variables, context, errors: [] };
-  const finish = (data: Answer | null): ExecutionResult =>
-    run.errors.length === 0 ? { data } : { errors: run.errors, data };
+  const run: Run = {
+    plan,
+    variables,
+    context,
+    errors: [],
+    omitted: { count: 0, first: null },
+    meter,
+    fields: 0,
+    turn: null,
+  };
+  const finish = (data: Answer | null): ExecutionResult => {
+    const { errors, omitted } = run;
+    if (omitted.count > 0) report(errors, locatedError(omitted.first, undefined, undefined), omitted.count);
+    return errors.length === 0 ? { data } : { errors, data };
+  };
   const fail = (error: unknown): ExecutionResult => {
+    const refusal = meter?.refusal();
+    if (refusal) return { errors: [refusal], data: null };
     run.errors.push(error instanceof GraphQLError ? error : locatedError(error, undefined, undefined));
     return finish(null);
   };
@@ -65,7 +94,9 @@ function fieldsOf(
       }
     }
   } catch (error) {
-    if (pending === null) throw error;
+    // An answer that is given up waits for nobody.
+    if (run.meter?.refusal()) for (const { value } of pending ?? []) value.then(undefined, () => null);
+    if (pending === null || run.meter?.refusal()) throw error;
     // One is missing and the object with it; what is under way is waited for, since it may fail as well.
     return Promise.all(pending.map(({ value }) => value)).then(
       () => refuse(error),
@@ -100,6 +131,8 @@ function fill<K extends string | number>(
 
 function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
   const { shape, resolve } = field;
+  run.fields += 1;
+  run.meter?.take(bytesOfField(field.key));
   // The most frequent case, a scalar that stands in its parent, needs no path.
   const path = resolve === null && shape.is === "LEAF" ? null : pathTo(field, parent);
   try {
@@ -108,7 +141,7 @@ function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | und
         ? propertyOf(run, field, source, parent)
         : resolve(source, argumentsOf(run, field), run.context, infoAt(run, field, path));
     if (!isPromise(value)) {
-      if (shape.is === "LEAF") return leafOrNull(shape, value);
+      if (shape.is === "LEAF") return leafOrNull(run, shape, value);
       return settled(run, field, shape, value, path ?? pathTo(field, parent));
     }
     const at = path ?? pathTo(field, parent);
@@ -157,7 +190,7 @@ function complete(run: Run, field: FieldPlan, shape: Shape, value: unknown, path
       return completed;
     }
     case "LEAF":
-      return leafOrNull(shape, value);
+      return leafOrNull(run, shape, value);
     case "LIST":
       return value === null || value === undefined ? null : list(run, field, shape, value, path);
     case "OBJECT":
@@ -179,6 +212,7 @@ function list(run: Run, field: FieldPlan, shape: Extract<Shape, { is: "LIST" }>,
   let pending: Pending<number>[] | null = null;
   try {
     for (let index = 0; index < rows.length; index++) {
+      if (run.fields >= fieldsATurn) return later(run, field, shape, rows, path, index, answer, pending ?? []);
       const row = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
       if (!isPromise(row)) answer[index] = row;
       else {
@@ -194,6 +228,42 @@ function list(run: Run, field: FieldPlan, shape: Extract<Shape, { is: "LIST" }>,
   return pending === null ? answer : fill(answer, pending);
 }
 
+/** The rest of a list, in as many turns as it takes. */
+async function later(
+  run: Run,
+  field: FieldPlan,
+  shape: Extract<Shape, { is: "LIST" }>,
+  rows: readonly unknown[],
+  path: Path,
+  from: number,
+  answer: unknown[],
+  pending: Pending<number>[],
+): Promise<unknown> {
+  // Nobody looks at these before the list is through.
+  for (const row of pending) row.value.then(undefined, () => null);
+  for (let index = from; index < rows.length; index++) {
+    while (run.fields >= fieldsATurn) await nextTurn(run);
+    const row = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+    if (!isPromise(row)) answer[index] = row;
+    else {
+      row.then(undefined, () => null);
+      pending.push({ key: index, value: row });
+    }
+  }
+  return pending.length === 0 ? answer : fill(answer, pending);
+}
+
+function nextTurn(run: Run): Promise<void> {
+  run.turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      run.fields = 0;
+      run.turn = null;
+      resolve();
+    });
+  });
+  return run.turn;
+}
+
 function item(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
   if (!isPromise(value)) return settled(run, field, shape, value, path);
   return value.then(
@@ -202,8 +272,10 @@ function item(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Pa
   );
 }
 
-function leafOrNull(shape: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
-  return value === null || value === undefined ? null : leaf(shape, value);
+function leafOrNull(run: Run, shape: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
+  const told = value === null || value === undefined ? null : leaf(shape, value);
+  run.meter?.take(bytesOfValue(told));
+  return told;
 }
 
 function leaf({ type }: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
@@ -249,6 +321,13 @@ function typenameOf(value: unknown): unknown {
 
 /** A field's failure: null and an error, or, where null may not be, the failure of what it is part of. */
 function failed(run: Run, field: FieldPlan, shape: Shape, error: unknown, path: Path): null {
+  if (run.meter?.refusal()) throw error;
+  // Finding its place in the document is dear, and where there are too many nobody is told.
+  if (shape.is !== "REQUIRED" && run.errors.length >= mostErrors) {
+    run.omitted.count += 1;
+    run.omitted.first ??= error;
+    return null;
+  }
   const located = locatedError(error, field.nodes, keysOf(path));
   if (shape.is === "REQUIRED") throw located;
   run.errors.push(located);

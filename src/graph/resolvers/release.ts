@@ -7,7 +7,7 @@ import { driftOf } from "../drift.ts";
 import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { buildId, coordinatesOf, releaseId } from "../ids.ts";
-import { redactManifests } from "../manifests.ts";
+import { redactInTurns } from "../manifests.ts";
 import { told } from "../outcome.ts";
 import { artifactOf, inRelease, part } from "../release-parts.ts";
 import { selects } from "../selection.ts";
@@ -110,7 +110,7 @@ export const releaseResolvers: Resolvers = {
   },
   Deployment: {
     artifact: (part, _args, context) => artifactOf(context, part, part.image),
-    manifests: ({ manifests }) => manifests && redactManifests(manifests),
+    manifests: ({ manifests }) => manifests && redactInTurns(manifests),
   },
   Distribution: {
     artifact: (part, _args, context) => artifactOf(context, part, part.image),
