@@ -17,7 +17,7 @@ export function createMasking({ introspection }: { readonly introspection: boole
   const told = introspection ? (error: GraphQLError) => error : withoutHints;
   return {
     ofRun: (error) => told(mask(error, causes)),
-    ofInput: (error) => told(error.extensions["code"] === undefined ? asInput(error) : error),
+    ofInput: (error) => told(error.extensions["code"] === undefined ? asInput(error) : cut(error)),
   };
 }
 
@@ -44,8 +44,12 @@ function withoutHints(error: GraphQLError): GraphQLError {
 const longestMessage = 500;
 
 function asInput(error: GraphQLError): GraphQLError {
-  const message = error.message.length > longestMessage ? `${error.message.slice(0, longestMessage)}…` : error.message;
-  return rewritten(error, message, { code: "BAD_USER_INPUT", retryable: false });
+  return cut(rewritten(error, error.message, { code: "BAD_USER_INPUT", retryable: false }));
+}
+
+function cut(error: GraphQLError): GraphQLError {
+  const { message, extensions } = error;
+  return message.length > longestMessage ? rewritten(error, `${message.slice(0, longestMessage)}…`, extensions) : error;
 }
 
 /** The same error in other words. It holds its places and not the nodes: a refusal that is kept holds no tree. */

@@ -15,7 +15,6 @@ import { readDocument } from "../graph/document.ts";
 import { badInput, badInputAt } from "../graph/errors.ts";
 import type { Plan, Variables } from "../graph/execution/plan.ts";
 import { checkLimits, type Limits, type Spent } from "../graph/limits.ts";
-import { checkValues } from "../graph/values.ts";
 import { nullsInPlaceOfValues } from "../graph/variables.ts";
 import { Refusal, refuse } from "./http/refusal.ts";
 import type { Masking } from "./masking.ts";
@@ -90,8 +89,6 @@ export function createPreparation(
   }
 
   function prepare({ query, operationName, variables: given, isSafe }: Text): Prepared | Refusal {
-    // Before anything else looks at them.
-    checkValues({ operationName, given });
     const known = documents.find(query);
     if ("errors" in known) return new Refusal(400, known.errors);
     const { document } = known;

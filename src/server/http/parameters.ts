@@ -1,3 +1,5 @@
+import { GraphQLError } from "graphql";
+import { checkValues } from "../../graph/values.ts";
 import { Refusal, refuse } from "./refusal.ts";
 import { decodeForm, isUnicode, type ParsedJson, parseJson, readText } from "./text.ts";
 
@@ -84,6 +86,12 @@ function parametersOf(sent: unknown): Parameters | Refusal {
   if (!isMap(extensions)) return refuse('"extensions" must be a JSON object.');
   for (const [name, value] of Object.entries({ query, operationName, variables, extensions })) {
     if (!isUnicode(value)) return refuse(`"${name}" holds text that is not Unicode: half of a surrogate pair.`);
+  }
+  try {
+    checkValues({ operationName, variables, extensions });
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    return new Refusal(400, [error]);
   }
   const ids = idNames.map(member).filter((id) => typeof id === "string" && id !== "");
   return {
