@@ -1,7 +1,8 @@
+import type { Answer, Unknown } from "../backends/answers.ts";
 import type { Origin } from "../model/backend.ts";
 import type { Call } from "../upstream/call.ts";
 import { UpstreamError } from "../upstream/errors.ts";
-import { statusOf } from "./errors.ts";
+import { type NoAnswer, noAnswer, statusOf } from "./errors.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
 
 /** One backend's part in an answer, as the `Source` type shows it. */
@@ -15,12 +16,16 @@ export interface SourceParent {
   readonly traceId: string | null;
 }
 
-/** What became of asking one backend one thing. `value` is null unless it answered with something. */
+/** What became of asking one backend one thing. */
 export interface Outcome<T> {
   readonly source: SourceParent;
+  /** Null where it was not found. */
   readonly value: T | null;
-  /** The failure, for `errors[]`; null when the backend answered. */
-  readonly error: UpstreamError | null;
+  /**
+   * What the backend could not say, for `errors[]`: all of it where there is no value, else what may be missing beside the
+   * value. Null where the answer is whole: found, or proved to be absent.
+   */
+  readonly error: NoAnswer | null;
 }
 
 /** A source for an answer that was had. */
@@ -40,8 +45,9 @@ export function plain(backend: string, status: SourceStatus): SourceParent {
   return { backend, status, fetchedAt: null, retryAfterMs: null, upstreamCode: null, traceId: null };
 }
 
-/** A source for a failure. */
-function failedSource(error: UpstreamError): SourceParent {
+/** A source for an answer that could not be had. */
+export function sourceOfError(error: NoAnswer): SourceParent {
+  if (!(error instanceof UpstreamError)) return plain(error.backend, statusOf(error));
   return {
     backend: error.backend,
     status: statusOf(error),
@@ -53,27 +59,62 @@ function failedSource(error: UpstreamError): SourceParent {
 }
 
 /**
- * Awaits one backend's answer and tells absent from unknown: null and empty lists are ABSENT, an UpstreamError is its
- * status, anything else thrown is a bug and passes through.
+ * Awaits one backend's answer. Only an absence that was proved becomes ABSENT. What was found is OK or STALE, and PARTIAL
+ * where something may be missing from it; what could not be said has the status of its reason. An UpstreamError is its
+ * status; anything else thrown is a bug and passes through.
  */
 export function outcomeOf<T>(
   backend: string,
-  asked: Promise<T | null>,
+  asked: Promise<Answer<T>>,
   originOf: (value: T) => Origin | null,
 ): Promise<Outcome<T>> {
   return asked.then(
-    (value): Outcome<T> => {
-      if (value === null || (Array.isArray(value) && value.length === 0)) {
-        return { source: plain(backend, "ABSENT"), value, error: null };
-      }
-      const origin = originOf(value);
-      return { source: origin ? told(origin) : plain(backend, "OK"), value, error: null };
-    },
+    (answer) => outcomeIn(backend, answer, originOf),
     (error: unknown): Outcome<T> => {
-      if (error instanceof UpstreamError) return { source: failedSource(error), value: null, error };
+      if (error instanceof UpstreamError) return unanswered(error);
       throw error;
     },
   );
+}
+
+/** As {@link outcomeOf}, of an answer that is there. */
+export function outcomeIn<T>(backend: string, answer: Answer<T>, originOf: (value: T) => Origin | null): Outcome<T> {
+  if (answer.kind === "ABSENT") return { source: plain(backend, "ABSENT"), value: null, error: null };
+  if (answer.kind === "UNKNOWN") return couldNotSay(backend, answer);
+  const { value, gap } = answer;
+  const origin = originOf(value);
+  const status = gap === null ? "OK" : "PARTIAL";
+  return {
+    source: origin ? told(origin, status) : plain(backend, status),
+    value,
+    error: gap && noAnswer(backend, gap),
+  };
+}
+
+/** The outcome of a question that a backend could not answer, or that it was not asked for this reason. */
+export function couldNotSay(backend: string, answer: Unknown): Outcome<never> {
+  return unanswered(noAnswer(backend, answer));
+}
+
+/** The outcome of a question that nobody could answer because of this. */
+export function unanswered(error: NoAnswer): Outcome<never> {
+  return { source: sourceOfError(error), value: null, error };
+}
+
+/** Whether the backend was asked at all: what it cannot be asked, or has no place for, is no failure of its. */
+export function wasAsked({ source: { status } }: Outcome<unknown>): boolean {
+  return status !== "NOT_SEARCHABLE" && status !== "NOT_CONFIGURED";
+}
+
+/** What those who were asked could not say. */
+export function errorsIn(asked: readonly Outcome<unknown>[]): NoAnswer[] {
+  return asked.flatMap((outcome) => (outcome.error && wasAsked(outcome) ? [outcome.error] : []));
+}
+
+/** The value that was found, or null where its absence was proved; throws where nobody could say. */
+export function provenValue<T>(backend: string, answer: Answer<T>): T | null {
+  if (answer.kind === "UNKNOWN") throw noAnswer(backend, answer);
+  return answer.kind === "FOUND" ? answer.value : null;
 }
 
 // From "said something" to "could say nothing": what stands for a backend that was asked several things.

@@ -3,7 +3,6 @@ import { type ImageRef, parseImageRef, printImageRef } from "../model/image-ref.
 import { once } from "../model/once.ts";
 import type { ImageRecord } from "../model/package.ts";
 import type { ArtifactRecord } from "../model/release.ts";
-import type { UpstreamError } from "../upstream/errors.ts";
 import {
   type ArtifactNode,
   type ArtifactSeed,
@@ -24,14 +23,23 @@ import {
   type Records,
 } from "./asking.ts";
 import { type Context, having } from "./context.ts";
-import { badInput } from "./errors.ts";
-import { combineSources, isComplete, type Outcome, outcomeOf, plain, type SourceParent, told } from "./outcome.ts";
+import { badInput, type NoAnswer } from "./errors.ts";
+import {
+  combineSources,
+  isComplete,
+  type Outcome,
+  outcomeOf,
+  plain,
+  type SourceParent,
+  told,
+  wasAsked,
+} from "./outcome.ts";
 
 /** A trace: what was found, what looks alike but is not proved to be the same, and who said what. */
 export interface TraceParent {
   readonly artifact: ArtifactNode | null;
   /** Why it may be that nothing was found: somebody could not say. Null when all who were asked answered. */
-  readonly failure: UpstreamError | null;
+  readonly failure: NoAnswer | null;
   readonly candidates: Lazy<readonly ArtifactNode[]>;
   readonly isComplete: Lazy<boolean>;
   readonly sources: Lazy<readonly SourceParent[]>;
@@ -99,11 +107,12 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
   // Zadig was asked for this tag in all spellings it lists; what it hides, and other tags, are asked for by reference.
   const asked = once(async () => {
     // A Zadig that has just failed is not asked again by another name.
-    if (early.some(isMine) || found.zadig.every(({ error }) => error !== null)) return found.zadig;
+    if (early.some(isMine) || found.zadig.every((outcome) => outcome.error !== null && wasAsked(outcome)))
+      return found.zadig;
     const elsewhere = (await copies()).flatMap(({ value }) => value ?? []).map((record) => record.image);
     const others = elsewhere.filter((other) => !isSameReference(other, image));
     // By a digest alone nobody could ask; by the references that it was found under, everybody can.
-    const first = others.length === 0 ? found.zadig : found.zadig.filter(({ source }) => !isUnsearched(source));
+    const first = others.length === 0 ? found.zadig : found.zadig.filter(wasAsked);
     return [...first, ...(await askZadig(context, others, null))];
   });
   const records = once(async () => (await asked()).map((outcome) => keepAll(outcome, isMine)));
@@ -182,10 +191,6 @@ const mostDeclarations = 3;
 
 function isOneOf(references: readonly (ImageRef | null)[], wanted: ImageRef | null): boolean {
   return wanted !== null && references.some((reference) => reference !== null && isSameReference(reference, wanted));
-}
-
-function isUnsearched({ status }: SourceParent): boolean {
-  return status === "NOT_SEARCHABLE";
 }
 
 function isSameReference(one: ImageRef, other: ImageRef): boolean {
