@@ -3,10 +3,12 @@ import { unknown } from "../backends/answers.ts";
 import type { FoundFile } from "../backends/backend.ts";
 import { isStrong } from "../model/digest.ts";
 import type { PackageFile, Version, VersionRef } from "../model/package.ts";
+import { parsePurl } from "../model/purl.ts";
 import { type ArtifactNode, type ArtifactSeed, atHand, createArtifact, imageSeed } from "./artifact.ts";
 import { askByChecksum, configuredPlaces } from "./asking.ts";
 import { lookUp } from "./connection.ts";
 import { type Context, having, readerOf } from "./context.ts";
+import { findMainFile } from "./main-file.ts";
 import { couldNotSay, type Outcome, told } from "./outcome.ts";
 
 /** A file together with the version that lists it and when that was told. */
@@ -48,7 +50,8 @@ async function unsearchable(context: Context, own: string): Promise<Outcome<read
 }
 
 /**
- * What a version is made of, when it is one thing: its image, or its only file. Null when it is several files or none.
+ * What a version is made of: its image, or the file that its package URL means. Null when it has no such file, or several
+ * that could be meant.
  */
 export async function artifactOfVersion(
   context: Context,
@@ -77,15 +80,12 @@ export async function artifactOfVersion(
       held: digest === null ? null : atHand([{ source: told(origin), value: record, error: null }]),
     });
   }
-  if (version.fileCount !== null && version.fileCount !== 1) return null;
-  const reader = readerOf(context, "packages", version.origin.backend);
+  const { backend } = version.ref.package;
+  const reader = readerOf(context, "packages", backend);
   if (!reader) return null;
-  const asked = reader.files(version.ref, { first: 2, after: null });
-  const page = await lookUp(context, info, version.origin.backend, asked);
-  const [only, another] = page?.rows ?? [];
-  if (!page || !only || another || page.hasNext) return null;
-  return createArtifact(
-    context,
-    fileSeed(context, { ...only.value, version: version.ref, fetchedAt: page.origin.fetchedAt }),
-  );
+  const purl = version.purl === null ? null : parsePurl(version.purl);
+  const main = await lookUp(context, info, backend, findMainFile(reader, version.ref, purl));
+  if (!main?.file) return null;
+  const { file, origin } = main;
+  return createArtifact(context, fileSeed(context, { ...file, version: version.ref, fetchedAt: origin.fetchedAt }));
 }

@@ -1,16 +1,13 @@
-import { mapAnswer, unknown } from "../backends/answers.ts";
 import type { FoundFile } from "../backends/backend.ts";
 import { isStrong, parseDigest } from "../model/digest.ts";
 import { parseImageRef } from "../model/image-ref.ts";
-import type { PackageFile, VersionRef } from "../model/package.ts";
-import type { Page } from "../model/page.ts";
 import { type PurlParts, parsePurl } from "../model/purl.ts";
 import { nameOfPurl } from "../model/purl-format.ts";
-import { UpstreamError } from "../upstream/errors.ts";
 import { firstOrigin, type Hint } from "./asking.ts";
 import { type Context, having, type Reading } from "./context.ts";
-import { badInput, type NoAnswer, noAnswer } from "./errors.ts";
-import { errorsIn, type Outcome, outcomeOf, type SourceParent, unanswered } from "./outcome.ts";
+import { badInput } from "./errors.ts";
+import { findMainFile } from "./main-file.ts";
+import { errorsIn, type Outcome, outcomeOf, unanswered } from "./outcome.ts";
 import { type TraceParent, type TraceWants, traceReference } from "./trace.ts";
 import { assembleFiles, traceByDigest } from "./trace-digest.ts";
 
@@ -86,55 +83,26 @@ async function findFiles(
 ): Promise<Outcome<readonly FoundFile[]>> {
   const versions = await outcomeOf(backend.name, reader.byPurl(purl, scope), firstOrigin);
   if (versions.value === null) return { ...versions, value: null };
-  const pages = await Promise.all(
-    versions.value.map(({ ref }) =>
-      outcomeOf(
-        backend.name,
-        reader
-          .files(ref, { first: 100, after: null })
-          .then((answer) => mapAnswer(answer, (page) => ({ page, file: findIn(page, ref, purl) }))),
-        ({ page }) => page.origin,
-      ),
-    ),
+  const files = await Promise.all(
+    versions.value.map(async ({ ref, purl: own }) => {
+      const asked = findMainFile(reader, ref, withQualifiersOf(purl, own));
+      const outcome = await outcomeOf(backend.name, asked, ({ origin }) => origin);
+      return { version: ref, outcome };
+    }),
   );
-  const found = pages.flatMap(({ value }) => value?.file ?? []);
-  const gaps = [...errorsIn([versions]), ...pages.flatMap((outcome) => lostIn(backend.name, outcome))];
-  const [gap] = gaps;
+  const found = files.flatMap(({ version, outcome: { value } }) =>
+    value?.file ? [{ version, file: value.file, origin: value.origin }] : [],
+  );
+  const [gap = null] = errorsIn([versions, ...files.map(({ outcome }) => outcome)]);
   if (found.length === 0) {
+    // Its whole list of files has none that is meant.
     return gap ? unanswered(gap) : { source: { ...versions.source, status: "ABSENT" }, value: [], error: null };
   }
-  const source: SourceParent = gap ? { ...versions.source, status: "PARTIAL" } : versions.source;
-  return { source, value: found, error: gap ?? null };
+  return { source: gap ? { ...versions.source, status: "PARTIAL" } : versions.source, value: found, error: gap };
 }
 
-function findIn(page: Page<PackageFile>, version: VersionRef, purl: PurlParts): FoundFile | null {
-  const file = mainFile(
-    page.rows.map(({ value }) => value),
-    purl,
-  );
-  return file && { version, file, origin: page.origin };
-}
-
-/** What stands in the way of saying that a version has no such file: it may be the one that could not be read. */
-function lostIn(
-  backend: string,
-  { value, error }: Outcome<{ readonly page: Page<PackageFile>; readonly file: FoundFile | null }>,
-): readonly NoAnswer[] {
-  if (error) return [error];
-  if (!value || value.file) return [];
-  const [lost] = value.page.dropped;
-  if (lost) return [new UpstreamError("MALFORMED", { backend, operation: lost.operation, reason: lost.reason })];
-  return value.page.hasNext ? [noAnswer(backend, unknown("UNREAD"))] : [];
-}
-
-const auxiliary = /\.(?:pom|xml|asc|sig|md5|sha1|sha256|sha512|module|json)$/i;
-
-/** The file a purl means: by its `type` or `file_name` qualifier, else the only one that is no companion of another. */
-function mainFile(files: readonly PackageFile[], purl: PurlParts): PackageFile | null {
-  const { file_name: wanted, type, classifier } = purl.qualifiers;
-  if (wanted !== undefined) return files.find(({ name }) => name === wanted) ?? null;
-  const main = files.filter(({ name }) => (type === undefined ? !auxiliary.test(name) : name.endsWith(`.${type}`)));
-  if (main.length <= 1) return main[0] ?? files.find((_, __, all) => all.length === 1) ?? null;
-  const suffix = `${purl.name}-${purl.version}${classifier === undefined ? "" : `-${classifier}`}.`;
-  return main.find(({ name }) => name.startsWith(suffix)) ?? null;
+/** Which file is meant is the caller's to say; what it is called follows from how the backend spells its name. */
+function withQualifiersOf(asked: PurlParts, printed: string | null): PurlParts {
+  const own = printed === null ? null : parsePurl(printed);
+  return own ? { ...own, qualifiers: { ...own.qualifiers, ...asked.qualifiers } } : asked;
 }
