@@ -1,13 +1,4 @@
-import {
-  type Absent,
-  type Answer,
-  found,
-  foundAny,
-  hidden,
-  mapAnswer,
-  type Unknown,
-  valueIn,
-} from "../backends/answers.ts";
+import { type Answer, found, foundAny, hidden, mapAnswer, type Unknown } from "../backends/answers.ts";
 import type {
   ArtifactReader,
   CommitReader,
@@ -22,6 +13,7 @@ import type { ImageRecord, PackageRef, Version } from "../model/package.ts";
 import type { Page, PageRequest, Row } from "../model/page.ts";
 import type { ArtifactRecord, Release } from "../model/release.ts";
 import { UpstreamError } from "../upstream/errors.ts";
+import { provenValue } from "./outcome.ts";
 
 /**
  * One request's readers of a backend, as far as the access rules let its caller see: everything the graph knows comes
@@ -150,7 +142,7 @@ function artifactGuards(sight: Sight): Guards<ArtifactReader> {
   const see =
     ({ artifact }: ArtifactReader) =>
     async (record: ArtifactRecord): Promise<ArtifactRecord | null> => {
-      const whole = record.activities === null ? valueIn(await artifact(record.ref)) : record;
+      const whole = record.activities === null ? provenValue(sight.backend, await artifact(record.ref)) : record;
       const activities = whole?.activities?.filter(({ project }) => project !== null && sight.place(project)) ?? [];
       return activities.length > 0 ? { ...record, activities } : null;
     };
@@ -188,17 +180,25 @@ function packageGuards(sight: Sight): Guards<PackageReader> {
       const { repository, group } = scope;
       if (!isOpen(repository)) return hidden;
       // A group that may not be seen is as if it were not there, unless a project below it may be.
-      const whenNone = group === null || sight.group(group) ? null : hidden;
+      const isHome = group !== null && sight.group(group);
+      const whenNone = repository === null && !isHome ? "HIDDEN" : "ROWS_TELL";
       return filteredPage(sight, request, (window) => page(scope, filter, window), seen, whenNone);
     },
     version: (read) => async (ref) =>
       sight.place(ref.package.repository) ? keepSeen(await read(ref), version) : hidden,
     versions: (versions) => async (ref, filter, request) =>
       sight.place(ref.repository)
-        ? filteredPage(sight, request, (window) => versions(ref, filter, window), version)
+        ? filteredPage(sight, request, (window) => versions(ref, filter, window), version, "ROWS_TELL")
         : hidden,
     latest: (latest) => async (ref) => (sight.place(ref.repository) ? keepSeen(await latest(ref), version) : hidden),
-    files: (files) => async (ref, request) => (sight.place(ref.package.repository) ? files(ref, request) : hidden),
+    // Files do not say whose they are; the version that they belong to does.
+    files:
+      (files, { version: read }) =>
+      async (ref, request) => {
+        if (!sight.place(ref.package.repository)) return hidden;
+        const home = keepSeen(await read(ref), version);
+        return home.kind === "FOUND" ? files(ref, request) : home;
+      },
     byChecksum: (byChecksum) => async (digest, scope) =>
       isOpen(scope)
         ? keepAllSeen(await byChecksum(digest, scope), (one) =>
@@ -237,9 +237,6 @@ function commitGuards(sight: Sight): Guards<CommitReader> {
       if (project.includes("/") && !sight.place(project)) return hidden;
       return keepSeen(await commit(project, sha), (one) => (sight.place(one.repository) ? one : null));
     };
-  // A number says nothing until the commit has told whose it is.
-  const home = async ({ commit }: CommitReader, project: string, sha: string): Promise<Answer<unknown>> =>
-    project.includes("/") ? (sight.place(project) ? found(project) : hidden) : see(commit)(project, sha);
   return {
     projectOf: (projectOf) => (hostUrl, repository) => {
       const path = projectOf(hostUrl, repository);
@@ -247,14 +244,14 @@ function commitGuards(sight: Sight): Guards<CommitReader> {
     },
     commit: see,
     mergeRequests: (mergeRequests, reader) => async (project, sha) => {
-      const at = await home(reader, project, sha);
-      return at.kind === "FOUND" ? mergeRequests(project, sha) : at;
+      // Neither numbers nor the name of a moved project say whose it is; the commit does.
+      const home = await see(reader.commit)(project, sha);
+      return home.kind === "FOUND" ? mergeRequests(project, sha) : home;
     },
-    publishedFrom: (publishedFrom, reader) => async (project, sha) => {
-      const at = await home(reader, project, sha);
-      if (at.kind !== "FOUND") return at;
-      return keepAllSeen(await publishedFrom(project, sha), (one) => seenVersion(one, sight));
-    },
+    publishedFrom: (publishedFrom) => async (project, sha) =>
+      project.includes("/") && !sight.place(project)
+        ? hidden
+        : keepAllSeen(await publishedFrom(project, sha), (one) => seenVersion(one, sight)),
     pipelines: (pipelines) => async (version) =>
       sight.place(version.package.repository)
         ? keepAllSeen(await pipelines(version), (run) =>
@@ -289,20 +286,22 @@ const largestPage = 100;
 /**
  * A window over the rows that may be seen: reads on until one row more than wanted is found, so that neither a short
  * page nor "there is more" speaks of hidden rows. No total, and nothing of rows that could not be read: whose they are
- * is not known. `whenNone` is answered in place of an empty window; null: the empty window. OVER_BUDGET when the first
- * thousand rows held nothing.
+ * is not known. OVER_BUDGET when the first thousand rows held nothing. `whenNone` says what an empty window is: the list
+ * is there whoever asks (EMPTY), its place is hidden (HIDDEN), or it is hidden where rows of another place stand in it
+ * (ROWS_TELL).
  */
 async function filteredPage<T>(
   { backend }: Sight,
   request: PageRequest,
   fetch: (window: PageRequest) => Promise<Answer<Page<T>>>,
   see: (value: T) => T | null | Promise<T | null>,
-  whenNone: Absent | null = null,
+  whenNone: "EMPTY" | "HIDDEN" | "ROWS_TELL" = "EMPTY",
 ): Promise<Answer<Page<T>>> {
   const rows: Row<T>[] = [];
   let window: PageRequest = { first: Math.min(request.first + 1, largestPage), after: request.after };
   let read: Page<T> | null = null;
   let gap: Unknown | null = null;
+  let isHome = whenNone !== "HIDDEN";
   const upTo = (page: Page<T>, hasNext: boolean) =>
     found({ origin: page.origin, total: null, dropped: [], rows: rows.slice(0, request.first), hasNext }, gap);
   for (let round = 0; round < mostRounds; round++) {
@@ -315,12 +314,13 @@ async function filteredPage<T>(
     const page = answer.value;
     gap ??= answer.gap;
     read = page;
-    rows.push(...rowsSeen(page.rows, await Promise.all(page.rows.map(({ value }) => see(value)))));
+    const seen = await Promise.all(page.rows.map(({ value }) => see(value)));
+    if (whenNone === "ROWS_TELL" && seen.includes(null)) isHome = false;
+    rows.push(...rowsSeen(page.rows, seen));
     const last = page.rows.at(-1);
     if (rows.length > request.first) return upTo(page, true);
     if (!page.hasNext || !last) {
-      if (rows.length === 0 && whenNone && gap === null) return whenNone;
-      return upTo(page, false);
+      return rows.length === 0 && !isHome && gap === null ? hidden : upTo(page, false);
     }
     if (round === mostRounds - 1 && rows.length > 0) return upTo(page, true);
     window = { first: largestPage, after: last.position };

@@ -18,7 +18,7 @@ import {
   mergeRules,
   type Role,
 } from "./merge.ts";
-import { combineSources, errorsIn, type Outcome, type SourceParent, told } from "./outcome.ts";
+import { combineSources, errorsIn, isComplete, type Outcome, type SourceParent, told } from "./outcome.ts";
 
 /** What is known of an artifact at the place that names it, before anybody else is asked. */
 export interface ArtifactSeed {
@@ -113,6 +113,8 @@ export interface ArtifactNode {
   readonly merged: (field: MergedField) => Promise<Merged>;
   readonly claims: () => Promise<readonly Claim[]>;
   readonly locations: () => Promise<readonly LocationParent[]>;
+  /** Whether all that was asked for this artifact was answered in full. */
+  readonly isComplete: () => Promise<boolean>;
   readonly sources: () => Promise<readonly SourceParent[]>;
 }
 
@@ -298,9 +300,9 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     ];
   });
 
-  const sources = once(async () => {
+  const said = once(async () => {
     const [ci, here, others, files] = await Promise.all([records(), registries(), copies(), alike()]);
-    return combineSources([...seed.said, ...[...ci, ...here, ...others, ...files].map(({ source }) => source)]);
+    return [...seed.said, ...[...ci, ...here, ...others, ...files].map(({ source }) => source)];
   });
 
   return {
@@ -313,7 +315,8 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     merged,
     claims,
     locations,
-    sources,
+    isComplete: async () => isComplete(context.call, await said()),
+    sources: async () => combineSources(await said()),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Answer, Unknown } from "../backends/answers.ts";
 import type { Origin } from "../model/backend.ts";
 import type { Call } from "../upstream/call.ts";
 import { UpstreamError } from "../upstream/errors.ts";
-import { type NoAnswer, noAnswer, statusOf } from "./errors.ts";
+import { type NoAnswer, noAnswer, statusOf, UnansweredError } from "./errors.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
 
 /** One backend's part in an answer, as the `Source` type shows it. */
@@ -60,8 +60,8 @@ export function sourceOfError(error: NoAnswer): SourceParent {
 
 /**
  * Awaits one backend's answer. Only an absence that was proved becomes ABSENT. What was found is OK or STALE, and PARTIAL
- * where something may be missing from it; what could not be said has the status of its reason. An UpstreamError is its
- * status; anything else thrown is a bug and passes through.
+ * where something may be missing from it; what could not be said has the status of its reason. A failure is its status;
+ * anything else thrown is a bug and passes through.
  */
 export function outcomeOf<T>(
   backend: string,
@@ -71,7 +71,7 @@ export function outcomeOf<T>(
   return asked.then(
     (answer) => outcomeIn(backend, answer, originOf),
     (error: unknown): Outcome<T> => {
-      if (error instanceof UpstreamError) return unanswered(error);
+      if (error instanceof UpstreamError || error instanceof UnansweredError) return unanswered(error);
       throw error;
     },
   );
@@ -117,44 +117,50 @@ export function provenValue<T>(backend: string, answer: Answer<T>): T | null {
   return answer.kind === "FOUND" ? answer.value : null;
 }
 
-// From "said something" to "could say nothing": what stands for a backend that was asked several things.
-const worst: readonly SourceStatus[] = [
-  "ABSENT",
-  "OK",
-  "STALE",
-  "NOT_SEARCHABLE",
-  "NOT_CONFIGURED",
-  "PARTIAL",
-  "OVER_BUDGET",
-  "THROTTLED",
-  "TIMEOUT",
-  "DENIED",
-  "MALFORMED",
-  "DOWN",
-];
+/** What a status says of the question it answers. */
+type Weight = "FOUND" | "ABSENT" | "UNASKED" | "UNANSWERED";
+
+/** The one table of what a status is worth beside others of the same backend. */
+const weights: Readonly<Record<SourceStatus, Weight>> = {
+  OK: "FOUND",
+  STALE: "FOUND",
+  PARTIAL: "FOUND",
+  ABSENT: "ABSENT",
+  NOT_SEARCHABLE: "UNASKED",
+  NOT_CONFIGURED: "UNASKED",
+  OVER_BUDGET: "UNANSWERED",
+  THROTTLED: "UNANSWERED",
+  TIMEOUT: "UNANSWERED",
+  DENIED: "UNANSWERED",
+  MALFORMED: "UNANSWERED",
+  DOWN: "UNANSWERED",
+};
+
+// Of one weight, the graver stands for the others.
+const gravity: readonly SourceStatus[] = Object.keys(weights) as SourceStatus[];
 
 /**
- * One entry a backend, in the order they first appear. Where a backend was asked several things: an answer beside a
- * failure, or beside something it cannot be searched by, is PARTIAL; an answer beside ABSENT is OK, failures alone are the
- * gravest of them.
+ * One entry a backend, in the order they first appear. Of a backend that was asked several things it is what it said to the
+ * most telling one. What was found is OK or STALE where every question was answered, and PARTIAL where one was not answered
+ * or could not be asked. Where nothing was found: the gravest failure; else ABSENT, whatever could not be asked beside it;
+ * else why it was not asked.
  */
 export function combineSources(sources: readonly SourceParent[]): SourceParent[] {
-  const byBackend = new Map<string, SourceParent[]>();
-  for (const source of sources) byBackend.set(source.backend, [...(byBackend.get(source.backend) ?? []), source]);
-  return [...byBackend.values()].flatMap((said) => {
-    const sorted = said.toSorted((a, b) => worst.indexOf(b.status) - worst.indexOf(a.status));
-    const [gravest] = sorted;
-    if (!gravest) return [];
-    const answer = sorted.find(({ status }) => status === "OK" || status === "STALE" || status === "PARTIAL");
-    const isWhole = !isFailure(gravest.status) && gravest.status !== "NOT_SEARCHABLE";
-    if (!answer || isWhole) return [gravest];
-    return [{ ...gravest, status: "PARTIAL" as const, fetchedAt: answer.fetchedAt }];
-  });
+  const byBackend = Map.groupBy(sources, ({ backend }) => backend);
+  return [...byBackend.values()].flatMap((said) => combined(said) ?? []);
 }
 
-/** Whether the status says that the backend could not say: everything but an answer. */
-function isFailure(status: SourceStatus): boolean {
-  return !["OK", "STALE", "ABSENT", "NOT_SEARCHABLE", "NOT_CONFIGURED"].includes(status);
+function combined(said: readonly SourceParent[]): SourceParent | null {
+  const gravest = (weight: Weight) =>
+    said
+      .filter(({ status }) => weights[status] === weight)
+      .toSorted((a, b) => gravity.indexOf(b.status) - gravity.indexOf(a.status))
+      .at(0) ?? null;
+  const [found, absent] = [gravest("FOUND"), gravest("ABSENT")];
+  const [unasked, unanswered] = [gravest("UNASKED"), gravest("UNANSWERED")];
+  if (!found) return unanswered ?? absent ?? unasked;
+  const open = unanswered ?? unasked;
+  return open ? { ...open, status: "PARTIAL", fetchedAt: found.fetchedAt } : found;
 }
 
 /**

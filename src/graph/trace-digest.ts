@@ -5,7 +5,7 @@ import type { ImageRecord } from "../model/package.ts";
 import { atHand, createArtifact, failureIn } from "./artifact.ts";
 import { askByChecksum, askByDigest, askCopies, askZadigSpellings, type Hint } from "./asking.ts";
 import type { Context } from "./context.ts";
-import { combineSources, isComplete, type Outcome, told, wasAsked } from "./outcome.ts";
+import { isComplete, type Outcome, told, wasAsked } from "./outcome.ts";
 import { fileSeed } from "./package-file.ts";
 import { assemble, everyBackend, type TraceParent, type TraceWants } from "./trace.ts";
 
@@ -84,7 +84,7 @@ export function assembleFiles(
       : null,
     failure: failureIn([...images, ...files]),
     candidates: atHand(nodes.filter(({ proved }) => !proved).map(({ node }) => node)),
-    isComplete: atHand(isComplete(context.call, combineSources(said))),
+    isComplete: atHand(isComplete(context.call, said)),
     sources: async () => everyBackend(context, said),
   };
 }

@@ -66,18 +66,51 @@ export async function traceByImage(context: Context, text: string, wants: TraceW
 /** As {@link traceByImage}, for a reference that is taken apart already. */
 export async function traceReference(context: Context, image: ImageRef, wants: TraceWants): Promise<TraceParent> {
   const spelled = image.digest !== null && isStrong(image.digest) ? image.digest : null;
-  if (wants.copies && spelled === null) expectCopies(context, image);
   const early = spelled !== null && wants.copies ? askCopies(context, image, spelled) : null;
-  const [held, zadig] = await Promise.all([askOwners(context, [image]), askZadigSpellings(context, image)]);
+  const owners = askOwners(context, [image]);
+  if (wants.copies && spelled === null) expectCopiesUnlessDenied(context, image, owners);
+  const [held, zadig] = await Promise.all([owners, askZadigSpellings(context, image)]);
   const exact =
     recordsOf(zadig).find((record) => record.image !== null && isSameReference(record.image, image)) ?? null;
   const digest = spelled ?? held[0]?.value?.digest ?? exact?.digest ?? null;
   const declared = exact || digest !== null ? null : await declaredSource(context, recordsOf(zadig), image);
   const source = exact ?? declared;
   const known = digest ?? source?.digest ?? null;
-  const copies = once(() => early ?? askCopies(context, image, known));
+  // Bytes that nobody knows are searched nowhere: what its own registry denies is not there.
+  const isDenied = known === null && held.length > 0 && held.every(isDenial);
+  const copies = once(async () => early ?? (isDenied ? [] : askCopies(context, image, known)));
   if (wants.copies) copies().catch(() => null);
   return assemble(context, { image, digest: known, held, zadig, copies, source, isDeclared: declared !== null });
+}
+
+/**
+ * Lets the registries find the places of copies while the reference's own registry is asked for its tag: once it has
+ * answered that there is one, or when it takes its time. A registry that denies the tag at once spares those searches.
+ */
+function expectCopiesUnlessDenied(
+  context: Context,
+  image: ImageRef,
+  owners: Promise<readonly Outcome<ImageRecord>[]>,
+): void {
+  let isExpected = false;
+  const expect = () => {
+    if (!isExpected) expectCopies(context, image);
+    isExpected = true;
+  };
+  const timer = setTimeout(expect, denialMs);
+  const settle = (held: readonly Outcome<ImageRecord>[]) => {
+    clearTimeout(timer);
+    if (held.length === 0 || !held.every(isDenial)) expect();
+  };
+  // A failure of ours is told where the answer is awaited.
+  owners.then(settle, () => clearTimeout(timer));
+}
+
+/** Time in which a registry may deny a tag before places of copies are searched beside it. */
+const denialMs = 20;
+
+function isDenial({ source }: Outcome<unknown>): boolean {
+  return source.status === "ABSENT";
 }
 
 /** What the first wave brought. */
@@ -140,7 +173,7 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
           .map(recordSeed),
         ...displaced.map(imageRecordSeed),
       ].map((candidate) => createArtifact(context, candidate)),
-    isComplete: async () => isComplete(context.call, combineSources(await said())),
+    isComplete: async () => isComplete(context.call, await said()),
     sources: async () => everyBackend(context, await said()),
   };
 }

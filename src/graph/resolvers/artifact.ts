@@ -12,7 +12,6 @@ import type { Resolvers } from "../generated/resolvers.ts";
 import { hintOf } from "../hint.ts";
 import { conflictsOf, type MergedField, observationsOf } from "../merge.ts";
 import { printId } from "../opaque.ts";
-import { isComplete } from "../outcome.ts";
 import { selects } from "../selection.ts";
 import { traceByImage } from "../trace.ts";
 import { traceByDigest } from "../trace-digest.ts";
@@ -99,7 +98,7 @@ export const artifactResolvers: Resolvers = {
     },
     observations: async (artifact) => observationsOf(await artifact.claims()),
     conflicts: async (artifact) => conflictsOf(await artifact.claims()),
-    isComplete: async (artifact, _args, { call }) => isComplete(call, await artifact.sources()),
+    isComplete: (artifact) => artifact.isComplete(),
     sources: (artifact) => artifact.sources(),
   },
   ArtifactTrace: {
