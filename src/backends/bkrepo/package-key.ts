@@ -146,7 +146,7 @@ function rpmVersion(version: string | null): {
   readonly version: string | null;
   readonly qualifiers?: Readonly<Record<string, string>>;
 } {
-  const [, bare, arch] = /^(.+)\.([^.]+)$/.exec(version ?? "") ?? [];
+  const [, bare, arch] = /^(.+-.+)\.([^.]+)$/.exec(version ?? "") ?? [];
   return bare === undefined || arch === undefined ? { version } : { version: bare, qualifiers: { arch } };
 }
 
