@@ -1,6 +1,7 @@
 import type { GraphQLResolveInfo } from "graphql";
 import type { PipelineRun, Version } from "../model/package.ts";
 import type { Commit } from "../model/release.ts";
+import { lookUp } from "./connection.ts";
 import { type Context, having, readerOf } from "./context.ts";
 import { selects } from "./selection.ts";
 
@@ -21,8 +22,10 @@ export async function commitOfPipeline(
   if (run.sha === null || project === null) return null;
   const wantsCommit = run.projectPath === null || selects(info, "message", "authorName", "webUrl");
   const [hosted, mergeRequests] = await Promise.all([
-    wantsCommit && reader ? reader.commit(project, run.sha) : null,
-    selects(info, "pullRequests") && reader ? reader.mergeRequests(project, run.sha) : [],
+    wantsCommit && reader ? lookUp(context, info, run.backend, reader.commit(project, run.sha)) : null,
+    selects(info, "pullRequests") && reader
+      ? lookUp(context, info, run.backend, reader.mergeRequests(project, run.sha))
+      : [],
   ]);
   const repository = run.projectPath ?? hosted?.repository;
   if (repository === undefined) return null;
@@ -33,7 +36,7 @@ export async function commitOfPipeline(
     repository,
     hostUrl: hosted?.hostUrl ?? run.hostUrl,
     webUrl: hosted?.webUrl ?? null,
-    pullRequests: mergeRequests,
+    pullRequests: mergeRequests ?? [],
     message: hosted?.message ?? null,
     authorName: hosted?.authorName ?? null,
     isPrimary: false,
@@ -44,11 +47,16 @@ export async function commitOfPipeline(
  * Versions that a pipeline of this very revision published, from the code host the commit's address names. Null when
  * no configured backend is that host: nobody could say.
  */
-export async function packagesOf(context: Context, commit: CommitParent): Promise<readonly Version[] | null> {
+export async function packagesOf(
+  context: Context,
+  commit: CommitParent,
+  info: GraphQLResolveInfo,
+): Promise<readonly Version[] | null> {
   if (commit.sha === null) return null;
-  for (const { reader } of having(context, "commits")) {
+  for (const { backend, reader } of having(context, "commits")) {
     const project = reader.projectOf(commit.hostUrl, commit.repository);
-    if (project !== null) return reader.publishedFrom(project, commit.sha);
+    if (project === null) continue;
+    return (await lookUp(context, info, backend.name, reader.publishedFrom(project, commit.sha))) ?? [];
   }
   return null;
 }

@@ -1,6 +1,7 @@
 import type { Package } from "../model/package.ts";
 import { parsePurl } from "../model/purl.ts";
 import { nameOfPurl } from "../model/purl-format.ts";
+import { firstOrigin } from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import { toGraphQLError } from "./errors.ts";
 import type { MatchMethod } from "./generated/resolvers.ts";
@@ -21,11 +22,12 @@ export async function namesakesOf(context: Context, own: Package): Promise<reado
   const name = (purl && nameOfPurl(purl)?.name) ?? own.name;
   const outcomes = await Promise.all(
     having(context, "packages").map(({ backend, reader }) =>
-      outcomeOf(backend.name, reader.named(name, own.format), (all) => all[0]?.origin ?? null),
+      outcomeOf(backend.name, reader.named(name, own.format, null), firstOrigin),
     ),
   );
   const failures = outcomes.flatMap(({ error }) => error ?? []);
-  if (failures.length > 0 && failures.length === outcomes.length && failures[0]) throw failures[0];
+  const [first] = failures;
+  if (first && outcomes.every(({ value, source }) => value === null && source.status !== "ABSENT")) throw first;
   for (const failure of failures) context.report(toGraphQLError(failure));
   return outcomes
     .flatMap(({ value }) => value ?? [])

@@ -14,7 +14,7 @@ import type {
   SecurityScan,
 } from "../model/release.ts";
 import { type ArtifactNode, createArtifact, imageSeed } from "./artifact.ts";
-import { reportDropped } from "./connection.ts";
+import { lookUp, reportDropped } from "./connection.ts";
 import { type Context, readerOf } from "./context.ts";
 
 /** A part of a release that remembers whose release it is: the Zadig to ask for its artifact, and as of when. */
@@ -35,10 +35,11 @@ export function inRelease<T extends object>(parts: readonly T[], zadig: string, 
 }
 
 /** The embedded lists: at hand, or asked for where the list was brief. Null when the release is gone meanwhile. */
-async function partsOf(context: Context, release: Release): Promise<ReleaseParts | null> {
+async function partsOf(context: Context, info: GraphQLResolveInfo, release: Release): Promise<ReleaseParts | null> {
   if (release.parts) return release.parts;
-  const reader = readerOf(context, "releases", release.ref.backend);
-  return (await reader?.release(release.ref))?.parts ?? null;
+  const { backend } = release.ref;
+  const reader = readerOf(context, "releases", backend);
+  return reader ? ((await lookUp(context, info, backend, reader.release(release.ref)))?.parts ?? null) : null;
 }
 
 /** One embedded list, its unreadable rows reported. */
@@ -48,7 +49,7 @@ export async function part<K extends Exclude<keyof ReleaseParts, "dropped">>(
   release: Release,
   name: K,
 ): Promise<ReleaseParts[K] | null> {
-  const parts = await partsOf(context, release);
+  const parts = await partsOf(context, info, release);
   if (!parts) return null;
   const own = parts.dropped.filter(({ part: of }) => of === name);
   reportDropped(context, info, release.ref.backend, own);

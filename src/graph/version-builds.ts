@@ -1,5 +1,7 @@
+import { mapAnswer } from "../backends/answers.ts";
 import type { Version } from "../model/package.ts";
 import type { BuildInfo } from "../model/release.ts";
+import { firstOrigin } from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import { toGraphQLError } from "./errors.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
@@ -16,24 +18,31 @@ export async function buildsOfVersion(context: Context, version: Version): Promi
         const name = image.repository.split("/").at(-1) ?? image.repository;
         const found = reader
           .byNameAndTag(name, image.tag)
-          .then((records) => records.filter((record) => record.digest === digest).flatMap(reader.buildsOf));
-        return outcomeOf(backend.name, found, (builds) => builds[0]?.origin ?? null);
+          .then((answer) =>
+            mapAnswer(answer, (records) =>
+              records.filter((record) => record.digest === digest).flatMap(reader.buildsOf),
+            ),
+          );
+        return outcomeOf(backend.name, found, firstOrigin);
       }
       if (pipeline?.sha && pipeline.projectPath) {
         const { sha, projectPath, ref } = pipeline;
         const found = reader
           .byCommit(projectPath, ref, sha)
-          .then((records) =>
-            records.flatMap(reader.buildsOf).filter(({ commits }) => commits.some((commit) => commit.sha === sha)),
+          .then((answer) =>
+            mapAnswer(answer, (records) =>
+              records.flatMap(reader.buildsOf).filter(({ commits }) => commits.some((commit) => commit.sha === sha)),
+            ),
           );
-        return outcomeOf(backend.name, found, (builds) => builds[0]?.origin ?? null);
+        return outcomeOf(backend.name, found, firstOrigin);
       }
       return null;
     }),
   );
   const asked = outcomes.flatMap((outcome) => outcome ?? []);
   const failures = asked.flatMap(({ error }) => error ?? []);
-  if (failures.length > 0 && failures.length === asked.length && failures[0]) throw failures[0];
+  const [first] = failures;
+  if (first && asked.every(({ value, source }) => value === null && source.status !== "ABSENT")) throw first;
   for (const failure of failures) context.report(toGraphQLError(failure));
   return asked.length === 0 ? null : asked.flatMap(({ value }) => value ?? []);
 }

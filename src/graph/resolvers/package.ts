@@ -1,11 +1,11 @@
+import { mapAnswer } from "../../backends/answers.ts";
 import { mapPage } from "../../backends/paging.ts";
 import type { PackageRef } from "../../model/package.ts";
-import { UpstreamError } from "../../upstream/errors.ts";
 import { createArtifact } from "../artifact.ts";
 import { commitOfPipeline } from "../commit.ts";
-import { checkedFirst, pathOf, reportDropped, toConnection, windowOf } from "../connection.ts";
+import { checkedFirst, lookUp, pathOf, reportDropped, toConnection, windowOf } from "../connection.ts";
 import { type Context, choose, readerOf } from "../context.ts";
-import { badInput, toGraphQLError } from "../errors.ts";
+import { badInput, noAnswer, toGraphQLError } from "../errors.ts";
 import type { PackageRef as PackageRefInput, Resolvers } from "../generated/resolvers.ts";
 import { scopeOf } from "../hint.ts";
 import { packageId, versionId } from "../ids.ts";
@@ -24,7 +24,7 @@ export const packageResolvers: Resolvers = {
     package: async (_root, { ref }, context, info) => {
       const { reader } = choose(context, "packages", ref.backend);
       const found = refOf(context, ref);
-      return found && loadPackage(reader, found, info);
+      return found && lookUp(context, info, found.backend, loadPackage(reader, found, info));
     },
     packages: async (_root, { scope, filter, first, after }, context, info) => {
       const { backend, reader } = choose(context, "packages", scope.backend);
@@ -45,18 +45,17 @@ export const packageResolvers: Resolvers = {
     latestVersion: async ({ ref }, { by }, context, info) => {
       const reader = readerOf(context, "packages", ref.backend);
       if (!reader) return null;
-      if (by === "PUBLISHED") return reader.latest(ref);
-      const { version, isWhole, dropped } = await latestBySemver(reader, ref);
+      if (by === "PUBLISHED") return lookUp(context, info, ref.backend, reader.latest(ref));
+      const { version, gap, dropped } = await latestBySemver(reader, ref);
       reportDropped(context, info, ref.backend, dropped);
-      if (!isWhole) {
-        const unread = new UpstreamError("OVER_BUDGET", { backend: ref.backend, operation: null });
-        context.report(toGraphQLError(unread, pathOf(info)));
-      }
+      if (gap) context.report(toGraphQLError(noAnswer(ref.backend, gap), pathOf(info)));
       return version;
     },
-    version: async ({ ref }, { name }, context) =>
-      (await readerOf(context, "packages", ref.backend)?.version({ package: ref, version: name, nativeId: null })) ??
-      null,
+    version: ({ ref }, { name }, context, info) => {
+      const reader = readerOf(context, "packages", ref.backend);
+      if (!reader) return null;
+      return lookUp(context, info, ref.backend, reader.version({ package: ref, version: name, nativeId: null }));
+    },
     versions: async ({ ref }, { prefix, stage, direction, first, after }, context, info) => {
       const reader = readerOf(context, "packages", ref.backend);
       if (!reader) return null;
@@ -69,20 +68,23 @@ export const packageResolvers: Resolvers = {
   Version: {
     id: ({ ref }) => versionId(ref),
     backend: ({ ref }, _args, context) => backendNamed(context, ref.package.backend),
-    package: async ({ ref }, _args, context) =>
-      (await readerOf(context, "packages", ref.package.backend)?.package(ref.package)) ?? null,
+    package: ({ ref }, _args, context, info) => {
+      const reader = readerOf(context, "packages", ref.package.backend);
+      return reader ? lookUp(context, info, ref.package.backend, reader.package(ref.package)) : null;
+    },
     files: ({ ref }, { first, after }, context, info) => {
       const reader = readerOf(context, "packages", ref.package.backend);
       if (!reader) return null;
       const list = { backend: ref.package.backend, filter: ["Version.files", ref] };
       const request = windowOf({ first, after }, list);
-      return reader.files(ref, request).then((page) => {
-        const { fetchedAt } = page.origin;
-        const files = mapPage(page, (file) => ({ ...file, version: ref, fetchedAt }));
+      return reader.files(ref, request).then((answer) => {
+        const files = mapAnswer(answer, (page) =>
+          mapPage(page, (file) => ({ ...file, version: ref, fetchedAt: page.origin.fetchedAt })),
+        );
         return toConnection(context, info, files, list, request);
       });
     },
-    artifact: (version, _args, context) => artifactOfVersion(context, version),
+    artifact: (version, _args, context, info) => artifactOfVersion(context, version, info),
     publishedBy: ({ pipeline }) => pipeline,
     builds: (version, _args, context) => buildsOfVersion(context, version),
     sources: ({ origin }) => [told(origin)],
