@@ -13,6 +13,7 @@ import {
   impossible,
   joined,
   mapAnswer,
+  type Unknown,
   unknown,
   valueIn,
 } from "../answers.ts";
@@ -94,6 +95,7 @@ export function imageReader(
 
   async function holderOf(place: PackageRef, ref: ImageRef, digest: Digest): Promise<Answer<ImageRecord>> {
     const holders = await holdersOf(place, digest);
+    if (holders.kind === "UNKNOWN") return tagOf(place, ref, digest, holders);
     return mapAnswer(holders, (all) => {
       const tagged = all.filter(({ name }) => !name.startsWith(childPrefix));
       const holder = tagged.find(({ name }) => name === ref.tag) ?? tagged[0] ?? all[0];
@@ -101,6 +103,25 @@ export function imageReader(
       const tag = holder.name.startsWith(childPrefix) ? null : holder.name;
       return toImageRecord(holder, { ...ref, tag }, digest, false);
     });
+  }
+
+  /** Of an image with more versions than are read, what was pushed by this digest, or what the reference's tag holds. */
+  async function tagOf(
+    place: PackageRef,
+    ref: ImageRef,
+    digest: Digest,
+    otherwise: Unknown,
+  ): Promise<Answer<ImageRecord>> {
+    const repository = parseRepository(place.repository);
+    if (repository === null) return impossible;
+    for (const version of ref.tag === null ? [digest] : [ref.tag, digest]) {
+      const answer = await versions.byRef.load({ package: place, version, nativeId: null });
+      if (answer.kind !== "FOUND") continue;
+      const tag = version === digest ? null : version;
+      const held = await record(answer.value, { ...ref, tag }, repository);
+      if (held.digest === digest) return found(held);
+    }
+    return otherwise;
   }
 
   /**

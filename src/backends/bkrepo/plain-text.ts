@@ -31,12 +31,12 @@ export function plainPattern(text: string): string {
 
 /** Whether exactly the rows that begin so are counted, in every release. */
 export function countsExactly(prefix: string): boolean {
-  return plainPrefix(prefix) === prefix && !prefix.includes(".");
+  return isPlain(prefix) && !prefix.includes(".");
 }
 
-/** Whether a wildcard pattern made of this text matches nothing but it. */
+/** Whether every release reads the text as it stands, dots of the oldest one's patterns aside. */
 export function isPlain(text: string): boolean {
-  return plainPattern(text) === text;
+  return plainPrefix(text) === text;
 }
 
 // A cut between the halves of a surrogate pair leaves no character.
