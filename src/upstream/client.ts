@@ -19,6 +19,7 @@ export {
   type RawReply,
   type Reply,
   type Request,
+  redirectedTo,
   retryAfterMs,
 } from "./dialect.ts";
 

@@ -13,6 +13,12 @@ export interface RawReply {
   readonly body: unknown;
 }
 
+/**
+ * The name under which an answer's headers tell the path and query that it came from after redirects; absent where there
+ * was none. No header that a server sends can have it: a colon is no letter of a header's name.
+ */
+export const redirectedTo = ":path";
+
 /** What a dialect makes of an answer: fine, or one of the closed failures with what may be told of it. */
 export type Judgement =
   | "FINE"

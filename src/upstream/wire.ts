@@ -1,7 +1,7 @@
 import { Pool } from "undici";
 import { parseBody } from "./answer.ts";
 import type { Call } from "./call.ts";
-import type { Credentials, Dialect, Outgoing, RawReply, Request } from "./dialect.ts";
+import { type Credentials, type Dialect, type Outgoing, type RawReply, type Request, redirectedTo } from "./dialect.ts";
 import type { Ending } from "./ending.ts";
 import { AnswerTooLarge, type Failure, MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Settle, startExchange } from "./exchange.ts";
@@ -88,7 +88,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
       throw sent.settle(failed("MALFORMED", hop, facts));
     }
     sent.settle(null);
-    return sendHop({ ...hop, path: next.path }, request, attempt, redirects + 1);
+    return sendHop({ ...hop, path: next.path }, request, attempt, redirects + 1).then((end) => cameFrom(end, next.path));
   }
 
   function exchange(
@@ -167,6 +167,13 @@ export function firstOfEach(said: Said): Headers {
     if (first !== null) headers[name] = first;
   }
   return headers;
+}
+
+/** The answer with the path it came from among its headers; the last redirect counts. */
+function cameFrom(sent: Sent, path: string): Sent {
+  const end = firstOf(sent.headers[redirectedTo]) ?? path;
+  const header = (name: string) => (name === redirectedTo ? end : sent.raw.header(name));
+  return { ...sent, headers: { ...sent.headers, [redirectedTo]: end }, raw: { ...sent.raw, header } };
 }
 
 function isRedirect(status: number): boolean {
