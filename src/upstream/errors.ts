@@ -31,6 +31,8 @@ export interface FailureFacts {
   readonly circuitOpen?: boolean;
   /** True for a MALFORMED answer that was larger than we read: less of it may be asked for. */
   readonly tooLarge?: boolean;
+  /** What whoever asks, or runs the gateway, can do about it: a sentence in our words that is safe to show. */
+  readonly advice?: string;
   /** What was wrong, in our words; for the log, and only for MALFORMED safe to show. */
   readonly reason?: string;
 }
@@ -48,6 +50,7 @@ export class UpstreamError extends Error {
   readonly retryable: boolean;
   readonly circuitOpen: boolean;
   readonly tooLarge: boolean;
+  readonly advice: string | null;
   readonly reason: string | null;
 
   constructor(failure: Failure, facts: FailureFacts) {
@@ -62,6 +65,7 @@ export class UpstreamError extends Error {
     this.retryable = facts.retryable ?? ["THROTTLED", "TIMED_OUT", "UNAVAILABLE"].includes(failure);
     this.circuitOpen = facts.circuitOpen ?? false;
     this.tooLarge = facts.tooLarge ?? false;
+    this.advice = facts.advice ?? null;
     this.reason = facts.reason ?? null;
   }
 }

@@ -293,8 +293,11 @@ const bkrepoSubject: Subject = {
       type: "NPM",
     }),
     stretchOf: (request) => {
-      if (!request.rawPath.endsWith("/package/search")) return null;
-      const page = field(bodyOf(request), "page");
+      // The list, and the search that is faster where it sees as much.
+      const { rawPath, query } = request;
+      const isList = rawPath.endsWith("/package/page/pay/npm-local");
+      if (!isList && !rawPath.endsWith("/package/search")) return null;
+      const page = isList ? Object.fromEntries(query) : field(bodyOf(request), "page");
       const limit = Number(field(page, "pageSize"));
       return { offset: (Number(field(page, "pageNumber")) - 1) * limit, limit };
     },
