@@ -112,9 +112,7 @@ describe("a tag whose details are 500 for ever", () => {
 
   test("is there by its name, and says what could not be had", async () => {
     const { ask, gitlab } = await open(web(six));
-    const { data, codes } = await ask(
-      `{ ${image} { version(name: "3") { name purl } versions { nodes { name } } } }`,
-    );
+    const { data, codes } = await ask(`{ ${image} { version(name: "3") { name purl } versions { nodes { name } } } }`);
     expect(data).toMatchObject({ package: { version: { name: "3", purl: null } } });
     expect(every(data, "nodes")).toEqual([["1", "2", "3", "4", "5", "6"].map((name) => ({ name }))]);
     expect(codes).toEqual(["UPSTREAM_UNAVAILABLE"]);

@@ -59,6 +59,7 @@ export async function gatewayOver(
         body: JSON.stringify({ query, variables }),
       });
       const { data, errors = [] }: Partial<Told> = await response.json();
+      if (data === undefined) throw new Error(JSON.stringify(errors));
       return { data, errors, codes: errors.map(({ extensions }) => extensions.code) };
     },
     stop: async () => {
