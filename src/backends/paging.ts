@@ -1,5 +1,7 @@
 import type { DroppedRow, Origin } from "../model/backend.ts";
 import type { Page, PageRequest, Position } from "../model/page.ts";
+import type { Learnt } from "./learnt.ts";
+import { inSmallerPages } from "./smaller-pages.ts";
 
 /** One page as the backend answered it. */
 export interface UpstreamPage<T> {
@@ -29,6 +31,8 @@ export interface Walk<T> {
   readonly maxSize: number;
   /** True when the backend neither counts nor says that another page follows: one row more is asked for. */
   readonly looksAhead?: boolean;
+  /** The largest page that was not too large an answer, where one was. */
+  readonly workable?: Learnt<number>;
 }
 
 /**
@@ -162,8 +166,8 @@ function readStretch<T>(walk: Walk<T>, from: number, wanted: number, preferred: 
   const first = Math.floor(from / size);
   const last = Math.floor((from + wanted - 1) / size);
   return first === last
-    ? walk.fetch(first, size).then((page) => stretchOf(walk, [page], first, size))
-    : Promise.all(range(first, last).map((page) => walk.fetch(page, size))).then((pages) =>
+    ? inSmallerPages(walk, first, size).then((page) => stretchOf(walk, [page], first, size))
+    : Promise.all(range(first, last).map((page) => inSmallerPages(walk, page, size))).then((pages) =>
         stretchOf(walk, pages, first, size),
       );
 }

@@ -7,6 +7,7 @@ import {
   type CatalogueRepository,
   type CatalogueTag,
   type CatalogueVersion,
+  emptyNamespace,
   hiddenNamespace,
   packages,
   pullAddress,
@@ -62,6 +63,7 @@ function route(request: DemoRequest, options: SwrDemoOptions): DemoReply | null 
   }
   if (rest[0] === "repos" && rest.length === 1) return listRepositories(request);
   if (rest[0] === "namespaces" && rest.length === 1) return listNamespaces(request);
+  if (rest[0] === "namespaces" && rest.length === 2) return namespaceDetail(decodeURIComponent(rest[1] ?? ""));
   const [root, namespace = "", repos, name = "", tags, tag] = rest;
   if (root !== "namespaces" || repos !== "repos" || name === "" || rest.length > 6) return null;
   const found = findRepository(decodeURIComponent(namespace), decodeURIComponent(name));
@@ -144,6 +146,15 @@ function listNamespaces({ query }: DemoRequest): DemoReply {
     repo_count: repositories.filter(({ namespace }) => namespace === name).length,
   }));
   return { headers: { "x-request-id": requestId(314) }, body: { namespaces: rows } };
+}
+
+/** The lists answer `[]` for whatever may not be seen; the organization itself tells 403 from 404. */
+function namespaceDetail(name: string): DemoReply {
+  if (name === hiddenNamespace) return forbidden();
+  const known = [...repositories, ...packages].some(({ namespace }) => namespace === name) || name === emptyNamespace;
+  return known
+    ? { body: { id: 314, name, creator_name: "lin.chen", auth: 7 } }
+    : imageError(404, "SVCSTG.SWR.4041061", "Namespace not found");
 }
 
 function listRepositories(request: DemoRequest): DemoReply {

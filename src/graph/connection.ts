@@ -117,23 +117,6 @@ function nowhere<T>(backend: string, request: PageRequest): Connection<T> {
   };
 }
 
-/**
- * What a nullable look-up field answers: null only where the absence was proved. What may be missing from a value is
- * reported at the field's place. Throws where nobody could say.
- */
-export async function lookUp<T>(
-  context: Context,
-  info: GraphQLResolveInfo,
-  backend: string,
-  asked: Promise<Answer<T>>,
-): Promise<T | null> {
-  const answer = await asked;
-  if (answer.kind === "UNKNOWN") throw noAnswer(backend, answer);
-  if (answer.kind === "ABSENT") return null;
-  if (answer.gap) context.report(toGraphQLError(noAnswer(backend, answer.gap), pathOf(info)));
-  return answer.value;
-}
-
 /** Tells of rows left out, in `errors`, at the field that is being resolved. */
 export function reportDropped(
   context: Context,

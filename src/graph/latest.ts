@@ -5,7 +5,7 @@ import type { PackageRef, Version } from "../model/package.ts";
 import type { Position } from "../model/page.ts";
 import { isHigher, parseSemanticVersion, type SemanticVersion } from "../model/semantic-version.ts";
 
-/** Versions looked through for the highest: of a package with more, only that its newest hold it can be said. */
+/** Versions looked through for the highest: of a package with more it cannot be told. */
 const mostVersions = 1000;
 
 /** The highest version that was read, and what stood in the way of reading all. */

@@ -6,8 +6,8 @@ import type { PackageFile, Version, VersionRef } from "../model/package.ts";
 import { parsePurl } from "../model/purl.ts";
 import { type ArtifactNode, type ArtifactSeed, atHand, createArtifact, imageSeed } from "./artifact.ts";
 import { askByChecksum, configuredPlaces } from "./asking.ts";
-import { lookUp } from "./connection.ts";
 import { type Context, having, readerOf } from "./context.ts";
+import { lookUp } from "./look-up.ts";
 import { findMainFile } from "./main-file.ts";
 import { couldNotSay, type Outcome, told } from "./outcome.ts";
 

@@ -1,16 +1,21 @@
+import type { GraphQLResolveInfo } from "graphql";
 import { mapAnswer } from "../backends/answers.ts";
 import type { Version } from "../model/package.ts";
 import type { BuildInfo } from "../model/release.ts";
 import { firstOrigin } from "./asking.ts";
 import { type Context, having } from "./context.ts";
-import { toGraphQLError } from "./errors.ts";
+import { gather, nobodyToAsk } from "./look-up.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
 /**
  * The Zadig builds that made a version. An image is joined by digest, found by its name and tag; anything else by the
- * revision of the pipeline that published it. Null when the version has neither, or no Zadig could say.
+ * revision of the pipeline that published it. Throws where the version has neither, or no Zadig could say.
  */
-export async function buildsOfVersion(context: Context, version: Version): Promise<readonly BuildInfo[] | null> {
+export async function buildsOfVersion(
+  context: Context,
+  info: GraphQLResolveInfo,
+  version: Version,
+): Promise<readonly BuildInfo[]> {
   const outcomes = await Promise.all(
     having(context, "artifacts").map(({ backend, reader }): Promise<Outcome<readonly BuildInfo[]>> | null => {
       const { image, digest, pipeline } = version;
@@ -39,10 +44,10 @@ export async function buildsOfVersion(context: Context, version: Version): Promi
       return null;
     }),
   );
-  const asked = outcomes.flatMap((outcome) => outcome ?? []);
-  const failures = asked.flatMap(({ error }) => error ?? []);
-  const [first] = failures;
-  if (first && asked.every(({ value, source }) => value === null && source.status !== "ABSENT")) throw first;
-  for (const failure of failures) context.report(toGraphQLError(failure));
-  return asked.length === 0 ? null : asked.flatMap(({ value }) => value ?? []);
+  return gather(
+    context,
+    info,
+    outcomes.flatMap((outcome) => outcome ?? []),
+    () => nobodyToAsk(context, "artifacts", "builds"),
+  );
 }

@@ -121,7 +121,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   ): Promise<Judged> {
     // What was refused has been an exchange of its own, whatever comes of asking once more.
     sent.settle(failure);
-    if (!dialect.renew || !(await dialect.renew(sent.raw, attempt.call))) throw failure;
+    if (!dialect.renew || !(await dialect.renew(sent.raw, sent.credentials, attempt.call))) throw failure;
     const again = await wire.send(outgoing, request, { ...attempt, validators: none });
     const failed = judge(again.raw, operation);
     if (failed) throw again.settle(failed);

@@ -58,8 +58,11 @@ export interface Dialect {
   readonly judge: (reply: RawReply, operation: Operation) => Judgement | null;
   /** The answer header that carries the vendor's request id, lower case. */
   readonly traceHeader: string | null;
-  /** Asked after a failure that fresh credentials may mend (an expired token); true asks once more. */
-  readonly renew?: (reply: RawReply, call: Call) => Promise<boolean>;
+  /**
+   * Asked after a failure that fresh credentials may mend (an expired token), with the credentials that were sent; true
+   * asks once more.
+   */
+  readonly renew?: (reply: RawReply, sent: Credentials, call: Call) => Promise<boolean>;
   /** Follow redirects of reads that stay on the same origin; any other redirect is MALFORMED. */
   readonly followsRedirects?: boolean;
 }

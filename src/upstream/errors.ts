@@ -29,6 +29,10 @@ export interface FailureFacts {
   readonly retryable?: boolean;
   /** True when nothing was sent because the backend's breaker is open: final for this request. */
   readonly circuitOpen?: boolean;
+  /** True for a MALFORMED answer that was larger than we read: less of it may be asked for. */
+  readonly tooLarge?: boolean;
+  /** What whoever asks, or runs the gateway, can do about it: a sentence in our words that is safe to show. */
+  readonly advice?: string;
   /** What was wrong, in our words; for the log, and only for MALFORMED safe to show. */
   readonly reason?: string;
 }
@@ -45,6 +49,8 @@ export class UpstreamError extends Error {
   readonly retryAfterMs: number | null;
   readonly retryable: boolean;
   readonly circuitOpen: boolean;
+  readonly tooLarge: boolean;
+  readonly advice: string | null;
   readonly reason: string | null;
 
   constructor(failure: Failure, facts: FailureFacts) {
@@ -58,6 +64,8 @@ export class UpstreamError extends Error {
     this.retryAfterMs = facts.retryAfterMs ?? null;
     this.retryable = facts.retryable ?? ["THROTTLED", "TIMED_OUT", "UNAVAILABLE"].includes(failure);
     this.circuitOpen = facts.circuitOpen ?? false;
+    this.tooLarge = facts.tooLarge ?? false;
+    this.advice = facts.advice ?? null;
     this.reason = facts.reason ?? null;
   }
 }
@@ -65,6 +73,14 @@ export class UpstreamError extends Error {
 /** Thrown by a decoder when an answer has not the shape we rely on; the client turns it into MALFORMED. */
 export class MisshapenAnswer extends Error {
   override readonly name = "MisshapenAnswer";
+}
+
+/** Thrown where an answer is larger than we read, in bytes or in parts. */
+export class AnswerTooLarge extends MisshapenAnswer {}
+
+/** Whether an answer was larger than we read: a smaller page may be asked for. */
+export function isTooLarge(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.tooLarge;
 }
 
 /** Whether the failure means "the backend answered, and there is no such thing". */

@@ -3,7 +3,7 @@ import { parseBody } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { type Credentials, type Dialect, type Outgoing, type RawReply, type Request, redirectedTo } from "./dialect.ts";
 import type { Ending } from "./ending.ts";
-import { type Failure, MisshapenAnswer, UpstreamError } from "./errors.ts";
+import { AnswerTooLarge, type Failure, MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Settle, startExchange } from "./exchange.ts";
 import type { Headers } from "./freshness.ts";
 import { type Receiver, type Said, Taking } from "./take.ts";
@@ -25,6 +25,8 @@ export interface Sent {
   readonly raw: RawReply;
   readonly headers: Said;
   readonly body: Buffer;
+  /** Those that it was asked with. */
+  readonly credentials: Credentials;
   readonly settle: Settle;
 }
 
@@ -120,7 +122,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
         try {
           const header = (name: string) => firstOf(said[name]);
           const raw = { status, header, body: parseBody(read, media, header("content-type"), status) };
-          return { raw, headers: said, body: read, settle: settled };
+          return { raw, headers: said, body: read, credentials, settle: settled };
         } catch (error) {
           throw settled(failure(error, hop, stop, status));
         }
@@ -132,7 +134,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
 
   function failure(error: unknown, hop: Outgoing, stop: Ending, status: number | null): UpstreamError {
     return error instanceof MisshapenAnswer
-      ? failed("MALFORMED", hop, { status, reason: error.message })
+      ? failed("MALFORMED", hop, { status, reason: error.message, tooLarge: error instanceof AnswerTooLarge })
       : connectionFailure(error, hop, stop);
   }
 
@@ -143,7 +145,11 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
     return failed("UNAVAILABLE", hop, { reason: code });
   }
 
-  function failed(failure: Failure, hop: Outgoing, facts: { status?: number | null; reason?: string }): UpstreamError {
+  function failed(
+    failure: Failure,
+    hop: Outgoing,
+    facts: { status?: number | null; reason?: string; tooLarge?: boolean },
+  ): UpstreamError {
     return new UpstreamError(failure, { backend, operation: hop.operation, ...facts });
   }
 

@@ -1,15 +1,18 @@
-import { mapAnswer } from "../../backends/answers.ts";
+import type { GraphQLResolveInfo } from "graphql";
+import { type Answer, found, mapAnswer, unknown } from "../../backends/answers.ts";
+import type { PackageReader } from "../../backends/backend.ts";
 import { mapPage } from "../../backends/paging.ts";
-import type { PackageRef } from "../../model/package.ts";
+import type { Package } from "../../model/package.ts";
 import { createArtifact } from "../artifact.ts";
 import { commitOfPipeline } from "../commit.ts";
-import { checkedFirst, lookUp, pathOf, reportDropped, toConnection, windowOf } from "../connection.ts";
-import { type Context, choose, readerOf } from "../context.ts";
-import { badInput, noAnswer, toGraphQLError } from "../errors.ts";
+import { checkedFirst, reportDropped, toConnection, windowOf } from "../connection.ts";
+import { choose, readerOf } from "../context.ts";
+import { badInput, noAnswer } from "../errors.ts";
 import type { PackageRef as PackageRefInput, Resolvers } from "../generated/resolvers.ts";
 import { scopeOf } from "../hint.ts";
 import { packageId, versionId } from "../ids.ts";
 import { latestBySemver } from "../latest.ts";
+import { lookUp } from "../look-up.ts";
 import { namesakesOf } from "../namesakes.ts";
 import { told } from "../outcome.ts";
 import { artifactOfVersion, fileSeed } from "../package-file.ts";
@@ -22,9 +25,8 @@ import { backendNamed } from "./backend.ts";
 export const packageResolvers: Resolvers = {
   Query: {
     package: async (_root, { ref }, context, info) => {
-      const { reader } = choose(context, "packages", ref.backend);
-      const found = refOf(context, ref);
-      return found && lookUp(context, info, found.backend, loadPackage(reader, found, info));
+      const { backend, reader } = choose(context, "packages", ref.backend);
+      return lookUp(context, info, backend.name, packageOf(reader, ref, info));
     },
     packages: async (_root, { scope, filter, first, after }, context, info) => {
       const { backend, reader } = choose(context, "packages", scope.backend);
@@ -48,7 +50,7 @@ export const packageResolvers: Resolvers = {
       if (by === "PUBLISHED") return lookUp(context, info, ref.backend, reader.latest(ref));
       const { version, gap, dropped } = await latestBySemver(reader, ref);
       reportDropped(context, info, ref.backend, dropped);
-      if (gap) context.report(toGraphQLError(noAnswer(ref.backend, gap), pathOf(info)));
+      if (gap) throw noAnswer(ref.backend, gap);
       return version;
     },
     version: ({ ref }, { name }, context, info) => {
@@ -63,7 +65,7 @@ export const packageResolvers: Resolvers = {
       const request = windowOf({ first, after }, list);
       return toConnection(context, info, await reader.versions(ref, query, request), list, request);
     },
-    namesakes: (own, _args, context) => namesakesOf(context, own),
+    namesakes: (own, _args, context, info) => namesakesOf(context, info, own),
   },
   Version: {
     id: ({ ref }) => versionId(ref),
@@ -86,7 +88,7 @@ export const packageResolvers: Resolvers = {
     },
     artifact: (version, _args, context, info) => artifactOfVersion(context, version, info),
     publishedBy: ({ pipeline }) => pipeline,
-    builds: (version, _args, context) => buildsOfVersion(context, version),
+    builds: (version, _args, context, info) => buildsOfVersion(context, info, version),
     sources: ({ origin }) => [told(origin)],
   },
   PackageFile: {
@@ -100,17 +102,34 @@ export const packageResolvers: Resolvers = {
   },
 };
 
-/** The coordinates a caller means: by key, or by name with format. Null when this backend has no such format. */
-function refOf(context: Context, { backend, repository, key, name, format }: PackageRefInput): PackageRef | null {
-  const { reader } = choose(context, "packages", backend);
+/**
+ * The package a caller means: by key, or by name with format, whatever spelling the backend keeps. Throws BAD_USER_INPUT
+ * for a reference that names none, or several.
+ */
+async function packageOf(
+  reader: PackageReader,
+  { backend, repository, key, name, format }: PackageRefInput,
+  info: GraphQLResolveInfo,
+): Promise<Answer<Package>> {
   if (key !== null && key !== undefined) {
     if (key === "") throw badInput("BAD_USER_INPUT", '"key" must not be empty.');
-    return { backend, repository, key };
+    return loadPackage(reader, { backend, repository, key }, info);
   }
-  if (!name || !format)
+  if (!name || !format) {
     throw badInput("BAD_USER_INPUT", 'A package is named by "key", or by "name" together with "format".');
+  }
   const made = reader.keyOf(name, format);
-  return made === null ? null : { backend, repository, key: made };
+  if (made !== null) return loadPackage(reader, { backend, repository, key: made }, info);
+  const named = await reader.named(name, format, repository);
+  if (named.kind !== "FOUND") return named;
+  const [only, another] = named.value;
+  if (another) {
+    throw badInput(
+      "BAD_USER_INPUT",
+      'Several packages have this name and format: name the one that is meant by "key".',
+    );
+  }
+  return only ? found(only, named.gap) : unknown("LEFT_OUT");
 }
 
 function checkedName(name: string): string {

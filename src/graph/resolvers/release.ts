@@ -1,12 +1,13 @@
 import { secondsBetween } from "../../model/time.ts";
 import { createArtifact, imageSeed } from "../artifact.ts";
 import { packagesOf } from "../commit.ts";
-import { lookUp, toConnection, windowOf } from "../connection.ts";
+import { toConnection, windowOf } from "../connection.ts";
 import { choose, readerOf } from "../context.ts";
 import { driftOf } from "../drift.ts";
 import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { buildId, coordinatesOf, releaseId } from "../ids.ts";
+import { lookUp } from "../look-up.ts";
 import { redactManifests } from "../manifests.ts";
 import { told } from "../outcome.ts";
 import { artifactOf, inRelease, part } from "../release-parts.ts";
@@ -79,7 +80,6 @@ export const releaseResolvers: Resolvers = {
     },
     drift: async (release, _args, context, info) => {
       const images = await part(context, info, release, "images");
-      if (!images) return null;
       const verdicts = await Promise.all(images.map((image) => driftOf(context, release, image)));
       return verdicts.flatMap((verdict) => verdict ?? []);
     },

@@ -1,0 +1,57 @@
+import type { GraphQLResolveInfo } from "graphql";
+import type { Answer } from "../backends/answers.ts";
+import { pathOf } from "./connection.ts";
+import { type Context, having, type ReaderName } from "./context.ts";
+import { badInput, type NoAnswer, noAnswer, toGraphQLError, UnansweredError } from "./errors.ts";
+import { errorsIn, type Outcome } from "./outcome.ts";
+
+/**
+ * What a nullable look-up field answers: null only where the absence was proved. What may be missing from a value is
+ * reported at the field's place. Throws where nobody could say.
+ */
+export async function lookUp<T>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  backend: string,
+  asked: Promise<Answer<T>>,
+): Promise<T | null> {
+  const answer = await asked;
+  if (answer.kind === "UNKNOWN") throw noAnswer(backend, answer);
+  if (answer.kind === "ABSENT") return null;
+  if (answer.gap) reportHere(context, info, noAnswer(backend, answer.gap));
+  return answer.value;
+}
+
+/**
+ * What several backends know, together; empty where all who were asked have proved that they have none. What others could
+ * not say is reported at the field's place. Throws where none of them could say.
+ */
+export function gather<T>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  outcomes: readonly Outcome<readonly T[]>[],
+  nobody: () => Error,
+): readonly T[] {
+  const failures = errorsIn(outcomes);
+  if (!outcomes.some(({ value, source }) => value !== null || source.status === "ABSENT")) {
+    throw failures[0] ?? outcomes[0]?.error ?? nobody();
+  }
+  for (const failure of failures) reportHere(context, info, failure);
+  return outcomes.flatMap(({ value }) => value ?? []);
+}
+
+/** Tells in `errors`, at the field that is being resolved, what could not be said; nulls nothing. */
+export function reportHere(context: Context, info: GraphQLResolveInfo, error: NoAnswer): void {
+  context.report(toGraphQLError(error, pathOf(info)));
+}
+
+/**
+ * What is thrown for a field that only backends with this reader could tell, where none of them has a way to be asked: the
+ * first of them by name, or that none is configured. `what` is what they would tell, such as `builds`.
+ */
+export function nobodyToAsk(context: Context, kind: ReaderName, what: string): Error {
+  const [first] = having(context, kind);
+  return first
+    ? new UnansweredError(first.backend.name, "NOT_SEARCHABLE")
+    : badInput("BACKEND_NOT_CONFIGURED", `No configured backend tells ${what}.`);
+}
