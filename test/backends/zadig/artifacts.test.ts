@@ -227,6 +227,7 @@ describe("one artifact", () => {
             isPrimary: false,
           },
         ],
+        issues: [],
         environment: null,
         namespace: null,
         createdBy: "user1",

@@ -75,7 +75,6 @@ describe("a release that a workflow made (R1)", () => {
     ).toEqual([
       { name: "api-contract", tests: 412, passed: 412, failures: 0, skips: 6, durationSeconds: 96.418 },
       { name: "checkout-end-to-end", tests: 58, passed: 56, failures: 2, skips: 1, durationSeconds: 641.02 },
-      { name: "checkout-load", tests: 0, passed: 0, failures: 0, skips: 0, durationSeconds: 200 },
     ]);
     expect(parts?.securityScans?.[0]).toEqual({
       image: expect.objectContaining({ raw: swrReference(images.api) }),
