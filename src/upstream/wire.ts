@@ -88,7 +88,9 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
       throw sent.settle(failed("MALFORMED", hop, facts));
     }
     sent.settle(null);
-    return sendHop({ ...hop, path: next.path }, request, attempt, redirects + 1).then((end) => cameFrom(end, next.path));
+    return sendHop({ ...hop, path: next.path }, request, attempt, redirects + 1).then((end) =>
+      cameFrom(end, next.path),
+    );
   }
 
   function exchange(

@@ -148,7 +148,9 @@ export function splitName(name: string): { readonly namespace: string | null; re
  * own rule (`PATH_REGEX_STR` in lib/gitlab/path_regex.rb) lets parts begin with a dot or an underscore, and end in either.
  */
 export function isProjectPath(text: string): boolean {
-  return text.length <= mostLetters && text.split("/").every((part) => /^[\w.][\w.-]*$/.test(part) && !/^\.\.?$/.test(part));
+  return (
+    text.length <= mostLetters && text.split("/").every((part) => /^[\w.][\w.-]*$/.test(part) && !/^\.\.?$/.test(part))
+  );
 }
 
 /** Whether two paths name one project or group: GitLab matches them without case. */
