@@ -11,7 +11,7 @@ import { nameOf, type RowContext, toPackage } from "./mapper.ts";
 import { answersTo, filterOf } from "./package-name.ts";
 import { type Head, headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import { operationOf, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { absenceIn, operationOf, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
 import { isCount, placed, resume } from "./walk.ts";
 
 /** One list after the other: a scope's packages, then its Terraform modules, which GitLab keeps apart. */
@@ -171,7 +171,7 @@ interface LegWalk {
 }
 
 /** Packages whose rows are all among the pages read: their names neither begin before the first row nor go on behind. */
-function completeGroups({ firstPage, pages }: LegWalk, rows: PackageRows): Map<string, Head> {
+function completeGroups({ leg, firstPage, pages }: LegWalk, rows: PackageRows): Map<string, Head> {
   const groups = new Map<string, Head>();
   // An unreadable row may belong to any of them.
   if (pages.some((page) => page.dropped.length > 0)) return groups;
@@ -195,7 +195,7 @@ function completeGroups({ firstPage, pages }: LegWalk, rows: PackageRows): Map<s
     members.set(identity, [...group, { row, context }]);
   }
   for (const [identity, group] of members) {
-    const head = headOfAll(group);
+    const head = headOfAll(group, absenceIn(leg));
     if (head) groups.set(identity, head);
   }
   return groups;
