@@ -1,5 +1,5 @@
 import type { DroppedRow, Origin } from "../model/backend.ts";
-import { isTooLarge, type UpstreamError } from "../upstream/errors.ts";
+import { isTooLarge, UpstreamError } from "../upstream/errors.ts";
 import type { Learnt } from "./learnt.ts";
 import type { UpstreamPage } from "./paging.ts";
 
@@ -70,7 +70,7 @@ async function readRows<T>(pages: SizedPages<T>, from: number, count: number, he
     last = piece;
     pieces.push(piece);
     lost = piece.failure === null ? 0 : lost + 1;
-    if (piece.failure !== null && lost >= mostLost) throw piece.failure;
+    if (piece.failure !== null && lost >= mostLost) throw givenUp(piece.failure);
   }
   return joined(pieces, from, 1, from, count);
 }
@@ -130,7 +130,7 @@ function joined<T>(pieces: readonly Piece<T>[], start: number, size: number, fro
 }
 
 function mustHaveOrigin<T>({ rows, dropped, count, origin, total, more, failure }: Piece<T>): UpstreamPage<T> {
-  if (origin === null) throw failure ?? new RangeError("a page without an origin has a failure");
+  if (origin === null) throw failure ? givenUp(failure) : new RangeError("a page without an origin has a failure");
   return {
     rows: rows.map(({ row }) => row),
     places: rows.map(({ place }) => place),
@@ -140,6 +140,11 @@ function mustHaveOrigin<T>({ rows, dropped, count, origin, total, more, failure 
     total,
     ...(more === undefined ? {} : { more }),
   };
+}
+
+/** The same failure, for which nothing smaller can be asked any more. */
+function givenUp({ failure, backend, operation, status, code, traceId, reason }: UpstreamError): UpstreamError {
+  return new UpstreamError(failure, { backend, operation, status, code, traceId, ...(reason === null ? {} : { reason }) });
 }
 
 /** A quarter: what is too large is so by a lot as often as by a little, and each try that fails is read up to the limit. */
