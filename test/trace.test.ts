@@ -56,7 +56,9 @@ describe("a trace", () => {
 
   async function trace(field: string): Promise<Traced> {
     const { status, body } = await gateway.ask(`${traced} { trace: ${field} { ...Traced } }`);
-    expect(body.errors).toBeUndefined();
+    // Some builds are of a code host that nobody configured: what was published from their commits nobody can say.
+    const foreign = /code host of this commit/;
+    expect((body.errors ?? []).filter(({ message }) => !foreign.test(message))).toEqual([]);
     expect(status).toBe(200);
     return body.data?.["trace"] as Traced;
   }
@@ -253,10 +255,15 @@ describe("a trace", () => {
       .package.latestVersion.files.nodes[0]?.artifact;
     expect(file).toMatchObject({
       isComplete: false,
-      sources: [of("bkrepo", "OK"), of("swr-north4", "NOT_SEARCHABLE"), of("gitlab", "NOT_SEARCHABLE")],
+      sources: [
+        of("bkrepo", "OK"),
+        of("swr-north4", "NOT_SEARCHABLE"),
+        of("gitlab", "NOT_SEARCHABLE"),
+        of("zadig", "NOT_SEARCHABLE"),
+      ],
     });
     expect(body.data?.["traceByPurl"]).toEqual({
-      artifact: { isComplete: true, sources: [of("bkrepo", "OK"), of("gitlab", "OK")] },
+      artifact: { isComplete: true, sources: [of("bkrepo", "OK"), of("gitlab", "OK"), of("zadig", "NOT_SEARCHABLE")] },
     });
     const again = await gateway.ask(`query Again($id: ID!) { node(id: $id) { ... on Artifact { id digest } } }`, {
       variables: { id: file?.id },

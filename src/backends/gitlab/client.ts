@@ -214,11 +214,13 @@ export function createClient(settings: GitlabSettings): GitlabClient {
 function createDialect(settings: GitlabSettings): Dialect {
   return {
     authorize: (request, call) => headersFor(settings, request.operation, call),
-    judge: (reply) => {
+    judge: (reply, { name }) => {
       // GitLab's API writes every 404 in JSON: anything else is a proxy, or another address than the API's.
       if (reply.status === 404 && typeof reply.body !== "object") {
         return { failure: "MALFORMED", reason: "a 404 that GitLab did not write" };
       }
+      // A registry without the metadata database answers so for an index, for ever: asking again changes nothing.
+      if (reply.status === 500 && name === operations.getTag.name) return { failure: "UNAVAILABLE", retryable: false };
       const plain = judgeByStatus(reply);
       const code = oauthCode(reply.body);
       return plain === "FINE" || code === null ? plain : { ...plain, code };

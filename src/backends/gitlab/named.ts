@@ -9,7 +9,7 @@ import { type PackageList, pageSize, type Scope } from "./client.ts";
 import { formatOf, storedName, terraformType, typeOf } from "./identity.ts";
 import { nameOf, toPackage, toPackageRef } from "./mapper.ts";
 import { listGroupPackages } from "./operations.ts";
-import { comparablePurl, filterOf, isSameName } from "./package-name.ts";
+import { comparablePurl, filterOf, isNamespaced, isSameName } from "./package-name.ts";
 import { headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
 import { type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
@@ -142,9 +142,10 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
     const meant = nameOfPurl(purl);
     const type = meant && typeOf(meant.format);
     if (meant === null || type === null) return unknown("NOT_SEARCHABLE");
+    // The namespace of others is no part of the name: a user of Conan, a distribution.
+    const name = storedName(type, isNamespaced(type) ? meant.name : purl.name);
     // GitLab's models are its own: none of them is one of Hugging Face's.
-    const name = purl.type === "huggingface" ? null : storedName(type, meant.name);
-    if (name === null) return impossible;
+    if (name === null || purl.type === "huggingface") return impossible;
     const scopes = scopesOf(scope);
     if (scopes.length === 0) return unknown("NOT_CONFIGURED");
     const answers = await Promise.all(

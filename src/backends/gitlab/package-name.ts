@@ -14,6 +14,13 @@ export function comparablePurl({ type, name }: PackageName, version: string | nu
   return { type: bare, namespace: null, name, version, qualifiers: {} };
 }
 
+/** Whether the namespace of a type's package URL is part of the name. */
+export function isNamespaced(type: string): boolean {
+  return namespacedTypes.includes(type);
+}
+
+const namespacedTypes: readonly string[] = ["maven", "npm", "composer", "golang"];
+
 /** Whether two names of one type are one package: by equal text, or by equal package URL where the type has one. */
 export function isSameName(type: string, one: string, other: string): boolean {
   if (one === other) return true;
