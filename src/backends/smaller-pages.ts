@@ -20,7 +20,7 @@ export function inSmallerPages<T>(pages: SizedPages<T>, page: number, size: numb
   if (size > most) return readRange(pages, page * size, size, most).then(mustHaveOrigin);
   return pages.fetch(page, size).catch((error: unknown) => {
     if (!isTooLarge(error) || size === 1) throw error;
-    return readRange(pages, page * size, size, half(size)).then(mustHaveOrigin);
+    return readRange(pages, page * size, size, smaller(size)).then(mustHaveOrigin);
   });
 }
 
@@ -42,7 +42,8 @@ interface Piece<T> {
 async function readRange<T>(pages: SizedPages<T>, from: number, count: number, size: number): Promise<Piece<T>> {
   const first = Math.floor(from / size);
   const head = await readPage(pages, first, size);
-  if (head === "TOO_LARGE") return readRange(pages, from, count, half(size));
+  if (head === "TOO_LARGE") return readRange(pages, from, count, smaller(size));
+  if (size === 1) return readRows(pages, from, count, head);
   pages.workable?.set(size);
   const end = Math.min(from + count, head.total ?? Number.POSITIVE_INFINITY);
   const last = head.count < size ? first : Math.floor((end - 1) / size);
@@ -50,11 +51,31 @@ async function readRange<T>(pages: SizedPages<T>, from: number, count: number, s
   const rest = await Promise.all(
     numbers.map(async (page) => {
       const piece = await readPage(pages, page, size);
-      return piece === "TOO_LARGE" ? readRange(pages, page * size, size, half(size)) : piece;
+      return piece === "TOO_LARGE" ? readRange(pages, page * size, size, smaller(size)) : piece;
     }),
   );
   return joined([head, ...rest], first * size, size, from, count);
 }
+
+/**
+ * One row after the other. Where several in a row are too large, the server does not mind what it is asked for: rejects
+ * with the failure, since asking on would ask for the same answer again and again.
+ */
+async function readRows<T>(pages: SizedPages<T>, from: number, count: number, head: Piece<T>): Promise<Piece<T>> {
+  const pieces = [head];
+  let lost = head.failure === null ? 0 : 1;
+  for (let last = head; pieces.length < count && last.count > 0; ) {
+    const piece = await readPage(pages, from + pieces.length, 1);
+    if (piece === "TOO_LARGE") break;
+    last = piece;
+    pieces.push(piece);
+    lost = piece.failure === null ? 0 : lost + 1;
+    if (piece.failure !== null && lost >= mostLost) throw piece.failure;
+  }
+  return joined(pieces, from, 1, from, count);
+}
+
+const mostLost = 2;
 
 async function readPage<T>(pages: SizedPages<T>, page: number, size: number): Promise<Piece<T> | "TOO_LARGE"> {
   try {
@@ -121,6 +142,7 @@ function mustHaveOrigin<T>({ rows, dropped, count, origin, total, more, failure 
   };
 }
 
-function half(size: number): number {
-  return Math.max(1, Math.floor(size / 2));
+/** A quarter: what is too large is so by a lot as often as by a little, and each try that fails is read up to the limit. */
+function smaller(size: number): number {
+  return Math.max(1, Math.floor(size / 4));
 }

@@ -171,7 +171,9 @@ function listRepositories(request: DemoRequest): DemoReply {
 
 function listTags(found: CatalogueRepository, request: DemoRequest): DemoReply {
   const sorted = sort(request, ["updated_at", "tag"]);
-  return sorted ?? paged(orderedTags(found, request), request, (one) => tagRow(found, one, "Tag"));
+  const part = request.query.get("tag") ?? "";
+  const rows = orderedTags(found, request).filter(({ tag }) => tag.includes(part));
+  return sorted ?? paged(rows, request, (one) => tagRow(found, one, "Tag"));
 }
 
 function routeV3(rest: readonly string[], { query, ...request }: DemoRequest): DemoReply | null {

@@ -133,7 +133,11 @@ const rules: Readonly<Record<string, NamingRule>> = {
     },
   },
   conan: {
-    patterns: () => ["conan_package", "conan_export"].map((stem) => exactly(`${stem}\\.(?:tgz|txz|tzst)`)),
+    // A recipe without binaries and exports is its description.
+    patterns: () => [
+      ...["conan_package", "conan_export"].map((stem) => exactly(`${stem}\\.(?:tgz|txz|tzst)`)),
+      exactly("conanfile\\.py"),
+    ],
     isEachAnother: true,
   },
   terraform: { patterns: () => [exactly(`.+\\.${archive}`)] },

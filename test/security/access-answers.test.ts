@@ -185,6 +185,7 @@ const recordBy = (project: string): ArtifactRecord => ({
       workflow: null,
       taskId: null,
       commits: [],
+      issues: [],
       environment: null,
       namespace: null,
       createdBy: null,

@@ -14,7 +14,7 @@ import type { View } from "./view.ts";
 export function readersOf(view: View): Readers {
   const sights = sightReader(view);
   const packages = packageLoaders(view, sights);
-  const search = packageSearch(view, sights);
+  const search = packageSearch(view, sights, packages);
   const versions = versionLoaders(view, packages);
   const files = fileLoaders(view, sights, versions);
   const images = imageReader(view, search, versions, files);

@@ -87,6 +87,11 @@ export function parseKey(key: string): { readonly name: string; readonly format:
   return { name: parts.rest, format };
 }
 
+/** Whether the package, and not its versions, tells the floating tags: npm's dist-tags, OHPM's likewise. */
+export function keepsFloatingTags(key: string): boolean {
+  return key.startsWith("npm://") || key.startsWith("ohpm://");
+}
+
 /** Whether the key is one of an image (or of any other thing pushed to a docker or OCI repository). */
 export function isImageKey(key: string): boolean {
   return key.startsWith("docker://") || key.startsWith("oci://");

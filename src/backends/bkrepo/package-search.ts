@@ -1,4 +1,4 @@
-import type { Package, PackageFormat } from "../../model/package.ts";
+import type { PackageFormat } from "../../model/package.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
 import {
   type Absent,
@@ -16,9 +16,10 @@ import type { PackageQuery } from "../backend.ts";
 import { batched, keyText, single } from "../batch.ts";
 import { asError, chunks, groupBy } from "../batches.ts";
 import { pagePackages, searchPackages } from "./client.ts";
-import { toPackage } from "./mapper.ts";
+import { type TaggedPackage, toPackage } from "./mapper.ts";
 import { type Meant, meantByName, rulesOf } from "./package-filter.ts";
 import { type Leg, listWindow, packageFields, packageWindow } from "./package-window.ts";
+import type { PackageLoaders } from "./packages.ts";
 import { parseRepository, printRepository, type Repository } from "./repository.ts";
 import { allOf, anyOf, is, oneOf } from "./rule.ts";
 import { isForbidden, type SightReader, silenceOf } from "./sight.ts";
@@ -26,10 +27,14 @@ import { collect, emptyPage, largestBatch, largestPage, unasked, unreadable, typ
 
 /** How this request looks for packages wherever the configuration says. */
 export interface PackageSearch {
-  readonly search: (query: PackageQuery, request: PageRequest) => Promise<Answer<Page<Package>>>;
-  readonly named: (name: string, format: PackageFormat, scope: string | null) => Promise<Answer<readonly Package[]>>;
+  readonly search: (query: PackageQuery, request: PageRequest) => Promise<Answer<Page<TaggedPackage>>>;
+  readonly named: (
+    name: string,
+    format: PackageFormat,
+    scope: string | null,
+  ) => Promise<Answer<readonly TaggedPackage[]>>;
   /** Packages that somebody means, in one repository or wherever the configuration says. */
-  readonly meant: (meant: Meant, scope: string | null) => Promise<Answer<readonly Package[]>>;
+  readonly meant: (meant: Meant, scope: string | null) => Promise<Answer<readonly TaggedPackage[]>>;
 }
 
 interface Asked {
@@ -39,13 +44,13 @@ interface Asked {
 }
 
 /** Loaders that share one request's answers. */
-export function packageSearch(view: View, sights: SightReader): PackageSearch {
+export function packageSearch(view: View, sights: SightReader, packages: PackageLoaders): PackageSearch {
   const { client, settings, call } = view;
 
   const configured = repositoriesOf(settings.repositories);
   const legs = legsOf(configured);
 
-  const legWindow = (leg: Leg, filter: PackageQuery, request: PageRequest): Promise<Page<Package>> =>
+  const legWindow = (leg: Leg, filter: PackageQuery, request: PageRequest): Promise<Page<TaggedPackage>> =>
     packageWindow(view, leg, oneOf("repoName", leg.repositories), filter, request).catch((error: unknown) => {
       // Before 3.0.3 a search all of whose repositories are missing or unreadable is refused.
       if (!isForbidden(error)) throw error;
@@ -55,23 +60,27 @@ export function packageSearch(view: View, sights: SightReader): PackageSearch {
   const searches = single(
     ({ query, request }: { query: PackageQuery; request: PageRequest }) =>
       keyText(query.name, query.match, query.format, request.first, ...(request.after ?? [])),
-    ({ query, request }) => searchAll(query, request),
+    async ({ query, request }) => {
+      const answer = await searchAll(query, request);
+      if (answer.kind === "FOUND") packages.remember(answer.value.rows.map(({ value }) => value));
+      return answer;
+    },
     { call, backend: settings.name, operation: "bkrepo.searchPackages" },
   );
 
-  async function search(query: PackageQuery, request: PageRequest): Promise<Answer<Page<Package>>> {
+  async function search(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
     if (legs.length === 0) return unknown("NOT_CONFIGURED");
     return rulesOf(query) === null ? impossible : searches.load({ query, request });
   }
 
-  async function searchAll(query: PackageQuery, request: PageRequest): Promise<Answer<Page<Package>>> {
+  async function searchAll(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
     const page = await searchLegs(query, request);
     if (page.rows.length > 0 || page.dropped.length > 0 || request.after !== null) return found(page);
     // Nothing was found: each repository is asked whether its search sees what its list has.
     const lists = await Promise.all(configured.map((place) => behindSilence(place).catch(failed)));
-    const packages = lists.flatMap((list) => (list.kind === "FOUND" ? list.value : []));
+    const all = lists.flatMap((list) => (list.kind === "FOUND" ? list.value : []));
     const gap = firstGap(lists);
-    const rows = listWindow(view, packages, query, { first: packages.length, after: null });
+    const rows = listWindow(view, all, query, { first: all.length, after: null });
     if (rows.rows.length > 0) return found({ ...rows, total: gap === null ? rows.total : null }, gap);
     if (gap !== null) return gap;
     // Where every place is missing, there is nothing to be empty.
@@ -81,7 +90,7 @@ export function packageSearch(view: View, sights: SightReader): PackageSearch {
   }
 
   // Project after project, each in its own order; a position begins with the project it is in.
-  async function searchLegs(query: PackageQuery, request: PageRequest): Promise<Page<Package>> {
+  async function searchLegs(query: PackageQuery, request: PageRequest): Promise<Page<TaggedPackage>> {
     const [project, ...inner] = request.after ?? [];
     const start = Math.max(
       0,
@@ -96,7 +105,7 @@ export function packageSearch(view: View, sights: SightReader): PackageSearch {
     );
     const [head] = pages;
     if (head === undefined) return emptyPage(unasked(view));
-    const rows: Row<Package>[] = [];
+    const rows: Row<TaggedPackage>[] = [];
     let more = false;
     for (const [index, page] of pages.entries()) {
       const leg = open[index];
@@ -124,10 +133,10 @@ export function packageSearch(view: View, sights: SightReader): PackageSearch {
   }
 
   /** What is meant in one tick is one search in each project. */
-  const byMeaning = batched<Asked, readonly Package[]>(
+  const byMeaning = batched<Asked, readonly TaggedPackage[]>(
     ({ meant, scope }) => keyText(scope, meant.text),
     async (asked) => {
-      const answers = new Map<string, Answer<readonly Package[]> | Error>();
+      const answers = new Map<string, Answer<readonly TaggedPackage[]> | Error>();
       await Promise.all(
         groupBy(asked, ({ scope }) => keyText(scope)).map(async (group) => {
           const [first] = group;
@@ -150,7 +159,7 @@ export function packageSearch(view: View, sights: SightReader): PackageSearch {
   async function lookFor(
     wanted: readonly Meant[],
     places: readonly Repository[],
-  ): Promise<readonly Answer<readonly Package[]>[]> {
+  ): Promise<readonly Answer<readonly TaggedPackage[]>[]> {
     // Where the search is known to see less, the list is read at once.
     const blind = places.filter((place) => sights.known(place) === "NARROW");
     const open = places.filter((place) => !blind.includes(place));
@@ -171,12 +180,12 @@ export function packageSearch(view: View, sights: SightReader): PackageSearch {
   }
 
   /** What a search that found nothing in a repository may have passed over: its whole list where it sees less, else none. */
-  async function behindSilence(place: Repository): Promise<Answer<readonly Package[]>> {
+  async function behindSilence(place: Repository): Promise<Answer<readonly TaggedPackage[]>> {
     const sight = await sights.sight.load(place);
     return sight.kind === "FOUND" && sight.value === "NARROW" ? sights.list.load(place) : silenceOf(sight);
   }
 
-  async function searchFor(wanted: readonly Meant[], places: readonly Repository[]): Promise<readonly Package[]> {
+  async function searchFor(wanted: readonly Meant[], places: readonly Repository[]): Promise<readonly TaggedPackage[]> {
     const found = await Promise.all(
       legsOf(places).flatMap(({ project, repositories }) =>
         chunks(wanted, largestBatch).map(async (some) => {
@@ -208,13 +217,19 @@ export function packageSearch(view: View, sights: SightReader): PackageSearch {
     return found.flat();
   }
 
-  async function meant(what: Meant, scope: string | null): Promise<Answer<readonly Package[]>> {
+  async function meant(what: Meant, scope: string | null): Promise<Answer<readonly TaggedPackage[]>> {
     if (scope === null && legs.length === 0) return unknown("NOT_CONFIGURED");
     if (scope !== null && parseRepository(scope) === null) return impossible;
-    return byMeaning.load({ meant: what, scope });
+    const answer = await byMeaning.load({ meant: what, scope });
+    if (answer.kind === "FOUND") packages.remember(answer.value);
+    return answer;
   }
 
-  async function named(name: string, format: PackageFormat, scope: string | null): Promise<Answer<readonly Package[]>> {
+  async function named(
+    name: string,
+    format: PackageFormat,
+    scope: string | null,
+  ): Promise<Answer<readonly TaggedPackage[]>> {
     // The server has a closed list of package types, and an empty name is none.
     const what = meantByName(name, format);
     return what === null ? impossible : meant(what, scope);
@@ -224,7 +239,7 @@ export function packageSearch(view: View, sights: SightReader): PackageSearch {
 }
 
 /** Those of a plain list that are meant: without one of them, it is a whole list without them. */
-function listed(list: Answer<readonly Package[]>, accepts: Meant["accepts"]): Answer<readonly Package[]> {
+function listed(list: Answer<readonly TaggedPackage[]>, accepts: Meant["accepts"]): Answer<readonly TaggedPackage[]> {
   return list.kind === "FOUND" ? foundAny(list.value.filter(accepts), notListed, list.gap) : list;
 }
 
@@ -242,7 +257,7 @@ function legsOf(repositories: readonly Repository[]): readonly Leg[] {
   }));
 }
 
-function sum(totals: readonly Page<Package>["total"][]): number | null {
+function sum(totals: readonly Page<TaggedPackage>["total"][]): number | null {
   return totals.reduce<number | null>(
     (left, right) => (left === null || typeof right !== "number" ? null : left + right),
     0,

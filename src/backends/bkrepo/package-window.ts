@@ -1,9 +1,9 @@
-import type { Package, PackageRef } from "../../model/package.ts";
+import type { PackageRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { PackageQuery } from "../backend.ts";
 import { keyText } from "../batch.ts";
 import { keepRows, readWindow, sliceWindow } from "../paging.ts";
-import { toPackage } from "./mapper.ts";
+import { type TaggedPackage, toPackage } from "./mapper.ts";
 import { isCounted, matches, rulesOf } from "./package-filter.ts";
 import { allOf, is, type Rule } from "./rule.ts";
 import { largestPage, unasked, type View } from "./view.ts";
@@ -41,7 +41,7 @@ export async function packageWindow(
   where: Rule,
   filter: PackageQuery,
   request: PageRequest,
-): Promise<Page<Package>> {
+): Promise<Page<TaggedPackage>> {
   const { client, settings, call } = view;
   const rule = allOf(is("projectId", leg.project), where, ...(rulesOf(filter) ?? []));
   const sort = {
@@ -74,15 +74,15 @@ export async function packageWindow(
 /** The same window over a list that is all here. */
 export function listWindow(
   view: View,
-  packages: readonly Package[],
+  packages: readonly TaggedPackage[],
   filter: PackageQuery,
   request: PageRequest,
-): Page<Package> {
+): Page<TaggedPackage> {
   const rows = packages.filter((one) => matches(one, filter));
   const origin = packages[0]?.origin ?? unasked(view);
   return sliceWindow(request, rows, packageIdentity, { origin, dropped: [] });
 }
 
-function packageIdentity({ ref }: Package): string {
+function packageIdentity({ ref }: TaggedPackage): string {
   return packageText(ref);
 }

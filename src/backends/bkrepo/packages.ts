@@ -1,4 +1,4 @@
-import type { Package, PackageRef } from "../../model/package.ts";
+import type { PackageRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, found, impossible, mapAnswer } from "../answers.ts";
@@ -6,7 +6,7 @@ import type { PackageQuery, PackageScope } from "../backend.ts";
 import { batched, keyText, type Loader, single } from "../batch.ts";
 import { asError, chunks, groupBy } from "../batches.ts";
 import { searchPackages } from "./client.ts";
-import { toPackage } from "./mapper.ts";
+import { type TaggedPackage, toPackage } from "./mapper.ts";
 import { rulesOf } from "./package-filter.ts";
 import { listWindow, packageFields, packageText, packageWindow } from "./package-window.ts";
 import { parseRepository, printRepository, type Repository } from "./repository.ts";
@@ -16,8 +16,14 @@ import { collect, emptyPage, largestBatch, largestPage, unasked, unreadable, typ
 
 /** How this request reads packages. */
 export interface PackageLoaders {
-  readonly byRef: Loader<PackageRef, Answer<Package>>;
-  readonly page: (scope: PackageScope, filter: PackageQuery, request: PageRequest) => Promise<Answer<Page<Package>>>;
+  readonly byRef: Loader<PackageRef, Answer<TaggedPackage>>;
+  /** Has packages that another answer told answer for themselves when they are asked for by key. */
+  readonly remember: (packages: readonly TaggedPackage[]) => void;
+  readonly page: (
+    scope: PackageScope,
+    filter: PackageQuery,
+    request: PageRequest,
+  ) => Promise<Answer<Page<TaggedPackage>>>;
 }
 
 interface Wanted {
@@ -25,7 +31,7 @@ interface Wanted {
   readonly repository: Repository;
 }
 
-type Answers = Map<string, Answer<Package> | Error>;
+type Answers = Map<string, Answer<TaggedPackage> | Error>;
 
 /** Keys of one repository that a search left out are read one by one up to this many; more are worth asking why. */
 const mostSingleReads = 2;
@@ -34,7 +40,7 @@ const mostSingleReads = 2;
 export function packageLoaders(view: View, sights: SightReader): PackageLoaders {
   const { client, settings, call } = view;
 
-  const byRef = batched<PackageRef, Package>(
+  const byRef = batched<PackageRef, TaggedPackage>(
     packageText,
     async (refs) => {
       const answers: Answers = new Map();
@@ -60,6 +66,12 @@ export function packageLoaders(view: View, sights: SightReader): PackageLoaders 
     },
   );
 
+  function remember(packages: readonly TaggedPackage[]): void {
+    byRef.primeLater(() => {
+      for (const one of packages) byRef.prime(one.ref, found(one));
+    });
+  }
+
   // Alone, `package/info` is as cheap as the search and says outright whether the repository may be read.
   async function read(group: readonly Wanted[], answers: Answers): Promise<void> {
     await Promise.all(
@@ -69,7 +81,7 @@ export function packageLoaders(view: View, sights: SightReader): PackageLoaders 
     );
   }
 
-  async function readOne(ref: PackageRef, repository: Repository): Promise<Answer<Package>> {
+  async function readOne(ref: PackageRef, repository: Repository): Promise<Answer<TaggedPackage>> {
     const answer = await client.getPackage(repository, ref.key, call);
     if (answer.kind === "FOUND" && answer.value.value.key !== ref.key) {
       throw unreadable(view, "bkrepo.getPackage", "another package than the one asked for");
@@ -153,7 +165,11 @@ export function packageLoaders(view: View, sights: SightReader): PackageLoaders 
         request.first,
         ...(request.after ?? []),
       ),
-    ({ repository, filter, request }) => readPage(repository, filter, request),
+    async ({ repository, filter, request }) => {
+      const answer = await readPage(repository, filter, request);
+      if (answer.kind === "FOUND") remember(answer.value.rows.map(({ value }) => value));
+      return answer;
+    },
     { call, backend: settings.name, operation: "bkrepo.searchPackages" },
   );
 
@@ -161,10 +177,10 @@ export function packageLoaders(view: View, sights: SightReader): PackageLoaders 
     repository: Repository,
     filter: PackageQuery,
     request: PageRequest,
-  ): Promise<Answer<Page<Package>>> {
+  ): Promise<Answer<Page<TaggedPackage>>> {
     if (sights.known(repository) === "NARROW") return listPage(repository, filter, request);
     const leg = { project: repository.project, repositories: [repository.name] };
-    let page: Page<Package> | null = null;
+    let page: Page<TaggedPackage> | null = null;
     try {
       page = await packageWindow(view, leg, is("repoName", repository.name), filter, request);
     } catch (error) {
@@ -183,7 +199,7 @@ export function packageLoaders(view: View, sights: SightReader): PackageLoaders 
     repository: Repository,
     filter: PackageQuery,
     request: PageRequest,
-  ): Promise<Answer<Page<Package>>> {
+  ): Promise<Answer<Page<TaggedPackage>>> {
     const list = await sights.list.load(repository);
     if (list.kind !== "FOUND") return list;
     const page = listWindow(view, list.value, filter, request);
@@ -191,7 +207,11 @@ export function packageLoaders(view: View, sights: SightReader): PackageLoaders 
     return page.rows.length > 0 ? found({ ...page, total: null }, list.gap) : list.gap;
   }
 
-  async function page(scope: PackageScope, filter: PackageQuery, request: PageRequest): Promise<Answer<Page<Package>>> {
+  async function page(
+    scope: PackageScope,
+    filter: PackageQuery,
+    request: PageRequest,
+  ): Promise<Answer<Page<TaggedPackage>>> {
     if (scope.repository === null) {
       throw new UpstreamError("REJECTED", { backend: settings.name, operation: null, reason: "bkrepo has no groups" });
     }
@@ -204,5 +224,5 @@ export function packageLoaders(view: View, sights: SightReader): PackageLoaders 
     return pages.load({ repository, filter, request });
   }
 
-  return { byRef, page };
+  return { byRef, remember, page };
 }

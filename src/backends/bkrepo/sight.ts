@@ -1,9 +1,8 @@
-import type { Package } from "../../model/package.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import { type Absent, type Answer, absent, absentIfNotFound, found, type Unknown, unknown } from "../answers.ts";
 import { type Single, single } from "../batch.ts";
 import { pagePackages, searchPackages } from "./client.ts";
-import { toPackage } from "./mapper.ts";
+import { type TaggedPackage, toPackage } from "./mapper.ts";
 import { printRepository, type Repository } from "./repository.ts";
 import { allOf, is, oneOf } from "./rule.ts";
 import type { Sight } from "./sight-memory.ts";
@@ -25,7 +24,7 @@ export interface SightReader {
   /** What was learnt minutes ago; asks nothing. */
   readonly known: (repository: Repository) => Sight | null;
   /** Every package by the plain list, by key: what is searched where the search sees less. */
-  readonly list: Single<Repository, Answer<readonly Package[]>>;
+  readonly list: Single<Repository, Answer<readonly TaggedPackage[]>>;
 }
 
 /** Pages of a plain list that are read; a repository with more packages is not walked to its end. */
@@ -82,8 +81,8 @@ export function sightReader(view: View): SightReader {
     { call, backend: settings.name, operation: pagePackages.name },
   );
 
-  async function walk(repository: Repository): Promise<Answer<readonly Package[]>> {
-    const packages = new Map<string, Package>();
+  async function walk(repository: Repository): Promise<Answer<readonly TaggedPackage[]>> {
+    const packages = new Map<string, TaggedPackage>();
     let total: number | null = null;
     let isLost = false;
     for (let pageNumber = 1; pageNumber <= mostListPages; pageNumber++) {

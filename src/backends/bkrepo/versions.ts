@@ -7,10 +7,10 @@ import type { VersionQuery } from "../backend.ts";
 import { batched, keyText, type Loader, single } from "../batch.ts";
 import { asError, groupBy } from "../batches.ts";
 import { keepRows, readWindow, type UpstreamPage } from "../paging.ts";
-import { pageVersions } from "./client.ts";
+import { getPackage, pageVersions } from "./client.ts";
 import { childPrefix, toVersion } from "./mapper.ts";
 import { newestOf } from "./newest.ts";
-import { isImageKey } from "./package-key.ts";
+import { isImageKey, keepsFloatingTags } from "./package-key.ts";
 import { packageText } from "./package-window.ts";
 import type { PackageLoaders } from "./packages.ts";
 import { countsExactly, plainPrefix } from "./plain-text.ts";
@@ -168,13 +168,22 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
     );
     const place = placeOf(view, repository, ref.key, answer);
     const { dropped, count, total } = answer.value;
+    const floating = keepsFloatingTags(ref.key) ? () => floatingTags(ref) : null;
     return {
-      rows: answer.value.rows.map((row) => toVersion(row, place)),
+      rows: answer.value.rows.map((row) => toVersion(row, place, floating)),
       count,
       dropped,
       total,
       origin: answer.origin,
     };
+  }
+
+  /** Asks for the package unless this request has it already. */
+  async function floatingTags(ref: PackageRef): Promise<ReadonlyMap<string, string>> {
+    const owner = await packages.byRef.load(ref);
+    if (owner.kind === "FOUND") return owner.value.floating;
+    if (owner.kind === "UNKNOWN" && owner.failure) throw owner.failure;
+    throw unreadable(view, getPackage.name, "a package whose versions are listed");
   }
 
   /** Windows at the top of the unfiltered list, where `latest` and `versions` meet: one page of the largest serves all. */

@@ -75,8 +75,16 @@ export function toFile(row: FileRow, base: string): PackageFile {
 
 /** Folder and name: the same file name may stand in two folders. The root is spelled `/`, others with or without slashes. */
 export function pathOf({ folder, filename }: Pick<FileRow, "folder" | "filename">): string {
-  const inside = (folder ?? "").replace(/^\/+|\/+$/g, "");
+  const inside = withoutSlashes(folder ?? "");
   return inside === "" ? filename : `${inside}/${filename}`;
+}
+
+// In one pass, however many there are: a pattern for "slashes at the end" would try each slash that is not at the end.
+function withoutSlashes(text: string): string {
+  let [start, end] = [0, text.length];
+  while (end > 0 && text[end - 1] === "/") end--;
+  while (start < end && text[start] === "/") start++;
+  return text.slice(start, end);
 }
 
 /**

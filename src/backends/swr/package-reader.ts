@@ -15,7 +15,7 @@ import {
 import type { PackageQuery, PackageReader, VersionQuery } from "../backend.ts";
 import { keyText } from "../batch.ts";
 import { mapPage, sliceWindow } from "../paging.ts";
-import { listPackages, listRepositories, type RepositoryName, type Told } from "./client.ts";
+import { getRepository, listPackages, type RepositoryName, type Told } from "./client.ts";
 import { tagOf, toImageVersion } from "./mapper.ts";
 import { decodeOnce, imageKey, isNamespace, isRepositoryPath, isTag, keyOfName, parseTarget } from "./names.ts";
 import { type Access, type Listed, type PackageLeg, unaskedOrigin } from "./package-leg.ts";
@@ -29,10 +29,10 @@ import { isUnpublished } from "./verdict.ts";
 /** Software packages come before image repositories; a position begins with the list it belongs to. */
 type Leg = "packages" | "images";
 
-/** What the whole lists of a leg prove of what is not among them. */
-const notListed = {
+/** What proves that there is nothing of a name. */
+const notNamed = {
   packages: absent(listPackages, "WHOLE_LIST"),
-  images: absent(listRepositories, "WHOLE_LIST"),
+  images: absent(getRepository, "KEYED_READ"),
 } as const;
 
 /** Answers for software packages and image repositories; a leg that is null is a capability that is switched off. */
@@ -64,6 +64,8 @@ export function createPackageReader(
     if (images === null) return unknown("NOT_SEARCHABLE");
     if (match !== "EXACT" || name === null) return images.repositories.list(namespace, name ?? "");
     const one = isRepositoryPath(name) ? await images.repositories.repository({ namespace, path: name }) : impossible;
+    // That there is no such repository says nothing of the namespace that was looked into.
+    if (one.kind === "ABSENT") return found({ rows: [], dropped: [], gap: null, origin: unaskedOrigin(backend) });
     return mapAnswer(one, (row) => ({ rows: [row], dropped: [], gap: null, origin: row.origin }));
   }
 
@@ -195,13 +197,14 @@ export function createPackageReader(
       sought.value.lists.map(async ({ namespace }): Promise<Answer<readonly Package[]>> => {
         const list = await listOf(leg, namespace, { name, match: "EXACT", format });
         if (list.kind !== "FOUND") return list;
-        return list.value.rows.length > 0 ? found(list.value.rows, list.gap) : (list.gap ?? notListed[leg]);
+        return list.value.rows.length > 0 ? found(list.value.rows, list.gap) : (list.gap ?? notNamed[leg]);
       }),
     );
-    const all = joined(lists, notListed[leg]);
+    const all = joined(lists, notNamed[leg]);
     // It may be in the place whose row could not be read.
     if (all.kind !== "ABSENT") return all;
-    return sought.gap ?? namespaces.emptied(namespacesOf(sought.value), all);
+    // Of images each one was asked for by its key; an empty list of packages may be that of a namespace that is not there.
+    return sought.gap ?? (leg === "images" ? all : namespaces.emptied(namespacesOf(sought.value), all));
   };
 
   const toTagVersion = (name: RepositoryName, { row, origin }: Told<TagRow>) =>

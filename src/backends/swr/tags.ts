@@ -1,5 +1,5 @@
 import type { Page, PageRequest } from "../../model/page.ts";
-import { isNotFound } from "../../upstream/errors.ts";
+import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, mapAnswer, unknown } from "../answers.ts";
 import { batched, keyText, single } from "../batch.ts";
 import { mapPage, readWindow, sliceWindow, type UpstreamPage } from "../paging.ts";
@@ -139,7 +139,9 @@ export function createTags({ backend, client, region, call }: Access, { reposito
   async function readTag({ name, tag }: TagKey): Promise<Answer<Told<TagRow>>> {
     try {
       const told = await client.getTag(name, tag, call);
-      return tagOf(told.row) === tag ? found(told) : unknown("DETAIL_MISSING");
+      if (tagOf(told.row) === tag) return found(told);
+      const reason = "another tag than was asked for";
+      throw new UpstreamError("MALFORMED", { backend, operation: getTag.name, reason });
     } catch (error) {
       if (!isNotFound(error)) throw error;
       const answer = isNamespaceMissing(error) ? noTag : await named(name, tag);

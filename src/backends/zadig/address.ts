@@ -13,7 +13,14 @@ export function safeUrl(text: string | null | undefined): string | null {
 /** The base address of a code host, without user-info, query and trailing slash: `address` may hold a working login. */
 export function hostUrl(text: string | null | undefined): string | null {
   const url = parse(text);
-  return url === null ? null : url.origin + url.pathname.replace(/\/+$/, "");
+  return url === null ? null : url.origin + withoutSlashes(url.pathname);
+}
+
+/** Text without the slashes at its end; in one pass, however many there are elsewhere. */
+export function withoutSlashes(text: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === "/") end--;
+  return text.slice(0, end);
 }
 
 /** A run as the address of an activity tells it: artifacts have no project, workflow or task of their own. */

@@ -39,9 +39,5 @@ export function createArtifactPages(client: ZadigClient, memory: Memory, call: C
     return { rows, count: value.slots.length, dropped: value.dropped, origin, total: value.total };
   };
   return (filters, page, size) =>
-    inSmallerPages(
-      { fetch: (at, of) => fetch(filters, at, of), workable: memory.pageSizes.artifacts },
-      page,
-      size,
-    );
+    inSmallerPages({ fetch: (at, of) => fetch(filters, at, of), workable: memory.pageSizes.artifacts }, page, size);
 }

@@ -19,8 +19,8 @@ const maxSize = 101;
 const slackMs = 3_600_000;
 /** Rows of brief lists that are looked through at once. */
 const briefRows = 100;
-/** Rows that come with their parts (environments, manifests) may be hundreds of kilobytes each: few are read at first. */
-const heavyRows = { first: 10, most: 80 } as const;
+/** Rows that come with their parts (environments, manifests) may be hundreds of kilobytes each: see {@link heavyPages}. */
+const heavyRows = { least: 10, most: 80 } as const;
 /** Rows that one window may look through: those that come with their parts, and those of which each costs one call. */
 const mostRows = { embedded: 1000, asked: 100 } as const;
 
@@ -107,7 +107,7 @@ export function createReleaseReader(
     let unread: Answer<Release> | null = null;
     const answer = await siftWindow<Release, Release>(request, {
       fetch: (at, size) => fetch(scope, needs.detailed, at, size),
-      ...(isHeavy ? heavyRows : { first: briefRows, most: briefRows }),
+      ...(isHeavy ? heavyPages(request.first) : { first: briefRows, most: briefRows }),
       maxRows: () => (needs.parts && (list.generation() ?? "r1") !== "r1" ? mostRows.asked : mostRows.embedded),
       stride: needs.parts ? 20 : briefRows,
       sift: async (row) => {
@@ -147,10 +147,7 @@ export function createReleaseReader(
   };
 
   /** The build activities of the records behind the images; what one image could not tell is the gap of the others. */
-  async function assemble(
-    release: Release,
-    images: readonly ReleaseImage[],
-  ): Promise<Answer<readonly BuildInfo[]>> {
+  async function assemble(release: Release, images: readonly ReleaseImage[]): Promise<Answer<readonly BuildInfo[]>> {
     const answers = await Promise.all(
       images.map(async ({ source, target, service }): Promise<Answer<readonly BuildInfo[]>> => {
         const image = source ?? target;
@@ -203,6 +200,13 @@ export function createReleaseReader(
   };
 
   return { page, release: lookup.release, builds, build, containing };
+}
+
+/** Pages of rows that are large: four times as many at first as are wanted, and twice as many with each page after it. */
+function heavyPages(wanted: number): { readonly first: number; readonly most: number } {
+  let first: number = heavyRows.least;
+  while (first < heavyRows.most && first < wanted * 4) first *= 2;
+  return { first, most: heavyRows.most };
 }
 
 /**

@@ -66,7 +66,8 @@ export async function siftWindow<T, U>(request: PageRequest, sieve: Sieve<T, U>)
   const last = passed[passed.length - 1];
   if (isCut && !last) return unknown("UNREAD");
   // What was looked through in vain behind the last row need not be looked through again.
-  const rows = isCut && last ? [...passed.slice(0, -1), { ...last, position: reached }] : passed.slice(0, request.first);
+  const rows =
+    isCut && last ? [...passed.slice(0, -1), { ...last, position: reached }] : passed.slice(0, request.first);
   const hasNext = passed.length > request.first || isCut;
   const page = { rows, hasNext, total: null, origin: await walk.origin(), dropped: walk.dropped };
   return found(page, walk.hasLost() ? unknown("LOST_ROWS") : null);
@@ -86,6 +87,8 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
   const after = typeof behind === "number" && behind >= 1 ? behind : 0;
   // The page of the last row is read again.
   const start = Math.floor(Math.max(0, after - 1) / sieve.first) * sieve.first;
+  // Resuming reads the page of the last row again, which brings nothing new.
+  const known = request.after === null ? 0 : sizeAt(start, sieve);
   let at = start;
   let waiting: Cut<T>[] = [];
   let more = true;
@@ -123,7 +126,7 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
     next: async (most) => {
       if (origin === null) await begin();
       while (waiting.length === 0 && more) {
-        if (at - start >= sieve.maxRows()) return "CUT";
+        if (at - start - known >= sieve.maxRows()) return "CUT";
         waiting = await load();
       }
       return waiting.splice(0, most);

@@ -1,5 +1,5 @@
 import type { GraphQLResolveInfo } from "graphql";
-import { type Answer, found, mapAnswer, unknown } from "../../backends/answers.ts";
+import { type Answer, failed, found, mapAnswer, unknown } from "../../backends/answers.ts";
 import type { PackageReader } from "../../backends/backend.ts";
 import { mapPage } from "../../backends/paging.ts";
 import type { Package } from "../../model/package.ts";
@@ -12,13 +12,12 @@ import type { PackageRef as PackageRefInput, Resolvers } from "../generated/reso
 import { scopeOf } from "../hint.ts";
 import { packageId, versionId } from "../ids.ts";
 import { latestBySemver } from "../latest.ts";
-import { lookUp } from "../look-up.ts";
+import { lookUp, reportHere } from "../look-up.ts";
 import { namesakesOf } from "../namesakes.ts";
-import { told } from "../outcome.ts";
 import { artifactOfVersion, fileSeed } from "../package-file.ts";
 import { loadPackage, versionsQuery } from "../prefetch.ts";
 import { searchPackages } from "../search.ts";
-import { buildsOfVersion } from "../version-builds.ts";
+import { buildsOfVersion, sourcesOfVersion } from "../version-builds.ts";
 import { backendNamed } from "./backend.ts";
 
 /** Resolvers of schema/package.graphql. */
@@ -87,9 +86,16 @@ export const packageResolvers: Resolvers = {
       });
     },
     artifact: (version, _args, context, info) => artifactOfVersion(context, version, info),
+    tags: async ({ ref, tags }, _args, context, info) => {
+      if (typeof tags !== "function") return tags;
+      const answer = await tags().then(found, failed);
+      if (answer.kind === "FOUND") return answer.value;
+      if (answer.kind === "UNKNOWN") reportHere(context, info, noAnswer(ref.package.backend, answer));
+      return [];
+    },
     publishedBy: ({ pipeline }) => pipeline,
     builds: (version, _args, context, info) => buildsOfVersion(context, info, version),
-    sources: ({ origin }) => [told(origin)],
+    sources: (version, _args, context) => sourcesOfVersion(context, version),
   },
   PackageFile: {
     artifact: (file, _args, context) => createArtifact(context, fileSeed(context, file)),

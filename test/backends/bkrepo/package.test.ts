@@ -36,6 +36,7 @@ describe("one package", () => {
       createdAt: "2020-07-27T08:02:31.394Z",
       updatedAt: "2020-07-27T08:02:31.394Z",
       webUrl: null,
+      floating: new Map(),
     });
     expect(it.server.seen.map(({ url }) => url)).toEqual([
       "/repository/api/package/info/test/generic-local?packageKey=com.tencent.bkrepo",

@@ -205,7 +205,8 @@ describe("a version by name", () => {
     expect(found).toMatchObject({
       name: "2.0.0",
       purl: "pkg:maven/com.acme.pay/pay-sdk@2.0.0",
-      fileCount: 2,
+      // The record of a Maven version names the file of its last upload, whatever else there is.
+      fileCount: null,
       downloadUrl: `${it.server.url}/repository/api/version/download/pay/maven-local?packageKey=gav%3A%2F%2Fcom.acme.pay%3Apay-sdk&version=2.0.0`,
     });
     for (const absent of ["2.0", "2", "2.0.0-rc", "2.0.0-RC.1", "v2.0.0", ""]) {
