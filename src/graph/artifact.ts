@@ -5,8 +5,8 @@ import { once } from "../model/once.ts";
 import type { ImageRecord, PackageFile, VersionRef } from "../model/package.ts";
 import type { ArtifactRecord, ArtifactRef } from "../model/release.ts";
 import { askCopies, askOwners, askZadig, expectCopies, type Images, type Records } from "./asking.ts";
-import type { Context } from "./context.ts";
-import type { NoAnswer } from "./errors.ts";
+import { type Context, having } from "./context.ts";
+import { badInput, type NoAnswer } from "./errors.ts";
 import type { MatchMethod } from "./generated/resolvers.ts";
 import {
   type Claim,
@@ -18,7 +18,7 @@ import {
   mergeRules,
   type Role,
 } from "./merge.ts";
-import { combineSources, errorsIn, isComplete, type Outcome, type SourceParent, told } from "./outcome.ts";
+import { combineSources, errorsIn, isComplete, type Outcome, plain, type SourceParent, told } from "./outcome.ts";
 
 /** What is known of an artifact at the place that names it, before anybody else is asked. */
 export interface ArtifactSeed {
@@ -263,6 +263,9 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     return [first, ...alike];
   };
   const knownRecord = async () => {
+    if (having(context, "artifacts").length === 0) {
+      throw badInput("BACKEND_NOT_CONFIGURED", "No configured backend keeps records of builds.");
+    }
     const found = await record();
     const silent = found ? null : failureIn(await records());
     if (silent) throw silent;
@@ -300,6 +303,10 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     ];
   });
 
+  // Zadig keeps no record of the files of packages: it cannot know them, and takes nothing from completeness.
+  const unasked = seed.packaged
+    ? having(context, "artifacts").map(({ backend }) => plain(backend.name, "NOT_SEARCHABLE"))
+    : [];
   const said = once(async () => {
     const [ci, here, others, files] = await Promise.all([records(), registries(), copies(), alike()]);
     return [...seed.said, ...[...ci, ...here, ...others, ...files].map(({ source }) => source)];
@@ -316,7 +323,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     claims,
     locations,
     isComplete: async () => isComplete(context.call, await said()),
-    sources: async () => combineSources(await said()),
+    sources: async () => combineSources([...(await said()), ...unasked]),
   };
 }
 

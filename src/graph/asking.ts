@@ -1,5 +1,5 @@
-import { type Answer, joined, unknown } from "../backends/answers.ts";
-import type { FoundFile, PackageScope } from "../backends/backend.ts";
+import { type Answer, unknown } from "../backends/answers.ts";
+import type { ArtifactReader, FoundFile, PackageScope } from "../backends/backend.ts";
 import type { Origin } from "../model/backend.ts";
 import type { Digest } from "../model/digest.ts";
 import { type ImageRef, printImageRef } from "../model/image-ref.ts";
@@ -22,23 +22,28 @@ export function askZadig(context: Context, images: readonly ImageRef[], only: st
   );
 }
 
-/**
- * Every Zadig, for all spellings of a reference: whatever ends in the same name and tag. Zadig's list hides multi-arch
- * images, so where it shows none the reference itself is asked for.
- */
+/** Every Zadig, for all spellings of a reference. */
 export function askZadigSpellings(context: Context, image: ImageRef): Promise<Records[]> {
   return Promise.all(
     zadigs(context, null).map(({ backend, reader }): Records | Promise<Records> => {
       const { tag } = image;
       if (tag === null) return couldNotSay(backend.name, unknown("NOT_SEARCHABLE"));
-      const asked = reader
-        .byNameAndTag(lastName(image), tag)
-        .then(async (answer) =>
-          answer.kind === "FOUND" ? answer : joined([answer, await reader.byImage(taggedText(image))], answer),
-        );
-      return outcomeOf(backend.name, asked, firstOrigin);
+      return outcomeOf(backend.name, recordsOfTag(reader, image, tag), firstOrigin);
     }),
   );
+}
+
+/**
+ * One Zadig's records of whatever ends in the same name and tag. Its list hides multi-arch images, so that its silence
+ * proves nothing: where it shows none, the reference itself is asked for.
+ */
+export async function recordsOfTag(
+  reader: Pick<ArtifactReader, "byNameAndTag" | "byImage">,
+  image: ImageRef,
+  tag: string,
+): Promise<Answer<readonly ArtifactRecord[]>> {
+  const answer = await reader.byNameAndTag(lastName(image), tag);
+  return answer.kind === "FOUND" ? answer : reader.byImage(taggedText(image));
 }
 
 /** What each reference holds now, in the registry that it names; references of registries nobody configured are left out. */

@@ -9,13 +9,14 @@ import { badInput, droppedRowError, noAnswer, toGraphQLError } from "./errors.ts
 import { parseCursor, printCursor } from "./opaque.ts";
 import { outcomeIn, plain, type SourceParent } from "./outcome.ts";
 import type { PackageFileParent } from "./package-file.ts";
+import { pathOf } from "./selection.ts";
 
 /** A Relay connection whose parts are made when selected: cursors cost a hash each, totals perhaps a call. */
 export interface Connection<T> {
   readonly edges: () => readonly { readonly cursor: string; readonly node: T }[];
   readonly nodes: readonly T[];
   readonly pageInfo: () => {
-    readonly hasNextPage: boolean;
+    readonly hasNextPage: boolean | Promise<boolean>;
     readonly hasPreviousPage: boolean;
     readonly startCursor: string | null;
     readonly endCursor: string | null;
@@ -76,8 +77,10 @@ export function toConnection<T>(
   if (answer.kind === "UNKNOWN") throw noAnswer(list.backend, answer);
   if (answer.kind === "ABSENT") return nowhere(list.backend, request);
   const { source, error } = outcomeIn(list.backend, answer, ({ origin }) => origin);
-  if (error) context.report(toGraphQLError(error, pathOf(info)));
   const page = answer.value;
+  // Rows that are told of one by one are not told of again as a whole.
+  const isTold = answer.gap?.reason === "LOST_ROWS" && page.dropped.length > 0;
+  if (error && !isTold) context.report(toGraphQLError(error, pathOf(info)));
   reportDropped(context, info, list.backend, page.dropped);
   const cursor = (index: number) => {
     const row = page.rows.at(index);
@@ -91,7 +94,7 @@ export function toConnection<T>(
       })),
     nodes: page.rows.map(({ value }) => value),
     pageInfo: () => ({
-      hasNextPage: page.hasNext,
+      hasNextPage: page.confirmNext?.() ?? page.hasNext,
       hasPreviousPage: request.after !== null,
       startCursor: cursor(0),
       endCursor: cursor(-1),
@@ -125,11 +128,4 @@ export function reportDropped(
   dropped: Page<unknown>["dropped"],
 ): void {
   for (const row of dropped) context.report(droppedRowError(backend, row, pathOf(info)));
-}
-
-/** The response path of the field that is being resolved. */
-export function pathOf(info: GraphQLResolveInfo): (string | number)[] {
-  const path: (string | number)[] = [];
-  for (let at: GraphQLResolveInfo["path"] | undefined = info.path; at; at = at.prev) path.unshift(at.key);
-  return path;
 }

@@ -1,9 +1,9 @@
 import type { GraphQLResolveInfo } from "graphql";
 import type { Answer } from "../backends/answers.ts";
-import { pathOf } from "./connection.ts";
-import { type Context, having, type ReaderName } from "./context.ts";
-import { badInput, type NoAnswer, noAnswer, toGraphQLError, UnansweredError } from "./errors.ts";
+import type { Context } from "./context.ts";
+import { type NoAnswer, noAnswer, toGraphQLError } from "./errors.ts";
 import { errorsIn, type Outcome } from "./outcome.ts";
+import { pathOf } from "./selection.ts";
 
 /**
  * What a nullable look-up field answers: null only where the absence was proved. What may be missing from a value is
@@ -30,12 +30,10 @@ export function gather<T>(
   context: Context,
   info: GraphQLResolveInfo,
   outcomes: readonly Outcome<readonly T[]>[],
-  nobody: () => Error,
 ): readonly T[] {
   const failures = errorsIn(outcomes);
-  if (!outcomes.some(({ value, source }) => value !== null || source.status === "ABSENT")) {
-    throw failures[0] ?? outcomes[0]?.error ?? nobody();
-  }
+  const first = failures[0] ?? outcomes[0]?.error;
+  if (first && !outcomes.some(({ value, source }) => value !== null || source.status === "ABSENT")) throw first;
   for (const failure of failures) reportHere(context, info, failure);
   return outcomes.flatMap(({ value }) => value ?? []);
 }
@@ -43,15 +41,4 @@ export function gather<T>(
 /** Tells in `errors`, at the field that is being resolved, what could not be said; nulls nothing. */
 export function reportHere(context: Context, info: GraphQLResolveInfo, error: NoAnswer): void {
   context.report(toGraphQLError(error, pathOf(info)));
-}
-
-/**
- * What is thrown for a field that only backends with this reader could tell, where none of them has a way to be asked: the
- * first of them by name, or that none is configured. `what` is what they would tell, such as `builds`.
- */
-export function nobodyToAsk(context: Context, kind: ReaderName, what: string): Error {
-  const [first] = having(context, kind);
-  return first
-    ? new UnansweredError(first.backend.name, "NOT_SEARCHABLE")
-    : badInput("BACKEND_NOT_CONFIGURED", `No configured backend tells ${what}.`);
 }

@@ -5,7 +5,7 @@ import { nameOfPurl } from "../model/purl-format.ts";
 import { firstOrigin } from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import type { MatchMethod } from "./generated/resolvers.ts";
-import { gather, nobodyToAsk } from "./look-up.ts";
+import { gather } from "./look-up.ts";
 import { outcomeOf } from "./outcome.ts";
 
 export interface PackageLinkParent {
@@ -30,7 +30,7 @@ export async function namesakesOf(
       outcomeOf(backend.name, reader.named(name, own.format, null), firstOrigin),
     ),
   );
-  return gather(context, info, outcomes, () => nobodyToAsk(context, "packages", "packages"))
+  return gather(context, info, outcomes)
     .filter(
       ({ ref }) => ref.backend !== own.ref.backend || ref.repository !== own.ref.repository || ref.key !== own.ref.key,
     )

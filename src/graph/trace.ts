@@ -107,7 +107,7 @@ function expectCopiesUnlessDenied(
 }
 
 /** Time in which a registry may deny a tag before places of copies are searched beside it. */
-const denialMs = 20;
+const denialMs = 25;
 
 function isDenial({ source }: Outcome<unknown>): boolean {
   return source.status === "ABSENT";
@@ -153,7 +153,7 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
   const isHere = held.some(({ value }) => value !== null) || early.some(isMine);
   const elsewhere = isHere ? [] : await copies();
   const isAnywhere = isHere || elsewhere.some(({ value }) => value !== null && value.length > 0);
-  const said = once(async () => [...(await records()), ...found.held, ...(await copies())].map(({ source }) => source));
+  const said = once(async () => [...(await asked()), ...found.held, ...(await copies())].map(({ source }) => source));
   const declared = found.isDeclared && found.source ? [{ backend: found.source.ref.backend, image }] : [];
   const seed: ArtifactSeed = {
     ...imageSeed(image, null, digest),
@@ -244,6 +244,9 @@ function keep<T>(outcome: Outcome<T>, wanted: (value: T) => boolean): Outcome<T>
   return outcome.value !== null && !wanted(outcome.value) ? { ...outcome, value: null } : outcome;
 }
 
+/** Whoever answered in full, and has nothing of what is wanted, has none. */
 function keepAll<T>(outcome: Outcome<readonly T[]>, wanted: (value: T) => boolean): Outcome<readonly T[]> {
-  return { ...outcome, value: outcome.value?.filter(wanted) ?? null };
+  const value = outcome.value?.filter(wanted) ?? null;
+  const isNone = value?.length === 0 && outcome.source.status === "OK";
+  return { ...outcome, value, source: isNone ? { ...outcome.source, status: "ABSENT" } : outcome.source };
 }

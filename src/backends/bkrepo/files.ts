@@ -24,7 +24,7 @@ import { toFile, toMainFile } from "./mapper.ts";
 import { isImageKey, parseKey } from "./package-key.ts";
 import { parseRepository, type Repository } from "./repository.ts";
 import { allOf, anyOf, beginsIn, is, oneOf, type Rule } from "./rule.ts";
-import { type SightReader, silenceOf } from "./sight.ts";
+import type { SightReader } from "./sight.ts";
 import type { VersionLoaders } from "./versions.ts";
 import { versionText } from "./versions.ts";
 import { collect, emptyPage, largestBatch, largestPage, unasked, type View } from "./view.ts";
@@ -315,8 +315,8 @@ export function fileLoaders(view: View, sights: SightReader, versions: VersionLo
     const answer = await nodesByDigest(repository, digest);
     if (answer.kind !== "FOUND") return answer;
     const nodes = answer.value.filter(({ row }) => !manifestPath.test(row.fullPath));
-    // Manifests are images, and no files of a version.
-    if (nodes.length === 0) return silenceOf(await sights.sight.load(repository));
+    // A repository has one type: one that holds manifests is an image registry, and has no files of packages.
+    if (nodes.length === 0) return impossible;
     const owned = await Promise.all(nodes.map((node) => ownersAmong(node, repository, scope)));
     // The bytes are there, but nothing says in which version: "none" would be wrong.
     return foundAny(owned.flat(), unknown("LOSSY_NAME"), answer.gap);

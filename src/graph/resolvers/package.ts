@@ -14,11 +14,10 @@ import { packageId, versionId } from "../ids.ts";
 import { latestBySemver } from "../latest.ts";
 import { lookUp, reportHere } from "../look-up.ts";
 import { namesakesOf } from "../namesakes.ts";
-import { told } from "../outcome.ts";
 import { artifactOfVersion, fileSeed } from "../package-file.ts";
 import { loadPackage, versionsQuery } from "../prefetch.ts";
 import { searchPackages } from "../search.ts";
-import { buildsOfVersion } from "../version-builds.ts";
+import { buildsOfVersion, sourcesOfVersion } from "../version-builds.ts";
 import { backendNamed } from "./backend.ts";
 
 /** Resolvers of schema/package.graphql. */
@@ -96,7 +95,7 @@ export const packageResolvers: Resolvers = {
     },
     publishedBy: ({ pipeline }) => pipeline,
     builds: (version, _args, context, info) => buildsOfVersion(context, info, version),
-    sources: ({ origin }) => [told(origin)],
+    sources: (version, _args, context) => sourcesOfVersion(context, version),
   },
   PackageFile: {
     artifact: (file, _args, context) => createArtifact(context, fileSeed(context, file)),

@@ -195,6 +195,32 @@ describe("container repositories as packages", () => {
     expect(await failureOf(packages().latest(many))).toMatchObject({ failure: "OVER_BUDGET" });
   });
 
+  test("of a project in upper case are found by every spelling, and tell what their registry knows", async () => {
+    const player = ref("media/.player-ui", "image:media/.player-ui");
+    const page = await packages().page(
+      { repository: null, group: "Media" },
+      { name: null, match: "CONTAINS", format: "DOCKER" },
+      first(5),
+    );
+    expect(page.rows.map(({ value }) => value.ref)).toEqual([
+      player,
+      ref("media/.player-ui", "image:media/.player-ui/bundle"),
+    ]);
+    expect(await packages().package({ ...player, repository: "Media/.Player-UI" })).toMatchObject({ ref: player });
+    // Its signature is a tag, and younger.
+    expect((await packages().latest(player))?.name).toBe("1.4.0");
+    const bundle = {
+      package: ref("Media/.Player-UI", "image:media/.player-ui/bundle"),
+      version: "2.0.1",
+      nativeId: null,
+    };
+    expect(await present(readers().packages).version(bundle)).toMatchObject({
+      kind: "FOUND",
+      value: { name: "2.0.1", digest: null },
+      gap: { reason: "DETAIL_MISSING" },
+    });
+  });
+
   test("are nothing to a backend configured without images", async () => {
     const reader = configure({ capabilities: ["PACKAGES"] }).during(testCall());
     expect(reader.images).toBeUndefined();
