@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { found } from "../src/backends/answers.ts";
 import { latestBySemver } from "../src/graph/latest.ts";
 import type { Origin } from "../src/model/backend.ts";
 import type { Version } from "../src/model/package.ts";
@@ -39,14 +40,14 @@ function packageOf(names: readonly string[]) {
         .slice(at, at + 100)
         .map((name, index) => ({ value: version(name), position: [at + index + 1] }));
       const page: Page<Version> = { rows, hasNext: at + 100 < names.length, total: null, origin, dropped: [] };
-      return page;
+      return found(page);
     },
   };
 }
 
 async function highest(names: readonly string[]) {
-  const { version, isWhole } = await latestBySemver(packageOf(names), ref);
-  return [version?.name ?? null, isWhole];
+  const { version, gap } = await latestBySemver(packageOf(names), ref);
+  return [version?.name ?? null, gap === null];
 }
 
 describe("the latest version by SemVer", () => {

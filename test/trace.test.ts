@@ -56,7 +56,9 @@ describe("a trace", () => {
 
   async function trace(field: string): Promise<Traced> {
     const { status, body } = await gateway.ask(`${traced} { trace: ${field} { ...Traced } }`);
-    expect(body.errors).toBeUndefined();
+    // Some builds are of a code host that nobody configured: what was published from their commits nobody can say.
+    const foreign = /code host of this commit/;
+    expect((body.errors ?? []).filter(({ message }) => !foreign.test(message))).toEqual([]);
     expect(status).toBe(200);
     return body.data?.["trace"] as Traced;
   }
@@ -100,7 +102,8 @@ describe("a trace", () => {
     const commit = found.artifact?.builds?.[0]?.commits[0];
     expect(commit?.sha).toBe(commits.api.sha);
     expect(commit?.packages?.map(({ name }) => name)).toContain(sdk.versions.at(-1));
-    expect(found.isComplete).toBe(true);
+    // In a whole namespace there is an image that tells no digest: whether it is these bytes nobody can say.
+    expect(found.isComplete).toBe(!field.includes('"swr-north4", repository: "pay-core"'));
     expect(found.candidates).toEqual([]);
   });
 
@@ -253,10 +256,15 @@ describe("a trace", () => {
       .package.latestVersion.files.nodes[0]?.artifact;
     expect(file).toMatchObject({
       isComplete: false,
-      sources: [of("bkrepo", "OK"), of("swr-north4", "NOT_SEARCHABLE"), of("gitlab", "NOT_SEARCHABLE")],
+      sources: [
+        of("bkrepo", "OK"),
+        of("swr-north4", "NOT_SEARCHABLE"),
+        of("gitlab", "NOT_SEARCHABLE"),
+        of("zadig", "NOT_SEARCHABLE"),
+      ],
     });
     expect(body.data?.["traceByPurl"]).toEqual({
-      artifact: { isComplete: true, sources: [of("bkrepo", "OK"), of("gitlab", "OK")] },
+      artifact: { isComplete: true, sources: [of("bkrepo", "OK"), of("gitlab", "OK"), of("zadig", "NOT_SEARCHABLE")] },
     });
     const again = await gateway.ask(`query Again($id: ID!) { node(id: $id) { ... on Artifact { id digest } } }`, {
       variables: { id: file?.id },

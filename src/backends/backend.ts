@@ -14,10 +14,12 @@ import type {
   VersionRef,
 } from "../model/package.ts";
 import type { Page, PageRequest } from "../model/page.ts";
+import type { PurlParts } from "../model/purl.ts";
 import type { ArtifactRecord, ArtifactRef, BuildInfo, BuildRef, Release, ReleaseRef } from "../model/release.ts";
 import type { Call } from "../upstream/call.ts";
 import type { Operation } from "../upstream/operation.ts";
 import type { Pressure } from "../upstream/resilience.ts";
+import type { Answer } from "./answers.ts";
 import type { Prices } from "./prices.ts";
 
 /**
@@ -82,21 +84,26 @@ export interface Remover {
   readonly version: (ref: VersionRef) => (() => Promise<void>) | null;
 }
 
-/** All readers reject with an UpstreamError; "not found" is null or an empty page, never an error. */
+/**
+ * All readers reject with an UpstreamError when a call failed; otherwise they answer found, absent with its proof, or
+ * unknown with its reason. A page that is found and empty says: its place is there, and nothing is in it. A page of a place
+ * that does not exist is absent. A list that is no page is never found empty.
+ */
 export interface ReleaseReader {
   /** `wantsParts` says whether the embedded lists will be read: a brief list is cheaper where the generation has one. */
-  readonly page: (filter: ReleaseQuery, request: PageRequest, wantsParts: boolean) => Promise<Page<Release>>;
+  readonly page: (filter: ReleaseQuery, request: PageRequest, wantsParts: boolean) => Promise<Answer<Page<Release>>>;
   /** One release with its parts. */
-  readonly release: (ref: ReleaseRef) => Promise<Release | null>;
+  readonly release: (ref: ReleaseRef) => Promise<Answer<Release>>;
   /**
    * The builds of a release: those it embeds, or, where this generation embeds none, those assembled from the build
-   * activities of its images' artifacts. Null when neither could say.
+   * activities of its images' artifacts. Absent where it embeds none, or every image is known and none was built; unknown
+   * when neither could say.
    */
-  readonly builds: (release: Release) => Promise<readonly BuildInfo[] | null>;
-  /** One build by its ref; null when its release or artifact is gone or no longer has it. */
-  readonly build: (ref: BuildRef) => Promise<BuildInfo | null>;
+  readonly builds: (release: Release) => Promise<Answer<readonly BuildInfo[]>>;
+  /** One build by its ref; absent when its release or artifact is gone or no longer has it. */
+  readonly build: (ref: BuildRef) => Promise<Answer<BuildInfo>>;
   /** Releases that name the artifact's image (as source or target), newest first. */
-  readonly containing: (record: ArtifactRecord, request: PageRequest) => Promise<Page<Release>>;
+  readonly containing: (record: ArtifactRecord, request: PageRequest) => Promise<Answer<Page<Release>>>;
 }
 
 export interface ReleaseQuery {
@@ -108,17 +115,21 @@ export interface ReleaseQuery {
 }
 
 export interface ArtifactReader {
-  readonly page: (filter: ArtifactQuery, request: PageRequest) => Promise<Page<ArtifactRecord>>;
-  readonly artifact: (ref: ArtifactRef) => Promise<ArtifactRecord | null>;
+  readonly page: (filter: ArtifactQuery, request: PageRequest) => Promise<Answer<Page<ArtifactRecord>>>;
+  readonly artifact: (ref: ArtifactRef) => Promise<Answer<ArtifactRecord>>;
   /** Every record whose image text equals this one, newest first; loads of one tick are one call. */
-  readonly byImage: (image: string) => Promise<readonly ArtifactRecord[]>;
+  readonly byImage: (image: string) => Promise<Answer<readonly ArtifactRecord[]>>;
   /**
    * Every record whose reference ends in `/name:tag`, whatever its registry and path, newest first: the other spellings
    * of one image. Unanchored at its start and so dearer for Zadig than `byImage`; loads of one tick are one call.
    */
-  readonly byNameAndTag: (name: string, tag: string) => Promise<readonly ArtifactRecord[]>;
+  readonly byNameAndTag: (name: string, tag: string) => Promise<Answer<readonly ArtifactRecord[]>>;
   /** Records with a build activity of this very revision, newest first. `repository` is `owner/name`. */
-  readonly byCommit: (repository: string, branch: string | null, sha: string) => Promise<readonly ArtifactRecord[]>;
+  readonly byCommit: (
+    repository: string,
+    branch: string | null,
+    sha: string,
+  ) => Promise<Answer<readonly ArtifactRecord[]>>;
   /** The build activities of a record as builds, newest first. */
   readonly buildsOf: (record: ArtifactRecord) => readonly BuildInfo[];
 }
@@ -134,26 +145,38 @@ export interface ArtifactQuery {
 }
 
 export interface PackageReader {
-  /** The key of a package by name and format; null when the backend has no such format. */
+  /** The key of a package by name and format, where they alone tell it; null where `named` has to look for it. */
   readonly keyOf: (name: string, format: PackageFormat) => string | null;
   /** The display name and format behind a key; null for a key this backend could not have written. */
   readonly parseKey: (key: string) => { readonly name: string; readonly format: PackageFormat } | null;
-  readonly package: (ref: PackageRef) => Promise<Package | null>;
-  readonly page: (scope: PackageScope, filter: PackageQuery, request: PageRequest) => Promise<Page<Package>>;
-  readonly version: (ref: VersionRef) => Promise<Version | null>;
-  readonly versions: (ref: PackageRef, filter: VersionQuery, request: PageRequest) => Promise<Page<Version>>;
-  /** The newest by publication; needs nothing but the reference, so it can start before the package has answered. */
-  readonly latest: (ref: PackageRef) => Promise<Version | null>;
-  readonly files: (version: VersionRef, request: PageRequest) => Promise<Page<PackageFile>>;
-  /** Files of this checksum in one repository, or with null wherever it can search so; null when it cannot. */
-  readonly byChecksum: (digest: Digest, scope: string | null) => Promise<readonly FoundFile[] | null>;
-  /** Packages of exactly this name and format wherever this backend is configured to look; loads of one tick share calls. */
-  readonly named: (name: string, format: PackageFormat) => Promise<readonly Package[] | null>;
-  /** Packages of this name wherever this backend is configured to look; null when it cannot be searched so. */
+  readonly package: (ref: PackageRef) => Promise<Answer<Package>>;
+  readonly page: (scope: PackageScope, filter: PackageQuery, request: PageRequest) => Promise<Answer<Page<Package>>>;
+  readonly version: (ref: VersionRef) => Promise<Answer<Version>>;
+  readonly versions: (ref: PackageRef, filter: VersionQuery, request: PageRequest) => Promise<Answer<Page<Version>>>;
+  /**
+   * The newest by publication; needs nothing but the reference, so it can start before the package has answered. Absent
+   * where there is no version at all; unknown where the order was not kept or dates are missing. Signatures, SBOMs and
+   * attestations that stand among an image's tags are passed over.
+   */
+  readonly latest: (ref: PackageRef) => Promise<Answer<Version>>;
+  readonly files: (version: VersionRef, request: PageRequest) => Promise<Answer<Page<PackageFile>>>;
+  /** Files of this checksum in one repository, or with null wherever it can search so; unknown when it cannot. */
+  readonly byChecksum: (digest: Digest, scope: string | null) => Promise<Answer<readonly FoundFile[]>>;
+  /**
+   * Packages of this name and format in one repository, or with null wherever this backend is configured to look, whatever
+   * spelling of the name the backend keeps; loads of one tick share calls.
+   */
+  readonly named: (name: string, format: PackageFormat, scope: string | null) => Promise<Answer<readonly Package[]>>;
+  /**
+   * Versions that this package URL names, in one repository, or with null wherever this backend is configured to look. The
+   * adapter finds candidates by its own spelling rules, wide enough, and compares them by `namesSameVersion`.
+   */
+  readonly byPurl: (purl: PurlParts, scope: string | null) => Promise<Answer<readonly Version[]>>;
+  /** Packages of this name wherever this backend is configured to look; unknown when it cannot be searched so. */
   readonly search: (
     query: PackageQuery & { readonly name: string },
     request: PageRequest,
-  ) => Promise<Page<Package> | null>;
+  ) => Promise<Answer<Page<Package>>>;
 }
 
 /** A file found by its checksum, with the version that lists it. */
@@ -182,14 +205,14 @@ export interface VersionQuery {
 }
 
 export interface ImageReader {
-  /** What the reference (by tag, or by digest where it names one) holds now; null: answered, and no such image. */
-  readonly image: (ref: ImageRef) => Promise<ImageRecord | null>;
+  /** What the reference (by tag, or by digest where it names one) holds now. */
+  readonly image: (ref: ImageRef) => Promise<Answer<ImageRecord>>;
   /**
    * The same bytes under other names: repositories whose last path part is `name`, tags whose digest is
-   * `digest`, wherever this backend is configured to look. Null when it is configured to look nowhere. `own` is the
+   * `digest`, wherever this backend is configured to look. Unknown when it is configured to look nowhere. `own` is the
    * reference that is asked about as well: what has to be read of its repository anyway need not be asked for twice.
    */
-  readonly copies: (name: string, digest: Digest, own?: ImageRef) => Promise<readonly ImageRecord[] | null>;
+  readonly copies: (name: string, digest: Digest, own?: ImageRef) => Promise<Answer<readonly ImageRecord[]>>;
   /**
    * Starts what `copies` asks before it needs the digest, for a caller who knows the name already: the answers, failures
    * among them, wait in the loaders until `copies` wants them.
@@ -197,9 +220,9 @@ export interface ImageReader {
   readonly expectCopies: (name: string) => void;
   /**
    * Images of this digest in one repository (`scope` as in PackageRef.repository), or, with null, wherever the backend
-   * can search by digest alone. Null when it cannot.
+   * can search by digest alone. Unknown when it cannot.
    */
-  readonly byDigest: (digest: Digest, scope: string | null) => Promise<readonly ImageRecord[] | null>;
+  readonly byDigest: (digest: Digest, scope: string | null) => Promise<Answer<readonly ImageRecord[]>>;
   /** Whether an image lies in cold storage and cannot be pulled now; only backends that have one. Loads share calls. */
   readonly isArchived?: (record: ImageRecord) => Promise<boolean>;
 }
@@ -208,10 +231,10 @@ export interface CommitReader {
   /** The code host's project for `owner/name`, when the host is this backend; else null. */
   readonly projectOf: (hostUrl: string | null, repository: string) => string | null;
   /** `project` is a path or a number as text. */
-  readonly commit: (project: string, sha: string) => Promise<HostedCommit | null>;
-  readonly mergeRequests: (project: string, sha: string) => Promise<readonly number[]>;
+  readonly commit: (project: string, sha: string) => Promise<Answer<HostedCommit>>;
+  readonly mergeRequests: (project: string, sha: string) => Promise<Answer<readonly number[]>>;
   /** Package versions that a pipeline of this very revision published; newest first. */
-  readonly publishedFrom: (project: string, sha: string) => Promise<readonly Version[]>;
+  readonly publishedFrom: (project: string, sha: string) => Promise<Answer<readonly Version[]>>;
   /** Pipelines that published one version, newest first. */
-  readonly pipelines: (version: VersionRef) => Promise<readonly PipelineRun[]>;
+  readonly pipelines: (version: VersionRef) => Promise<Answer<readonly PipelineRun[]>>;
 }

@@ -1,6 +1,7 @@
 import DataLoader from "dataloader";
 import type { Call } from "../upstream/call.ts";
 import { createEvent } from "../upstream/event.ts";
+import { type Answer, unknown } from "./answers.ts";
 
 /** Whose keys a loader loads, and by which call: what makes it show up in explain, metrics and traces. */
 export interface LoadedBy<K> {
@@ -28,21 +29,21 @@ export const loads = createEvent<Load>("delivery-graph:load");
 
 /**
  * A per-request loader whose keys are objects, equal when their text is equal. `load` gets each distinct key once and
- * answers by key text, so an answer can never be matched by position; a key it leaves out is absent (null), and a key
- * that could not be answered is an Error in its place. A rejection of `load` fails every key of the batch.
+ * answers by key text, so an answer can never be matched by position. A key that it leaves out is unknown, a key whose
+ * call failed is an Error in its place, and a rejection of `load` fails every key of the batch.
  */
 export function batched<K, V>(
   text: (key: K) => string,
-  load: (keys: readonly K[]) => Promise<ReadonlyMap<string, V | Error>>,
+  load: (keys: readonly K[]) => Promise<ReadonlyMap<string, Answer<V> | Error>>,
   options: { readonly maxBatchSize?: number; readonly by?: LoadedBy<K> } = {},
-): Loader<K, V | null> {
+): Loader<K, Answer<V>> {
   const { by = null, maxBatchSize } = options;
-  return new Loader<K, V | null>(
+  return new Loader<K, Answer<V>>(
     text,
     by,
     async (keys) => {
       const answers = await told(by, keys, () => load(keys));
-      return keys.map((key) => answers.get(text(key)) ?? null);
+      return keys.map((key) => answers.get(text(key)) ?? unknown("LEFT_OUT"));
     },
     maxBatchSize,
   );
@@ -62,7 +63,7 @@ export function single<K, V>(
   by: LoadedBy<K> | null = null,
 ): Single<K, V> {
   let known: Map<string, Promise<V>> | null = null;
-  let open: Cohort<K, V> | null = null;
+  let open: Siblings<K, V> | null = null;
   const close = () => {
     open = null;
   };
@@ -75,7 +76,7 @@ export function single<K, V>(
         if (by && loads.isHeard()) publish(by, [key], { keys: 0, deduped: 1, ms: 0 });
         return before;
       }
-      open ??= new Cohort(load, by, close);
+      open ??= new Siblings(load, by, close);
       const answer = open.add(key);
       known.set(name, answer);
       return answer;
@@ -88,25 +89,31 @@ export function single<K, V>(
   };
 }
 
-/** One key of a cohort, and how its asker is told. */
-interface Member<K, V> {
+/** One key that was asked for beside others, and how its answer is handed out. */
+interface Sibling<K, V> {
   readonly key: K;
   readonly resolve: (value: V) => void;
   readonly reject: (error: unknown) => void;
-  /** Set when its answer is there. */
-  release: () => void;
+  /** Set when its answer is there and not yet handed out. */
+  handOut: (() => void) | null;
 }
 
+/** Bounds in milliseconds of the time that an answer waits for those of its siblings. */
+const maxWait = { least: 5, most: 100, perFirstAnswer: 3 } as const;
+
 /**
- * Keys that were asked for in one tick, as DataLoader sees ticks. Their answers are handed out together, when the last of
- * them is there: what is asked for because of them is then asked for in one tick as well, and so in one batch. Whatever
- * a load asks for itself belongs to a later cohort, so none waits for itself.
+ * Keys that were asked for in one tick, as DataLoader sees ticks. Answers that come close together are handed out
+ * together, so that what is asked for because of them is one batch. An answer waits for its siblings at most three
+ * times as long as the first answer took, and never longer than 100 ms: a call that hangs delays nobody but itself.
  */
-class Cohort<K, V> {
+class Siblings<K, V> {
   readonly #load: (key: K) => Promise<V>;
   readonly #by: LoadedBy<K> | null;
-  readonly #members: Member<K, V>[] = [];
+  readonly #all: Sibling<K, V>[] = [];
+  #started = 0;
   #left = 0;
+  #isWaitOver = false;
+  #timer: NodeJS.Timeout | null = null;
 
   constructor(load: (key: K) => Promise<V>, by: LoadedBy<K> | null, close: () => void) {
     this.#load = load;
@@ -115,28 +122,29 @@ class Cohort<K, V> {
     ready.then(() =>
       process.nextTick(() => {
         close();
-        this.#left = this.#members.length;
-        for (const member of this.#members) this.#begin(member);
+        this.#started = performance.now();
+        this.#left = this.#all.length;
+        for (const sibling of this.#all) this.#begin(sibling);
       }),
     );
   }
 
   add(key: K): Promise<V> {
     return new Promise((resolve, reject) => {
-      this.#members.push({ key, resolve, reject, release: nothing });
+      this.#all.push({ key, resolve, reject, handOut: null });
     });
   }
 
-  #begin(member: Member<K, V>): void {
-    const { key, resolve, reject } = member;
-    const started = performance.now();
-    const settle = (release: () => void) => {
+  #begin(sibling: Sibling<K, V>): void {
+    const { key, resolve, reject } = sibling;
+    const settle = (handOut: () => void) => {
       if (this.#by && loads.isHeard()) {
-        publish(this.#by, [key], { keys: 1, deduped: 0, ms: performance.now() - started });
+        publish(this.#by, [key], { keys: 1, deduped: 0, ms: performance.now() - this.#started });
       }
-      member.release = release;
       this.#left -= 1;
-      if (this.#left === 0) for (const one of this.#members) one.release();
+      sibling.handOut = handOut;
+      if (this.#left === 0 || this.#isWaitOver) this.#handOutAll();
+      else this.#timer ??= setTimeout(() => this.#endWait(), this.#maxWaitMs());
     };
     const fail = (error: unknown) => settle(() => reject(error));
     try {
@@ -145,11 +153,28 @@ class Cohort<K, V> {
       fail(error);
     }
   }
+
+  #maxWaitMs(): number {
+    const { least, most, perFirstAnswer } = maxWait;
+    return Math.min(most, Math.max(least, (performance.now() - this.#started) * perFirstAnswer));
+  }
+
+  #endWait(): void {
+    this.#isWaitOver = true;
+    this.#handOutAll();
+  }
+
+  #handOutAll(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    for (const sibling of this.#all) {
+      sibling.handOut?.();
+      sibling.handOut = null;
+    }
+  }
 }
 
 const ready = Promise.resolve();
-
-function nothing(): void {}
 
 /**
  * A DataLoader that is made when it is first used (a request uses few of those it might), tells of the keys it knows

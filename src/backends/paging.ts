@@ -1,23 +1,9 @@
 import type { DroppedRow, Origin } from "../model/backend.ts";
 import type { Page, PageRequest, Position } from "../model/page.ts";
+import type { Learnt } from "./learnt.ts";
+import { inSmallerPages, type UpstreamPage } from "./smaller-pages.ts";
 
-/** One page as the backend answered it. */
-export interface UpstreamPage<T> {
-  readonly rows: readonly T[];
-  /** Rows in the answer, readable or not. */
-  readonly count: number;
-  /**
-   * Zero-based places of `rows` in the answer, one for each. May be left out where `rows` and `dropped` together are the
-   * whole answer, or `rows` alone is.
-   */
-  readonly places?: readonly number[];
-  readonly dropped: readonly DroppedRow[];
-  readonly origin: Origin;
-  /** The whole count, null when the backend does not say. */
-  readonly total: number | null;
-  /** Whether another page follows, where the backend says so itself (a next-page header); else undefined. */
-  readonly more?: boolean;
-}
+export type { UpstreamPage } from "./smaller-pages.ts";
 
 /** How one list is walked by pages of fixed size. */
 export interface Walk<T> {
@@ -29,6 +15,8 @@ export interface Walk<T> {
   readonly maxSize: number;
   /** True when the backend neither counts nor says that another page follows: one row more is asked for. */
   readonly looksAhead?: boolean;
+  /** The largest page that was not too large an answer, where one was. */
+  readonly workable?: Learnt<number>;
 }
 
 /**
@@ -162,8 +150,8 @@ function readStretch<T>(walk: Walk<T>, from: number, wanted: number, preferred: 
   const first = Math.floor(from / size);
   const last = Math.floor((from + wanted - 1) / size);
   return first === last
-    ? walk.fetch(first, size).then((page) => stretchOf(walk, [page], first, size))
-    : Promise.all(range(first, last).map((page) => walk.fetch(page, size))).then((pages) =>
+    ? inSmallerPages(walk, first, size).then((page) => stretchOf(walk, [page], first, size))
+    : Promise.all(range(first, last).map((page) => inSmallerPages(walk, page, size))).then((pages) =>
         stretchOf(walk, pages, first, size),
       );
 }

@@ -32,6 +32,7 @@ export type Question =
   | "mergeRequests"
   | "publishedFrom"
   | "total"
+  | "floatingTags"
   | "ping";
 
 /**

@@ -492,7 +492,7 @@ function mavenSdk(nodes: DemoNode[]): DemoPackage {
     const folder = `/${group.replaceAll(".", "/")}/${artifact}/${name}`;
     const at = sdkDate(index);
     const size = 612_480 + index * 4211;
-    const jar = stored(nodes, place, `${folder}/${artifact}-${name}.jar`, { size, at });
+    stored(nodes, place, `${folder}/${artifact}-${name}.jar`, { size, at });
     const pom = stored(nodes, place, `${folder}/${artifact}-${name}.pom`, { size: 2210, at: at + 400 });
     return version({
       name,
@@ -507,8 +507,9 @@ function mavenSdk(nodes: DemoNode[]): DemoPackage {
         entry("buildNo", String(1100 + index)),
         ...(name === sdk.versions[sdk.versions.length - 1] ? [entry("commitId", commits.api.sha)] : []),
       ],
-      contentPath: jar,
-      contentPaths: [jar, pom],
+      // A record names the file of its last upload alone: of `mvn deploy`, the description.
+      contentPath: pom,
+      contentPaths: [pom],
     });
   });
   return pack({

@@ -20,6 +20,10 @@ export interface BkrepoOptions {
   readonly emptySearchAllowed?: boolean;
   /** Whether package answers carry `id`, and versions `contentPaths` (2.5, 1.5 and later). */
   readonly oldRecords?: boolean;
+  /** Whether the text of a version filter is a regular expression behind `^` (before 3.8.7-rc.4). */
+  readonly patternFilters?: boolean;
+  /** Repositories (`project/repo`) whose searches are cut down to nothing, as STRICT mode does; their lists are not. */
+  readonly strict?: readonly string[];
 }
 
 /** A bkrepo as its gateway address shows it: every service behind one host, an optional `/api` in front. */
@@ -104,6 +108,8 @@ function repository(request: DemoRequest, path: readonly string[], store: Store)
       return versionList(request, open(store, projectId, repoName), store);
     case "POST node/queryWithoutCount":
       return nodeQuery(request, store);
+    case "GET node/detail":
+      return nodeDetail(open(store, projectId, repoName), `/${rest.slice(4).join("/")}`, store);
     case "GET repo/info": {
       const { readable: _readable, ...info } = open(store, projectId, repoName);
       return success(info);
@@ -199,9 +205,10 @@ function versionsOf(store: Store, place: DemoRepository, key: string, filter: Ve
   const owner = packagesOf(store, place).find((one) => one.key === key);
   // An empty stage is "all of ['']", which nothing has.
   const stages = filter.stage?.split(",") ?? [];
+  const begins = beginning(filter.prefix ?? "", store.options);
   const found = (owner?.records ?? []).filter(
     (one) =>
-      one.name.startsWith(filter.prefix ?? "") &&
+      begins.test(one.name) &&
       stages.every((stage) => one.stageTag.includes(stage)) &&
       filter.metadata.every(({ key: name, value }) =>
         one.metadata.some((entry) => entry.key === name && entry.value === value),
@@ -213,6 +220,15 @@ function versionsOf(store: Store, place: DemoRepository, key: string, filter: Ve
   return [...found]
     .sort((left, right) => compare(sortValue(left, property), sortValue(right, property)) * sign)
     .map((one) => typedVersion(one, store));
+}
+
+/** A version filter as this release reads it; a pattern that does not compile is an uncaught error. */
+function beginning(text: string, { patternFilters = false }: BkrepoOptions): RegExp {
+  try {
+    return new RegExp(`^${patternFilters ? text : text.trim().replace(/[.*+?^${}()|[\]\\&]/g, "\\$&")}`);
+  } catch {
+    throw new Refusal(500, 250102);
+  }
 }
 
 function sortValue(version: DemoVersion, property: string): unknown {
@@ -259,9 +275,24 @@ function nodeQuery(request: DemoRequest, store: Store): DemoReply {
   });
 }
 
+/** One file by its path; the path rights of STRICT mode hold for it as for a search. */
+function nodeDetail({ projectId, name }: DemoRepository, fullPath: string, store: Store): DemoReply {
+  if (store.options.strict?.includes(`${projectId}/${name}`)) throw new Refusal(403, 250113);
+  const found = store.nodes.find(
+    (one) => one.projectId === projectId && one.repoName === name && one.fullPath === fullPath,
+  );
+  if (!found) throw new Refusal(400, 251010);
+  return success({
+    ...found,
+    createdDate: localTime(found.createdDate, store.zone),
+    lastModifiedDate: localTime(found.lastModifiedDate, store.zone),
+  });
+}
+
 function inScope(query: ReturnType<typeof parseQuery>, store: Store): readonly string[] {
+  const { strict = [] } = store.options;
   const scope = scopeOf(query, store.repositories);
-  if (scope.length > 0) return scope;
+  if (scope.length > 0) return scope.filter((name) => !strict.includes(`${query.projectId}/${name}`));
   const mayReadProject = store.repositories.some(
     ({ projectId, readable }) => projectId === query.projectId && readable,
   );

@@ -51,6 +51,9 @@ export interface CatalogueRepository {
 /** The organization whose rows nobody but its owner sees. */
 export const hiddenNamespace = "pay-vault";
 
+/** An organization that is there, may be seen and holds nothing. */
+export const emptyNamespace = "pay-attic";
+
 const day = 86_400_000;
 
 /** How Go prints an instant: up to nine digits of a second, trailing zeros cut. */

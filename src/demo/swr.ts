@@ -7,6 +7,7 @@ import {
   type CatalogueRepository,
   type CatalogueTag,
   type CatalogueVersion,
+  emptyNamespace,
   hiddenNamespace,
   packages,
   pullAddress,
@@ -62,6 +63,7 @@ function route(request: DemoRequest, options: SwrDemoOptions): DemoReply | null 
   }
   if (rest[0] === "repos" && rest.length === 1) return listRepositories(request);
   if (rest[0] === "namespaces" && rest.length === 1) return listNamespaces(request);
+  if (rest[0] === "namespaces" && rest.length === 2) return namespaceDetail(decodeURIComponent(rest[1] ?? ""));
   const [root, namespace = "", repos, name = "", tags, tag] = rest;
   if (root !== "namespaces" || repos !== "repos" || name === "" || rest.length > 6) return null;
   const found = findRepository(decodeURIComponent(namespace), decodeURIComponent(name));
@@ -146,6 +148,15 @@ function listNamespaces({ query }: DemoRequest): DemoReply {
   return { headers: { "x-request-id": requestId(314) }, body: { namespaces: rows } };
 }
 
+/** The lists answer `[]` for whatever may not be seen; the organization itself tells 403 from 404. */
+function namespaceDetail(name: string): DemoReply {
+  if (name === hiddenNamespace) return forbidden();
+  const known = [...repositories, ...packages].some(({ namespace }) => namespace === name) || name === emptyNamespace;
+  return known
+    ? { body: { id: 314, name, creator_name: "lin.chen", auth: 7 } }
+    : imageError(404, "SVCSTG.SWR.4041061", "Namespace not found");
+}
+
 function listRepositories(request: DemoRequest): DemoReply {
   const namespace = request.query.get("namespace");
   const part = request.query.get("name")?.replaceAll("$", "/") ?? "";
@@ -160,7 +171,9 @@ function listRepositories(request: DemoRequest): DemoReply {
 
 function listTags(found: CatalogueRepository, request: DemoRequest): DemoReply {
   const sorted = sort(request, ["updated_at", "tag"]);
-  return sorted ?? paged(orderedTags(found, request), request, (one) => tagRow(found, one, "Tag"));
+  const part = request.query.get("tag") ?? "";
+  const rows = orderedTags(found, request).filter(({ tag }) => tag.includes(part));
+  return sorted ?? paged(rows, request, (one) => tagRow(found, one, "Tag"));
 }
 
 function routeV3(rest: readonly string[], { query, ...request }: DemoRequest): DemoReply | null {

@@ -4,9 +4,9 @@ import { type ImageRef, printImageRef } from "../model/image-ref.ts";
 import { once } from "../model/once.ts";
 import type { ImageRecord, PackageFile, VersionRef } from "../model/package.ts";
 import type { ArtifactRecord, ArtifactRef } from "../model/release.ts";
-import type { UpstreamError } from "../upstream/errors.ts";
 import { askCopies, askOwners, askZadig, expectCopies, type Images, type Records } from "./asking.ts";
-import type { Context } from "./context.ts";
+import { type Context, having } from "./context.ts";
+import { badInput, type NoAnswer } from "./errors.ts";
 import type { MatchMethod } from "./generated/resolvers.ts";
 import {
   type Claim,
@@ -18,7 +18,7 @@ import {
   mergeRules,
   type Role,
 } from "./merge.ts";
-import { combineSources, type Outcome, type SourceParent, told } from "./outcome.ts";
+import { combineSources, errorsIn, isComplete, type Outcome, plain, type SourceParent, told } from "./outcome.ts";
 
 /** What is known of an artifact at the place that names it, before anybody else is asked. */
 export interface ArtifactSeed {
@@ -87,7 +87,7 @@ export interface LocationParent {
 /** A merged value; null where nobody claims one. Not to be trusted blindly where there are failures. */
 export interface Merged {
   readonly value: string | number | null;
-  readonly failures: readonly UpstreamError[];
+  readonly failures: readonly NoAnswer[];
 }
 
 /** One artifact within one request: bytes, and what the backends say of them, each asked once and only when wanted. */
@@ -95,7 +95,7 @@ export interface ArtifactNode {
   readonly seed: ArtifactSeed;
   /**
    * The strongest digest known: the naming place's, else Zadig's, else the registry's for the reference. Null when all
-   * that could tell answered and told none; rejects with the UpstreamError when one of them could not say.
+   * that could tell answered and told none; rejects with what was in the way when one of them could not say.
    */
   readonly digest: () => Promise<Digest | null>;
   /** Zadig's record of exactly these bytes (or of the reference, where no digest is known); newest wins. */
@@ -113,6 +113,8 @@ export interface ArtifactNode {
   readonly merged: (field: MergedField) => Promise<Merged>;
   readonly claims: () => Promise<readonly Claim[]>;
   readonly locations: () => Promise<readonly LocationParent[]>;
+  /** Whether all that was asked for this artifact was answered in full. */
+  readonly isComplete: () => Promise<boolean>;
   readonly sources: () => Promise<readonly SourceParent[]>;
 }
 
@@ -175,21 +177,19 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
   const allRecords = once(async () => (seed.digest ? everyRecord() : knownBy(seed.asOf, await everyRecord())));
 
   // What was built is Zadig's to say: while it cannot, a tag that may have moved must not stand in for it.
-  const identity = once(
-    async (): Promise<{ readonly digest: Digest | null; readonly unknown: UpstreamError | null }> => {
-      if (seed.digest) return { digest: seed.digest, unknown: null };
-      const newest = (await allRecords()).find((record) => record.digest !== null);
-      if (newest?.digest) return { digest: newest.digest, unknown: null };
-      const silent = failureIn(await records());
-      if (silent && seed.zadig !== null) return { digest: null, unknown: silent };
-      // Built more than once, and never by then: today's tag must not stand in for it either.
-      if (newest === undefined && (await allRecords()).length < (await everyRecord()).length)
-        return { digest: null, unknown: null };
-      const outcomes = await registries();
-      const digest = outcomes.find(({ value }) => value?.digest)?.value?.digest ?? null;
-      return { digest, unknown: digest === null ? (failureIn(outcomes) ?? silent) : null };
-    },
-  );
+  const identity = once(async (): Promise<{ readonly digest: Digest | null; readonly unknown: NoAnswer | null }> => {
+    if (seed.digest) return { digest: seed.digest, unknown: null };
+    const newest = (await allRecords()).find((record) => record.digest !== null);
+    if (newest?.digest) return { digest: newest.digest, unknown: null };
+    const silent = failureIn(await records());
+    if (silent && seed.zadig !== null) return { digest: null, unknown: silent };
+    // Built more than once, and never by then: today's tag must not stand in for it either.
+    if (newest === undefined && (await allRecords()).length < (await everyRecord()).length)
+      return { digest: null, unknown: null };
+    const outcomes = await registries();
+    const digest = outcomes.find(({ value }) => value?.digest)?.value?.digest ?? null;
+    return { digest, unknown: digest === null ? (failureIn(outcomes) ?? silent) : null };
+  });
   const bestDigest = async () => (await identity()).digest;
 
   const sameBytes = (told: Digest | null, own: Digest | null) => told === null || own === null || told === own;
@@ -218,10 +218,10 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
   // Asked in the order of trust, one role at a time: a value never depends on which other fields were selected.
   const merged = async (field: MergedField): Promise<Merged> => {
     if (field === "type" && seed.type !== "OTHER") return { value: seed.type, failures: [] };
-    const failures: UpstreamError[] = [];
+    const failures: NoAnswer[] = [];
     for (const role of [...mergeRules[field].trust, ...elsewhere]) {
       const asked = await askedAs(role);
-      failures.push(...asked.flatMap(({ error }) => error ?? []));
+      failures.push(...errorsIn(asked));
       const { unknown } = role === "registry" ? await identity() : { unknown: null };
       if (unknown && !failures.includes(unknown)) failures.push(unknown);
       const found = mergeField(field, await claimsOf(role));
@@ -263,6 +263,9 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     return [first, ...alike];
   };
   const knownRecord = async () => {
+    if (having(context, "artifacts").length === 0) {
+      throw badInput("BACKEND_NOT_CONFIGURED", "No configured backend keeps records of builds.");
+    }
     const found = await record();
     const silent = found ? null : failureIn(await records());
     if (silent) throw silent;
@@ -300,9 +303,13 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     ];
   });
 
-  const sources = once(async () => {
+  // Zadig keeps no record of the files of packages: it cannot know them, and takes nothing from completeness.
+  const unasked = seed.packaged
+    ? having(context, "artifacts").map(({ backend }) => plain(backend.name, "NOT_SEARCHABLE"))
+    : [];
+  const said = once(async () => {
     const [ci, here, others, files] = await Promise.all([records(), registries(), copies(), alike()]);
-    return combineSources([...seed.said, ...[...ci, ...here, ...others, ...files].map(({ source }) => source)]);
+    return [...seed.said, ...[...ci, ...here, ...others, ...files].map(({ source }) => source)];
   });
 
   return {
@@ -315,7 +322,8 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     merged,
     claims,
     locations,
-    sources,
+    isComplete: async () => isComplete(context.call, await said()),
+    sources: async () => combineSources([...(await said()), ...unasked]),
   };
 }
 
@@ -390,7 +398,7 @@ function knownBy(asOf: string | null, records: readonly ArtifactRecord[]): reado
   return records.filter(({ createdAt }) => createdAt !== null && createdAt <= asOf);
 }
 
-/** The first failure among those asked; null when all answered. */
-export function failureIn(asked: readonly Outcome<unknown>[]): UpstreamError | null {
-  return asked.find(({ error }) => error !== null)?.error ?? null;
+/** The first thing that one of those asked could not say; null when all answered. */
+export function failureIn(asked: readonly Outcome<unknown>[]): NoAnswer | null {
+  return errorsIn(asked)[0] ?? null;
 }

@@ -1,11 +1,12 @@
-import type { FoundFile, PackageScope } from "../backends/backend.ts";
+import { type Answer, unknown } from "../backends/answers.ts";
+import type { ArtifactReader, FoundFile, PackageScope } from "../backends/backend.ts";
 import type { Origin } from "../model/backend.ts";
 import type { Digest } from "../model/digest.ts";
 import { type ImageRef, printImageRef } from "../model/image-ref.ts";
 import type { ImageRecord } from "../model/package.ts";
 import type { ArtifactRecord } from "../model/release.ts";
 import { type Context, having, type ReaderName, type Reading } from "./context.ts";
-import { type Outcome, outcomeOf, plain } from "./outcome.ts";
+import { couldNotSay, type Outcome, outcomeOf } from "./outcome.ts";
 
 /** What one Zadig said of one reference. */
 export type Records = Outcome<readonly ArtifactRecord[]>;
@@ -21,21 +22,28 @@ export function askZadig(context: Context, images: readonly ImageRef[], only: st
   );
 }
 
-/**
- * Every Zadig, for all spellings of a reference: whatever ends in the same name and tag. Zadig's list hides multi-arch
- * images, so where it shows none the reference itself is asked for.
- */
+/** Every Zadig, for all spellings of a reference. */
 export function askZadigSpellings(context: Context, image: ImageRef): Promise<Records[]> {
   return Promise.all(
     zadigs(context, null).map(({ backend, reader }): Records | Promise<Records> => {
       const { tag } = image;
-      if (tag === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
-      const asked = reader
-        .byNameAndTag(lastName(image), tag)
-        .then((found) => (found.length > 0 ? found : reader.byImage(taggedText(image))));
-      return outcomeOf(backend.name, asked, firstOrigin);
+      if (tag === null) return couldNotSay(backend.name, unknown("NOT_SEARCHABLE"));
+      return outcomeOf(backend.name, recordsOfTag(reader, image, tag), firstOrigin);
     }),
   );
+}
+
+/**
+ * One Zadig's records of whatever ends in the same name and tag. Its list hides multi-arch images, so that its silence
+ * proves nothing: where it shows none, the reference itself is asked for.
+ */
+export async function recordsOfTag(
+  reader: Pick<ArtifactReader, "byNameAndTag" | "byImage">,
+  image: ImageRef,
+  tag: string,
+): Promise<Answer<readonly ArtifactRecord[]>> {
+  const answer = await reader.byNameAndTag(lastName(image), tag);
+  return answer.kind === "FOUND" ? answer : reader.byImage(taggedText(image));
 }
 
 /** What each reference holds now, in the registry that it names; references of registries nobody configured are left out. */
@@ -59,9 +67,8 @@ export function askCopies(
   const asked = having(context, "images").filter(({ backend }) => only?.includes(backend.name) ?? true);
   return Promise.all(
     asked.map(({ backend, reader }): Images | Promise<Images> => {
-      if (digest === null) return { source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null };
-      const copies = outcomeOf(backend.name, reader.copies(lastName(image), digest, image), firstOrigin);
-      return copies.then((outcome) => searched(backend.name, outcome));
+      if (digest === null) return couldNotSay(backend.name, unknown("NOT_SEARCHABLE"));
+      return outcomeOf(backend.name, reader.copies(lastName(image), digest, image), firstOrigin);
     }),
   );
 }
@@ -69,12 +76,6 @@ export function askCopies(
 /** Lets every registry find the places where copies may be, while it is not yet known of which digest. */
 export function expectCopies(context: Context, image: ImageRef): void {
   for (const { reader } of having(context, "images")) reader.expectCopies(lastName(image));
-}
-
-/** Null from a search means "cannot be searched so", which is not "nothing there". */
-export function searched<T>(backend: string, outcome: Outcome<T>): Outcome<T> {
-  const unsearched = outcome.value === null && outcome.error === null;
-  return unsearched ? { ...outcome, source: plain(backend, "NOT_SEARCHABLE") } : outcome;
 }
 
 /** The name of an image without its path: what stays the same when it is copied elsewhere. */
@@ -91,7 +92,8 @@ function zadigs(context: Context, only: string | null) {
   return having(context, "artifacts").filter(({ backend }) => only === null || backend.name === only);
 }
 
-function firstOrigin(found: readonly { readonly origin: Origin }[]) {
+/** When and by whom a list was told, by its first row. */
+export function firstOrigin(found: readonly { readonly origin: Origin }[]) {
   return found[0]?.origin ?? null;
 }
 
@@ -122,13 +124,11 @@ function askInScopes<K extends ReaderName, T extends { readonly origin: Origin }
   context: Context,
   kind: K,
   hints: readonly Hint[],
-  search: (reader: Reading<K>["reader"], scope: string | null) => Promise<readonly T[] | null>,
+  search: (reader: Reading<K>["reader"], scope: string | null) => Promise<Answer<readonly T[]>>,
 ): Promise<Outcome<readonly T[]>[]> {
   return Promise.all(
     having(context, kind).flatMap(({ backend, reader }) =>
-      scopesOf(backend.name, hints).map((scope) =>
-        outcomeOf(backend.name, search(reader, scope), firstOrigin).then((outcome) => searched(backend.name, outcome)),
-      ),
+      scopesOf(backend.name, hints).map((scope) => outcomeOf(backend.name, search(reader, scope), firstOrigin)),
     ),
   );
 }

@@ -1,20 +1,22 @@
 import type { GraphQLResolveInfo } from "graphql";
+import type { Answer } from "../backends/answers.ts";
 import type { Package, Version } from "../model/package.ts";
 import type { Page, PageRequest } from "../model/page.ts";
 import type { Release } from "../model/release.ts";
 import type { ArtifactNode } from "./artifact.ts";
 import type { Context } from "./context.ts";
-import { badInput, droppedRowError } from "./errors.ts";
+import { badInput, droppedRowError, noAnswer, toGraphQLError } from "./errors.ts";
 import { parseCursor, printCursor } from "./opaque.ts";
-import { type SourceParent, told } from "./outcome.ts";
+import { outcomeIn, plain, type SourceParent } from "./outcome.ts";
 import type { PackageFileParent } from "./package-file.ts";
+import { pathOf } from "./selection.ts";
 
 /** A Relay connection whose parts are made when selected: cursors cost a hash each, totals perhaps a call. */
 export interface Connection<T> {
   readonly edges: () => readonly { readonly cursor: string; readonly node: T }[];
   readonly nodes: readonly T[];
   readonly pageInfo: () => {
-    readonly hasNextPage: boolean;
+    readonly hasNextPage: boolean | Promise<boolean>;
     readonly hasPreviousPage: boolean;
     readonly startCursor: string | null;
     readonly endCursor: string | null;
@@ -61,14 +63,24 @@ export function checkedFirst(first: number | null | undefined): number {
   return wanted;
 }
 
-/** A backend's page as a connection; rows that could not be read are reported at the field's place. */
+/**
+ * A backend's answer as a connection: an empty one whose source says ABSENT where there is no such place. What may be
+ * missing from a page, and rows that could not be read, are reported at the field's place. Throws where nobody could say.
+ */
 export function toConnection<T>(
   context: Context,
   info: GraphQLResolveInfo,
-  page: Page<T>,
+  answer: Answer<Page<T>>,
   list: ListKey,
   request: PageRequest,
 ): Connection<T> {
+  if (answer.kind === "UNKNOWN") throw noAnswer(list.backend, answer);
+  if (answer.kind === "ABSENT") return nowhere(list.backend, request);
+  const { source, error } = outcomeIn(list.backend, answer, ({ origin }) => origin);
+  const page = answer.value;
+  // Rows that are told of one by one are not told of again as a whole.
+  const isTold = answer.gap?.reason === "LOST_ROWS" && page.dropped.length > 0;
+  if (error && !isTold) context.report(toGraphQLError(error, pathOf(info)));
   reportDropped(context, info, list.backend, page.dropped);
   const cursor = (index: number) => {
     const row = page.rows.at(index);
@@ -82,13 +94,29 @@ export function toConnection<T>(
       })),
     nodes: page.rows.map(({ value }) => value),
     pageInfo: () => ({
-      hasNextPage: page.hasNext,
+      hasNextPage: page.confirmNext?.() ?? page.hasNext,
       hasPreviousPage: request.after !== null,
       startCursor: cursor(0),
       endCursor: cursor(-1),
     }),
     totalCount: page.total,
-    sources: [told(page.origin, page.dropped.length > 0 ? "PARTIAL" : "OK")],
+    sources: [page.dropped.length > 0 ? { ...source, status: "PARTIAL" } : source],
+  };
+}
+
+/** The connection of a place that does not exist. */
+function nowhere<T>(backend: string, request: PageRequest): Connection<T> {
+  return {
+    edges: () => [],
+    nodes: [],
+    pageInfo: () => ({
+      hasNextPage: false,
+      hasPreviousPage: request.after !== null,
+      startCursor: null,
+      endCursor: null,
+    }),
+    totalCount: 0,
+    sources: [plain(backend, "ABSENT")],
   };
 }
 
@@ -108,11 +136,4 @@ export function reportDropped(
     if (next) context.report(droppedRowError(backend, next, path), rest);
     return;
   }
-}
-
-/** The response path of the field that is being resolved. */
-export function pathOf(info: GraphQLResolveInfo): (string | number)[] {
-  const path: (string | number)[] = [];
-  for (let at: GraphQLResolveInfo["path"] | undefined = info.path; at; at = at.prev) path.unshift(at.key);
-  return path;
 }

@@ -1,12 +1,14 @@
+import type { Answer } from "../backends/answers.ts";
 import type { Backend, PackageReader, Remover } from "../backends/backend.ts";
 import type { Package, PackageRef, Version, VersionRef } from "../model/package.ts";
 import { type Failure, UpstreamError } from "../upstream/errors.ts";
 import { restrict } from "./access.ts";
 import type { AuditEvent } from "./audit.ts";
 import type { Context } from "./context.ts";
-import { badInput, toGraphQLError } from "./errors.ts";
+import { badInput, toGraphQLError, UnansweredError } from "./errors.ts";
 import type { DeletionOutcome } from "./generated/resolvers.ts";
 import { coordinatesOf } from "./ids.ts";
+import { provenValue } from "./outcome.ts";
 
 /** What became of one request to delete. */
 export interface DeletionParent {
@@ -52,7 +54,7 @@ interface Removal<T> {
   readonly place: PackageRef;
   readonly version: string | null;
   readonly confirmName: string;
-  readonly find: (reader: PackageReader) => Promise<T | null>;
+  readonly find: (reader: PackageReader) => Promise<Answer<T>>;
   /** Null when this backend has no way to delete such a thing. */
   readonly deed: (remover: Remover, found: T) => (() => Promise<void>) | null;
 }
@@ -73,9 +75,9 @@ async function remove<T extends Package | Version>(context: Context, removal: Re
     let found: T | null;
     try {
       const reader = lookAgain(context, backend);
-      found = reader && (await removal.find(reader));
+      found = reader && provenValue(backend.name, await removal.find(reader));
     } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
+      if (!(error instanceof UpstreamError || error instanceof UnansweredError)) throw error;
       context.report(toGraphQLError(error));
       return done("NOT_SENT", null);
     }

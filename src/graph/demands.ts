@@ -92,7 +92,7 @@ const ofPackage =
   (plain: Question, ofImage: Question): Demand =>
   ({ frame, ask }) => {
     ask(frame.images ? ofImage : plain);
-    return { images: frame.images };
+    return { images: frame.images, known: new Set(["package"]) };
   };
 
 const total: Demand = ({ ask }) => {
@@ -226,7 +226,7 @@ export const demands: Readonly<Record<string, Demand>> = {
   "Package.latestVersion": (place) => {
     if (place.args["by"] === "SEMVER") place.ask("latestBySemver");
     else ofPackage("latest", "latestTag")(place);
-    return { images: place.frame.images };
+    return { images: place.frame.images, known: new Set(["package"]) };
   },
   "Package.version": ofPackage("version", "tag"),
   "Package.versions": ofPackage("versions", "tags"),
@@ -239,6 +239,12 @@ export const demands: Readonly<Record<string, Demand>> = {
   "Version.package": ({ ask, frame }) => {
     ask("package");
     return { images: frame.images };
+  },
+  // Where the package keeps them, it has to be read, unless the versions were reached through it.
+  "Version.tags": ({ ask, frame }) => {
+    if (!frame.images && !frame.known.has("package")) ask("floatingTags");
+    frame.known.add("package");
+    return {};
   },
   "Version.files": ({ ask, frame }) => {
     if (!frame.images) ask("files");

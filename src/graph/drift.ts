@@ -1,3 +1,4 @@
+import { found } from "../backends/answers.ts";
 import type { Digest } from "../model/digest.ts";
 import type { ImageRef } from "../model/image-ref.ts";
 import type { Release, ReleaseImage } from "../model/release.ts";
@@ -39,7 +40,7 @@ export async function driftOf(context: Context, release: Release, image: Release
     reason: null,
   };
   if (!now) return { ...base, verdict: "UNVERIFIABLE", reason: "no configured backend is this registry" };
-  if (now.error)
+  if (!now.value && now.source.status !== "ABSENT")
     return { ...base, verdict: "UNVERIFIABLE", reason: `the registry could not say: ${now.source.status}` };
   if (context.call.standIns?.oldest(now.source.backend))
     return {
@@ -55,7 +56,11 @@ export async function driftOf(context: Context, release: Release, image: Release
   }
   // Whether bytes are in cold storage is a question of its own; unanswered, the tag still points where it did.
   const archived = reader?.isArchived
-    ? await outcomeOf(base.checkedIn ?? "", reader.isArchived(now.value), () => null)
+    ? await outcomeOf(
+        base.checkedIn ?? "",
+        reader.isArchived(now.value).then((is) => found(is)),
+        () => null,
+      )
     : null;
   if (archived?.value ?? now.value.archived) return { ...base, current, verdict: "ARCHIVED" };
   if (released.digest === null) return { ...base, current, verdict: "UNVERIFIABLE", reason: released.reason };

@@ -8,7 +8,7 @@ import { badInput } from "./errors.ts";
 import { coordinatesOf } from "./ids.ts";
 import { loadNode } from "./nodes.ts";
 import type { NodeType } from "./opaque.ts";
-import { outcomeOf } from "./outcome.ts";
+import { errorsIn, outcomeOf } from "./outcome.ts";
 import type { ReferenceResolver, Representation } from "./subgraph.ts";
 import { searchDigest, traceFound } from "./trace-digest.ts";
 
@@ -59,7 +59,7 @@ async function releaseByZadigId(context: Context, zadigId: unknown): Promise<Rel
   );
   const found = outcomes.find(({ value }) => value !== null)?.value;
   if (found) return found;
-  for (const { error } of outcomes) if (error) throw error;
+  for (const error of errorsIn(outcomes)) throw error;
   return null;
 }
 
@@ -74,7 +74,7 @@ async function artifactByDigest(context: Context, text: unknown): Promise<Artifa
   const { artifact } = await traceFound(context, digest, search);
   if (artifact) return artifact;
   const outcomes = [...search.images, ...search.files];
-  for (const { error } of outcomes) if (error) throw error;
+  for (const error of errorsIn(outcomes)) throw error;
   const open = outcomes.filter(({ source }) => source.status !== "ABSENT").map(({ source }) => source.backend);
   if (open.length === 0 && outcomes.length > 0) return null;
   throw badInput(

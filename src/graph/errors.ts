@@ -1,4 +1,5 @@
 import { type ASTNode, GraphQLError } from "graphql";
+import type { Unknown, UnknownReason } from "../backends/answers.ts";
 import type { DroppedRow } from "../model/backend.ts";
 import { type Failure, isQueueFull, UpstreamError } from "../upstream/errors.ts";
 import { AddressTooLong } from "../upstream/operation.ts";
@@ -33,13 +34,93 @@ type UpstreamCode =
   | "UPSTREAM_MALFORMED"
   | "UPSTREAM_BUDGET_EXCEEDED";
 
+/** A backend that could not say, although none of its calls failed: thrown where a field is null because of it. */
+export class UnansweredError extends Error {
+  override readonly name = "UnansweredError";
+  /** Configured name. */
+  readonly backend: string;
+  readonly reason: NotFailed;
+
+  constructor(backend: string, reason: NotFailed) {
+    super(`${backend}: ${reason}`);
+    this.backend = backend;
+    this.reason = reason;
+  }
+}
+
+/** Why a backend could not say, as what is thrown or reported for it: its failure, or the reason that is none. */
+export type NoAnswer = UpstreamError | UnansweredError;
+
+/** What is thrown or reported for an answer that is unknown. */
+export function noAnswer(backend: string, { reason, failure }: Unknown): NoAnswer {
+  if (failure) return failure;
+  if (reason === "FAILED") throw new TypeError("an unknown answer of reason FAILED has no failure");
+  return new UnansweredError(backend, reason);
+}
+
+type NotFailed = Exclude<UnknownReason, "FAILED">;
+
+/**
+ * The one table from reasons to what clients see. NOT_SEARCHABLE and NOT_CONFIGURED: the backend was not asked. Whoever
+ * answered without being able to say is PARTIAL, or has the status of what stood in the way.
+ */
+const reasons: Readonly<
+  Record<NotFailed, { code: UpstreamCode | "BACKEND_NOT_CONFIGURED"; status: SourceStatus; says: string }>
+> = {
+  LEFT_OUT: {
+    code: "UPSTREAM_MALFORMED",
+    status: "PARTIAL",
+    says: "answered other keys of the same question, and said nothing of this one",
+  },
+  NOT_SEARCHABLE: {
+    code: "UPSTREAM_MALFORMED",
+    status: "NOT_SEARCHABLE",
+    says: "cannot be searched for this: ask by a repository, a key or a reference",
+  },
+  NOT_CONFIGURED: {
+    code: "BACKEND_NOT_CONFIGURED",
+    status: "NOT_CONFIGURED",
+    says: "was not asked: its configuration names no place to look in",
+  },
+  NARROW_SEARCH: {
+    code: "UPSTREAM_FORBIDDEN",
+    status: "PARTIAL",
+    says: "found nothing in a search that may see less than these credentials may read: ask by its key",
+  },
+  LOSSY_NAME: {
+    code: "UPSTREAM_MALFORMED",
+    status: "PARTIAL",
+    says: "found nothing under this spelling of the name, and may spell it otherwise: ask by its key",
+  },
+  DETAIL_MISSING: {
+    code: "UPSTREAM_MALFORMED",
+    status: "PARTIAL",
+    says: "lists this, and says of its details that they do not exist",
+  },
+  UNCHECKED_ORDER: {
+    code: "UPSTREAM_MALFORMED",
+    status: "PARTIAL",
+    says: "did not keep the order that was asked for, or tells no dates: which is the newest is not known",
+  },
+  LOST_ROWS: {
+    code: "UPSTREAM_MALFORMED",
+    status: "MALFORMED",
+    says: "sent rows that cannot be read, or fewer than it counts",
+  },
+  UNREAD: {
+    code: "UPSTREAM_BUDGET_EXCEEDED",
+    status: "OVER_BUDGET",
+    says: "has more rows than are read for one answer: ask for fewer, or by a key",
+  },
+};
+
 /**
  * The one table from failures to what clients see. REJECTED (a 4xx to a request we built) shares MALFORMED: backend and
  * gateway do not understand each other, and asking again will not help. NOT_FOUND reaches here only for a call that a
  * healthy backend cannot answer so.
  */
 const outcomes: Readonly<Record<Failure, { code: UpstreamCode; status: SourceStatus; says: string }>> = {
-  NOT_FOUND: { code: "UPSTREAM_MALFORMED", status: "ABSENT", says: "has nothing at a place that must exist" },
+  NOT_FOUND: { code: "UPSTREAM_MALFORMED", status: "MALFORMED", says: "has nothing at a place that must exist" },
   DENIED: { code: "UPSTREAM_FORBIDDEN", status: "DENIED", says: "does not let these credentials see this" },
   REJECTED: { code: "UPSTREAM_MALFORMED", status: "MALFORMED", says: "did not understand the question" },
   THROTTLED: { code: "UPSTREAM_THROTTLED", status: "THROTTLED", says: "asks to be asked less often" },
@@ -53,17 +134,28 @@ const outcomes: Readonly<Record<Failure, { code: UpstreamCode; status: SourceSta
   },
 };
 
-/** The status a failure leaves in `sources`. */
-export function statusOf(error: UpstreamError): SourceStatus {
-  return outcomes[error.failure].status;
+/** The status that an answer which could not be had leaves in `sources`; never ABSENT. */
+export function statusOf(error: NoAnswer): SourceStatus {
+  return error instanceof UpstreamError ? outcomes[error.failure].status : reasons[error.reason].status;
 }
 
-/** What a client may know of an upstream failure: our words, the closed code, and the vendor's stable code if it has one. */
-export function toGraphQLError(error: UpstreamError, path?: readonly (string | number)[]): GraphQLError {
+/**
+ * What a client may know of an answer that could not be had: our words, the closed code, and of a failure the vendor's
+ * stable code if it has one.
+ */
+export function toGraphQLError(error: NoAnswer, path?: readonly (string | number)[]): GraphQLError {
+  if (error instanceof UnansweredError) {
+    const { code, says } = reasons[error.reason];
+    return new GraphQLError(`The backend "${error.backend}" ${says}.`, {
+      path: path ?? null,
+      extensions: { code, backend: error.backend, retryable: false },
+    });
+  }
   const { code, says } = outcomes[error.failure];
+  const advice = error.advice === null ? "" : ` ${error.advice}`;
   const message = isQueueFull(error)
     ? `The gateway's own queue for the backend "${error.backend}" is full: too many of your calls wait in it.`
-    : `The backend "${error.backend}" ${says}.`;
+    : `The backend "${error.backend}" ${says}.${advice}`;
   return new GraphQLError(message, {
     path: path ?? null,
     extensions: {
@@ -94,7 +186,7 @@ export function droppedRowError(backend: string, row: DroppedRow, path: readonly
  */
 export function toPublicError(error: unknown): GraphQLError | null {
   const cause = rootCause(error);
-  if (cause instanceof UpstreamError) return placed(toGraphQLError(cause), error);
+  if (cause instanceof UpstreamError || cause instanceof UnansweredError) return placed(toGraphQLError(cause), error);
   if (cause instanceof AddressTooLong) return placed(tooLong(), error);
   if (!(cause instanceof GraphQLError)) return null;
   return error instanceof GraphQLError ? placed(cause, error) : cause;

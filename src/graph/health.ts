@@ -1,3 +1,5 @@
+import { found } from "../backends/answers.ts";
+import { UpstreamError } from "../upstream/errors.ts";
 import type { Context } from "./context.ts";
 import type { BackendHealth } from "./generated/resolvers.ts";
 import { outcomeOf } from "./outcome.ts";
@@ -27,10 +29,15 @@ async function ask(context: Context, name: string): Promise<BackendHealth | null
   const ping = backend.during({ ...context.call, anew: true, onBehalfOf: () => context.call }).ping;
   if (!ping) return null;
   const started = performance.now();
-  const outcome = await outcomeOf(name, ping(), (origin) => origin);
+  const { source, error } = await outcomeOf(
+    name,
+    ping().then((origin) => found(origin)),
+    (origin) => origin,
+  );
+  const isSent = !(error instanceof UpstreamError && error.circuitOpen);
   return {
-    status: outcome.source.status,
-    latencyMs: outcome.error?.circuitOpen ? null : Math.round(performance.now() - started),
+    status: source.status,
+    latencyMs: isSent ? Math.round(performance.now() - started) : null,
     circuitOpen: backend.circuitOpen(context.call),
     checkedAt: new Date().toISOString(),
   };

@@ -1,18 +1,19 @@
+import { type Unknown, unknown } from "../backends/answers.ts";
 import type { PackageReader } from "../backends/backend.ts";
 import type { DroppedRow } from "../model/backend.ts";
 import type { PackageRef, Version } from "../model/package.ts";
 import type { Position } from "../model/page.ts";
 import { isHigher, parseSemanticVersion, type SemanticVersion } from "../model/semantic-version.ts";
 
-/** Versions looked through for the highest: of a package with more, only that its newest hold it can be said. */
+/** Versions looked through for the highest: of a package with more it cannot be told. */
 const mostVersions = 1000;
 
 /** The highest version that was read, and what stood in the way of reading all. */
 export interface Highest {
   /** Null when none of those read is a semantic version. */
   readonly version: Version | null;
-  /** False when there are more versions than are looked through. */
-  readonly isWhole: boolean;
+  /** What stands in the way of calling it the highest of all; null when every version was looked at. */
+  readonly gap: Unknown | null;
   /** Versions that could not be read. */
   readonly dropped: readonly DroppedRow[];
 }
@@ -23,11 +24,18 @@ export interface Highest {
  */
 export async function latestBySemver(reader: Pick<PackageReader, "versions">, ref: PackageRef): Promise<Highest> {
   const dropped: DroppedRow[] = [];
-  let isWhole = false;
+  let gap: Unknown | null = null;
   let best: { readonly version: Version; readonly parsed: SemanticVersion } | null = null;
   let after: Position | null = null;
   for (let read = 0; read < mostVersions; ) {
-    const page = await reader.versions(ref, { prefix: null, stage: null, direction: "DESC" }, { first: 100, after });
+    const query = { prefix: null, stage: null, direction: "DESC" } as const;
+    const answer = await reader.versions(ref, query, { first: 100, after });
+    if (answer.kind !== "FOUND") {
+      gap ??= answer.kind === "UNKNOWN" ? answer : null;
+      break;
+    }
+    const page = answer.value;
+    gap ??= answer.gap;
     for (const { value } of page.rows) {
       const parsed = parseSemanticVersion(value.name);
       if (parsed && (!best || isHigher(parsed, best.parsed))) best = { version: value, parsed };
@@ -35,8 +43,8 @@ export async function latestBySemver(reader: Pick<PackageReader, "versions">, re
     for (const row of page.dropped) dropped.push(row);
     read += page.rows.length;
     after = page.rows.at(-1)?.position ?? null;
-    isWhole = !page.hasNext;
-    if (isWhole || after === null) break;
+    if (!page.hasNext || after === null) break;
+    if (read >= mostVersions) gap ??= unknown("UNREAD");
   }
-  return { version: best?.version ?? null, isWhole, dropped };
+  return { version: best?.version ?? null, gap, dropped };
 }

@@ -1,9 +1,11 @@
+import type { GraphQLResolveInfo } from "graphql";
 import type { Package } from "../model/package.ts";
-import { parsePurl } from "../model/purl.ts";
+import { namesSamePackage, type PurlParts, parsePurl } from "../model/purl.ts";
 import { nameOfPurl } from "../model/purl-format.ts";
+import { firstOrigin } from "./asking.ts";
 import { type Context, having } from "./context.ts";
-import { toGraphQLError } from "./errors.ts";
 import type { MatchMethod } from "./generated/resolvers.ts";
+import { gather } from "./look-up.ts";
 import { outcomeOf } from "./outcome.ts";
 
 export interface PackageLinkParent {
@@ -12,28 +14,33 @@ export interface PackageLinkParent {
 }
 
 /**
- * Packages of the same name in other repositories, linked and never merged: by equal package URL, else by equal name
- * and format. What a backend could not say is told in `errors` beside the links that were found; null when none could.
+ * Packages of the same name in other repositories, linked and never merged: by package URLs that name the same package,
+ * else by the name and format as the backend itself compares them. What a backend could not say is told in `errors` beside the links that were found; throws when none could.
  */
-export async function namesakesOf(context: Context, own: Package): Promise<readonly PackageLinkParent[] | null> {
-  // Maven's own name is the artifact alone in some backends: the package URL tells the whole one.
+export async function namesakesOf(
+  context: Context,
+  info: GraphQLResolveInfo,
+  own: Package,
+): Promise<readonly PackageLinkParent[]> {
   const purl = own.purl === null ? null : parsePurl(own.purl);
-  const name = (purl && nameOfPurl(purl)?.name) ?? own.name;
+  // Maven's own name is the artifact alone in some backends, or written with slashes: the package URL tells it whole.
+  const name = (own.format === "MAVEN" && purl && nameOfPurl(purl)?.name) || own.name;
   const outcomes = await Promise.all(
     having(context, "packages").map(({ backend, reader }) =>
-      outcomeOf(backend.name, reader.named(name, own.format), (all) => all[0]?.origin ?? null),
+      outcomeOf(backend.name, reader.named(name, own.format, null), firstOrigin),
     ),
   );
-  const failures = outcomes.flatMap(({ error }) => error ?? []);
-  if (failures.length > 0 && failures.length === outcomes.length && failures[0]) throw failures[0];
-  for (const failure of failures) context.report(toGraphQLError(failure));
-  return outcomes
-    .flatMap(({ value }) => value ?? [])
+  return gather(context, info, outcomes)
     .filter(
       ({ ref }) => ref.backend !== own.ref.backend || ref.repository !== own.ref.repository || ref.key !== own.ref.key,
     )
     .map((other) => ({
       package: other,
-      matchedBy: own.purl !== null && other.purl === own.purl ? ("PURL" as const) : ("NAME_VERSION" as const),
+      matchedBy: isSamePurl(purl, other) ? ("PURL" as const) : ("NAME_VERSION" as const),
     }));
+}
+
+function isSamePurl(own: PurlParts | null, { purl }: Package): boolean {
+  const other = purl === null ? null : parsePurl(purl);
+  return own !== null && other !== null && namesSamePackage(own, other);
 }

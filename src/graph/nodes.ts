@@ -1,4 +1,5 @@
 import type { GraphQLResolveInfo } from "graphql";
+import type { Answer } from "../backends/answers.ts";
 import { type Digest, isStrong, parseDigest } from "../model/digest.ts";
 import { parseImageRef } from "../model/image-ref.ts";
 import type { Package, Version } from "../model/package.ts";
@@ -6,6 +7,7 @@ import type { BuildInfo, Release } from "../model/release.ts";
 import { type ArtifactNode, createArtifact, imageSeed, recordSeed } from "./artifact.ts";
 import { type Context, readerOf } from "./context.ts";
 import { type ArtifactCoordinate, coordinatesOf } from "./ids.ts";
+import { lookUp } from "./look-up.ts";
 import { fileSeed } from "./package-file.ts";
 import { loadPackage } from "./prefetch.ts";
 import { traceReference } from "./trace.ts";
@@ -27,33 +29,47 @@ export type NodeResult = NodeParent | null;
  */
 export async function loadNode(context: Context, id: string, info: GraphQLResolveInfo): Promise<NodeResult> {
   const node = coordinatesOf(id);
+  const ask: Ask = async (backend, asked) => (asked ? lookUp(context, info, backend, asked) : null);
   switch (node.type) {
     case "Release":
-      return typed("Release", await readerOf(context, "releases", node.ref.backend)?.release(node.ref));
+      return typed(
+        "Release",
+        await ask(node.ref.backend, readerOf(context, "releases", node.ref.backend)?.release(node.ref)),
+      );
     case "BuildInfo":
-      return typed("BuildInfo", await readerOf(context, "releases", node.ref.backend)?.build(node.ref));
+      return typed(
+        "BuildInfo",
+        await ask(node.ref.backend, readerOf(context, "releases", node.ref.backend)?.build(node.ref)),
+      );
     case "Package": {
       const reader = readerOf(context, "packages", node.ref.backend);
-      return typed("Package", reader && (await loadPackage(reader, node.ref, info)));
+      return typed("Package", await ask(node.ref.backend, reader && loadPackage(reader, node.ref, info)));
     }
-    case "Version":
-      return typed("Version", await readerOf(context, "packages", node.ref.package.backend)?.version(node.ref));
+    case "Version": {
+      const { backend } = node.ref.package;
+      return typed("Version", await ask(backend, readerOf(context, "packages", backend)?.version(node.ref)));
+    }
     case "Artifact":
-      return typed("Artifact", await loadArtifact(context, node.coordinate, node.digest));
+      return typed("Artifact", await loadArtifact(context, node.coordinate, node.digest, ask));
   }
 }
+
+/** Looks up what one backend may have; null where there is nobody to ask. */
+type Ask = <T>(backend: string, asked: Promise<Answer<T>> | null | undefined) => Promise<T | null>;
 
 /** The artifact behind its coordinate; its digest, where the id holds one, must still be the one found there. */
 async function loadArtifact(
   context: Context,
   coordinate: ArtifactCoordinate,
   digestText: string | null,
+  ask: Ask,
 ): Promise<ArtifactNode | null> {
   const told = parseDigest(digestText);
   const digest = told !== null && isStrong(told) ? told : null;
   const isStill = (now: Digest | null) => digest === null || now === digest;
   if (coordinate.by === "zadig") {
-    const record = await readerOf(context, "artifacts", coordinate.ref.backend)?.artifact(coordinate.ref);
+    const { ref } = coordinate;
+    const record = await ask(ref.backend, readerOf(context, "artifacts", ref.backend)?.artifact(ref));
     return record && isStill(record.digest) ? createArtifact(context, recordSeed(record)) : null;
   }
   if (coordinate.by === "image") {
@@ -65,8 +81,9 @@ async function loadArtifact(
     const image = parseImageRef(coordinate.image);
     return image ? (await traceReference(context, { ...image, digest }, { copies: false })).artifact : null;
   }
-  const reader = readerOf(context, "packages", coordinate.version.package.backend);
-  const page = await reader?.files(coordinate.version, { first: 100, after: null });
+  const { backend } = coordinate.version.package;
+  const reader = readerOf(context, "packages", backend);
+  const page = await ask(backend, reader?.files(coordinate.version, { first: 100, after: null }));
   const row = page?.rows.find(({ value }) => (value.path ?? value.name) === coordinate.path);
   if (!page || !row || !isStill(row.value.digests.find(isStrong) ?? null)) return null;
   return createArtifact(

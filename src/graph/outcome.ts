@@ -1,7 +1,8 @@
+import type { Answer, Unknown } from "../backends/answers.ts";
 import type { Origin } from "../model/backend.ts";
 import type { Call } from "../upstream/call.ts";
 import { UpstreamError } from "../upstream/errors.ts";
-import { statusOf } from "./errors.ts";
+import { type NoAnswer, noAnswer, statusOf, UnansweredError } from "./errors.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
 
 /** One backend's part in an answer, as the `Source` type shows it. */
@@ -15,12 +16,16 @@ export interface SourceParent {
   readonly traceId: string | null;
 }
 
-/** What became of asking one backend one thing. `value` is null unless it answered with something. */
+/** What became of asking one backend one thing. */
 export interface Outcome<T> {
   readonly source: SourceParent;
+  /** Null where it was not found. */
   readonly value: T | null;
-  /** The failure, for `errors[]`; null when the backend answered. */
-  readonly error: UpstreamError | null;
+  /**
+   * What the backend could not say, for `errors[]`: all of it where there is no value, else what may be missing beside the
+   * value. Null where the answer is whole: found, or proved to be absent.
+   */
+  readonly error: NoAnswer | null;
 }
 
 /** A source for an answer that was had. */
@@ -40,8 +45,9 @@ export function plain(backend: string, status: SourceStatus): SourceParent {
   return { backend, status, fetchedAt: null, retryAfterMs: null, upstreamCode: null, traceId: null };
 }
 
-/** A source for a failure. */
-function failedSource(error: UpstreamError): SourceParent {
+/** A source for an answer that could not be had. */
+export function sourceOfError(error: NoAnswer): SourceParent {
+  if (!(error instanceof UpstreamError)) return plain(error.backend, statusOf(error));
   return {
     backend: error.backend,
     status: statusOf(error),
@@ -53,67 +59,108 @@ function failedSource(error: UpstreamError): SourceParent {
 }
 
 /**
- * Awaits one backend's answer and tells absent from unknown: null and empty lists are ABSENT, an UpstreamError is its
- * status, anything else thrown is a bug and passes through.
+ * Awaits one backend's answer. Only an absence that was proved becomes ABSENT. What was found is OK or STALE, and PARTIAL
+ * where something may be missing from it; what could not be said has the status of its reason. A failure is its status;
+ * anything else thrown is a bug and passes through.
  */
 export function outcomeOf<T>(
   backend: string,
-  asked: Promise<T | null>,
+  asked: Promise<Answer<T>>,
   originOf: (value: T) => Origin | null,
 ): Promise<Outcome<T>> {
   return asked.then(
-    (value): Outcome<T> => {
-      if (value === null || (Array.isArray(value) && value.length === 0)) {
-        return { source: plain(backend, "ABSENT"), value, error: null };
-      }
-      const origin = originOf(value);
-      return { source: origin ? told(origin) : plain(backend, "OK"), value, error: null };
-    },
+    (answer) => outcomeIn(backend, answer, originOf),
     (error: unknown): Outcome<T> => {
-      if (error instanceof UpstreamError) return { source: failedSource(error), value: null, error };
+      if (error instanceof UpstreamError || error instanceof UnansweredError) return unanswered(error);
       throw error;
     },
   );
 }
 
-// From "said something" to "could say nothing": what stands for a backend that was asked several things.
-const worst: readonly SourceStatus[] = [
-  "ABSENT",
-  "OK",
-  "STALE",
-  "NOT_SEARCHABLE",
-  "NOT_CONFIGURED",
-  "PARTIAL",
-  "OVER_BUDGET",
-  "THROTTLED",
-  "TIMEOUT",
-  "DENIED",
-  "MALFORMED",
-  "DOWN",
-];
-
-/**
- * One entry a backend, in the order they first appear. Where a backend was asked several things: an answer beside a
- * failure, or beside something it cannot be searched by, is PARTIAL; an answer beside ABSENT is OK, failures alone are the
- * gravest of them.
- */
-export function combineSources(sources: readonly SourceParent[]): SourceParent[] {
-  const byBackend = new Map<string, SourceParent[]>();
-  for (const source of sources) byBackend.set(source.backend, [...(byBackend.get(source.backend) ?? []), source]);
-  return [...byBackend.values()].flatMap((said) => {
-    const sorted = said.toSorted((a, b) => worst.indexOf(b.status) - worst.indexOf(a.status));
-    const [gravest] = sorted;
-    if (!gravest) return [];
-    const answer = sorted.find(({ status }) => status === "OK" || status === "STALE" || status === "PARTIAL");
-    const isWhole = !isFailure(gravest.status) && gravest.status !== "NOT_SEARCHABLE";
-    if (!answer || isWhole) return [gravest];
-    return [{ ...gravest, status: "PARTIAL" as const, fetchedAt: answer.fetchedAt }];
-  });
+/** As {@link outcomeOf}, of an answer that is there. */
+export function outcomeIn<T>(backend: string, answer: Answer<T>, originOf: (value: T) => Origin | null): Outcome<T> {
+  if (answer.kind === "ABSENT") return { source: plain(backend, "ABSENT"), value: null, error: null };
+  if (answer.kind === "UNKNOWN") return couldNotSay(backend, answer);
+  const { value, gap } = answer;
+  const origin = originOf(value);
+  const status = gap === null ? "OK" : "PARTIAL";
+  return {
+    source: origin ? told(origin, status) : plain(backend, status),
+    value,
+    error: gap && noAnswer(backend, gap),
+  };
 }
 
-/** Whether the status says that the backend could not say: everything but an answer. */
-function isFailure(status: SourceStatus): boolean {
-  return !["OK", "STALE", "ABSENT", "NOT_SEARCHABLE", "NOT_CONFIGURED"].includes(status);
+/** The outcome of a question that a backend could not answer, or that it was not asked for this reason. */
+export function couldNotSay(backend: string, answer: Unknown): Outcome<never> {
+  return unanswered(noAnswer(backend, answer));
+}
+
+/** The outcome of a question that nobody could answer because of this. */
+export function unanswered(error: NoAnswer): Outcome<never> {
+  return { source: sourceOfError(error), value: null, error };
+}
+
+/** Whether the backend was asked at all: what it cannot be asked, or has no place for, is no failure of its. */
+export function wasAsked({ source: { status } }: Outcome<unknown>): boolean {
+  return status !== "NOT_SEARCHABLE" && status !== "NOT_CONFIGURED";
+}
+
+/** What those who were asked could not say. */
+export function errorsIn(asked: readonly Outcome<unknown>[]): NoAnswer[] {
+  return asked.flatMap((outcome) => (outcome.error && wasAsked(outcome) ? [outcome.error] : []));
+}
+
+/** The value that was found, or null where its absence was proved; throws where nobody could say. */
+export function provenValue<T>(backend: string, answer: Answer<T>): T | null {
+  if (answer.kind === "UNKNOWN") throw noAnswer(backend, answer);
+  return answer.kind === "FOUND" ? answer.value : null;
+}
+
+/** What a status says of the question it answers. */
+type Weight = "FOUND" | "ABSENT" | "UNASKED" | "UNANSWERED";
+
+/** The one table of what a status is worth beside others of the same backend. */
+const weights: Readonly<Record<SourceStatus, Weight>> = {
+  OK: "FOUND",
+  STALE: "FOUND",
+  PARTIAL: "FOUND",
+  ABSENT: "ABSENT",
+  NOT_SEARCHABLE: "UNASKED",
+  NOT_CONFIGURED: "UNASKED",
+  OVER_BUDGET: "UNANSWERED",
+  THROTTLED: "UNANSWERED",
+  TIMEOUT: "UNANSWERED",
+  DENIED: "UNANSWERED",
+  MALFORMED: "UNANSWERED",
+  DOWN: "UNANSWERED",
+};
+
+// Of one weight, the graver stands for the others.
+const gravity: readonly SourceStatus[] = Object.keys(weights) as SourceStatus[];
+
+/**
+ * One entry a backend, in the order they first appear. Of a backend that was asked several things it is what it said to the
+ * most telling one. What was found is OK or STALE where every question was answered, and PARTIAL where one was not answered
+ * or could not be asked. Where nothing was found: the gravest failure; else ABSENT, whatever could not be asked beside it;
+ * else why it was not asked.
+ */
+export function combineSources(sources: readonly SourceParent[]): SourceParent[] {
+  const byBackend = Map.groupBy(sources, ({ backend }) => backend);
+  return [...byBackend.values()].flatMap((said) => combined(said) ?? []);
+}
+
+function combined(said: readonly SourceParent[]): SourceParent | null {
+  const gravest = (weight: Weight) =>
+    said
+      .filter(({ status }) => weights[status] === weight)
+      .toSorted((a, b) => gravity.indexOf(b.status) - gravity.indexOf(a.status))
+      .at(0) ?? null;
+  const [found, absent] = [gravest("FOUND"), gravest("ABSENT")];
+  const [unasked, unanswered] = [gravest("UNASKED"), gravest("UNANSWERED")];
+  if (!found) return unanswered ?? absent ?? unasked;
+  const open = unanswered ?? unasked;
+  return open ? { ...open, status: "PARTIAL", fetchedAt: found.fetchedAt } : found;
 }
 
 /**

@@ -1,10 +1,15 @@
+import type { GraphQLResolveInfo } from "graphql";
+import { unknown } from "../backends/answers.ts";
 import type { FoundFile } from "../backends/backend.ts";
 import { isStrong } from "../model/digest.ts";
 import type { PackageFile, Version, VersionRef } from "../model/package.ts";
+import { parsePurl } from "../model/purl.ts";
 import { type ArtifactNode, type ArtifactSeed, atHand, createArtifact, imageSeed } from "./artifact.ts";
 import { askByChecksum, configuredPlaces } from "./asking.ts";
 import { type Context, having, readerOf } from "./context.ts";
-import { type Outcome, plain, told } from "./outcome.ts";
+import { lookUp } from "./look-up.ts";
+import { findMainFile } from "./main-file.ts";
+import { couldNotSay, type Outcome, told } from "./outcome.ts";
 
 /** A file together with the version that lists it and when that was told. */
 export type PackageFileParent = PackageFile & { readonly version: VersionRef; readonly fetchedAt: string };
@@ -41,13 +46,18 @@ export function fileSeed(context: Context, { version, fetchedAt, ...file }: Pack
 async function unsearchable(context: Context, own: string): Promise<Outcome<readonly FoundFile[]>[]> {
   return having(context, "packages")
     .filter(({ backend }) => backend.name !== own)
-    .map(({ backend }) => ({ source: plain(backend.name, "NOT_SEARCHABLE"), value: null, error: null }));
+    .map(({ backend }) => couldNotSay(backend.name, unknown("NOT_SEARCHABLE")));
 }
 
 /**
- * What a version is made of, when it is one thing: its image, or its only file. Null when it is several files or none.
+ * What a version is made of: its image, or the file that its package URL means. Null when it has no such file, or several
+ * that could be meant.
  */
-export async function artifactOfVersion(context: Context, version: Version): Promise<ArtifactNode | null> {
+export async function artifactOfVersion(
+  context: Context,
+  version: Version,
+  info: GraphQLResolveInfo,
+): Promise<ArtifactNode | null> {
   if (version.image) {
     const { origin, image, digest } = version;
     const record = {
@@ -70,14 +80,12 @@ export async function artifactOfVersion(context: Context, version: Version): Pro
       held: digest === null ? null : atHand([{ source: told(origin), value: record, error: null }]),
     });
   }
-  if (version.fileCount !== null && version.fileCount !== 1) return null;
-  const reader = readerOf(context, "packages", version.origin.backend);
+  const { backend } = version.ref.package;
+  const reader = readerOf(context, "packages", backend);
   if (!reader) return null;
-  const page = await reader.files(version.ref, { first: 2, after: null });
-  const [only, another] = page.rows;
-  if (!only || another || page.hasNext) return null;
-  return createArtifact(
-    context,
-    fileSeed(context, { ...only.value, version: version.ref, fetchedAt: page.origin.fetchedAt }),
-  );
+  const purl = version.purl === null ? null : parsePurl(version.purl);
+  const main = await lookUp(context, info, backend, findMainFile(reader, version.ref, purl));
+  if (!main?.file) return null;
+  const { file, origin } = main;
+  return createArtifact(context, fileSeed(context, { ...file, version: version.ref, fetchedAt: origin.fetchedAt }));
 }

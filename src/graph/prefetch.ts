@@ -1,4 +1,5 @@
 import { type FieldNode, type GraphQLResolveInfo, getArgumentValues, isObjectType } from "graphql";
+import type { Answer } from "../backends/answers.ts";
 import type { PackageReader } from "../backends/backend.ts";
 import type { Package, PackageRef } from "../model/package.ts";
 import { windowOf } from "./connection.ts";
@@ -9,7 +10,11 @@ import { selectedFields } from "./selection.ts";
  * the reference: its newest version, one version, a page of versions. The resolvers find those answers in the loaders;
  * a failure is told there, in its own place.
  */
-export function loadPackage(reader: PackageReader, ref: PackageRef, info: GraphQLResolveInfo): Promise<Package | null> {
+export function loadPackage(
+  reader: PackageReader,
+  ref: PackageRef,
+  info: GraphQLResolveInfo,
+): Promise<Answer<Package>> {
   const type = info.schema.getType("Package");
   const fields = isObjectType(type) ? type.getFields() : {};
   for (const node of selectedFields(info, "Package")) {

@@ -1,4 +1,5 @@
 import type { GraphQLResolveInfo } from "graphql";
+import { unknown } from "../backends/answers.ts";
 import type { Digest } from "../model/digest.ts";
 import type { ImageRef } from "../model/image-ref.ts";
 import type {
@@ -16,6 +17,8 @@ import type {
 import { type ArtifactNode, createArtifact, imageSeed } from "./artifact.ts";
 import { reportDropped } from "./connection.ts";
 import { type Context, readerOf } from "./context.ts";
+import { noAnswer } from "./errors.ts";
+import { lookUp } from "./look-up.ts";
 
 /** A part of a release that remembers whose release it is: the Zadig to ask for its artifact, and as of when. */
 export type InRelease<T> = T & { readonly zadig: string; readonly asOf: string | null };
@@ -34,11 +37,14 @@ export function inRelease<T extends object>(parts: readonly T[], zadig: string, 
   return parts.map((part) => ({ ...part, zadig, asOf }));
 }
 
-/** The embedded lists: at hand, or asked for where the list was brief. Null when the release is gone meanwhile. */
-async function partsOf(context: Context, release: Release): Promise<ReleaseParts | null> {
+/** The embedded lists: at hand, or asked for where the list was brief. Throws when the release is gone meanwhile. */
+async function partsOf(context: Context, info: GraphQLResolveInfo, release: Release): Promise<ReleaseParts> {
   if (release.parts) return release.parts;
-  const reader = readerOf(context, "releases", release.ref.backend);
-  return (await reader?.release(release.ref))?.parts ?? null;
+  const { backend } = release.ref;
+  const reader = readerOf(context, "releases", backend);
+  const whole = reader && (await lookUp(context, info, backend, reader.release(release.ref)));
+  if (!whole?.parts) throw noAnswer(backend, unknown("DETAIL_MISSING"));
+  return whole.parts;
 }
 
 /** One embedded list, its unreadable rows reported. */
@@ -47,9 +53,8 @@ export async function part<K extends Exclude<keyof ReleaseParts, "dropped">>(
   info: GraphQLResolveInfo,
   release: Release,
   name: K,
-): Promise<ReleaseParts[K] | null> {
-  const parts = await partsOf(context, release);
-  if (!parts) return null;
+): Promise<ReleaseParts[K]> {
+  const parts = await partsOf(context, info, release);
   const own = parts.dropped.filter(({ part: of }) => of === name);
   reportDropped(context, info, release.ref.backend, own);
   return parts[name];

@@ -1,9 +1,10 @@
 import type { GraphQLResolveInfo } from "graphql";
+import { found } from "../backends/answers.ts";
 import type { PackageQuery } from "../backends/backend.ts";
 import type { Package } from "../model/package.ts";
 import { type Connection, toConnection } from "./connection.ts";
 import { type Context, having } from "./context.ts";
-import { isComplete, outcomeOf, plain, type SourceParent } from "./outcome.ts";
+import { isComplete, outcomeOf, type SourceParent } from "./outcome.ts";
 import { everyBackend } from "./trace.ts";
 
 export interface SearchParent {
@@ -28,13 +29,17 @@ export async function searchPackages(
   const request = { first, after: null };
   const answers = await Promise.all(
     having(context, "packages").map(async ({ backend, reader }) => {
-      const outcome = await outcomeOf(backend.name, reader.search(query, request), ({ origin }) => origin);
       const list = { backend: backend.name, filter: ["searchPackages", query] };
-      const packages = outcome.value ? toConnection(context, info, outcome.value, list, request) : null;
-      return {
-        group: { backend: backend.name, packages },
-        source: sourceOf(outcome.source, outcome.error !== null, packages),
-      };
+      const { source, value } = await outcomeOf(
+        backend.name,
+        reader
+          .search(query, request)
+          .then((answer) =>
+            answer.kind === "UNKNOWN" ? answer : found(toConnection(context, info, answer, list, request)),
+          ),
+        () => null,
+      );
+      return { group: { backend: backend.name, packages: value }, source: value ? sourceOf(source, value) : source };
     }),
   );
   const sources = everyBackend(
@@ -45,9 +50,8 @@ export async function searchPackages(
   return { groups: answers.map(({ group }) => group), isComplete: isComplete(context.call, able), sources };
 }
 
-function sourceOf(source: SourceParent, failed: boolean, packages: Connection<Package> | null): SourceParent {
-  if (failed) return source;
-  if (!packages) return plain(source.backend, "NOT_CONFIGURED");
-  if (packages.nodes.length === 0) return { ...source, status: "ABSENT" };
-  return packages.sources[0] ?? source;
+/** A search that was answered in full and holds no row has found that there is none. */
+function sourceOf(searched: SourceParent, { nodes, sources }: Connection<Package>): SourceParent {
+  const source = sources[0] ?? searched;
+  return nodes.length === 0 && source.status === "OK" ? { ...source, status: "ABSENT" } : source;
 }

@@ -44,3 +44,10 @@ function fieldsOf(info: GraphQLResolveInfo, set: SelectionSetNode, type: string 
     return fragment && !isOther ? fieldsOf(info, fragment.selectionSet, type) : [];
   });
 }
+
+/** The response path of the field that is being resolved. */
+export function pathOf(info: GraphQLResolveInfo): (string | number)[] {
+  const path: (string | number)[] = [];
+  for (let at: GraphQLResolveInfo["path"] | undefined = info.path; at; at = at.prev) path.unshift(at.key);
+  return path;
+}

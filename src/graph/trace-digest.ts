@@ -5,7 +5,7 @@ import type { ImageRecord } from "../model/package.ts";
 import { atHand, createArtifact, failureIn } from "./artifact.ts";
 import { askByChecksum, askByDigest, askCopies, askZadigSpellings, type Hint } from "./asking.ts";
 import type { Context } from "./context.ts";
-import { combineSources, isComplete, type Outcome, told } from "./outcome.ts";
+import { isComplete, type Outcome, told, wasAsked } from "./outcome.ts";
 import { fileSeed } from "./package-file.ts";
 import { assemble, everyBackend, type TraceParent, type TraceWants } from "./trace.ts";
 
@@ -47,7 +47,7 @@ export async function traceFound(
 ): Promise<TraceParent> {
   const first = images.flatMap(({ value }) => value ?? [])[0];
   if (first) {
-    const answered = images.filter(({ source }) => source.status !== "NOT_SEARCHABLE");
+    const answered = images.filter(wasAsked);
     const others = images.filter((outcome) => !answered.includes(outcome)).map(({ source }) => source.backend);
     const copies = once(async () => [...answered, ...(await askCopies(context, first.image, digest, others))]);
     if (wants.copies) copies().catch(() => null);
@@ -84,7 +84,7 @@ export function assembleFiles(
       : null,
     failure: failureIn([...images, ...files]),
     candidates: atHand(nodes.filter(({ proved }) => !proved).map(({ node }) => node)),
-    isComplete: atHand(isComplete(context.call, combineSources(said))),
+    isComplete: atHand(isComplete(context.call, said)),
     sources: async () => everyBackend(context, said),
   };
 }

@@ -1,14 +1,13 @@
 import type { FoundFile } from "../backends/backend.ts";
 import { isStrong, parseDigest } from "../model/digest.ts";
 import { parseImageRef } from "../model/image-ref.ts";
-import type { PackageFile } from "../model/package.ts";
 import { type PurlParts, parsePurl } from "../model/purl.ts";
 import { nameOfPurl } from "../model/purl-format.ts";
-import { UpstreamError } from "../upstream/errors.ts";
-import { type Hint, searched } from "./asking.ts";
+import { firstOrigin, type Hint } from "./asking.ts";
 import { type Context, having, type Reading } from "./context.ts";
 import { badInput } from "./errors.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
+import { findMainFile } from "./main-file.ts";
+import { errorsIn, type Outcome, outcomeOf, unanswered } from "./outcome.ts";
 import { type TraceParent, type TraceWants, traceReference } from "./trace.ts";
 import { assembleFiles, traceByDigest } from "./trace-digest.ts";
 
@@ -26,18 +25,17 @@ export async function traceByPurl(
   const purl = parsePurl(text);
   if (!purl) throw badInput("BAD_USER_INPUT", "This is not a package URL.");
   if (purl.type === "oci" || purl.type === "docker") return traceImagePurl(context, purl, hint, wants);
-  const named = nameOfPurl(purl);
-  const { version } = purl;
-  if (!named || version === null) {
+  if (!nameOfPurl(purl) || purl.version === null) {
     throw badInput(
       "BAD_USER_INPUT",
       "Only a package URL with a version, of a type that a backend stores, can be traced.",
     );
   }
-  const able = having(context, "packages").filter(({ reader }) => reader.keyOf(named.name, named.format) !== null);
-  const files = await Promise.all(
-    able.map((reading) => findFiles(reading, named.name, named.format, version, purl, hint)),
+  const answers = await Promise.all(
+    having(context, "packages").map((reading) => findFiles(reading, purl, repositoryOf(reading, hint))),
   );
+  // A backend that stores no packages of this type has nothing to say of them.
+  const files = answers.filter(({ source }) => source.status !== "NOT_SEARCHABLE");
   const told = files.flatMap(({ value }) => value ?? []);
   const digests = new Set(told.flatMap(({ file }) => file.digests.find(isStrong) ?? []));
   const hinted = told.find(
@@ -72,54 +70,39 @@ async function traceImagePurl(
   return traceByDigest(context, digest, hint === null ? [] : [hint], wants);
 }
 
-async function findFiles(
-  { backend, reader }: Reading<"packages">,
-  name: string,
-  format: Parameters<typeof reader.named>[1],
-  version: string,
-  purl: PurlParts,
-  hint: Hint | null,
-): Promise<Outcome<readonly FoundFile[]>> {
-  const found = async (): Promise<readonly FoundFile[] | null> => {
-    const key = reader.keyOf(name, format);
-    const scope = hint?.backend === backend.name ? hint.repository : null;
-    // A hint names the repository: the version can be asked for at once.
-    const refs =
-      scope !== null && key !== null
-        ? [{ backend: backend.name, repository: scope, key }]
-        : (await reader.named(name, format))?.map(({ ref }) => ref);
-    if (!refs) return null;
-    const versions = await Promise.all(refs.map((ref) => reader.version({ package: ref, version, nativeId: null })));
-    const pages = await Promise.all(
-      versions.flatMap((one) =>
-        one ? [reader.files(one.ref, { first: 100, after: null }).then((page) => ({ ref: one.ref, page }))] : [],
-      ),
-    );
-    return pages.flatMap(({ ref, page }) => {
-      const file = mainFile(
-        page.rows.map(({ value }) => value),
-        purl,
-      );
-      const [lost] = page.dropped;
-      // The file that is meant may be the one that could not be read: then "none" is not known.
-      if (!file && lost) {
-        const { operation, reason } = lost;
-        throw new UpstreamError("MALFORMED", { backend: backend.name, operation, reason });
-      }
-      return file ? [{ version: ref, file, origin: page.origin }] : [];
-    });
-  };
-  return searched(backend.name, await outcomeOf(backend.name, found(), (all) => all[0]?.origin ?? null));
+/** Null where the hint is about another backend, or there is none. */
+function repositoryOf({ backend }: Reading<"packages">, hint: Hint | null): string | null {
+  return hint?.backend === backend.name ? hint.repository : null;
 }
 
-const auxiliary = /\.(?:pom|xml|asc|sig|md5|sha1|sha256|sha512|module|json)$/i;
+/** The file that a package URL means, of every version that it names in one backend, or in one repository of it. */
+async function findFiles(
+  { backend, reader }: Reading<"packages">,
+  purl: PurlParts,
+  scope: string | null,
+): Promise<Outcome<readonly FoundFile[]>> {
+  const versions = await outcomeOf(backend.name, reader.byPurl(purl, scope), firstOrigin);
+  if (versions.value === null) return { ...versions, value: null };
+  const files = await Promise.all(
+    versions.value.map(async ({ ref, purl: own }) => {
+      const asked = findMainFile(reader, ref, withQualifiersOf(purl, own));
+      const outcome = await outcomeOf(backend.name, asked, ({ origin }) => origin);
+      return { version: ref, outcome };
+    }),
+  );
+  const found = files.flatMap(({ version, outcome: { value } }) =>
+    value?.file ? [{ version, file: value.file, origin: value.origin }] : [],
+  );
+  const [gap = null] = errorsIn([versions, ...files.map(({ outcome }) => outcome)]);
+  if (found.length === 0) {
+    // Its whole list of files has none that is meant.
+    return gap ? unanswered(gap) : { source: { ...versions.source, status: "ABSENT" }, value: [], error: null };
+  }
+  return { source: gap ? { ...versions.source, status: "PARTIAL" } : versions.source, value: found, error: gap };
+}
 
-/** The file a purl means: by its `type` or `file_name` qualifier, else the only one that is no companion of another. */
-function mainFile(files: readonly PackageFile[], purl: PurlParts): PackageFile | null {
-  const { file_name: wanted, type, classifier } = purl.qualifiers;
-  if (wanted !== undefined) return files.find(({ name }) => name === wanted) ?? null;
-  const main = files.filter(({ name }) => (type === undefined ? !auxiliary.test(name) : name.endsWith(`.${type}`)));
-  if (main.length <= 1) return main[0] ?? files.find((_, __, all) => all.length === 1) ?? null;
-  const suffix = `${purl.name}-${purl.version}${classifier === undefined ? "" : `-${classifier}`}.`;
-  return main.find(({ name }) => name.startsWith(suffix)) ?? null;
+/** Which file is meant is the caller's to say; what it is called follows from how the backend spells its name. */
+function withQualifiersOf(asked: PurlParts, printed: string | null): PurlParts {
+  const own = printed === null ? null : parsePurl(printed);
+  return own ? { ...own, qualifiers: { ...own.qualifiers, ...asked.qualifiers } } : asked;
 }

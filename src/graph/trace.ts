@@ -3,7 +3,6 @@ import { type ImageRef, parseImageRef, printImageRef } from "../model/image-ref.
 import { once } from "../model/once.ts";
 import type { ImageRecord } from "../model/package.ts";
 import type { ArtifactRecord } from "../model/release.ts";
-import type { UpstreamError } from "../upstream/errors.ts";
 import {
   type ArtifactNode,
   type ArtifactSeed,
@@ -24,14 +23,23 @@ import {
   type Records,
 } from "./asking.ts";
 import { type Context, having } from "./context.ts";
-import { badInput } from "./errors.ts";
-import { combineSources, isComplete, type Outcome, outcomeOf, plain, type SourceParent, told } from "./outcome.ts";
+import { badInput, type NoAnswer } from "./errors.ts";
+import {
+  combineSources,
+  isComplete,
+  type Outcome,
+  outcomeOf,
+  plain,
+  type SourceParent,
+  told,
+  wasAsked,
+} from "./outcome.ts";
 
 /** A trace: what was found, what looks alike but is not proved to be the same, and who said what. */
 export interface TraceParent {
   readonly artifact: ArtifactNode | null;
   /** Why it may be that nothing was found: somebody could not say. Null when all who were asked answered. */
-  readonly failure: UpstreamError | null;
+  readonly failure: NoAnswer | null;
   readonly candidates: Lazy<readonly ArtifactNode[]>;
   readonly isComplete: Lazy<boolean>;
   readonly sources: Lazy<readonly SourceParent[]>;
@@ -58,18 +66,51 @@ export async function traceByImage(context: Context, text: string, wants: TraceW
 /** As {@link traceByImage}, for a reference that is taken apart already. */
 export async function traceReference(context: Context, image: ImageRef, wants: TraceWants): Promise<TraceParent> {
   const spelled = image.digest !== null && isStrong(image.digest) ? image.digest : null;
-  if (wants.copies && spelled === null) expectCopies(context, image);
   const early = spelled !== null && wants.copies ? askCopies(context, image, spelled) : null;
-  const [held, zadig] = await Promise.all([askOwners(context, [image]), askZadigSpellings(context, image)]);
+  const owners = askOwners(context, [image]);
+  if (wants.copies && spelled === null) expectCopiesUnlessDenied(context, image, owners);
+  const [held, zadig] = await Promise.all([owners, askZadigSpellings(context, image)]);
   const exact =
     recordsOf(zadig).find((record) => record.image !== null && isSameReference(record.image, image)) ?? null;
   const digest = spelled ?? held[0]?.value?.digest ?? exact?.digest ?? null;
   const declared = exact || digest !== null ? null : await declaredSource(context, recordsOf(zadig), image);
   const source = exact ?? declared;
   const known = digest ?? source?.digest ?? null;
-  const copies = once(() => early ?? askCopies(context, image, known));
+  // Bytes that nobody knows are searched nowhere: what its own registry denies is not there.
+  const isDenied = known === null && held.length > 0 && held.every(isDenial);
+  const copies = once(async () => early ?? (isDenied ? [] : askCopies(context, image, known)));
   if (wants.copies) copies().catch(() => null);
   return assemble(context, { image, digest: known, held, zadig, copies, source, isDeclared: declared !== null });
+}
+
+/**
+ * Lets the registries find the places of copies while the reference's own registry is asked for its tag: once it has
+ * answered that there is one, or when it takes its time. A registry that denies the tag at once spares those searches.
+ */
+function expectCopiesUnlessDenied(
+  context: Context,
+  image: ImageRef,
+  owners: Promise<readonly Outcome<ImageRecord>[]>,
+): void {
+  let isExpected = false;
+  const expect = () => {
+    if (!isExpected) expectCopies(context, image);
+    isExpected = true;
+  };
+  const timer = setTimeout(expect, denialMs);
+  const settle = (held: readonly Outcome<ImageRecord>[]) => {
+    clearTimeout(timer);
+    if (held.length === 0 || !held.every(isDenial)) expect();
+  };
+  // A failure of ours is told where the answer is awaited.
+  owners.then(settle, () => clearTimeout(timer));
+}
+
+/** Time in which a registry may deny a tag before places of copies are searched beside it. */
+const denialMs = 25;
+
+function isDenial({ source }: Outcome<unknown>): boolean {
+  return source.status === "ABSENT";
 }
 
 /** What the first wave brought. */
@@ -99,11 +140,12 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
   // Zadig was asked for this tag in all spellings it lists; what it hides, and other tags, are asked for by reference.
   const asked = once(async () => {
     // A Zadig that has just failed is not asked again by another name.
-    if (early.some(isMine) || found.zadig.every(({ error }) => error !== null)) return found.zadig;
+    if (early.some(isMine) || found.zadig.every((outcome) => outcome.error !== null && wasAsked(outcome)))
+      return found.zadig;
     const elsewhere = (await copies()).flatMap(({ value }) => value ?? []).map((record) => record.image);
     const others = elsewhere.filter((other) => !isSameReference(other, image));
     // By a digest alone nobody could ask; by the references that it was found under, everybody can.
-    const first = others.length === 0 ? found.zadig : found.zadig.filter(({ source }) => !isUnsearched(source));
+    const first = others.length === 0 ? found.zadig : found.zadig.filter(wasAsked);
     return [...first, ...(await askZadig(context, others, null))];
   });
   const records = once(async () => (await asked()).map((outcome) => keepAll(outcome, isMine)));
@@ -111,7 +153,7 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
   const isHere = held.some(({ value }) => value !== null) || early.some(isMine);
   const elsewhere = isHere ? [] : await copies();
   const isAnywhere = isHere || elsewhere.some(({ value }) => value !== null && value.length > 0);
-  const said = once(async () => [...(await records()), ...found.held, ...(await copies())].map(({ source }) => source));
+  const said = once(async () => [...(await asked()), ...found.held, ...(await copies())].map(({ source }) => source));
   const declared = found.isDeclared && found.source ? [{ backend: found.source.ref.backend, image }] : [];
   const seed: ArtifactSeed = {
     ...imageSeed(image, null, digest),
@@ -131,7 +173,7 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
           .map(recordSeed),
         ...displaced.map(imageRecordSeed),
       ].map((candidate) => createArtifact(context, candidate)),
-    isComplete: async () => isComplete(context.call, combineSources(await said())),
+    isComplete: async () => isComplete(context.call, await said()),
     sources: async () => everyBackend(context, await said()),
   };
 }
@@ -184,10 +226,6 @@ function isOneOf(references: readonly (ImageRef | null)[], wanted: ImageRef | nu
   return wanted !== null && references.some((reference) => reference !== null && isSameReference(reference, wanted));
 }
 
-function isUnsearched({ status }: SourceParent): boolean {
-  return status === "NOT_SEARCHABLE";
-}
-
 function isSameReference(one: ImageRef, other: ImageRef): boolean {
   return printImageRef({ ...one, digest: null }) === printImageRef({ ...other, digest: null });
 }
@@ -206,6 +244,9 @@ function keep<T>(outcome: Outcome<T>, wanted: (value: T) => boolean): Outcome<T>
   return outcome.value !== null && !wanted(outcome.value) ? { ...outcome, value: null } : outcome;
 }
 
+/** Whoever answered in full, and has nothing of what is wanted, has none. */
 function keepAll<T>(outcome: Outcome<readonly T[]>, wanted: (value: T) => boolean): Outcome<readonly T[]> {
-  return { ...outcome, value: outcome.value?.filter(wanted) ?? null };
+  const value = outcome.value?.filter(wanted) ?? null;
+  const isNone = value?.length === 0 && outcome.source.status === "OK";
+  return { ...outcome, value, source: isNone ? { ...outcome.source, status: "ABSENT" } : outcome.source };
 }

@@ -1,39 +1,57 @@
+import type { GraphQLResolveInfo } from "graphql";
+import { mapAnswer } from "../backends/answers.ts";
+import type { ArtifactReader } from "../backends/backend.ts";
 import type { Version } from "../model/package.ts";
 import type { BuildInfo } from "../model/release.ts";
+import { firstOrigin, recordsOfTag } from "./asking.ts";
 import { type Context, having } from "./context.ts";
-import { toGraphQLError } from "./errors.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
+import { badInput } from "./errors.ts";
+import { gather } from "./look-up.ts";
+import { outcomeOf, plain, type SourceParent, told } from "./outcome.ts";
 
 /**
  * The Zadig builds that made a version. An image is joined by digest, found by its name and tag; anything else by the
- * revision of the pipeline that published it. Null when the version has neither, or no Zadig could say.
+ * revision of the pipeline that published it. Null where no Zadig can be asked for it, as its sources tell. Throws where
+ * none is configured, or none could say.
  */
-export async function buildsOfVersion(context: Context, version: Version): Promise<readonly BuildInfo[] | null> {
-  const outcomes = await Promise.all(
-    having(context, "artifacts").map(({ backend, reader }): Promise<Outcome<readonly BuildInfo[]>> | null => {
-      const { image, digest, pipeline } = version;
-      if (image?.tag && digest) {
-        const name = image.repository.split("/").at(-1) ?? image.repository;
-        const found = reader
-          .byNameAndTag(name, image.tag)
-          .then((records) => records.filter((record) => record.digest === digest).flatMap(reader.buildsOf));
-        return outcomeOf(backend.name, found, (builds) => builds[0]?.origin ?? null);
-      }
-      if (pipeline?.sha && pipeline.projectPath) {
-        const { sha, projectPath, ref } = pipeline;
-        const found = reader
-          .byCommit(projectPath, ref, sha)
-          .then((records) =>
+export async function buildsOfVersion(
+  context: Context,
+  info: GraphQLResolveInfo,
+  version: Version,
+): Promise<readonly BuildInfo[] | null> {
+  const zadigs = having(context, "artifacts");
+  if (zadigs.length === 0) throw badInput("BACKEND_NOT_CONFIGURED", "No configured backend tells builds.");
+  const search = searchFor(version);
+  if (search === null) return null;
+  const outcomes = zadigs.map(({ backend, reader }) => outcomeOf(backend.name, search(reader), firstOrigin));
+  return gather(context, info, await Promise.all(outcomes));
+}
+
+/** What each backend asked for a version said, with those that cannot be asked for its builds. */
+export function sourcesOfVersion(context: Context, version: Version): readonly SourceParent[] {
+  const zadigs = searchFor(version) === null ? having(context, "artifacts") : [];
+  return [told(version.origin), ...zadigs.map(({ backend }) => plain(backend.name, "NOT_SEARCHABLE"))];
+}
+
+/** How a Zadig is asked for the builds of a version; null where it cannot be. */
+function searchFor({ image, digest, pipeline }: Version) {
+  if (image?.tag && digest) {
+    const { tag } = image;
+    return (reader: ArtifactReader) =>
+      recordsOfTag(reader, image, tag).then((answer) =>
+        mapAnswer(answer, (records) => records.filter((record) => record.digest === digest).flatMap(reader.buildsOf)),
+      );
+  }
+  if (pipeline?.sha && pipeline.projectPath) {
+    const { sha, projectPath, ref } = pipeline;
+    return (reader: ArtifactReader) =>
+      reader
+        .byCommit(projectPath, ref, sha)
+        .then((answer) =>
+          mapAnswer(answer, (records) =>
             records.flatMap(reader.buildsOf).filter(({ commits }) => commits.some((commit) => commit.sha === sha)),
-          );
-        return outcomeOf(backend.name, found, (builds) => builds[0]?.origin ?? null);
-      }
-      return null;
-    }),
-  );
-  const asked = outcomes.flatMap((outcome) => outcome ?? []);
-  const failures = asked.flatMap(({ error }) => error ?? []);
-  if (failures.length > 0 && failures.length === asked.length && failures[0]) throw failures[0];
-  for (const failure of failures) context.report(toGraphQLError(failure));
-  return asked.length === 0 ? null : asked.flatMap(({ value }) => value ?? []);
+          ),
+        );
+  }
+  return null;
 }

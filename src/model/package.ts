@@ -71,7 +71,8 @@ export interface Version {
   readonly purl: string | null;
   readonly status: string | null;
   readonly stages: readonly string[];
-  readonly tags: readonly string[];
+  /** Names that float onto it; a function where finding out costs another call, which rejects with an UpstreamError. */
+  readonly tags: readonly string[] | (() => Promise<readonly string[]>);
   readonly size: number | null;
   readonly fileCount: number | null;
   readonly downloads: number | null;

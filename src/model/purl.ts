@@ -51,3 +51,43 @@ export function parsePurl(text: string): PurlParts | null {
     return null;
   }
 }
+
+/** Types whose namespace is the distribution that built the package, which no repository tells. */
+const distributed: readonly string[] = ["rpm", "deb", "alpm", "apk"];
+
+/**
+ * Whether two package URLs name the same package, versions aside: equal canonical type, namespace and name. A namespace
+ * that only one of them states counts where the type's namespace is part of the name, and not where it is a distribution.
+ */
+export function namesSamePackage(one: PurlParts, other: PurlParts): boolean {
+  if (one.type !== other.type || nameKey(one) !== nameKey(other)) return false;
+  const isOpen = distributed.includes(one.type) && (one.namespace === null || other.namespace === null);
+  return isOpen || namespaceKey(one) === namespaceKey(other);
+}
+
+/**
+ * Whether two package URLs name the same version: the same package, an equal version, and no qualifier of identity (such
+ * as `arch`, `channel`, `user`) that both state and differ in. A URL that states less means every version that it fits.
+ */
+export function namesSameVersion(one: PurlParts, other: PurlParts): boolean {
+  if (!namesSamePackage(one, other) || one.version !== other.version) return false;
+  return identifying.every((key) => {
+    const [mine, theirs] = [one.qualifiers[key], other.qualifiers[key]];
+    return mine === undefined || theirs === undefined || mine === theirs;
+  });
+}
+
+/** Qualifiers that tell versions of one name apart; the others say where it lies or which of its files is meant. */
+const identifying = ["arch", "epoch", "distro", "channel", "user", "rrev", "prev", "platform"] as const;
+
+// Python treats runs of `-`, `_` and `.` as one (PEP 503); npm, composer and NuGet servers compare without case.
+function nameKey({ type, name }: PurlParts): string {
+  if (type === "pypi") return name.toLowerCase().replace(/[-_.]+/g, "-");
+  return caseless.includes(type) ? name.toLowerCase() : name;
+}
+
+function namespaceKey({ type, namespace }: PurlParts): string | null {
+  return namespace !== null && caseless.includes(type) ? namespace.toLowerCase() : namespace;
+}
+
+const caseless: readonly string[] = ["npm", "composer", "nuget", "huggingface", "rpm", "deb"];

@@ -217,6 +217,7 @@ export interface Activity {
   readonly workflow: string | null;
   readonly taskId: number | null;
   readonly commits: readonly Commit[];
+  readonly issues: readonly Issue[];
   readonly environment: string | null;
   readonly namespace: string | null;
   readonly createdBy: string | null;

@@ -1,4 +1,4 @@
-import { MisshapenAnswer } from "./errors.ts";
+import { AnswerTooLarge, MisshapenAnswer } from "./errors.ts";
 
 /** How a body is read; `exact-json` hands whole numbers that a JavaScript number cannot hold over as their text. */
 export type Media = "json" | "exact-json" | "text";
@@ -73,5 +73,5 @@ function checkShape(json: Uint8Array): void {
       parts++;
     }
   }
-  if (parts > mostParts) throw new MisshapenAnswer(`more than ${mostParts} parts`);
+  if (parts > mostParts) throw new AnswerTooLarge(`more than ${mostParts} parts`);
 }

@@ -28,6 +28,7 @@ export {
   type RawReply,
   type Reply,
   type Request,
+  redirectedTo,
   retryAfterMs,
 } from "./dialect.ts";
 
@@ -137,7 +138,8 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     // What was refused has been an exchange of its own, whatever comes of asking once more.
     sent.settle(failure);
     if (!dialect.renew) throw failure;
-    if (!(await orEnded(dialect.renew(sent.raw, attempt.call), attempt.stop, () => failure))) throw failure;
+    if (!(await orEnded(dialect.renew(sent.raw, sent.credentials, attempt.call), attempt.stop, () => failure)))
+      throw failure;
     const again = await wire.send(outgoing, request, { ...attempt, validators: none });
     const failed = judge(again.raw, operation);
     if (failed) throw again.settle(failed);

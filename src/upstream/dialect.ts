@@ -13,6 +13,12 @@ export interface RawReply {
   readonly body: unknown;
 }
 
+/**
+ * The name under which an answer's headers tell the path and query that it came from after redirects; absent where there
+ * was none. No header that a server sends can have it: a colon is no letter of a header's name.
+ */
+export const redirectedTo = ":path";
+
 /** What a dialect makes of an answer: fine, or one of the closed failures with what may be told of it. */
 export type Judgement =
   | "FINE"
@@ -54,8 +60,11 @@ export interface Dialect {
   readonly judge: (reply: RawReply, operation: Operation) => Judgement | null;
   /** The answer header that carries the vendor's request id, lower case. */
   readonly traceHeader: string | null;
-  /** Asked after a failure that fresh credentials may mend (an expired token); true asks once more. */
-  readonly renew?: (reply: RawReply, call: Call) => Promise<boolean>;
+  /**
+   * Asked after a failure that fresh credentials may mend (an expired token), with the credentials that were sent; true
+   * asks once more.
+   */
+  readonly renew?: (reply: RawReply, sent: Credentials, call: Call) => Promise<boolean>;
   /**
    * The cheapest read that these credentials may make and no caller can influence; left out where there is none. Asked
    * before silence is held against the server; any answer will do.

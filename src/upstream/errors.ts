@@ -37,6 +37,10 @@ export interface FailureFacts {
   readonly circuitOpen?: boolean;
   /** Set where no answer of the server came; see {@link Silence}. */
   readonly silence?: Silence | null;
+  /** True for a MALFORMED answer that was larger than we read: less of it may be asked for. */
+  readonly tooLarge?: boolean;
+  /** What whoever asks, or runs the gateway, can do about it: a sentence in our words that is safe to show. */
+  readonly advice?: string;
   /** What was wrong, in our words; for the log, and only for MALFORMED safe to show. */
   readonly reason?: string;
 }
@@ -54,6 +58,8 @@ export class UpstreamError extends Error {
   readonly retryable: boolean;
   readonly circuitOpen: boolean;
   readonly silence: Silence | null;
+  readonly tooLarge: boolean;
+  readonly advice: string | null;
   readonly reason: string | null;
 
   constructor(failure: Failure, facts: FailureFacts) {
@@ -68,6 +74,8 @@ export class UpstreamError extends Error {
     this.retryable = facts.retryable ?? ["THROTTLED", "TIMED_OUT", "UNAVAILABLE"].includes(failure);
     this.circuitOpen = facts.circuitOpen ?? false;
     this.silence = facts.silence ?? (isProxyStatus(this.status) ? "SILENT" : null);
+    this.tooLarge = facts.tooLarge ?? false;
+    this.advice = facts.advice ?? null;
     this.reason = facts.reason ?? null;
   }
 }
@@ -80,6 +88,14 @@ export function isProxyStatus(status: number | null): boolean {
 /** Thrown by a decoder when an answer has not the shape we rely on; the client turns it into MALFORMED. */
 export class MisshapenAnswer extends Error {
   override readonly name = "MisshapenAnswer";
+}
+
+/** Thrown where an answer is larger than we read, in bytes or in parts. */
+export class AnswerTooLarge extends MisshapenAnswer {}
+
+/** Whether an answer was larger than we read: a smaller page may be asked for. */
+export function isTooLarge(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.tooLarge;
 }
 
 /** Whether the failure means "the backend answered, and there is no such thing". */

@@ -13,9 +13,21 @@ export interface Operation {
   readonly answers: string;
   /** Vendor versions that have it. */
   readonly versions: string;
+  /** What its silence can prove: the only proofs that an absence may name beside it. Empty: its silence proves nothing. */
+  readonly proves: readonly Proof[];
   /** Set where a POST only asks. What changes nothing may be retried, shared and remembered; a GET always may. */
   readonly isQuery?: true;
 }
+
+/**
+ * Why an absence is certain:
+ * - `KEYED_READ`: a read of exactly this key, under the plain read right, answered "no such thing".
+ * - `WHOLE_LIST`: a list of the place, under the plain read right, was walked to its end, its count met, no row lost.
+ * - `COMPLETE_FILTER`: a filter that the vendor's source, in every supported version, shows to answer at least all that
+ *   matches, under the plain read right, was walked to its end, and its rows were compared again.
+ */
+export const proofs = ["KEYED_READ", "WHOLE_LIST", "COMPLETE_FILTER"] as const;
+export type Proof = (typeof proofs)[number];
 
 /** Whether asking twice does no harm. */
 export function isRead({ method, isQuery }: Operation): boolean {

@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici";
 import type { Ending } from "./ending.ts";
-import { MisshapenAnswer } from "./errors.ts";
+import { AnswerTooLarge } from "./errors.ts";
 
 /** Headers of an answer by lower-case name, as they came. */
 export type Said = Readonly<Record<string, string | string[] | undefined>>;
@@ -15,7 +15,7 @@ export interface Receiver<T> {
 
 /**
  * One request and the whole answer to it, without a stream in between: bodies are read to their end anyway. Ends with
- * the socket when it is told to stop, and with MisshapenAnswer when the body is larger than the limit; what announces
+ * the socket when it is told to stop, and with AnswerTooLarge when the body is larger than the limit; what announces
  * itself as larger is not read.
  */
 export class Taking<T> implements Dispatcher.DispatchHandler {
@@ -93,7 +93,7 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
   }
 
   #refuse(controller: Dispatcher.DispatchController): void {
-    const error = new MisshapenAnswer(`more than ${this.#limit} bytes`);
+    const error = new AnswerTooLarge(`more than ${this.#limit} bytes`);
     this.#fail(error);
     controller.abort(error);
   }

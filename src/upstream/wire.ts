@@ -1,9 +1,9 @@
 import { Pool } from "undici";
 import { parseBody } from "./answer.ts";
 import type { Call } from "./call.ts";
-import type { Credentials, Dialect, Outgoing, RawReply, Request } from "./dialect.ts";
+import { type Credentials, type Dialect, type Outgoing, type RawReply, type Request, redirectedTo } from "./dialect.ts";
 import { type Ending, orEnded } from "./ending.ts";
-import { type Failure, type FailureFacts, MisshapenAnswer, UpstreamError } from "./errors.ts";
+import { AnswerTooLarge, type Failure, type FailureFacts, MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Settle, startExchange } from "./exchange.ts";
 import type { Headers } from "./freshness.ts";
 import { type Receiver, type Said, Taking } from "./take.ts";
@@ -25,6 +25,8 @@ export interface Sent {
   readonly raw: RawReply;
   readonly headers: Said;
   readonly body: Buffer;
+  /** Those that it was asked with. */
+  readonly credentials: Credentials;
   readonly settle: Settle;
 }
 
@@ -121,7 +123,9 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
       throw sent.settle(failed("MALFORMED", hop, facts));
     }
     sent.settle(null);
-    return sendHop({ ...hop, path: next.path }, request, attempt, { pool, redirects: redirects + 1 });
+    return sendHop({ ...hop, path: next.path }, request, attempt, { pool, redirects: redirects + 1 }).then((end) =>
+      cameFrom(end, next.path),
+    );
   }
 
   function exchange(
@@ -154,7 +158,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
         try {
           const header = (name: string) => firstOf(said[name]);
           const raw = { status, header, body: parseBody(read, media, header("content-type"), status) };
-          return { raw, headers: said, body: read, settle: settled };
+          return { raw, headers: said, body: read, credentials, settle: settled };
         } catch (error) {
           throw settled(failure(error, hop, stop, taking));
         }
@@ -166,7 +170,8 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
 
   function failure(error: unknown, hop: Outgoing, stop: Ending, { status, isSent }: Taking<Sent>): UpstreamError {
     if (error instanceof MisshapenAnswer) {
-      return failed("MALFORMED", hop, { status: status === 0 ? null : status, reason: error.message });
+      const facts = { reason: error.message, tooLarge: error instanceof AnswerTooLarge };
+      return failed("MALFORMED", hop, { status: status === 0 ? null : status, ...facts });
     }
     const silence = isSent ? "SILENT" : "UNREACHABLE";
     if (stop.isOver) return failed("TIMED_OUT", hop, { silence });
@@ -195,6 +200,13 @@ export function firstOfEach(said: Said): Headers {
     if (first !== null) headers[name] = first;
   }
   return headers;
+}
+
+/** The answer with the path it came from among its headers; the last redirect counts. */
+function cameFrom(sent: Sent, path: string): Sent {
+  const end = firstOf(sent.headers[redirectedTo]) ?? path;
+  const header = (name: string) => (name === redirectedTo ? end : sent.raw.header(name));
+  return { ...sent, headers: { ...sent.headers, [redirectedTo]: end }, raw: { ...sent.raw, header } };
 }
 
 function isRedirect(status: number): boolean {

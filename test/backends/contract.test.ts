@@ -1,18 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { failed } from "../../src/backends/answers.ts";
 import type { Backend, Readers } from "../../src/backends/backend.ts";
 import { backendTypes } from "../../src/backends/index.ts";
 import type { DemoServer, Fault } from "../../src/demo/server.ts";
+import type { Call } from "../../src/upstream/call.ts";
 import { type Failure, UpstreamError } from "../../src/upstream/errors.ts";
+import { exchanges } from "../../src/upstream/exchange.ts";
+import { valueIn } from "../support/answers.ts";
 import { testCall } from "../support/call.ts";
-import { failureOf, playing, type Subject, walk } from "../support/contract.ts";
+import { failureOf, need, playing, type Subject, walk } from "../support/contract.ts";
 import { subjects } from "../support/contract-subjects.ts";
 
 interface Stage {
   readonly server: DemoServer;
   readonly backend: Backend;
   /** Readers of a new request. */
-  readonly readers: (call?: Parameters<typeof testCall>[0]) => Readers;
+  readonly readers: (call?: Parameters<typeof testCall>[0] | Call) => Readers;
 }
 
 async function open(subject: Subject, settings: Readonly<Record<string, unknown>> = {}): Promise<Stage> {
@@ -22,7 +26,7 @@ async function open(subject: Subject, settings: Readonly<Record<string, unknown>
     await backend.close();
     await server.close();
   });
-  return { server, backend, readers: (call) => backend.during(testCall(call)) };
+  return { server, backend, readers: (call) => backend.during(call && "budget" in call ? call : testCall(call)) };
 }
 
 test("every kind of backend takes the test", () => {
@@ -33,28 +37,55 @@ test("every kind of backend takes the test", () => {
 
 describe.each(subjects)("$kind", (subject) => {
   const { list, many, nameOf } = subject;
+  const read = async (readers: Readers, first: number) =>
+    need(valueIn(await list.read(readers, { first, after: null })));
 
   /** Everything that is asked in this suite, so that a failure is told alike wherever it strikes. */
   const questions: readonly (readonly [what: string, ask: (readers: Readers) => Promise<unknown>])[] = [
-    ["a look-up", subject.present],
-    ["a look-up of what is not there", subject.absent],
-    ["a list", (readers) => list.read(readers, { first: 5, after: null })],
-    ["one of many keys", (readers) => Promise.all(many.map(({ load }) => load(readers)))],
+    ["a look-up", async (readers) => valueIn(await subject.present(readers))],
+    ["a look-up of what is not there", async (readers) => valueIn(await subject.absent(readers))],
+    ["a list", (readers) => read(readers, 5)],
+    ["one of many keys", (readers) => Promise.all(many.map(async ({ load }) => valueIn(await load(readers))))],
   ];
 
   describe("absence", () => {
-    test("is null, or an empty list, and no error", async () => {
+    test("is told of what is not there, and of a place that is not there, and is no error", async () => {
       const { readers } = await open(subject);
-      expect(await subject.present(readers())).not.toBeNull();
-      expect(await subject.absent(readers())).toBeNull();
-      const nowhere = await subject.nowhere(readers());
-      expect([nowhere.rows, nowhere.hasNext, nowhere.dropped]).toEqual([[], false, []]);
+      expect(await subject.present(readers())).toMatchObject({ kind: "FOUND" });
+      expect(await subject.absent(readers())).toMatchObject({ kind: "ABSENT" });
+      expect(await subject.nowhere(readers())).toMatchObject({ kind: "ABSENT" });
     });
 
-    test("of a list's rows is an empty list with an end", async () => {
+    const { kind, operations } = need(backendTypes.find((type) => type.kind === subject.kind.toUpperCase()));
+    test.each(subject.missing)(
+      "is proved by a call that was sent, and whose silence proves it: %s",
+      async (_what, ask) => {
+        const { server, readers } = await open(subject);
+        const call = testCall();
+        const sent = new Set<string>();
+        const stop = exchanges.listen((exchange) => {
+          if (exchange.call === call && exchange.via === "WIRE") sent.add(exchange.operation);
+        });
+        const answer = await ask(readers(call)).catch(failed).finally(stop);
+        // What nobody could say is no lie; what is said to be there is.
+        if (answer.kind === "FOUND") expect(answer.value, kind).toMatchObject({ rows: [] });
+        if (answer.kind !== "ABSENT") return;
+        const operation = operations.find(({ name }) => name === answer.operation);
+        if (answer.proof === "IMPOSSIBLE") {
+          expect([answer.operation, server.seen]).toEqual([null, []]);
+          return;
+        }
+        expect(operation?.proves, `${answer.operation} is declared`).toContain(answer.proof);
+        expect([...sent]).toContain(answer.operation);
+      },
+    );
+
+    test("of a list's rows is an empty list with an end, or that of its place", async () => {
       const { server, readers } = await open(subject);
       server.setTamper(playing(list, () => []));
-      const page = await list.read(readers(), { first: 5, after: null });
+      const answer = await list.read(readers(), { first: 5, after: null });
+      if (answer.kind === "ABSENT") return;
+      const page = need(valueIn(answer));
       expect([page.rows, page.hasNext, page.dropped]).toEqual([[], false, []]);
       expect([0, null]).toContain(typeof page.total === "function" ? await page.total() : page.total);
     });
@@ -80,7 +111,7 @@ describe.each(subjects)("$kind", (subject) => {
 
     test("says nothing of the credential, the address or the vendor's words", async () => {
       const { server, readers } = await open(subject, subject.stranger);
-      const error = await failureOf(subject.present(readers()));
+      const error = await failureOf(subject.present(readers()).then(valueIn));
       const told = JSON.stringify({ ...error, message: error.message });
       expect(told).not.toContain(server.url.replace("http://", ""));
       expect(told).not.toMatch(/somebody|wrong|authorization|token/i);
@@ -110,7 +141,7 @@ describe.each(subjects)("$kind", (subject) => {
       const { server, readers } = await open(subject, { retries: 5 });
       await server.setFault({ kind: "throttle", retryAfter: "3600" });
       const started = performance.now();
-      expect(await failureOf(subject.present(readers()))).toMatchObject({ failure: "THROTTLED" });
+      expect(await failureOf(subject.present(readers()).then(valueIn))).toMatchObject({ failure: "THROTTLED" });
       expect(performance.now() - started).toBeLessThan(1000);
       expect(server.seen).toHaveLength(1);
     });
@@ -153,13 +184,13 @@ describe.each(subjects)("$kind", (subject) => {
       const whole = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body);
       return { ...reply, body: whole.slice(0, -3), headers: { ...reply.headers, "content-type": "application/json" } };
     });
-    expect(await failureOf(subject.present(readers()))).toMatchObject({ failure: "MALFORMED" });
+    expect(await failureOf(subject.present(readers()).then(valueIn))).toMatchObject({ failure: "MALFORMED" });
   });
 
   test("a mood that passes is asked again, and then answered", async () => {
     const { server, readers } = await open(subject, { retries: 2 });
     await server.setFault({ kind: "status", status: 503, times: 1 });
-    expect(await list.read(readers(), { first: 3, after: null })).toMatchObject({ dropped: [] });
+    expect(await read(readers(), 3)).toMatchObject({ dropped: [] });
     expect(server.seen.length).toBeGreaterThanOrEqual(2);
   });
 
@@ -212,7 +243,7 @@ describe.each(subjects)("$kind", (subject) => {
 
   describe("many keys", () => {
     const names = many.map(({ name }) => name);
-    const load = (readers: Readers) => Promise.all(many.map((key) => key.load(readers)));
+    const load = (readers: Readers) => Promise.all(many.map(async (key) => valueIn(await key.load(readers))));
 
     test("are answered each by its own row", async () => {
       const { readers } = await open(subject);
@@ -243,18 +274,23 @@ describe.each(subjects)("$kind", (subject) => {
       async (index) => {
         const { server, readers } = await open(subject);
         const isIts = (row: unknown) => subject.nameOfRow(row) === names[index];
-        for (const change of [
-          (rows: readonly unknown[]) => rows.filter((row) => !isIts(row)),
-          (rows: readonly unknown[]) => rows.map((row) => (isIts(row) ? { nonsense: true } : row)),
-        ]) {
+        const without = (rows: readonly unknown[]) => rows.filter((row) => !isIts(row));
+        const spoilt = (rows: readonly unknown[]) => rows.map((row) => (isIts(row) ? { nonsense: true } : row));
+        for (const change of [without, spoilt]) {
           server.setTamper((reply) => subject.withRows(reply, change));
           const request = readers();
           const answers = await Promise.allSettled(many.map((key) => key.load(request)));
           for (const [place, answer] of answers.entries()) {
-            if (place !== index) expect(answer.status === "fulfilled" && nameOf(answer.value)).toBe(names[place]);
-            else if (answer.status === "rejected") expect(answer.reason).toMatchObject({ failure: "MALFORMED" });
+            if (answer.status === "rejected") {
+              expect(place).toBe(index);
+              expect(answer.reason).toMatchObject({ failure: "MALFORMED" });
+              continue;
+            }
             // The vendor's other ways to find it may still know it; somebody else's row would be worse than none.
-            else expect([null, names[index]]).toContain(answer.value === null ? null : nameOf(answer.value));
+            if (answer.value.kind === "FOUND") expect(nameOf(answer.value.value)).toBe(names[place]);
+            else expect(place).toBe(index);
+            // A row that cannot be read is no proof of anything.
+            if (change === spoilt) expect(answer.value.kind).not.toBe("ABSENT");
           }
         }
       },
@@ -262,10 +298,12 @@ describe.each(subjects)("$kind", (subject) => {
 
     test("fail apart: what one place refuses, the others still answer", async () => {
       const { server, readers } = await open(subject);
-      expect(await subject.apart.key.load(readers())).not.toBeNull();
+      expect(await subject.apart.key.load(readers())).toMatchObject({ kind: "FOUND" });
       server.setTamper((reply, request) => (subject.apart.isAsked(request) ? { status: 502, body: "no" } : reply));
       const request = readers();
-      const [lost, ...kept] = await Promise.allSettled([subject.apart.key, ...many].map((key) => key.load(request)));
+      const [lost, ...kept] = await Promise.allSettled(
+        [subject.apart.key, ...many].map(async (key) => valueIn(await key.load(request))),
+      );
       expect(lost?.status === "rejected" && lost.reason).toBeInstanceOf(UpstreamError);
       expect(kept.map((one) => one.status === "fulfilled" && nameOf(one.value))).toEqual(names);
     });

@@ -1,20 +1,24 @@
 import { expect, test } from "vitest";
+import { found, unknown } from "../../src/backends/answers.ts";
 import { batched, single } from "../../src/backends/batch.ts";
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Waits for so many turns of the event loop. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
 
 test("keys of one tick are handed out together, so that what follows from them is one batch", async () => {
   const batches: (readonly number[])[] = [];
   const follow = batched<number, number>(String, async (keys) => {
     batches.push(keys);
-    return new Map(keys.map((key) => [String(key), key]));
+    return new Map(keys.map((key) => [String(key), found(key)]));
   });
   const load = single<number, number>(String, async (key) => {
-    await pause(key);
+    await turns(key);
     return key;
   });
-  await Promise.all([30, 1, 10].map((key) => load.load(key).then((value) => follow.load(value))));
-  expect(batches).toEqual([[30, 1, 10]]);
+  await Promise.all([3, 1, 2].map((key) => load.load(key).then((value) => follow.load(value))));
+  expect(batches).toEqual([[3, 1, 2]]);
 });
 
 test("a failure is told to who asked for it, and costs the others nothing but time", async () => {
@@ -43,4 +47,9 @@ test("a load that asks for another key of its own does not wait for itself", asy
   expect(await load.load(5)).toBe(5);
   expect(await load.load(3)).toBe(3);
   expect(calls).toBe(6);
+});
+
+test("a key that the answer to many leaves out is unknown, not absent", async () => {
+  const load = batched<number, number>(String, async ([first]) => new Map([[String(first), found(1)]]));
+  expect(await Promise.all([load.load(1), load.load(2)])).toEqual([found(1), unknown("LEFT_OUT")]);
 });

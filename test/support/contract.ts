@@ -1,14 +1,15 @@
+import type { Answer } from "../../src/backends/answers.ts";
 import type { Backend, Readers } from "../../src/backends/backend.ts";
 import type { DemoReply, DemoRequest, DemoServer } from "../../src/demo/server.ts";
 import type { Page, PageRequest, Position } from "../../src/model/page.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
+import { valueIn } from "./answers.ts";
 
 /** A key that many of its kind are asked for together with. */
 export interface Key {
   /** What the answer and the row of the answer call it. */
   readonly name: string;
-  /** Null when there is none. */
-  readonly load: (readers: Readers) => Promise<unknown>;
+  readonly load: (readers: Readers) => Promise<Answer<unknown>>;
 }
 
 /** What one kind of backend has to show to pass the suite that all of them pass. */
@@ -20,11 +21,13 @@ export interface Subject {
   /** Settings with a credential that nobody knows. */
   readonly stranger: Readonly<Record<string, unknown>>;
   /** Something that is there. */
-  readonly present: (readers: Readers) => Promise<unknown>;
+  readonly present: (readers: Readers) => Promise<Answer<unknown>>;
   /** Something that is not there, in a place that is. */
-  readonly absent: (readers: Readers) => Promise<unknown>;
+  readonly absent: (readers: Readers) => Promise<Answer<unknown>>;
   /** A list of a place that is not there. */
-  readonly nowhere: (readers: Readers) => Promise<Page<unknown>>;
+  readonly nowhere: (readers: Readers) => Promise<Answer<Page<unknown>>>;
+  /** Every question that can be answered by "there is none", asked of what is not there. */
+  readonly missing: readonly Missing[];
   /** Keys that share calls where the vendor allows it, with the names that their rows have. */
   readonly many: readonly Key[];
   readonly nameOf: (value: unknown) => string;
@@ -36,9 +39,12 @@ export interface Subject {
   readonly list: MadeUpList;
 }
 
+/** A question about something that is not there, by the name of the reader's method. */
+export type Missing = readonly [what: string, ask: (readers: Readers) => Promise<Answer<unknown>>];
+
 /** A list walk, and how its server would speak of rows that somebody made up. */
 export interface MadeUpList {
-  readonly read: (readers: Readers, request: PageRequest) => Promise<Page<unknown>>;
+  readonly read: (readers: Readers, request: PageRequest) => Promise<Answer<Page<unknown>>>;
   /** The number a row was made of, from the value that it became. */
   readonly numberOf: (value: unknown) => number;
   /** Higher numbers are older, or further behind in the order of the list. */
@@ -63,7 +69,7 @@ export function playing(list: MadeUpList, rows: () => readonly unknown[]) {
 
 /** Every value of a list by windows of `first`, with how many rows were told as left out. `between` runs after each. */
 export async function walk(
-  read: (request: PageRequest) => Promise<Page<unknown>>,
+  read: (request: PageRequest) => Promise<Answer<Page<unknown>>>,
   first: number,
   between: () => void = () => undefined,
 ): Promise<{ readonly values: readonly unknown[]; readonly dropped: Page<unknown>["dropped"] }> {
@@ -71,7 +77,7 @@ export async function walk(
   const dropped: Page<unknown>["dropped"][number][] = [];
   let after: Position | null = null;
   for (let windows = 0; windows < 300; windows++) {
-    const page: Page<unknown> = await read({ first, after });
+    const page: Page<unknown> = need(valueIn(await read({ first, after })));
     values.push(...page.rows.map(({ value }) => value));
     dropped.push(...page.dropped);
     if (!page.hasNext) return { values, dropped };

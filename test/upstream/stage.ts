@@ -39,7 +39,7 @@ export async function stage(
   };
 }
 
-const declared = { answers: "what a test wants to know", versions: "all" };
+const declared = { answers: "what a test wants to know", versions: "all", proves: [] };
 
 export const read: Operation = { name: "plain.read", method: "GET", path: "/things/{key}", ...declared };
 export const search: Operation = { name: "plain.search", method: "POST", isQuery: true, path: "/search", ...declared };

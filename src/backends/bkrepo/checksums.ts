@@ -1,13 +1,23 @@
 import type { Digest } from "../../model/digest.ts";
+import { type Answer, absent, found, unknown } from "../answers.ts";
 import { batched, keyText } from "../batch.ts";
+import { asError, chunks, groupBy } from "../batches.ts";
+import { queryNodes } from "./client.ts";
+import type { AnswerContext } from "./mapper.ts";
 import type { NodeRow } from "./payload.ts";
-import { type RepositoryProbe, unlessMissing } from "./probe.ts";
 import { printRepository, type Repository } from "./repository.ts";
 import { allOf, is, oneOf } from "./rule.ts";
-import { asError, chunks, collect, groupBy, largestBatch, largestPage, unreadable, type View } from "./view.ts";
+import { isForbidden, type SightReader, silenceOf } from "./sight.ts";
+import { collect, largestBatch, largestPage, unreadable, type View } from "./view.ts";
 
 /** The fields of a node that are asked for. */
 export const nodeFields = ["repoName", "fullPath", "name", "size", "sha256", "md5", "createdDate", "archived"];
+
+/** A node, and how its answer tells times. */
+export interface FoundNode {
+  readonly row: NodeRow;
+  readonly context: AnswerContext;
+}
 
 /** A checksum to look for in one repository. */
 interface Checksum {
@@ -25,35 +35,45 @@ function hexIn(row: NodeRow, algorithm: Checksum["algorithm"]): string | null {
 }
 
 /**
- * Nodes of one repository by checksum, empty where there are none; digests that are asked for together are one query a
- * repository. Only sha256 and md5 are kept by bkrepo.
+ * Nodes of one repository by checksum; digests that are asked for together are one query a repository. Only sha256 and
+ * md5 are kept by bkrepo. None is absent where the searches of that repository see all of it.
  */
-export function checksumSearch(view: View, probe: RepositoryProbe) {
+export function checksumSearch(view: View, sights: SightReader) {
   const { client, settings, call } = view;
 
-  const nodesWith = batched(
+  const nodesWith = batched<Checksum, readonly FoundNode[]>(
     checksumText,
-    async (wanted: readonly Checksum[]) => {
+    async (wanted) => {
       const groups = groupBy(wanted, ({ repository, algorithm }) => keyText(printRepository(repository), algorithm));
       const answers = await Promise.all(
         groups
           .flatMap((group) => chunks(group, largestBatch))
           .map(async (group) => {
             const rows = await nodesOfChecksums(group).catch(asError);
-            return group.map((one) => {
-              const own =
-                rows instanceof Error ? rows : rows.filter(({ row }) => hexIn(row, one.algorithm) === one.hex);
-              return [checksumText(one), own] as const;
-            });
+            return Promise.all(group.map(async (one) => [checksumText(one), await ownOf(one, rows)] as const));
           }),
       );
       return new Map(answers.flat());
     },
-    { by: { call, backend: settings.name, operation: "bkrepo.queryNodes" } },
+    { by: { call, backend: settings.name, operation: queryNodes.name } },
   );
 
+  async function ownOf(
+    { repository, algorithm, hex }: Checksum,
+    rows: readonly FoundNode[] | null | Error,
+  ): Promise<Answer<readonly FoundNode[]> | Error> {
+    if (rows instanceof Error) return rows;
+    const own = rows?.filter(({ row }) => hexIn(row, algorithm) === hex) ?? [];
+    if (own.length > 0) return found(own);
+    // A repository without packages has no version whose file it could be.
+    const sight = await sights.sight.load(repository).catch(asError);
+    if (sight instanceof Error) return sight;
+    const seesAll = sight.kind === "FOUND" && sight.value === "WHOLE";
+    return seesAll ? absent(queryNodes, "COMPLETE_FILTER") : silenceOf(sight);
+  }
+
   // One repository a query, though several could be named: only so a refusal is known to be this repository's.
-  async function nodesOfChecksums(group: readonly Checksum[]) {
+  async function nodesOfChecksums(group: readonly Checksum[]): Promise<readonly FoundNode[] | null> {
     const [first, ...others] = group;
     if (first === undefined) return [];
     const { repository, algorithm, hex } = first;
@@ -64,27 +84,26 @@ export function checksumSearch(view: View, probe: RepositoryProbe) {
       is("folder", false),
     );
     const sort = { properties: ["fullPath"], direction: "ASC" } as const;
-    return unlessMissing(
-      probe,
-      repository,
-      async () => {
-        const found = await collect(
-          (pageNumber) =>
-            client.queryNodes({ select: nodeFields, page: { pageNumber, pageSize: largestPage }, sort, rule }, call),
-          largestPage,
-          false,
-        );
-        if (!found.complete) throw unreadable(view, "bkrepo.queryNodes", "rows of the answer are missing");
-        return found.rows;
-      },
-      () => [],
-    );
+    try {
+      const { rows, complete } = await collect(
+        (pageNumber) =>
+          client.queryNodes({ select: nodeFields, page: { pageNumber, pageSize: largestPage }, sort, rule }, call),
+        largestPage,
+        false,
+      );
+      if (!complete) throw unreadable(view, queryNodes.name, "rows of the answer are missing");
+      return rows;
+    } catch (error) {
+      // The repository itself is asked whether it is missing or may not be read.
+      if (isForbidden(error)) return null;
+      throw error;
+    }
   }
 
-  return async function nodesByDigest(repository: Repository, digest: Digest) {
+  return async function nodesByDigest(repository: Repository, digest: Digest): Promise<Answer<readonly FoundNode[]>> {
     const [algorithm, hex = ""] = digest.split(":");
     return algorithm === "sha256" || algorithm === "md5"
-      ? ((await nodesWith.load({ repository, algorithm, hex })) ?? [])
-      : [];
+      ? nodesWith.load({ repository, algorithm, hex })
+      : unknown("NOT_SEARCHABLE");
   };
 }

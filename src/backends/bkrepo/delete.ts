@@ -4,21 +4,23 @@ import type { Operation, Query } from "../../upstream/operation.ts";
 import type { Remover } from "../backend.ts";
 import { parseRepository } from "./repository.ts";
 
-const deletePackage: Operation = {
+const deletePackage = {
   name: "bkrepo.deletePackage",
   method: "DELETE",
   path: "/{service}/ext/package/delete/{project}/{repository}",
   answers: "Nothing; one package is gone with its versions and their files. Only with mutations: true.",
   versions: "all",
-};
+  proves: [],
+} as const satisfies Operation;
 
-const deleteVersion: Operation = {
+const deleteVersion = {
   name: "bkrepo.deleteVersion",
   method: "DELETE",
   path: "/{service}/ext/version/delete/{project}/{repository}",
   answers: "Nothing; one version is gone with its files. Only with mutations: true.",
   versions: "all",
-};
+  proves: [],
+} as const satisfies Operation;
 
 /** The calls that delete; made only where mutations are configured. */
 export const removals: readonly Operation[] = [deletePackage, deleteVersion];

@@ -1,27 +1,35 @@
 import type { Digest } from "../../model/digest.ts";
 import type { ImageRef } from "../../model/image-ref.ts";
-import type { ImageRecord, PackageRef, Version } from "../../model/package.ts";
-import { isNotFound } from "../../upstream/errors.ts";
+import type { ImageRecord, Package, PackageRef, Version } from "../../model/package.ts";
+import {
+  type Absent,
+  type Answer,
+  absent,
+  absentIfNotFound,
+  failed,
+  firstGap,
+  found,
+  foundAny,
+  impossible,
+  joined,
+  mapAnswer,
+  type Unknown,
+  unknown,
+  valueIn,
+} from "../answers.ts";
 import type { ImageReader } from "../backend.ts";
 import { batched, keyText, single } from "../batch.ts";
+import { asError } from "../batches.ts";
+import { listVersions, pageVersions } from "./client.ts";
 import type { FileLoaders } from "./files.ts";
 import { type ImageLocation, locateImage, referTo } from "./image-location.ts";
 import { childPrefix, toImageRecord, toVersion } from "./mapper.ts";
+import { meantByImageName } from "./package-filter.ts";
 import { imageNameOf } from "./package-key.ts";
+import type { PackageSearch } from "./package-search.ts";
 import { parseRepository, printRepository, type Repository } from "./repository.ts";
-import { allOf, anyOf, endsIn, is, oneOf } from "./rule.ts";
 import type { VersionLoaders } from "./versions.ts";
-import {
-  asError,
-  chunks,
-  collect,
-  groupBy,
-  largestBatch,
-  largestPage,
-  placeOf,
-  unreadable,
-  type View,
-} from "./view.ts";
+import { placeOf, unreadable, type View } from "./view.ts";
 
 interface Asked {
   readonly ref: ImageRef;
@@ -35,32 +43,46 @@ function askedText({ ref, location }: Asked): string {
 /** The key's scheme is the repository's type, which a reference does not tell. Docker repositories are by far the most. */
 const schemes = ["docker", "oci"] as const;
 
+const noRepository = absent(listVersions, "KEYED_READ");
+
 /** How this request reads images. */
-export function imageReader(view: View, versions: VersionLoaders, files: FileLoaders): ImageReader {
+export function imageReader(
+  view: View,
+  search: PackageSearch,
+  versions: VersionLoaders,
+  files: FileLoaders,
+): ImageReader {
   const { client, settings, call } = view;
 
   const located = batched<Asked, ImageRecord>(askedText, async (wanted) => {
-    const answers = new Map<string, ImageRecord | Error>();
+    const answers = new Map<string, Answer<ImageRecord> | Error>();
     let open: readonly Asked[] = wanted;
     for (const scheme of schemes) {
       const tried = open;
-      const found = await Promise.all(tried.map((asked) => read(asked, scheme).catch(asError)));
+      const read = await Promise.all(tried.map((asked) => readImage(asked, scheme).catch(asError)));
       const typed = new Set<string>();
-      found.forEach((answer, index) => {
-        const asked = tried[index];
-        if (answer === null || asked === undefined) return;
-        answers.set(askedText(asked), answer);
+      tried.forEach((asked, index) => {
+        const answer = read[index];
+        if (answer === undefined) return;
+        const before = answers.get(askedText(asked));
+        // What one scheme could not say outweighs that the other has nothing.
+        if (before === undefined || answer instanceof Error || answer.kind !== "ABSENT") {
+          answers.set(askedText(asked), answer);
+        }
         // A repository that has one image of this scheme has none of the other.
-        if (!(answer instanceof Error)) typed.add(printRepository(asked.location.repository));
+        if (!(answer instanceof Error) && answer.kind === "FOUND")
+          typed.add(printRepository(asked.location.repository));
       });
-      open = tried.filter(
-        ({ location }, index) => found[index] === null && !typed.has(printRepository(location.repository)),
-      );
+      open = tried.filter(({ location }, index) => {
+        const answer = read[index];
+        const isOpen = answer !== undefined && !(answer instanceof Error) && answer.kind !== "FOUND";
+        return isOpen && !typed.has(printRepository(location.repository));
+      });
     }
     return answers;
   });
 
-  async function read({ ref, location }: Asked, scheme: (typeof schemes)[number]): Promise<ImageRecord | null> {
+  async function readImage({ ref, location }: Asked, scheme: (typeof schemes)[number]): Promise<Answer<ImageRecord>> {
     const { repository, name } = location;
     const key = `${scheme}://${name}`;
     const place: PackageRef = { backend: settings.name, repository: printRepository(repository), key };
@@ -68,162 +90,192 @@ export function imageReader(view: View, versions: VersionLoaders, files: FileLoa
     // Docker's own rule for a reference that names neither tag nor digest.
     const tag = ref.tag ?? "latest";
     const version = await versions.byRef.load({ package: place, version: tag, nativeId: null });
-    return version === null ? null : record(version, { ...ref, tag }, repository);
+    return version.kind === "FOUND" ? found(await record(version.value, { ...ref, tag }, repository)) : version;
   }
 
-  async function holderOf(place: PackageRef, ref: ImageRef, digest: Digest): Promise<ImageRecord | null> {
+  async function holderOf(place: PackageRef, ref: ImageRef, digest: Digest): Promise<Answer<ImageRecord>> {
+    const holders = await holdersOf(place, digest);
+    if (holders.kind === "UNKNOWN") return tagOf(place, ref, digest, holders);
+    return mapAnswer(holders, (all) => {
+      const tagged = all.filter(({ name }) => !name.startsWith(childPrefix));
+      const holder = tagged.find(({ name }) => name === ref.tag) ?? tagged[0] ?? all[0];
+      if (holder === undefined) throw new RangeError("a list that was found holds something");
+      const tag = holder.name.startsWith(childPrefix) ? null : holder.name;
+      return toImageRecord(holder, { ...ref, tag }, digest, false);
+    });
+  }
+
+  /** Of an image with more versions than are read, what was pushed by this digest, or what the reference's tag holds. */
+  async function tagOf(
+    place: PackageRef,
+    ref: ImageRef,
+    digest: Digest,
+    otherwise: Unknown,
+  ): Promise<Answer<ImageRecord>> {
+    const repository = parseRepository(place.repository);
+    if (repository === null) return impossible;
+    for (const version of ref.tag === null ? [digest] : [ref.tag, digest]) {
+      const answer = await versions.byRef.load({ package: place, version, nativeId: null });
+      if (answer.kind !== "FOUND") continue;
+      const tag = version === digest ? null : version;
+      const held = await record(answer.value, { ...ref, tag }, repository);
+      if (held.digest === digest) return found(held);
+    }
+    return otherwise;
+  }
+
+  /**
+   * Versions that hold a digest, newest first. The server finds those that keep it under the key of today; where none
+   * does, the whole list is read, with every key of the years before, and the manifests of what keeps it nowhere.
+   */
+  async function holdersOf(place: PackageRef, digest: Digest): Promise<Answer<readonly Version[]>> {
     const holders = await withDigest.load({ place, digest });
-    const tagged = holders.filter(({ name }) => !name.startsWith(childPrefix));
-    const version = tagged.find(({ name }) => name === ref.tag) ?? tagged[0] ?? holders[0] ?? null;
-    // What was pushed by digest is a version of that name, whether or not its metadata could be written.
-    const holder = version ?? (await versions.byRef.load({ package: place, version: digest, nativeId: null }));
-    if (holder === null) return null;
-    const tag = holder.name.startsWith(childPrefix) ? null : holder.name;
-    return toImageRecord(holder, { ...ref, tag }, digest, false);
+    return holders.kind === "FOUND" || holders.kind === "ABSENT" ? holders : holdersInList.load({ place, digest });
   }
 
-  /** Versions of one package that hold a digest, newest first. */
+  /** Versions of one package that keep a digest under the key of today; unknown where none does. */
   const withDigest = single(
     ({ place, digest }: { place: PackageRef; digest: Digest }) => keyText(place.repository, place.key, digest),
-    async ({ place, digest }): Promise<readonly Version[]> => {
+    async ({ place, digest }): Promise<Answer<readonly Version[]>> => {
       const repository = parseRepository(place.repository);
-      if (repository === null) return [];
-      try {
-        const answer = await client.listVersions(repository, place.key, digest, call);
+      if (repository === null) return impossible;
+      const read = client.listVersions(repository, place.key, digest, call).then((answer) => {
         const context = placeOf(view, repository, place.key, answer);
         const rows = answer.value.rows
           .map((row) => toVersion(row, context))
           .filter((version) => version.digest === digest);
         if (rows.length === 0 && answer.value.dropped.length > 0) {
-          throw unreadable(view, "bkrepo.listVersions", "rows of the answer are missing");
+          throw unreadable(view, listVersions.name, "rows of the answer are missing");
         }
         versions.byRef.primeLater(() => {
-          for (const version of rows) versions.byRef.prime(version.ref, version);
+          for (const version of rows) versions.byRef.prime(version.ref, found(version));
         });
-        return rows;
-      } catch (error) {
-        if (isNotFound(error)) return [];
-        throw error;
-      }
+        return foundAny(rows, unknown("NARROW_SEARCH"));
+      });
+      return absentIfNotFound(read, noRepository);
     },
-    { call, backend: settings.name, operation: "bkrepo.listVersions" },
+    { call, backend: settings.name, operation: listVersions.name },
   );
 
-  // The manifest's file has the manifest's checksum, which is the digest: the way out where the metadata lacks it.
+  /** Versions of one package that hold a digest wherever it can stand: in its name, its metadata or its manifest's node. */
+  const holdersInList = single(
+    ({ place, digest }: { place: PackageRef; digest: Digest }) => keyText(place.repository, place.key, digest),
+    async ({ place, digest }): Promise<Answer<readonly Version[]>> => {
+      const repository = parseRepository(place.repository);
+      if (repository === null) return impossible;
+      const list = await versions.whole(place);
+      if (list.kind !== "FOUND") return list;
+      const told = list.value.filter((version) => version.digest === digest);
+      if (told.length > 0) return found(told, list.gap);
+      const silent = list.value.filter((version) => version.digest === null);
+      const read = await Promise.all(silent.map((version) => digestOfManifest(version, repository).catch(failed)));
+      const held = silent.filter((_version, index) => {
+        const answer = read[index];
+        return answer?.kind === "FOUND" && answer.value === digest;
+      });
+      return foundAny(held, absent(pageVersions, "WHOLE_LIST"), list.gap ?? firstGap(read));
+    },
+    { call, backend: settings.name, operation: pageVersions.name },
+  );
+
+  /** The digest of a version whose record does not tell it: its manifest's checksum. */
+  async function digestOfManifest(version: Version, repository: Repository): Promise<Answer<Digest>> {
+    const [path] = version.paths;
+    if (path === undefined) return unknown("NARROW_SEARCH");
+    const stored = await files.byPath.load({ repository, key: version.ref.package.key, path });
+    if (stored.kind !== "FOUND") return stored;
+    const digest = stored.value.file.digests.find((candidate) => candidate.startsWith(childPrefix));
+    return digest === undefined ? unknown("NARROW_SEARCH") : found(digest);
+  }
+
+  // The digest is missing from the metadata when the server's second step failed.
   async function record(version: Version, ref: ImageRef, repository: Repository): Promise<ImageRecord> {
     const [path] = version.paths;
     if (version.digest !== null || path === undefined) return toImageRecord(version, ref, version.digest, false);
-    const stored = await files.byPath.load({ repository, key: version.ref.package.key, path });
-    const digest = stored?.file.digests.find((candidate) => candidate.startsWith("sha256:")) ?? null;
+    const stored = valueIn(await files.byPath.load({ repository, key: version.ref.package.key, path }));
+    const digest = stored?.file.digests.find((candidate) => candidate.startsWith(childPrefix)) ?? null;
     return toImageRecord(version, ref, digest, stored?.archived ?? false);
   }
 
-  const projects = groupBy(
-    settings.repositories.map(parseRepository).filter((repository) => repository !== null),
-    ({ project }) => project,
-  );
-
-  /** Image packages whose last path part is a name, wherever we are configured to look; names of one tick share a search. */
-  const candidates = batched<string, readonly PackageRef[]>(
-    (name) => name,
-    async (names) => {
-      const found = await Promise.all(
-        projects.flatMap((repositories) => chunks(names, largestBatch).map((some) => imagesNamed(repositories, some))),
-      );
-      const all = found.flat();
-      return new Map(
-        names.map((name) => [
-          name,
-          all.filter(({ key }) => {
-            const path = imageNameOf(key);
-            return path === name || path?.endsWith(`/${name}`) === true;
-          }),
-        ]),
-      );
-    },
-    { by: { call, backend: settings.name, operation: "bkrepo.searchPackages" } },
-  );
-
-  async function imagesNamed(repositories: readonly Repository[], names: readonly string[]): Promise<PackageRef[]> {
-    const [first] = repositories;
-    if (first === undefined) return [];
-    const rule = allOf(
-      is("projectId", first.project),
-      oneOf("repoName", [...new Set(repositories.map(({ name }) => name))]),
-      oneOf("type", ["DOCKER", "OCI"]),
-      anyOf(oneOf("name", names), ...names.map((name) => endsIn("name", `/${name}`))),
-    );
-    const select = ["repoName", "name", "key", "type"];
-    const sort = { properties: ["key", "repoName"], direction: "ASC" } as const;
-    const { rows, complete } = await collect(
-      (pageNumber) => client.searchPackages({ select, page: { pageNumber, pageSize: largestPage }, sort, rule }, call),
-      largestPage,
-      true,
-    );
-    // A copy that we do not know of cannot be named as missing, so an incomplete list is no answer.
-    if (!complete) throw unreadable(view, "bkrepo.searchPackages", "rows of the answer are missing");
-    return rows.map(({ row }) => ({
-      backend: settings.name,
-      repository: printRepository({ project: first.project, name: row.repoName }),
-      key: row.key,
-    }));
-  }
-
   function expectCopies(name: string): void {
-    if (projects.length > 0 && name !== "") candidates.load(name).catch(() => null);
+    if (settings.repositories.length > 0 && name !== "") search.meant(meantByImageName(name), null).catch(() => null);
   }
 
-  async function copies(name: string, digest: Digest): Promise<readonly ImageRecord[] | null> {
-    if (projects.length === 0) return null;
-    const places = name === "" ? [] : ((await candidates.load(name)) ?? []);
-    const found = await Promise.all(
-      places.map(async (place) => {
-        const repository = parseRepository(place.repository);
-        const path = imageNameOf(place.key);
-        if (repository === null || path === null) return [];
-        const holders = await withDigest.load({ place, digest });
-        const tagged = holders.filter((version) => !version.name.startsWith(childPrefix));
-        return (tagged.length > 0 ? tagged : holders).map((version) => {
-          const tag = version.name.startsWith(childPrefix) ? null : version.name;
-          const ref = referTo({ repository, name: path }, settings.hosts[0] ?? null, { tag, digest });
-          return toImageRecord(version, ref, digest, false);
-        });
-      }),
-    );
-    return found.flat();
+  async function copies(name: string, digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
+    if (settings.repositories.length === 0) return unknown("NOT_CONFIGURED");
+    // An image has a name.
+    if (name === "") return impossible;
+    const places = await search.meant(meantByImageName(name), null);
+    if (places.kind !== "FOUND") return places;
+    const atOnce = await Promise.all(places.value.map((place) => copiesIn(place, digest, withDigest.load)));
+    const records = atOnce.flatMap((answer) => valueIn(answer) ?? []);
+    if (records.length > 0) return found(records, places.gap);
+    const looked = await Promise.all(places.value.map((place) => copiesIn(place, digest, holdersInList.load)));
+    const answer = joined(looked, absent(pageVersions, "WHOLE_LIST"));
+    return answer.kind === "ABSENT" && places.gap !== null ? places.gap : answer;
   }
 
-  async function image(ref: ImageRef): Promise<ImageRecord | null> {
+  async function copiesIn(
+    { ref: place }: Package,
+    digest: Digest,
+    load: (key: { place: PackageRef; digest: Digest }) => Promise<Answer<readonly Version[]>>,
+  ): Promise<Answer<readonly ImageRecord[]>> {
+    const repository = parseRepository(place.repository);
+    const path = imageNameOf(place.key);
+    if (repository === null || path === null) return impossible;
+    return mapAnswer(await load({ place, digest }), (holders) => {
+      const tagged = holders.filter((version) => !version.name.startsWith(childPrefix));
+      return (tagged.length > 0 ? tagged : holders).map((version) => {
+        const tag = version.name.startsWith(childPrefix) ? null : version.name;
+        const ref = referTo({ repository, name: path }, settings.hosts[0] ?? null, { tag, digest });
+        return toImageRecord(version, ref, digest, false);
+      });
+    });
+  }
+
+  async function image(ref: ImageRef): Promise<Answer<ImageRecord>> {
     const location = locateImage(ref, settings.hosts);
-    return location === null ? null : located.load({ ref, location });
+    // Another registry's host, or fewer parts than an address of bkrepo has.
+    return location === null ? impossible : located.load({ ref, location });
   }
 
   /** One query for the manifests of the repository, then the records of what they belong to. */
-  async function byDigest(digest: Digest, scope: string | null): Promise<readonly ImageRecord[] | null> {
+  async function byDigest(digest: Digest, scope: string | null): Promise<Answer<readonly ImageRecord[]>> {
     // Without a repository every file of every project would have to be searched, and only SHA-256 is kept.
-    if (scope === null || !digest.startsWith(childPrefix)) return null;
+    if (scope === null || !digest.startsWith(childPrefix)) return unknown("NOT_SEARCHABLE");
     const repository = parseRepository(scope);
-    if (repository === null) return [];
+    if (repository === null) return impossible;
     const manifests = await files.manifestsOf(repository, digest);
-    const found = await Promise.all(
-      manifests.map(async ({ name, tag, archived }) => {
+    if (manifests.kind !== "FOUND") return manifests;
+    const records = await Promise.all(
+      manifests.value.map(async ({ name, tag, archived }): Promise<Answer<ImageRecord>> => {
         const location = { repository, name };
         const part = tag.startsWith(childPrefix) ? { tag: null, digest } : { tag, digest: null };
-        const record = await located.load({ location, ref: referTo(location, settings.hosts[0] ?? null, part) });
-        return record?.digest === digest ? { ...record, archived } : null;
+        const ref = referTo(location, settings.hosts[0] ?? null, part);
+        const answer = await located.load({ location, ref });
+        if (answer.kind !== "FOUND") return answer;
+        // The manifest is there, and its tag holds other bytes by now.
+        return answer.value.digest === digest ? found({ ...answer.value, archived }) : overwritten;
       }),
     );
-    return found.filter((record) => record !== null);
+    const values = records.flatMap((answer) => (answer.kind === "FOUND" ? [answer.value] : []));
+    return foundAny(values, absenceIn(records) ?? overwritten, manifests.gap ?? firstGap(records));
   }
 
   async function isArchived(known: ImageRecord): Promise<boolean> {
     const ref = known.version;
     const repository = ref && parseRepository(ref.package.repository);
     if (known.archived || !ref || !repository) return known.archived;
-    const path = (await versions.byRef.load(ref))?.paths[0];
+    const path = valueIn(await versions.byRef.load(ref))?.paths[0];
     if (path === undefined) return false;
-    return (await files.byPath.load({ repository, key: ref.package.key, path }))?.archived ?? false;
+    return valueIn(await files.byPath.load({ repository, key: ref.package.key, path }))?.archived ?? false;
   }
 
   return { image, copies, expectCopies, byDigest, isArchived };
+}
+
+const overwritten = absent(pageVersions, "COMPLETE_FILTER");
+
+function absenceIn(answers: readonly Answer<unknown>[]): Absent | null {
+  return answers.find((answer): answer is Absent => answer.kind === "ABSENT") ?? null;
 }

@@ -4,6 +4,7 @@ import { createRemover, removals } from "./delete.ts";
 import { readersOf } from "./loaders.ts";
 import { pricesOf } from "./prices.ts";
 import { type BkrepoSettings, bkrepoSettings } from "./settings.ts";
+import { createSightMemory } from "./sight-memory.ts";
 
 /** bkrepo, the BlueKing artifact repository: packages, versions, files and images in project/repo. */
 export const bkrepo: BackendType<BkrepoSettings> = {
@@ -14,13 +15,14 @@ export const bkrepo: BackendType<BkrepoSettings> = {
   removals,
   connect: (settings, permission) => {
     const client = createClient(settings);
+    const sights = createSightMemory();
     return {
       name: settings.name,
       kind: "BKREPO",
       capabilities: settings.capabilities,
       hosts: settings.hosts,
       places: settings.repositories.map((repository) => ({ repository, group: null })),
-      during: (call) => readersOf({ client, settings, call }),
+      during: (call) => readersOf({ client, settings, call, sights }),
       ...(permission?.mutations ? { remover: (call) => createRemover(client.upstream, call) } : {}),
       circuitOpen: client.upstream.circuitOpen,
       pressure: client.upstream.pressure,

@@ -39,11 +39,17 @@ export interface PlaceContext extends AnswerContext {
 /** A version named so is a platform's manifest of a multi-arch image, pushed by digest; nobody gave it a name. */
 export const childPrefix = "sha256:";
 
+/** A package, and which of its versions its floating tags (npm's dist-tags) stand at. */
+export interface TaggedPackage extends Package {
+  /** Version names by tag. */
+  readonly floating: ReadonlyMap<string, string>;
+}
+
 /** A package from a typed answer or a raw search row. */
 export function toPackage(
   row: PackageRow,
   { backend, repository, origin, zone }: Pick<PlaceContext, "backend" | "repository"> & AnswerContext,
-): Package {
+): TaggedPackage {
   const parsed = parseKey(row.key);
   const type = row.type ?? "";
   return {
@@ -65,11 +71,28 @@ export function toPackage(
     createdAt: toInstant(row.createdDate, zone),
     updatedAt: toInstant(row.lastModifiedDate, zone),
     webUrl: null,
+    floating: toFloatingTags(row.versionTag ?? {}),
   };
 }
 
-/** A version of the package that was asked for. */
-export function toVersion(row: VersionRow, context: PlaceContext): Version {
+// Keys of stored maps hold neither dots nor dollars; only typed answers undo that (TagUtils.decodeTag).
+function toFloatingTags(tags: Readonly<Record<string, unknown>>): ReadonlyMap<string, string> {
+  const floating = new Map<string, string>();
+  for (const [tag, version] of Object.entries(tags)) {
+    if (typeof version === "string") floating.set(tag.replaceAll("\\u002e", ".").replaceAll("\\u0024", "$"), version);
+  }
+  return floating;
+}
+
+/**
+ * A version of the package that was asked for. `floating` reads the floating tags that the package keeps, for the types
+ * whose versions do not tell theirs.
+ */
+export function toVersion(
+  row: VersionRow,
+  context: PlaceContext,
+  floating: (() => Promise<ReadonlyMap<string, string>>) | null = null,
+): Version {
   const { backend, base, repository, key, origin, zone } = context;
   const ref: PackageRef = { backend, repository: printRepository(repository), key };
   const format = parseKey(key)?.format ?? "OTHER";
@@ -91,11 +114,11 @@ export function toVersion(row: VersionRow, context: PlaceContext): Version {
     },
     status: null,
     stages: row.stageTag ?? [],
-    tags: row.tags ?? [],
+    tags: floating === null ? (row.tags ?? []) : () => floating().then((tags) => tagsAt(row, tags)),
     // Of an index the server counts the bytes of the index itself, which is nobody's idea of an image's size.
     size: image !== null && toKind({ metadata, paths }) === "INDEX" ? null : toCount(row.size),
-    // An image's only files are its manifests, which nobody means by "files".
-    fileCount: image === null && files.length > 0 ? files.length : null,
+    // An image's only files are its manifests, which nobody means by "files", and of these three the record names but one.
+    fileCount: image === null && files.length > 0 && !namesOneFile.includes(format) ? files.length : null,
     downloads: toCount(row.downloads),
     createdBy: row.createdBy || null,
     createdAt: toInstant(row.createdDate, zone),
@@ -108,6 +131,13 @@ export function toVersion(row: VersionRow, context: PlaceContext): Version {
     paths,
     pipeline: null,
   };
+}
+
+/** Formats whose record names the file of the last upload, whatever else the version has. */
+const namesOneFile: readonly PackageFormat[] = ["MAVEN", "CONAN", "ML_MODEL"];
+
+function tagsAt({ name, tags }: VersionRow, floating: ReadonlyMap<string, string>): readonly string[] {
+  return unique([...(tags ?? []), ...[...floating].flatMap(([tag, version]) => (version === name ? tag : []))]);
 }
 
 /** A file from a node search, or from a registry service's version detail. */

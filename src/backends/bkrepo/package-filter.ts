@@ -1,10 +1,12 @@
 import type { Package, PackageFormat } from "../../model/package.ts";
+import { namesSamePackage, type PurlParts, parsePurl } from "../../model/purl.ts";
 import type { PackageQuery } from "../backend.ts";
 import { keyText } from "../batch.ts";
-import { keyOf, namedTypes, typesOf } from "./package-key.ts";
-import { allOf, anyOf, is, like, noneOf, oneOf, type Rule } from "./rule.ts";
+import { imageNameOf, keyOf, keyOfPurl, namedTypes, purlOfName, typesOf } from "./package-key.ts";
+import { isPlainPattern, plainPattern } from "./plain-text.ts";
+import { allOf, anyOf, endsIn, is, like, noneOf, oneOf, type Rule } from "./rule.ts";
 
-/** The rules of a filter; null when nothing in bkrepo can match it. */
+/** The rules of a filter: they match at least what {@link matches} lets through. Null where bkrepo can have no such package. */
 export function rulesOf({ name, match, format }: PackageQuery): Rule[] | null {
   const rules: Rule[] = [];
   if (format === "OTHER") rules.push(noneOf("type", namedTypes));
@@ -13,58 +15,112 @@ export function rulesOf({ name, match, format }: PackageQuery): Rule[] | null {
     if (types.length === 0) return null;
     rules.push(oneOf("type", types));
   }
+  // No package has an empty name.
   if (name === null || name === "") return name === null || match !== "EXACT" ? rules : null;
-  // The pattern's only wildcard cannot be escaped, and no registry lets a name hold one.
-  if (name.includes("*")) return null;
   if (match === "EXACT") {
     const key = exactKey(name, format);
     rules.push(key === null ? is("name", name) : anyOf(is("name", name), is("key", key)));
-  } else rules.push(like("name", match === "PREFIX" ? `${name}*` : `*${name}*`));
+  } else rules.push(like("name", match === "PREFIX" ? `${plainPattern(name)}*` : `*${plainPattern(name)}*`));
   return rules;
 }
 
+/** Whether the server counts what {@link matches} lets through: not where its pattern had to be wider than the text. */
+export function isCounted({ name, match }: PackageQuery): boolean {
+  return name === null || match === "EXACT" || isPlainPattern(name);
+}
+
 /** The filter once more: what a server matches more loosely than we promise does not get through. */
-export function matches({ name, ref }: Package, filter: PackageQuery): boolean {
-  if (filter.name === null) return true;
+export function matches({ name, ref, format }: Package, filter: PackageQuery): boolean {
+  if (filter.format !== null && format !== filter.format) return false;
+  if (filter.name === null || filter.name === "") return true;
   const [is, wanted] = [name.toLowerCase(), filter.name.toLowerCase()];
   if (filter.match === "EXACT") return name === filter.name || ref.key === exactKey(filter.name, filter.format);
   return filter.match === "PREFIX" ? is.startsWith(wanted) : is.includes(wanted);
 }
 
-/** A package as other backends name it. */
-export interface Name {
-  readonly name: string;
-  readonly format: PackageFormat;
+/** Packages that somebody means by something else than their key. */
+export interface Meant {
+  /** Tells it from everything else that may be meant. */
+  readonly text: string;
+  /** Matches at least what is accepted. */
+  readonly rule: Rule;
+  readonly accepts: (found: Package) => boolean;
 }
 
-/** The text that tells two names apart. */
-export function nameText({ name, format }: Name): string {
-  return keyText(name, format);
+/** Packages of this name and format, in any spelling that the format takes for the same. Null where there can be none. */
+export function meantByName(name: string, format: PackageFormat): Meant | null {
+  const types = typesOf(format);
+  if (name === "" || types.length === 0) return null;
+  const key = keyOf(name, format);
+  const purl = purlOfName(name, format);
+  const spellings = [
+    is("name", name),
+    ...(key === null ? [] : [is("key", key)]),
+    ...(purl === null ? [] : [like("name", namePattern(purl))]),
+  ];
+  return {
+    text: keyText("name", name, format),
+    rule: allOf(oneOf("type", types), anyOf(...spellings)),
+    accepts: (found) =>
+      found.format === format &&
+      (found.name === name || found.ref.key === key || (purl !== null && isNamedBy(found, purl))),
+  };
 }
 
-/** The rule for exactly this name and format; null when nothing in bkrepo can match it. */
-export function rulesOfName({ name, format }: Name): Rule | null {
-  // Python treats `-`, `_` and `.` as one; bkrepo keeps the spelling of the upload.
-  if (format === "PYPI" && name !== "") {
-    const pattern = name.replace(/[-_.]+/g, "*");
-    return allOf(is("type", "PYPI"), like("name", pattern));
-  }
-  const rules = name === "" ? null : rulesOf({ name, format, match: "EXACT" });
-  return rules === null ? null : allOf(...rules);
+/** Packages that a package URL names. Null where bkrepo has no packages of its type. */
+export function meantByPurl(purl: PurlParts): Meant | null {
+  const types = typesOfPurl[purl.type];
+  if (types === undefined) return null;
+  return {
+    text: keyText("purl", purl.type, purl.namespace, purl.name),
+    rule: allOf(oneOf("type", types), like("name", namePattern(purl))),
+    accepts: (found) => isNamedBy(found, purl),
+  };
 }
 
-/** Whether a found package is the one that was named: rows of many names come in one answer. */
-export function isNamed(found: Package, { name, format }: Name): boolean {
-  if (found.format !== format) return false;
-  if (format === "PYPI") return normalised(found.name) === normalised(name);
-  return found.name === name || found.ref.key === keyOf(name, format);
+/** Whether a package URL names a package: by its own URL, or by the one key that the URL stands for. */
+export function isNamedBy({ ref, purl: printed }: Pick<Package, "ref" | "purl">, purl: PurlParts): boolean {
+  const own = printed === null ? null : parsePurl(printed);
+  const known = keyOfPurl(purl);
+  return (known?.isOnly === true && known.key === ref.key) || (own !== null && namesSamePackage(own, purl));
+}
+
+/** Images whose path ends in this name, as a whole part. */
+export function meantByImageName(name: string): Meant {
+  return {
+    text: keyText("image", name),
+    rule: allOf(oneOf("type", ["DOCKER", "OCI"]), anyOf(is("name", name), endsIn("name", `/${name}`))),
+    accepts: ({ ref }) => {
+      const path = imageNameOf(ref.key);
+      return path === name || path?.endsWith(`/${name}`) === true;
+    },
+  };
+}
+
+const typesOfPurl: Readonly<Record<string, readonly string[] | undefined>> = Object.assign(Object.create(null), {
+  maven: ["MAVEN"],
+  npm: ["NPM"],
+  pypi: ["PYPI"],
+  helm: ["HELM"],
+  rpm: ["RPM"],
+  composer: ["COMPOSER"],
+  nuget: ["NUGET"],
+  conan: ["CONAN"],
+  cargo: ["CARGO"],
+  huggingface: ["HUGGINGFACE"],
+});
+
+/**
+ * The stored name in the widest spelling that a package URL may stand for: upper and lower case are alike to the search,
+ * and what PEP 503 takes for one character is a wildcard. Maven's name is the artifactId, RPM's and Conan's the bare one.
+ */
+function namePattern({ type, namespace, name }: PurlParts): string {
+  if (type === "pypi") return plainPattern(name.replace(/[-_.]+/g, "*"));
+  const isSpelledWhole = type === "npm" || type === "composer" || type === "huggingface";
+  return plainPattern(isSpelledWhole && namespace !== null ? `${namespace}/${name}` : name);
 }
 
 // The name of a Maven package is its artifactId, and a NuGet key is in lower case: whoever asks by the full name means the key.
 function exactKey(name: string, format: PackageFormat | null): string | null {
   return keyOf(name, format ?? "MAVEN");
-}
-
-function normalised(name: string): string {
-  return name.toLowerCase().replace(/[-_.]+/g, "-");
 }

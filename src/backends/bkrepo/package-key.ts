@@ -1,5 +1,5 @@
 import type { PackageFormat } from "../../model/package.ts";
-import { toPurl } from "../../model/purl.ts";
+import { type PurlParts, parsePurl, toPurl } from "../../model/purl.ts";
 
 /** A package key taken apart at its first `://`. */
 interface KeyParts {
@@ -41,6 +41,9 @@ const formatByTypes: Readonly<Record<string, PackageFormat>> = {
 const longestKey = 1024;
 const gav = /^[^:/\s]+:[^:/\s]+$/;
 
+/** `user@name/channel`, `_` for none (ConanPathUtils.buildReferenceWithoutVersion). */
+const conanReference = /^([^@/]+)@([^@/]+)\/([^@/]+)$/;
+
 /** The format behind bkrepo's word for a package type; words nobody knew when this was written are OTHER. */
 export function formatOf(type: string): PackageFormat {
   return own(formatByTypes, type.toUpperCase()) ?? "OTHER";
@@ -56,10 +59,14 @@ export const namedTypes: readonly string[] = Object.keys(formatByTypes);
 
 /**
  * The key of a package by name and format. Maven names are `group:artifact`; `group/artifact` and GitLab's
- * `com/acme/app` are read as the same. Null when the format has no scheme in bkrepo or the name cannot be of it.
+ * `com/acme/app` are read as the same. Null when the format has no scheme in bkrepo or the name cannot be of it, and when
+ * the name does not tell the one key: a Python package is kept under the spelling of its upload, the key of an RPM begins
+ * with its folder, that of a Conan recipe with its user (a name that states those is taken as the key).
  */
 export function keyOf(name: string, format: PackageFormat): string | null {
-  if (!isPlain(name)) return null;
+  if (!isPlain(name) || format === "PYPI") return null;
+  if (format === "RPM" && !name.includes("/")) return null;
+  if (format === "CONAN" && !conanReference.test(name)) return null;
   if (format === "MAVEN") return mavenKey(name);
   if (format === "NUGET") return `nuget://${name.toLowerCase()}`;
   if (format === "ML_MODEL") return `huggingface://${/^(?:model|dataset)\//.test(name) ? name : `model/${name}`}`;
@@ -78,6 +85,11 @@ export function parseKey(key: string): { readonly name: string; readonly format:
   const format = own(formatBySchemes, parts.scheme) ?? "OTHER";
   if (format === "MAVEN" && !gav.test(parts.rest)) return null;
   return { name: parts.rest, format };
+}
+
+/** Whether the package, and not its versions, tells the floating tags: npm's dist-tags, OHPM's likewise. */
+export function keepsFloatingTags(key: string): boolean {
+  return key.startsWith("npm://") || key.startsWith("ohpm://");
 }
 
 /** Whether the key is one of an image (or of any other thing pushed to a docker or OCI repository). */
@@ -121,17 +133,89 @@ export function purlOf(key: string, version: string | null): string | null {
         : null;
     case "rpm":
       // What stands in front of the name is a folder of the repository, not a vendor.
-      return toPurl({ type: "rpm", name, version });
+      return toPurl({ type: "rpm", name, ...rpmVersion(version) });
+    case "conan":
+      return conanPurl(rest, version);
     case "pypi":
     case "helm":
     case "nuget":
     case "cargo":
-    case "conan":
-      // A conan key may also hold user and channel; how is not fixed, so only the plain form is trusted.
       return /[/@]/.test(rest) ? null : toPurl({ type: parts.scheme, name: rest, version });
     default:
       return null;
   }
+}
+
+/**
+ * The package URL that a name and format stand for, taken apart; null where they make none. Beside bkrepo's own forms
+ * it reads those that package URLs give: `vendor/name` for RPM, `user/name` for Conan.
+ */
+export function purlOfName(name: string, format: PackageFormat): PurlParts | null {
+  const cut = name.lastIndexOf("/");
+  const bare = name.slice(cut + 1);
+  if (format === "CONAN" && !conanReference.test(name)) {
+    // The library refuses a namespace without a channel, which a name does not tell.
+    const namespace = cut <= 0 ? null : name.slice(0, cut);
+    return bare === "" ? null : { type: "conan", namespace, name: bare, version: null, qualifiers: {} };
+  }
+  const key = format === "PYPI" ? `pypi://${name}` : format === "RPM" ? `rpm://${bare}` : keyOf(name, format);
+  const printed = key === null ? null : purlOf(key, null);
+  return printed === null ? null : parsePurl(printed);
+}
+
+/**
+ * The key that a package URL stands for, and whether it is the only one: npm, PyPI and Composer keep the spelling of the
+ * upload, which the URL has lost, and a recipe without a channel may be one of several. Null where the URL does not tell it.
+ */
+export function keyOfPurl(purl: PurlParts): { readonly key: string; readonly isOnly: boolean } | null {
+  const { type, namespace, name, qualifiers } = purl;
+  const whole = namespace === null ? name : `${namespace}/${name}`;
+  switch (type) {
+    case "maven":
+      return namespace === null ? null : { key: `gav://${namespace}:${name}`, isOnly: true };
+    case "conan": {
+      const { user = namespace ?? "_", channel = "_" } = qualifiers;
+      return { key: `conan://${user}@${name}/${channel}`, isOnly: qualifiers["channel"] !== undefined };
+    }
+    case "huggingface":
+      return { key: `huggingface://model/${whole}`, isOnly: true };
+    case "nuget":
+      return { key: `nuget://${whole.toLowerCase()}`, isOnly: true };
+    case "helm":
+    case "cargo":
+      return { key: `${type}://${whole}`, isOnly: true };
+    case "npm":
+    case "pypi":
+    case "composer":
+      return { key: `${type}://${whole}`, isOnly: false };
+    default:
+      return null;
+  }
+}
+
+/** A stored RPM version `1.20.1-1.el7.x86_64` ends in its architecture, which package URLs state as a qualifier. */
+function rpmVersion(version: string | null): {
+  readonly version: string | null;
+  readonly qualifiers?: Readonly<Record<string, string>>;
+} {
+  const [, bare, arch] = /^(.+-.+)\.([^.]+)$/.exec(version ?? "") ?? [];
+  return bare === undefined || arch === undefined ? { version } : { version: bare, qualifiers: { arch } };
+}
+
+/**
+ * Conan's user is the namespace and a qualifier, as package URLs refuse a channel without a namespace. Keys without user
+ * and channel were never written by a release we know, but are read all the same.
+ */
+function conanPurl(rest: string, version: string | null): string | null {
+  const [, user, name, channel] = conanReference.exec(rest) ?? [];
+  if (user === undefined || name === undefined || channel === undefined) {
+    return /[/@]/.test(rest) ? null : toPurl({ type: "conan", name: rest, version });
+  }
+  const qualifiers = {
+    ...(user === "_" ? {} : { user }),
+    ...(channel === "_" ? {} : { channel }),
+  };
+  return toPurl({ type: "conan", namespace: channel === "_" || user === "_" ? null : user, name, version, qualifiers });
 }
 
 function mavenKey(name: string): string | null {

@@ -1,60 +1,96 @@
-import type { Package, PackageFormat } from "../../model/package.ts";
+import type { PackageFormat } from "../../model/package.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
+import {
+  type Absent,
+  type Answer,
+  absent,
+  failed,
+  firstGap,
+  found,
+  foundAny,
+  impossible,
+  joined,
+  unknown,
+} from "../answers.ts";
 import type { PackageQuery } from "../backend.ts";
 import { batched, keyText, single } from "../batch.ts";
-import { toPackage } from "./mapper.ts";
-import { isNamed, type Name, nameText, rulesOf, rulesOfName } from "./package-filter.ts";
-import { type Leg, packageFields, packageWindow } from "./package-window.ts";
-import { parseRepository } from "./repository.ts";
+import { asError, chunks, groupBy } from "../batches.ts";
+import { pagePackages, searchPackages } from "./client.ts";
+import { type TaggedPackage, toPackage } from "./mapper.ts";
+import { type Meant, meantByName, rulesOf } from "./package-filter.ts";
+import { type Leg, listWindow, packageFields, packageWindow } from "./package-window.ts";
+import type { PackageLoaders } from "./packages.ts";
+import { parseRepository, printRepository, type Repository } from "./repository.ts";
 import { allOf, anyOf, is, oneOf } from "./rule.ts";
-import {
-  chunks,
-  collect,
-  emptyPage,
-  groupBy,
-  largestBatch,
-  largestPage,
-  unasked,
-  unreadable,
-  type View,
-} from "./view.ts";
+import { isForbidden, type SightReader, silenceOf } from "./sight.ts";
+import { collect, emptyPage, largestBatch, largestPage, unasked, unreadable, type View } from "./view.ts";
 
-/** How this request looks for packages wherever the configuration says; null where it says nowhere. */
+/** How this request looks for packages wherever the configuration says. */
 export interface PackageSearch {
-  readonly search: (query: PackageQuery, request: PageRequest) => Promise<Page<Package> | null>;
-  readonly named: (name: string, format: PackageFormat) => Promise<readonly Package[] | null>;
+  readonly search: (query: PackageQuery, request: PageRequest) => Promise<Answer<Page<TaggedPackage>>>;
+  readonly named: (
+    name: string,
+    format: PackageFormat,
+    scope: string | null,
+  ) => Promise<Answer<readonly TaggedPackage[]>>;
+  /** Packages that somebody means, in one repository or wherever the configuration says. */
+  readonly meant: (meant: Meant, scope: string | null) => Promise<Answer<readonly TaggedPackage[]>>;
+}
+
+interface Asked {
+  readonly meant: Meant;
+  /** One repository, or null for all that are configured. */
+  readonly scope: string | null;
 }
 
 /** Loaders that share one request's answers. */
-export function packageSearch(view: View): PackageSearch {
+export function packageSearch(view: View, sights: SightReader, packages: PackageLoaders): PackageSearch {
   const { client, settings, call } = view;
 
-  const legs: readonly Leg[] = groupBy(
-    settings.repositories.map(parseRepository).filter((repository) => repository !== null),
-    ({ project }) => project,
-  ).flatMap(([first, ...rest]) =>
-    first === undefined
-      ? []
-      : [{ project: first.project, repositories: [...new Set([first, ...rest].map(({ name }) => name))] }],
-  );
+  const configured = repositoriesOf(settings.repositories);
+  const legs = legsOf(configured);
 
-  const legWindow = (leg: Leg, filter: PackageQuery, request: PageRequest) =>
-    packageWindow(view, leg, oneOf("repoName", leg.repositories), filter, request);
+  const legWindow = (leg: Leg, filter: PackageQuery, request: PageRequest): Promise<Page<TaggedPackage>> =>
+    packageWindow(view, leg, oneOf("repoName", leg.repositories), filter, request).catch((error: unknown) => {
+      // Before 3.0.3 a search all of whose repositories are missing or unreadable is refused.
+      if (!isForbidden(error)) throw error;
+      return emptyPage(unasked(view));
+    });
 
   const searches = single(
     ({ query, request }: { query: PackageQuery; request: PageRequest }) =>
       keyText(query.name, query.match, query.format, request.first, ...(request.after ?? [])),
-    ({ query, request }) => searchAll(query, request),
+    async ({ query, request }) => {
+      const answer = await searchAll(query, request);
+      if (answer.kind === "FOUND") packages.remember(answer.value.rows.map(({ value }) => value));
+      return answer;
+    },
     { call, backend: settings.name, operation: "bkrepo.searchPackages" },
   );
 
-  async function search(query: PackageQuery, request: PageRequest): Promise<Page<Package> | null> {
-    if (legs.length === 0) return null;
-    return rulesOf(query) === null ? emptyPage(unasked(view)) : searches.load({ query, request });
+  async function search(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
+    if (legs.length === 0) return unknown("NOT_CONFIGURED");
+    return rulesOf(query) === null ? impossible : searches.load({ query, request });
+  }
+
+  async function searchAll(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
+    const page = await searchLegs(query, request);
+    if (page.rows.length > 0 || page.dropped.length > 0 || request.after !== null) return found(page);
+    // Nothing was found: each repository is asked whether its search sees what its list has.
+    const lists = await Promise.all(configured.map((place) => behindSilence(place).catch(failed)));
+    const all = lists.flatMap((list) => (list.kind === "FOUND" ? list.value : []));
+    const gap = firstGap(lists);
+    const rows = listWindow(view, all, query, { first: all.length, after: null });
+    if (rows.rows.length > 0) return found({ ...rows, total: gap === null ? rows.total : null }, gap);
+    if (gap !== null) return gap;
+    // Where every place is missing, there is nothing to be empty.
+    const places = lists.filter((list) => list.kind !== "ABSENT" || list.proof !== "KEYED_READ");
+    const missing = lists.find((list): list is Absent => list.kind === "ABSENT");
+    return places.length > 0 || missing === undefined ? found(page) : missing;
   }
 
   // Project after project, each in its own order; a position begins with the project it is in.
-  async function searchAll(query: PackageQuery, request: PageRequest): Promise<Page<Package>> {
+  async function searchLegs(query: PackageQuery, request: PageRequest): Promise<Page<TaggedPackage>> {
     const [project, ...inner] = request.after ?? [];
     const start = Math.max(
       0,
@@ -69,16 +105,16 @@ export function packageSearch(view: View): PackageSearch {
     );
     const [head] = pages;
     if (head === undefined) return emptyPage(unasked(view));
-    const rows: Row<Package>[] = [];
+    const rows: Row<TaggedPackage>[] = [];
     let more = false;
-    for (const [index, found] of pages.entries()) {
+    for (const [index, page] of pages.entries()) {
       const leg = open[index];
       // What comes behind an unfinished project has to wait for its turn.
       if (leg === undefined || more) break;
-      rows.push(...found.rows.map((row) => ({ ...row, position: [leg.project, ...row.position] })));
-      more = found.hasNext;
+      rows.push(...page.rows.map((row) => ({ ...row, position: [leg.project, ...row.position] })));
+      more = page.hasNext;
     }
-    const counted = sum(pages.map((found) => found.total));
+    const counted = sum(pages.map((page) => page.total));
     return {
       rows: rows.slice(0, request.first),
       hasNext: more || rows.length > request.first,
@@ -89,57 +125,139 @@ export function packageSearch(view: View): PackageSearch {
               const rest = await Promise.all(
                 legs.slice(0, start).map((leg) => legWindow(leg, query, { first: 1, after: null })),
               );
-              return sum([counted, ...rest.map((found) => found.total)]);
+              return sum([counted, ...rest.map((page) => page.total)]);
             },
       origin: head.origin,
-      dropped: pages.flatMap((found) => found.dropped),
+      dropped: pages.flatMap((page) => page.dropped),
     };
   }
 
-  /** Names of one tick are one search in each project. */
-  const byName = batched<Name, readonly Package[]>(
-    nameText,
-    async (names) => {
-      const rules = names.map(rulesOfName).filter((rule) => rule !== null);
-      if (rules.length === 0) return new Map();
-      const found = (
-        await Promise.all(
-          legs.flatMap(({ project, repositories }) =>
-            chunks(rules, largestBatch).map(async (some) => {
-              const rule = allOf(is("projectId", project), oneOf("repoName", repositories), anyOf(...some));
-              const sort = { properties: ["key", "repoName"], direction: "ASC" } as const;
-              const { rows, complete } = await collect(
-                (pageNumber) =>
-                  client.searchPackages(
-                    { select: packageFields, page: { pageNumber, pageSize: largestPage }, sort, rule },
-                    call,
-                  ),
-                largestPage,
-                true,
-              );
-              // The list has no place to say that one is missing, so an incomplete one is no answer.
-              if (!complete) throw unreadable(view, "bkrepo.searchPackages", "rows of the answer are missing");
-              return rows.map(({ row, context }) =>
-                toPackage(row, { backend: settings.name, repository: { project, name: row.repoName }, ...context }),
-              );
-            }),
-          ),
-        )
-      ).flat();
-      return new Map(names.map((name) => [nameText(name), found.filter((one) => isNamed(one, name))]));
+  /** What is meant in one tick is one search in each project. */
+  const byMeaning = batched<Asked, readonly TaggedPackage[]>(
+    ({ meant, scope }) => keyText(scope, meant.text),
+    async (asked) => {
+      const answers = new Map<string, Answer<readonly TaggedPackage[]> | Error>();
+      await Promise.all(
+        groupBy(asked, ({ scope }) => keyText(scope)).map(async (group) => {
+          const [first] = group;
+          const places = first?.scope == null ? configured : repositoriesOf([first.scope]);
+          const answered = await lookFor(
+            group.map(({ meant }) => meant),
+            places,
+          ).catch(asError);
+          group.forEach(({ meant, scope }, index) => {
+            const answer = answered instanceof Error ? answered : answered[index];
+            if (answer) answers.set(keyText(scope, meant.text), answer);
+          });
+        }),
+      );
+      return answers;
     },
     { by: { call, backend: settings.name, operation: "bkrepo.searchPackages" } },
   );
 
-  async function named(name: string, format: PackageFormat): Promise<readonly Package[] | null> {
-    if (legs.length === 0) return null;
-    return (await byName.load({ name, format })) ?? [];
+  async function lookFor(
+    wanted: readonly Meant[],
+    places: readonly Repository[],
+  ): Promise<readonly Answer<readonly TaggedPackage[]>[]> {
+    // Where the search is known to see less, the list is read at once.
+    const blind = places.filter((place) => sights.known(place) === "NARROW");
+    const open = places.filter((place) => !blind.includes(place));
+    const [rows, lists] = await Promise.all([
+      searchFor(wanted, open),
+      Promise.all(blind.map((place) => sights.list.load(place).catch(failed))),
+    ]);
+    return Promise.all(
+      wanted.map(async (meant) => {
+        const seen = rows.filter(meant.accepts);
+        const answers = lists.map((list) => listed(list, meant.accepts));
+        if (seen.length > 0) answers.push(found(seen));
+        if (answers.some(({ kind }) => kind === "FOUND")) return joined(answers, notListed);
+        const silent = await Promise.all(open.map((place) => behindSilence(place).catch(failed)));
+        return joined([...answers, ...silent.map((list) => listed(list, meant.accepts))], notListed);
+      }),
+    );
   }
 
-  return { search, named };
+  /** What a search that found nothing in a repository may have passed over: its whole list where it sees less, else none. */
+  async function behindSilence(place: Repository): Promise<Answer<readonly TaggedPackage[]>> {
+    const sight = await sights.sight.load(place);
+    return sight.kind === "FOUND" && sight.value === "NARROW" ? sights.list.load(place) : silenceOf(sight);
+  }
+
+  async function searchFor(wanted: readonly Meant[], places: readonly Repository[]): Promise<readonly TaggedPackage[]> {
+    const found = await Promise.all(
+      legsOf(places).flatMap(({ project, repositories }) =>
+        chunks(wanted, largestBatch).map(async (some) => {
+          const meant = some.map(({ rule }) => rule);
+          const rule = allOf(is("projectId", project), oneOf("repoName", repositories), anyOf(...meant));
+          const sort = { properties: ["key", "repoName"], direction: "ASC" } as const;
+          try {
+            const { rows, complete } = await collect(
+              (pageNumber) =>
+                client.searchPackages(
+                  { select: packageFields, page: { pageNumber, pageSize: largestPage }, sort, rule },
+                  call,
+                ),
+              largestPage,
+              true,
+            );
+            // The list has no place to say that one is missing, so an incomplete one is no answer.
+            if (!complete) throw unreadable(view, searchPackages.name, "rows of the answer are missing");
+            return rows.map(({ row, context }) =>
+              toPackage(row, { backend: settings.name, repository: { project, name: row.repoName }, ...context }),
+            );
+          } catch (error) {
+            if (isForbidden(error)) return [];
+            throw error;
+          }
+        }),
+      ),
+    );
+    return found.flat();
+  }
+
+  async function meant(what: Meant, scope: string | null): Promise<Answer<readonly TaggedPackage[]>> {
+    if (scope === null && legs.length === 0) return unknown("NOT_CONFIGURED");
+    if (scope !== null && parseRepository(scope) === null) return impossible;
+    const answer = await byMeaning.load({ meant: what, scope });
+    if (answer.kind === "FOUND") packages.remember(answer.value);
+    return answer;
+  }
+
+  async function named(
+    name: string,
+    format: PackageFormat,
+    scope: string | null,
+  ): Promise<Answer<readonly TaggedPackage[]>> {
+    // The server has a closed list of package types, and an empty name is none.
+    const what = meantByName(name, format);
+    return what === null ? impossible : meant(what, scope);
+  }
+
+  return { search, named, meant };
 }
 
-function sum(totals: readonly Page<Package>["total"][]): number | null {
+/** Those of a plain list that are meant: without one of them, it is a whole list without them. */
+function listed(list: Answer<readonly TaggedPackage[]>, accepts: Meant["accepts"]): Answer<readonly TaggedPackage[]> {
+  return list.kind === "FOUND" ? foundAny(list.value.filter(accepts), notListed, list.gap) : list;
+}
+
+const notListed = absent(pagePackages, "WHOLE_LIST");
+
+function repositoriesOf(texts: readonly string[]): readonly Repository[] {
+  const all = texts.map(parseRepository).filter((repository) => repository !== null);
+  return groupBy(all, printRepository).flatMap(([first]) => first ?? []);
+}
+
+function legsOf(repositories: readonly Repository[]): readonly Leg[] {
+  return groupBy(repositories, ({ project }) => project).map((group) => ({
+    project: group[0]?.project ?? "",
+    repositories: group.map(({ name }) => name),
+  }));
+}
+
+function sum(totals: readonly Page<TaggedPackage>["total"][]): number | null {
   return totals.reduce<number | null>(
     (left, right) => (left === null || typeof right !== "number" ? null : left + right),
     0,

@@ -1,12 +1,12 @@
-import type { Package, PackageRef } from "../../model/package.ts";
+import type { PackageRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { PackageQuery } from "../backend.ts";
 import { keyText } from "../batch.ts";
-import { keepRows, readWindow } from "../paging.ts";
-import { toPackage } from "./mapper.ts";
-import { matches, rulesOf } from "./package-filter.ts";
+import { keepRows, readWindow, sliceWindow } from "../paging.ts";
+import { type TaggedPackage, toPackage } from "./mapper.ts";
+import { isCounted, matches, rulesOf } from "./package-filter.ts";
 import { allOf, is, type Rule } from "./rule.ts";
-import { largestPage, type View } from "./view.ts";
+import { largestPage, unasked, type View } from "./view.ts";
 
 /** The text that tells two package references apart. */
 export function packageText({ repository, key }: PackageRef): string {
@@ -21,6 +21,7 @@ export const packageFields = [
   "type",
   "downloads",
   "versions",
+  "versionTag",
   "description",
   "createdBy",
   "createdDate",
@@ -40,14 +41,14 @@ export async function packageWindow(
   where: Rule,
   filter: PackageQuery,
   request: PageRequest,
-): Promise<Page<Package>> {
+): Promise<Page<TaggedPackage>> {
   const { client, settings, call } = view;
   const rule = allOf(is("projectId", leg.project), where, ...(rulesOf(filter) ?? []));
   const sort = {
     properties: leg.repositories.length === 1 ? ["key"] : ["key", "repoName"],
     direction: "ASC",
   } as const;
-  return readWindow(request, {
+  const page = await readWindow(request, {
     maxSize: largestPage,
     identity: packageIdentity,
     fetch: async (index, pageSize) => {
@@ -67,8 +68,21 @@ export async function packageWindow(
       return keepRows({ rows, count, dropped, origin, total }, (found) => matches(found, filter));
     },
   });
+  return isCounted(filter) ? page : { ...page, total: null };
 }
 
-function packageIdentity({ ref }: Package): string {
+/** The same window over a list that is all here. */
+export function listWindow(
+  view: View,
+  packages: readonly TaggedPackage[],
+  filter: PackageQuery,
+  request: PageRequest,
+): Page<TaggedPackage> {
+  const rows = packages.filter((one) => matches(one, filter));
+  const origin = packages[0]?.origin ?? unasked(view);
+  return sliceWindow(request, rows, packageIdentity, { origin, dropped: [] });
+}
+
+function packageIdentity({ ref }: TaggedPackage): string {
   return packageText(ref);
 }

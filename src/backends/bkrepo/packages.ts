@@ -1,31 +1,29 @@
-import type { Package, PackageRef } from "../../model/package.ts";
+import type { PackageRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
-import { orNull, UpstreamError } from "../../upstream/errors.ts";
+import { UpstreamError } from "../../upstream/errors.ts";
+import { type Answer, found, impossible, mapAnswer } from "../answers.ts";
 import type { PackageQuery, PackageScope } from "../backend.ts";
 import { batched, keyText, type Loader, single } from "../batch.ts";
-import { toPackage } from "./mapper.ts";
+import { asError, chunks, groupBy } from "../batches.ts";
+import { searchPackages } from "./client.ts";
+import { type TaggedPackage, toPackage } from "./mapper.ts";
 import { rulesOf } from "./package-filter.ts";
-import { packageFields, packageText, packageWindow } from "./package-window.ts";
-import { isForbidden, type RepositoryProbe, unlessMissing } from "./probe.ts";
+import { listWindow, packageFields, packageText, packageWindow } from "./package-window.ts";
 import { parseRepository, printRepository, type Repository } from "./repository.ts";
 import { allOf, is, oneOf } from "./rule.ts";
-import {
-  asError,
-  chunks,
-  collect,
-  emptyPage,
-  groupBy,
-  largestBatch,
-  largestPage,
-  unasked,
-  unreadable,
-  type View,
-} from "./view.ts";
+import { isForbidden, type SightReader, silenceOf } from "./sight.ts";
+import { collect, emptyPage, largestBatch, largestPage, unasked, unreadable, type View } from "./view.ts";
 
 /** How this request reads packages. */
 export interface PackageLoaders {
-  readonly byRef: Loader<PackageRef, Package | null>;
-  readonly page: (scope: PackageScope, filter: PackageQuery, request: PageRequest) => Promise<Page<Package>>;
+  readonly byRef: Loader<PackageRef, Answer<TaggedPackage>>;
+  /** Has packages that another answer told answer for themselves when they are asked for by key. */
+  readonly remember: (packages: readonly TaggedPackage[]) => void;
+  readonly page: (
+    scope: PackageScope,
+    filter: PackageQuery,
+    request: PageRequest,
+  ) => Promise<Answer<Page<TaggedPackage>>>;
 }
 
 interface Wanted {
@@ -33,30 +31,30 @@ interface Wanted {
   readonly repository: Repository;
 }
 
+type Answers = Map<string, Answer<TaggedPackage> | Error>;
+
+/** Keys of one repository that a search left out are read one by one up to this many; more are worth asking why. */
+const mostSingleReads = 2;
+
 /** Loaders that share one request's answers. */
-export function packageLoaders(view: View, probe: RepositoryProbe): PackageLoaders {
+export function packageLoaders(view: View, sights: SightReader): PackageLoaders {
   const { client, settings, call } = view;
 
-  const byRef = batched<PackageRef, Package>(
+  const byRef = batched<PackageRef, TaggedPackage>(
     packageText,
     async (refs) => {
-      const wanted = refs.flatMap((ref) => {
+      const answers: Answers = new Map();
+      const wanted: Wanted[] = [];
+      for (const ref of refs) {
         const repository = parseRepository(ref.repository);
-        return repository === null || ref.key === "" ? [] : [{ ref, repository }];
-      });
-      const answers = new Map<string, Package | Error>();
+        // The server's own rules allow neither such a repository nor an empty key.
+        if (repository === null || ref.key === "") answers.set(packageText(ref), impossible);
+        else wanted.push({ ref, repository });
+      }
       const groups = groupBy(wanted, ({ repository }) => repository.project).flatMap((group) =>
         chunks(group, largestBatch),
       );
-      await Promise.all(
-        groups.map(async (group) => {
-          const found = await (group.length === 1 ? lone(group) : many(group)).catch(asError);
-          for (const { ref } of group) {
-            const answer = found instanceof Error ? found : found.get(packageText(ref));
-            if (answer) answers.set(packageText(ref), answer);
-          }
-        }),
-      );
+      await Promise.all(groups.map((group) => (group.length === 1 ? read(group, answers) : search(group, answers))));
       return answers;
     },
     {
@@ -68,27 +66,41 @@ export function packageLoaders(view: View, probe: RepositoryProbe): PackageLoade
     },
   );
 
+  function remember(packages: readonly TaggedPackage[]): void {
+    byRef.primeLater(() => {
+      for (const one of packages) byRef.prime(one.ref, found(one));
+    });
+  }
+
   // Alone, `package/info` is as cheap as the search and says outright whether the repository may be read.
-  async function lone(group: readonly Wanted[]): Promise<Map<string, Package | Error>> {
-    const found = new Map<string, Package | Error>();
-    for (const { ref, repository } of group) {
-      const answer = await orNull(client.getPackage(repository, ref.key, call));
-      if (answer === null || answer.value === null) continue;
-      const same = answer.value.key === ref.key;
-      found.set(
-        packageText(ref),
-        same
-          ? toPackage(answer.value, { backend: settings.name, repository, ...answer })
-          : unreadable(view, "bkrepo.getPackage", "another package than the one asked for"),
-      );
+  async function read(group: readonly Wanted[], answers: Answers): Promise<void> {
+    await Promise.all(
+      group.map(async ({ ref, repository }) => {
+        answers.set(packageText(ref), await readOne(ref, repository).catch(asError));
+      }),
+    );
+  }
+
+  async function readOne(ref: PackageRef, repository: Repository): Promise<Answer<TaggedPackage>> {
+    const answer = await client.getPackage(repository, ref.key, call);
+    if (answer.kind === "FOUND" && answer.value.value.key !== ref.key) {
+      throw unreadable(view, "bkrepo.getPackage", "another package than the one asked for");
     }
-    return found;
+    return mapAnswer(answer, ({ value, ...context }) =>
+      toPackage(value, { backend: settings.name, repository, ...context }),
+    );
   }
 
   // One search for all keys of a project: a superset (keys × repositories), picked by repository and key.
-  async function many(group: readonly Wanted[]): Promise<Map<string, Package | Error>> {
+  async function search(group: readonly Wanted[], answers: Answers): Promise<void> {
+    const isBlind = ({ repository }: Wanted) => sights.known(repository) === "NARROW";
+    const [blind, open] = [group.filter(isBlind), group.filter((one) => !isBlind(one))];
+    await Promise.all([read(blind, answers), open.length === 1 ? read(open, answers) : searchOpen(open, answers)]);
+  }
+
+  async function searchOpen(group: readonly Wanted[], answers: Answers): Promise<void> {
     const [first] = group;
-    if (first === undefined) return new Map();
+    if (first === undefined) return;
     const { project } = first.repository;
     const keys = [...new Set(group.map(({ ref }) => ref.key))];
     const repositories = [...new Set(group.map(({ repository }) => repository.name))];
@@ -96,9 +108,8 @@ export function packageLoaders(view: View, probe: RepositoryProbe): PackageLoade
     const pageSize = Math.min(keys.length * repositories.length, 5 * largestPage);
     const rule = allOf(is("projectId", project), oneOf("repoName", repositories), oneOf("key", keys));
     const sort = { properties: ["key", "repoName"], direction: "ASC" } as const;
-    const found = new Map<string, Package | Error>();
-    let refused: unknown = null;
-    let complete = true;
+    const seen = new Set<string>();
+    let isComplete = true;
     try {
       const collected = await collect(
         (pageNumber) =>
@@ -106,36 +117,42 @@ export function packageLoaders(view: View, probe: RepositoryProbe): PackageLoade
         pageSize,
         true,
       );
-      complete = collected.complete;
+      isComplete = collected.complete;
       for (const { row, context } of collected.rows) {
         const value = toPackage(row, {
           backend: settings.name,
           repository: { project, name: row.repoName },
           ...context,
         });
-        found.set(packageText(value.ref), value);
+        seen.add(packageText(value.ref));
+        answers.set(packageText(value.ref), found(value));
       }
     } catch (error) {
       // Before 3.0.3 a search all of whose repositories are missing or unreadable is refused.
-      if (!isForbidden(error)) throw error;
-      refused = error;
+      if (!isForbidden(error)) {
+        for (const { ref } of group) answers.set(packageText(ref), asError(error));
+        return;
+      }
     }
-    const missing = group.filter(({ ref }) => !found.has(packageText(ref)));
-    const answered = new Set(
-      [...found.values()].flatMap((value) => (value instanceof Error ? [] : [value.ref.repository])),
-    );
-    await Promise.all(
-      missing.map(async ({ ref, repository }) => {
-        const error = complete
-          ? // The search passes over unreadable repositories without a word: silence is only an answer of those that gave one.
-            answered.has(ref.repository)
-            ? null
-            : await probe.load(repository).then((state) => (state === "MISSING" ? null : refused), asError)
-          : unreadable(view, "bkrepo.searchPackages", "rows of the answer are missing");
-        if (error !== null) found.set(packageText(ref), asError(error));
-      }),
-    );
-    return found;
+    const missing = group.filter(({ ref }) => !seen.has(packageText(ref)));
+    if (!isComplete) {
+      const lost = unreadable(view, searchPackages.name, "rows of the answer are missing");
+      for (const { ref } of missing) answers.set(packageText(ref), lost);
+      return;
+    }
+    await Promise.all(groupBy(missing, ({ ref }) => ref.repository).map((left) => settle(left, answers)));
+  }
+
+  /** Keys of one repository that the search left out: its silence alone says nothing of them. */
+  async function settle(left: readonly Wanted[], answers: Answers): Promise<void> {
+    const [first] = left;
+    if (first === undefined) return;
+    const { repository } = first;
+    if (left.length <= mostSingleReads && sights.known(repository) === null) return read(left, answers);
+    const sight = await sights.sight.load(repository).catch(asError);
+    if (!(sight instanceof Error) && sight.kind === "FOUND" && sight.value === "NARROW") return read(left, answers);
+    const silence = sight instanceof Error ? sight : silenceOf(sight);
+    for (const { ref } of left) answers.set(packageText(ref), silence);
   }
 
   const pages = single(
@@ -148,26 +165,64 @@ export function packageLoaders(view: View, probe: RepositoryProbe): PackageLoade
         request.first,
         ...(request.after ?? []),
       ),
-    ({ repository, filter, request }) => {
-      const leg = { project: repository.project, repositories: [repository.name] };
-      return unlessMissing(
-        probe,
-        repository,
-        () => packageWindow(view, leg, is("repoName", repository.name), filter, request),
-        () => emptyPage<Package>(unasked(view)),
-      );
+    async ({ repository, filter, request }) => {
+      const answer = await readPage(repository, filter, request);
+      if (answer.kind === "FOUND") remember(answer.value.rows.map(({ value }) => value));
+      return answer;
     },
     { call, backend: settings.name, operation: "bkrepo.searchPackages" },
   );
 
-  async function page(scope: PackageScope, filter: PackageQuery, request: PageRequest): Promise<Page<Package>> {
+  async function readPage(
+    repository: Repository,
+    filter: PackageQuery,
+    request: PageRequest,
+  ): Promise<Answer<Page<TaggedPackage>>> {
+    if (sights.known(repository) === "NARROW") return listPage(repository, filter, request);
+    const leg = { project: repository.project, repositories: [repository.name] };
+    let page: Page<TaggedPackage> | null = null;
+    try {
+      page = await packageWindow(view, leg, is("repoName", repository.name), filter, request);
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+    }
+    if (page !== null && (page.rows.length > 0 || page.dropped.length > 0)) return found(page);
+    const sight = await sights.sight.load(repository);
+    if (sight.kind !== "FOUND") return sight;
+    // Refused, although the plain list may be read: another case of a search that sees less.
+    if (page === null || sight.value === "NARROW") return listPage(repository, filter, request);
+    return found(page);
+  }
+
+  /** The page of a repository that cannot be searched, cut from its whole list. */
+  async function listPage(
+    repository: Repository,
+    filter: PackageQuery,
+    request: PageRequest,
+  ): Promise<Answer<Page<TaggedPackage>>> {
+    const list = await sights.list.load(repository);
+    if (list.kind !== "FOUND") return list;
+    const page = listWindow(view, list.value, filter, request);
+    if (list.gap === null) return found(page);
+    return page.rows.length > 0 ? found({ ...page, total: null }, list.gap) : list.gap;
+  }
+
+  async function page(
+    scope: PackageScope,
+    filter: PackageQuery,
+    request: PageRequest,
+  ): Promise<Answer<Page<TaggedPackage>>> {
     if (scope.repository === null) {
       throw new UpstreamError("REJECTED", { backend: settings.name, operation: null, reason: "bkrepo has no groups" });
     }
     const repository = parseRepository(scope.repository);
-    if (repository === null || rulesOf(filter) === null) return emptyPage(unasked(view));
+    if (repository === null) return impossible;
+    // bkrepo can have no such package: what is left to say is whether there is such a place.
+    if (rulesOf(filter) === null) {
+      return mapAnswer(await sights.count.load(repository), () => emptyPage(unasked(view)));
+    }
     return pages.load({ repository, filter, request });
   }
 
-  return { byRef, page };
+  return { byRef, remember, page };
 }

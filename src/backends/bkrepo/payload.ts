@@ -21,6 +21,8 @@ export const packageRow = z.object({
   type: z.string().nullish(),
   downloads: z.number().nullish(),
   versions: z.number().nullish(),
+  /** Tags and the versions they float onto; raw rows keep the escapes of their keys. */
+  versionTag: z.record(z.string(), z.unknown()).nullish(),
   description: z.string().nullish(),
   createdBy: z.string().nullish(),
   createdDate: moment,

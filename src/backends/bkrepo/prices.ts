@@ -22,6 +22,7 @@ export function pricesOf({ repositories, capabilities }: BkrepoSettings): Prices
           named: { batch: { size: 200, calls: projects } },
           search: { each: projects },
           total: { each: projects },
+          floatingTags: { batch: { size: 200, calls: 2 } },
         }
       : {}),
     ...(capabilities.includes("IMAGES")

@@ -1,3 +1,5 @@
+import { plainPrefix, plainSuffix } from "./plain-text.ts";
+
 /**
  * The query language of bkrepo's searches. Relation and operation are always written: the documents call them
  * optional, the server fails without them. Values are data: no text of a caller becomes a field or an operation.
@@ -6,7 +8,7 @@ export type Rule = Leaf | Nest;
 
 interface Leaf {
   readonly field: string;
-  readonly operation: "EQ" | "IN" | "NIN" | "MATCH_I" | "SUFFIX";
+  readonly operation: "EQ" | "IN" | "NIN" | "MATCH_I" | "PREFIX" | "SUFFIX";
   readonly value: string | boolean | readonly string[];
 }
 
@@ -49,12 +51,17 @@ export function noneOf(field: string, value: readonly string[]): Leaf {
   return { field, operation: "NIN", value };
 }
 
-/** The field ends so, case-sensitive. */
-export function endsIn(field: string, value: string): Leaf {
-  return { field, operation: "SUFFIX", value };
+/** The field begins at least as the text does in plain characters, case-sensitive: the rest is to be compared again. */
+export function beginsIn(field: string, value: string): Leaf {
+  return { field, operation: "PREFIX", value: plainPrefix(value) };
 }
 
-/** The field matches the pattern, upper and lower case alike; `*` stands for anything. */
+/** The field ends at least as the text does in plain characters, case-sensitive: the rest is to be compared again. */
+export function endsIn(field: string, value: string): Leaf {
+  return { field, operation: "SUFFIX", value: plainSuffix(value) };
+}
+
+/** The field matches the pattern, upper and lower case alike; `*` stands for anything, and {@link plainPattern} for text. */
 export function like(field: string, value: string): Leaf {
   return { field, operation: "MATCH_I", value };
 }

@@ -2,16 +2,19 @@ import type { DroppedRow, Origin } from "../../model/backend.ts";
 import type { Page } from "../../model/page.ts";
 import type { Call } from "../../upstream/call.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Answer, BkrepoClient, RecordPage } from "./client.ts";
+import type { BkrepoClient, Decoded, RecordPage } from "./client.ts";
 import type { AnswerContext, PlaceContext } from "./mapper.ts";
 import type { Repository } from "./repository.ts";
 import type { BkrepoSettings } from "./settings.ts";
+import type { SightMemory } from "./sight-memory.ts";
 
 /** One request's use of the backend: everything its loaders need. */
 export interface View {
   readonly client: BkrepoClient;
   readonly settings: BkrepoSettings;
   readonly call: Call;
+  /** What was learnt of the searches of each repository; outlives the request. */
+  readonly sights: SightMemory;
 }
 
 /** The largest page we ask for: the server itself knows no limit. */
@@ -20,7 +23,7 @@ export const largestPage = 200;
 /** The most values of one IN list, and with it the most keys of one batch. */
 export const largestBatch = 200;
 
-/** The origin of what is known without asking: a name that bkrepo could not have, a format that it has no packages of. */
+/** The origin of what is known without asking, such as that an image has no files beside its manifests. */
 export function unasked({ settings }: View): Origin {
   return { backend: settings.name, fetchedAt: new Date().toISOString(), stale: false, traceId: null };
 }
@@ -62,7 +65,7 @@ export interface Collected<T> {
  * (`total` null), until a page is short. A page that only repeats what was there ends the walk: some servers do not page.
  */
 export async function collect<T>(
-  fetch: (pageNumber: number) => Promise<Answer<RecordPage<T>>>,
+  fetch: (pageNumber: number) => Promise<Decoded<RecordPage<T>>>,
   pageSize: number,
   counts: boolean,
 ): Promise<Collected<T>> {
@@ -70,6 +73,7 @@ export async function collect<T>(
   const [head] = answers;
   if (head === undefined) throw new RangeError("a search has at least one page");
   const total = counts ? head.value.total : null;
+  let isStuck = false;
   if (total !== null) {
     const pages = Math.min(mostPages, Math.ceil(total / pageSize));
     answers.push(
@@ -78,38 +82,22 @@ export async function collect<T>(
   } else {
     for (let last = head; last.value.count >= pageSize && answers.length < mostPages; ) {
       last = await fetch(answers.length + 1);
-      if (JSON.stringify(last.value.rows) === JSON.stringify(answers[answers.length - 1]?.value.rows)) break;
+      isStuck = JSON.stringify(last.value.rows) === JSON.stringify(answers[answers.length - 1]?.value.rows);
+      if (isStuck) break;
       answers.push(last);
     }
   }
   const dropped = answers.flatMap((answer) => answer.value.dropped);
   const count = answers.reduce((sum, answer) => sum + answer.value.count, 0);
+  // A server that does not page answers the same rows under every number: only different ones count.
+  const differing =
+    answers.length > 1 && total !== null
+      ? new Set(answers.flatMap(({ value }) => value.rows.map((row) => JSON.stringify(row)))).size
+      : count;
+  const isWhole = total === null ? !isStuck && count < mostPages * pageSize : differing + dropped.length >= total;
   return {
     rows: answers.flatMap(({ value, origin, zone }) => value.rows.map((row) => ({ row, context: { origin, zone } }))),
     dropped,
-    complete: dropped.length === 0 && (total === null ? count < mostPages * pageSize : count >= total),
+    complete: dropped.length === 0 && isWhole,
   };
-}
-
-/** The values in groups by a text made of each, in order of first appearance. */
-export function groupBy<T>(values: readonly T[], text: (value: T) => string): T[][] {
-  const groups = new Map<string, T[]>();
-  for (const value of values) {
-    const group = groups.get(text(value));
-    if (group) group.push(value);
-    else groups.set(text(value), [value]);
-  }
-  return [...groups.values()];
-}
-
-/** The list cut into pieces of at most `size`. */
-export function chunks<T>(values: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(values.length / size) }, (_, index) =>
-    values.slice(index * size, (index + 1) * size),
-  );
-}
-
-/** What was thrown, as the Error that a loader puts in a key's place. */
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error("something that is no Error was thrown", { cause: error });
 }

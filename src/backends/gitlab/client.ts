@@ -7,6 +7,7 @@ import {
   judgeByStatus,
   type RawReply,
   type Reply,
+  redirectedTo,
   type Upstream,
 } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
@@ -44,13 +45,21 @@ export interface PackageList {
 }
 
 /** One value and where it came from. */
-export interface Answer<T> {
+export interface Sourced<T> {
   readonly value: T;
   readonly origin: Origin;
+  /** Whether the project that was named has another name by now: a redirect was followed to it. */
+  readonly isMoved: boolean;
+}
+
+/** A page of a list that the server may have answered for another project than the one named. */
+export interface ProjectPage<T> extends UpstreamPage<T> {
+  /** As in {@link Sourced}. */
+  readonly isMoved: boolean;
 }
 
 /** A page of a list that is walked by cursor. */
-export interface CursorPage<T> extends UpstreamPage<T> {
+export interface CursorPage<T> extends ProjectPage<T> {
   /** Null at the end of the list. */
   readonly next: string | null;
 }
@@ -60,43 +69,48 @@ export interface GitlabClient {
   readonly upstream: Upstream;
   /** The cheapest call these credentials may make. */
   readonly ping: (call: Call) => Promise<Origin>;
-  readonly listPackages: (list: PackageList, page: number, call: Call) => Promise<UpstreamPage<payload.PackageRow>>;
-  readonly getPackage: (project: string, id: string, call: Call) => Promise<Answer<payload.PackageRow>>;
+  readonly listPackages: (list: PackageList, page: number, call: Call) => Promise<ProjectPage<payload.PackageRow>>;
+  readonly getPackage: (project: string, id: string, call: Call) => Promise<Sourced<payload.PackageRow>>;
   readonly listFiles: (
     project: string,
     id: string,
     page: number,
     size: number,
     call: Call,
-  ) => Promise<UpstreamPage<payload.FileRow>>;
+  ) => Promise<ProjectPage<payload.FileRow>>;
   readonly listPackagePipelines: (
     project: string,
     id: string,
     cursor: string | null,
     call: Call,
   ) => Promise<CursorPage<payload.PipelineRow>>;
-  readonly getProject: (project: string, call: Call) => Promise<Answer<payload.ProjectRow>>;
-  readonly getCommit: (project: string, sha: string, call: Call) => Promise<Answer<payload.CommitRow>>;
+  readonly getProject: (project: string, call: Call) => Promise<Sourced<payload.ProjectRow>>;
+  readonly getCommit: (project: string, sha: string, call: Call) => Promise<Sourced<payload.CommitRow>>;
   readonly listMergeRequests: (
     project: string,
     sha: string,
     page: number,
     call: Call,
-  ) => Promise<UpstreamPage<payload.MergeRequestRow>>;
+  ) => Promise<ProjectPage<payload.MergeRequestRow>>;
   readonly listPipelines: (
     project: string,
     sha: string,
     page: number,
     call: Call,
-  ) => Promise<UpstreamPage<payload.PipelineSummaryRow>>;
-  readonly listRepositories: (scope: Scope, page: number, call: Call) => Promise<UpstreamPage<payload.RepositoryRow>>;
+  ) => Promise<ProjectPage<payload.PipelineSummaryRow>>;
+  readonly listRepositories: (scope: Scope, page: number, call: Call) => Promise<ProjectPage<payload.RepositoryRow>>;
   readonly listTags: (
     project: string,
     repository: number,
     page: number,
     call: Call,
-  ) => Promise<UpstreamPage<payload.TagRow>>;
-  readonly getTag: (project: string, repository: number, tag: string, call: Call) => Promise<Answer<payload.TagDetail>>;
+  ) => Promise<ProjectPage<payload.TagRow>>;
+  readonly getTag: (
+    project: string,
+    repository: number,
+    tag: string,
+    call: Call,
+  ) => Promise<Sourced<payload.TagDetail>>;
   readonly circuitOpen: Upstream["circuitOpen"];
   readonly pressure: () => Pressure;
   readonly close: () => Promise<void>;
@@ -108,8 +122,8 @@ export function createClient(settings: GitlabSettings): GitlabClient {
 
   async function one<S extends z.ZodType>(operation: Operation, schema: S, parts: PathParts, query: Query, call: Call) {
     const decode = (reply: RawReply) => readOne(schema, reply.body);
-    const { value, origin } = await upstream.call(operation, { parts, query, decode }, call);
-    return { value, origin };
+    const reply = await upstream.call(operation, { parts, query, decode }, call);
+    return { value: reply.value, origin: reply.origin, isMoved: isMoved(reply) };
   }
 
   function many<S extends z.ZodType>(
@@ -123,7 +137,7 @@ export function createClient(settings: GitlabSettings): GitlabClient {
     const decode = (raw: RawReply) => readRows(schema, raw.body, operation);
     return upstream
       .call(operation, { parts, query: { ...query, per_page: size }, decode }, call)
-      .then((reply): UpstreamPage<z.output<S>> => {
+      .then((reply): ProjectPage<z.output<S>> => {
         const { rows, dropped, count } = reply.value;
         return {
           rows,
@@ -132,6 +146,7 @@ export function createClient(settings: GitlabSettings): GitlabClient {
           origin: reply.origin,
           total: totalOf(reply),
           more: followed(reply, count, size),
+          isMoved: isMoved(reply),
         };
       });
   }
@@ -171,7 +186,8 @@ export function createClient(settings: GitlabSettings): GitlabClient {
         },
         call,
       );
-      return { ...reply.value, origin: reply.origin, total: null, next: nextCursor(reply.header("link")) };
+      const next = nextCursor(reply.header("link"));
+      return { ...reply.value, origin: reply.origin, total: null, next, isMoved: isMoved(reply) };
     },
     getProject: (project, call) => one(operations.getProject, payload.projectRow, { project }, {}, call),
     getCommit: (project, sha, call) =>
@@ -198,11 +214,13 @@ export function createClient(settings: GitlabSettings): GitlabClient {
 function createDialect(settings: GitlabSettings): Dialect {
   return {
     authorize: (request, call) => headersFor(settings, request.operation, call),
-    judge: (reply) => {
+    judge: (reply, { name }) => {
       // GitLab's API writes every 404 in JSON: anything else is a proxy, or another address than the API's.
       if (reply.status === 404 && typeof reply.body !== "object") {
         return { failure: "MALFORMED", reason: "a 404 that GitLab did not write" };
       }
+      // A registry without the metadata database answers so for an index, for ever: asking again changes nothing.
+      if (reply.status === 500 && name === operations.getTag.name) return { failure: "UNAVAILABLE", retryable: false };
       const plain = judgeByStatus(reply);
       const code = oauthCode(reply.body);
       return plain === "FINE" || code === null ? plain : { ...plain, code };
@@ -237,6 +255,12 @@ function oauthCode(body: unknown): string | null {
   return oauthCodes.find((code) => code === body.error) ?? null;
 }
 
+// Only the path of a renamed or transferred project is redirected (16.7+, `project_moved?` in lib/api/helpers.rb): to
+// another case of the same path the server answers as it is.
+function isMoved(reply: Reply<unknown>): boolean {
+  return reply.header(redirectedTo) !== null;
+}
+
 // Missing past 10,000 rows, and on some endpoints always.
 function totalOf(reply: Reply<unknown>): number | null {
   const total = reply.header("x-total");
@@ -260,9 +284,15 @@ function nextCursor(link: string | null): string | null {
 }
 
 function nextTarget(link: string): string | null {
-  for (const [, target, rest] of link.matchAll(/<([^<>]*)>([^<]*)/g)) {
-    if (target !== undefined && /;\s*rel="?next"?/i.test(rest ?? "") && URL.canParse(target, "http://link"))
-      return target;
+  // Targets may hold neither bracket, so that each piece is one link: all of this takes one pass over the text.
+  for (const piece of link.split("<").slice(1)) {
+    const end = piece.indexOf(">");
+    const target = piece.slice(0, Math.max(0, end));
+    if (end > 0 && isNext(piece.slice(end + 1)) && URL.canParse(target, "http://link")) return target;
   }
   return null;
+}
+
+function isNext(parameters: string): boolean {
+  return parameters.split(";").some((one) => /^rel="?next"?,?$/i.test(one.trim()));
 }

@@ -2,27 +2,36 @@ import type { HostedCommit, PipelineRun, Version, VersionRef } from "../../model
 import { trimSlashes } from "../../model/text.ts";
 import { parseInstant } from "../../model/time.ts";
 import type { Call } from "../../upstream/call.ts";
-import { isNotFound, orNull } from "../../upstream/errors.ts";
+import { isNotFound } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
+import {
+  type Answer,
+  absent,
+  absentIfNotFound,
+  found,
+  foundAny,
+  impossible,
+  joined,
+  mapAnswer,
+  unknown,
+} from "../answers.ts";
 import type { CommitReader } from "../backend.ts";
 import { keyText, single } from "../batch.ts";
-import { orNothing, tooFar, unreadable } from "./absence.ts";
+import { orNoPage, tooFar } from "./absence.ts";
 import type { GitlabClient, PackageList } from "./client.ts";
-import { isNumber, isProjectPath, terraformType } from "./identity.ts";
+import { isNumber, isProjectPath, isSameProject, terraformType } from "./identity.ts";
 import { pipelinesOf, projectOfCommit, toCommit, toPipeline, toVersion, toWeb, type Web } from "./mapper.ts";
 import {
   getCommit,
-  getProject,
   listCommitMergeRequests,
   listPackagePipelines,
   listPipelines,
   listProjectPackages,
 } from "./operations.ts";
-import { newer } from "./package-list.ts";
 import type { PackageRows } from "./package-rows.ts";
-import { nameIn, newestFirst } from "./row-keys.ts";
-import type { Found } from "./scan.ts";
-import { readAll } from "./walk.ts";
+import { nameIn, newer, newestFirst } from "./row-keys.ts";
+import { createOrderCheck, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { readAll, silenceOfWhole } from "./walk.ts";
 
 /** The most pages of package rows that are read behind the first for the packages of one commit. */
 const mostPages = 20;
@@ -42,76 +51,99 @@ export function createCommitReader(
   const own = [toWeb(address), web];
   const by = ({ name }: Operation) => ({ call, backend, operation: name });
 
-  const commits = single<CommitKey, HostedCommit | null>(
+  const commits = single<CommitKey, Answer<HostedCommit>>(
     commitText,
-    async ({ project, sha }) => {
-      const answer = await orNull(client.getCommit(project, sha, call));
-      // The endpoint takes branch and tag names too, and a branch may be called `deadbeef`.
-      if (answer === null || !answer.value.id.toLowerCase().startsWith(sha)) return null;
-      const repository = isNumber(project)
-        ? (projectOfCommit(answer.value, web) ?? (await pathOf.load(project)) ?? project)
-        : project;
-      return toCommit(answer.value, repository, web, answer.origin);
-    },
+    ({ project, sha }) => absentIfNotFound(readCommit(project, sha), absent(getCommit, "KEYED_READ")),
     by(getCommit),
   );
 
-  const pathOf = single<string, string | null>(
-    (project) => project,
-    async (project) => (await orNull(client.getProject(project, call)))?.value.path_with_namespace ?? null,
-    by(getProject),
-  );
+  async function readCommit(project: string, sha: string): Promise<Answer<HostedCommit>> {
+    const { value, origin, isMoved } = await client.getCommit(project, sha, call);
+    // The endpoint takes branch and tag names too, and a branch may be called `deadbeef`: a commit of that beginning may
+    // stand behind it. A whole hash is never taken for a name.
+    if (!value.id.toLowerCase().startsWith(sha)) {
+      return isWholeSha(sha) ? absent(getCommit, "KEYED_READ") : unknown("LOSSY_NAME");
+    }
+    const page = projectOfCommit(value, web);
+    const named = page !== null && isSameProject(page, project) ? page : null;
+    const path = isMoved || (named === null && isNumber(project)) ? await rows.pathOf(project) : named;
+    if (isMoved && path === null) return absent(getCommit, "KEYED_READ");
+    return found(toCommit(value, path ?? project, web, origin));
+  }
 
-  const mergeRequests = single<CommitKey, readonly number[]>(
+  const mergeRequests = single<CommitKey, Answer<readonly number[]>>(
     commitText,
     async ({ project, sha }) => {
-      const list = await readAll((page) => orNothing(client.listMergeRequests(project, sha, page, call), backend));
-      if (list.rows.length === 0 && list.dropped.length > 0) throw unreadable(backend, listCommitMergeRequests.name);
-      return [...new Set(list.rows.map(({ iid }) => iid))];
+      const fetch = (page: number) =>
+        orNoPage(client.listMergeRequests(project, sha, page, call), backend, listCommitMergeRequests);
+      const list = await readAll(fetch, ({ iid }) => iid);
+      const gap = list.dropped.length > 0 ? unknown("LOST_ROWS") : list.gap;
+      if (list.rows.length > 0)
+        return found(
+          list.rows.map(({ iid }) => iid),
+          gap,
+        );
+      return silenceOfWhole(list, absent(listCommitMergeRequests, "WHOLE_LIST"), listCommitMergeRequests);
     },
     by(listCommitMergeRequests),
   );
 
-  const published = single<CommitKey, readonly Version[]>(commitText, async ({ project, sha }) => {
+  const published = single<CommitKey, Answer<readonly Version[]>>(commitText, async ({ project, sha }) => {
     const lists = [newestFirst(project), newestFirst(project, { type: terraformType })];
-    const found = (await Promise.all(lists.map((list) => publishedIn(list, project, sha)))).flat();
-    return found
-      .sort((left, right) => newer(left.row, right.row))
-      .map(({ row, origin }) => toVersion(row, { repository: project, web, origin }));
+    const answers = await Promise.all(lists.map((list) => publishedIn(list, project, sha)));
+    const both = joined(answers, absent(listProjectPackages, "WHOLE_LIST"));
+    return mapAnswer(both, (all) =>
+      [...all].sort((left, right) => newer(left.row, right.row)).map(({ row, context }) => toVersion(row, context)),
+    );
   });
 
-  async function publishedIn(list: PackageList, project: string, sha: string): Promise<Found[]> {
-    const found = new Map<number, Found>();
-    let gap = false;
+  async function publishedIn(list: PackageList, project: string, sha: string): Promise<Answer<readonly SeenRow[]>> {
+    const hits = new Map<number, SeenRow>();
+    const pages: PackagePage[] = [];
+    const isOrdered = createOrderCheck();
     let since: string | null = null;
     for (let number = 1; ; number++) {
       const page = await rows.page(list, number);
-      gap ||= page.dropped.length > 0;
+      pages.push(page);
       for (const row of page.rows) {
-        if (pipelinesOf(row).some((one) => one.sha?.toLowerCase().startsWith(sha))) {
-          found.set(row.id, { row, origin: page.origin });
-        }
+        const context = pipelinesOf(row).some((one) => one.sha?.toLowerCase().startsWith(sha))
+          ? rows.contextOf(row, page)
+          : null;
+        if (context) hits.set(row.id, { row, context });
       }
       if (!page.more) break;
+      const ordered = isOrdered(page);
       if (number === 1) {
         // Nothing is published before its pipeline has begun: that is how far back the list has to be read.
-        const reach = await earliestPipeline.load({ project, sha });
-        if (reach === null) break;
+        const reach = await reachOf(project, sha);
+        if (reach === null) return foundAny([...hits.values()], absent(listPipelines, "WHOLE_LIST"));
         since = reach;
       }
       const oldest = parseInstant(page.rows.at(-1)?.created_at);
-      if (since !== null && oldest !== null && oldest < since) break;
+      if (ordered && since !== null && oldest !== null && oldest < since) break;
       if (number > mostPages) throw tooFar(backend, listProjectPackages.name, "the commit's packages lie too far back");
     }
-    if (found.size === 0 && gap) throw unreadable(backend, listProjectPackages.name);
-    return [...found.values()];
+    const all = [...hits.values()];
+    const isCut = pages.some(({ dropped }) => dropped.length > 0);
+    return all.length > 0 ? found(all, isCut ? unknown("LOST_ROWS") : null) : silenceIn(list, pages);
   }
 
-  /** When the first pipeline of a revision began; empty text when its date is not readable, null without pipelines. */
+  /** When the first pipeline of a revision began; empty text where that cannot be told, null without pipelines. */
+  async function reachOf(project: string, sha: string): Promise<string | null> {
+    if (isWholeSha(sha)) return earliestPipeline.load({ project, sha });
+    // Pipelines are found by the whole hash only, packages by the beginning of it as well.
+    const commit = await commits.load({ project, sha });
+    const whole = commit.kind === "FOUND" ? commit.value.sha : null;
+    return whole === null ? "" : earliestPipeline.load({ project, sha: whole });
+  }
+
   const earliestPipeline = single<CommitKey, string | null>(
     commitText,
     async ({ project, sha }) => {
-      const list = await readAll((page) => orNothing(client.listPipelines(project, sha, page, call), backend));
+      const list = await readAll(
+        (page) => orNoPage(client.listPipelines(project, sha, page, call), backend, listPipelines),
+        ({ id }) => id,
+      );
       if (list.count === 0) return null;
       if (list.dropped.length > 0) return "";
       return list.rows.map((row) => parseInstant(row.created_at) ?? "").sort()[0] ?? null;
@@ -119,50 +151,58 @@ export function createCommitReader(
     by(listPipelines),
   );
 
-  const pipelines = single<VersionRef, readonly PipelineRun[]>(
+  const pipelines = single<VersionRef, Answer<readonly PipelineRun[]>>(
     ({ package: { repository }, nativeId }) => keyText(repository, nativeId),
     async (ref) => {
-      const { repository } = ref.package;
-      const known = rows.known(ref)?.row;
+      const known = rows.known(ref);
       // Nobody recorded a build: there is nothing to list. Null is another matter, older pipelines may be left.
-      if (known && known.pipeline === undefined && pipelinesOf(known).length === 0) return [];
+      const isUnbuilt = known !== null && known.row.pipeline === undefined && pipelinesOf(known.row).length === 0;
+      if (isUnbuilt && known.absence) return known.absence;
       try {
-        return await listed(repository, String(ref.nativeId));
+        return await listed(ref.package.repository, String(ref.nativeId));
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
-      // Servers before 16.1 have no such list: their rows carry all there is.
-      await rows.versions.load(ref);
-      const row = rows.known(ref)?.row;
-      return row ? pipelinesOf(row).map((one) => toPipeline(one, backend, web)) : [];
+      // Servers before 16.1 have no such list: their rows carry all there is. Later ones tell the newest only.
+      const version = await rows.versions.load(ref);
+      if (version.kind !== "FOUND") return version;
+      const row = rows.known(version.value.ref)?.row;
+      const told = row ? pipelinesOf(row).map((one) => toPipeline(one, backend, web)) : [];
+      const gap = row?.pipelines?.length ? null : unknown("DETAIL_MISSING");
+      return foundAny(told, unknown("DETAIL_MISSING"), gap);
     },
     by(listPackagePipelines),
   );
 
-  async function listed(project: string, id: string): Promise<PipelineRun[]> {
-    const found = new Map<number, PipelineRun>();
+  async function listed(project: string, id: string): Promise<Answer<readonly PipelineRun[]>> {
+    const hits = new Map<number, PipelineRun>();
     let cursor: string | null = null;
+    let isCut = false;
     for (let number = 0; number < mostPipelinePages; number++) {
       const page = await client.listPackagePipelines(project, id, cursor, call);
-      for (const row of page.rows) found.set(row.id, toPipeline(row, backend, web));
+      for (const row of page.rows) hits.set(row.id, toPipeline(row, backend, web));
+      isCut ||= page.dropped.length > 0;
       cursor = page.next;
-      if (cursor === null) return [...found.values()];
+      if (cursor !== null) continue;
+      const lost = isCut ? unknown("LOST_ROWS") : null;
+      return foundAny([...hits.values()], absent(listPackagePipelines, "WHOLE_LIST"), lost);
     }
     throw tooFar(backend, listPackagePipelines.name, "more pipelines than are read for one version");
   }
 
   return {
     projectOf: (hostUrl, repository) => {
-      const path = trimSlashes(repository.endsWith(".git") ? repository.slice(0, -".git".length) : repository);
+      const path = projectNamed(repository);
       return isProjectPath(path) && own.some((one) => isHost(hostUrl, one)) ? path : null;
     },
-    commit: async (project, sha) => onSound(project, sha, (key) => commits.load(key)) ?? null,
-    mergeRequests: async (project, sha) => onSound(project, sha, (key) => mergeRequests.load(key)) ?? [],
-    publishedFrom: async (project, sha) => onSound(project, sha, (key) => published.load(key)) ?? [],
+    commit: (project, sha) => onSound(project, sha, (key) => commits.load(key)),
+    mergeRequests: (project, sha) => onSound(project, sha, (key) => mergeRequests.load(key)),
+    publishedFrom: (project, sha) => onSound(project, sha, (key) => published.load(key)),
     pipelines: async (version) => {
-      if (nameIn(version.package) === null) return [];
-      const ref = version.nativeId === null ? (await rows.versions.load(version))?.ref : version;
-      return ref && isNumber(ref.nativeId ?? "") ? pipelines.load(ref) : [];
+      if (nameIn(version.package) === null) return impossible;
+      if (version.nativeId !== null) return isNumber(version.nativeId) ? pipelines.load(version) : impossible;
+      const loaded = await rows.versions.load(version);
+      return loaded.kind === "FOUND" ? pipelines.load(loaded.value.ref) : loaded;
     },
   };
 }
@@ -176,10 +216,21 @@ function commitText({ project, sha }: CommitKey): string {
   return keyText(project, sha);
 }
 
-/** Asks only for what can be a commit; undefined for anything else, which then is not there. */
-function onSound<T>(project: string, sha: string, ask: (key: CommitKey) => Promise<T>): Promise<T> | undefined {
-  if (!isProjectPath(project) || !/^[0-9a-f]{7,64}$/i.test(sha)) return undefined;
+/** Asks only for what can be a commit: GitLab takes hashes of 7 letters and more, and no other text is a hash. */
+function onSound<T>(project: string, sha: string, ask: (key: CommitKey) => Promise<Answer<T>>): Promise<Answer<T>> {
+  if (!isProjectPath(project) || !/^[0-9a-f]{7,64}$/i.test(sha)) return Promise.resolve(impossible);
   return ask({ project, sha: sha.toLowerCase() });
+}
+
+/** Whether a hash is no beginning of one: SHA-1 has 40 letters, SHA-256 has 64. */
+function isWholeSha(sha: string): boolean {
+  return sha.length === 40 || sha.length === 64;
+}
+
+/** A project's path as remotes are written: slashes around it, `.git` behind it. */
+function projectNamed(repository: string): string {
+  const path = trimSlashes(repository);
+  return path.endsWith(".git") ? path.slice(0, -".git".length) : path;
 }
 
 // http and https are one host: what a build recorded may be older than the certificate.

@@ -4,13 +4,14 @@ import type { Operation } from "../../upstream/operation.ts";
 import type { Remover } from "../backend.ts";
 import { imageType, isNumber, isProjectPath, parseKey } from "./identity.ts";
 
-const deletePackageRow: Operation = {
+const deletePackageRow = {
   name: "gitlab.deletePackage",
   method: "DELETE",
   path: "/api/v4/projects/{project}/packages/{id}",
   answers: "nothing; one version is gone from lists at once and from disk later. Only with mutations: true",
   versions: "11.9+",
-};
+  proves: [],
+} as const satisfies Operation;
 
 /** The calls that delete; made only where mutations are configured. */
 export const removals: readonly Operation[] = [deletePackageRow];

@@ -66,10 +66,21 @@ export function parseKey(key: string): PackageName | null {
  */
 export function storedName(type: string, name: string): string | null {
   if (!isName(name)) return null;
-  if (type === imageType) return isRepositoryPath(name) ? name : null;
+  // Container paths are lower-cased.
+  if (type === imageType) return isRepositoryPath(name) ? name.toLowerCase() : null;
   const maven = type === "maven" ? /^([^:/]+):([^:/]+)$/.exec(name) : null;
   return maven ? `${maven[1]?.replaceAll(".", "/")}/${maven[2]}` : name;
 }
+
+/**
+ * Whether one name of a type may stand for several keys, or be stored in another spelling: Python packages by their
+ * separators and case, NuGet, npm and Composer packages by their case, a Maven artifact by a group that is not told.
+ */
+export function isLossy(type: string, stored: string): boolean {
+  return lossyTypes.includes(type) || (type === "maven" && !stored.includes("/"));
+}
+
+const lossyTypes: readonly string[] = ["pypi", "nuget", "npm", "composer"];
 
 /** Conan's `name/version@user/channel`, taken apart; null for what is no recipe. */
 export function parseRecipe(
@@ -132,9 +143,19 @@ export function splitName(name: string): { readonly namespace: string | null; re
   return { namespace: slash > 0 ? name.slice(0, slash) : null, last: name.slice(slash + 1) };
 }
 
-/** Whether the text can be a project or group: a full path, or a number as text. Nothing else is put into a URL. */
+/**
+ * Whether the text can be a project or group: a full path, or a number as text. Nothing else is put into a URL. GitLab's
+ * own rule (`PATH_REGEX_STR` in lib/gitlab/path_regex.rb) lets parts begin with a dot or an underscore, and end in either.
+ */
 export function isProjectPath(text: string): boolean {
-  return text.length <= 1024 && /^(?![./-])[\w.-]+(?:\/(?![.-])[\w.-]+)*$/.test(text);
+  return (
+    text.length <= mostLetters && text.split("/").every((part) => /^[\w.][\w.-]*$/.test(part) && !/^\.\.?$/.test(part))
+  );
+}
+
+/** Whether two paths name one project or group: GitLab matches them without case. */
+export function isSameProject(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase() || /^\d+$/.test(one) || /^\d+$/.test(other);
 }
 
 /** Whether the text is a record's number as GitLab gives them out: positive and exact. */
@@ -147,12 +168,24 @@ export function isTag(text: string): boolean {
   return /^\w[\w.-]{0,127}$/.test(text);
 }
 
+/**
+ * Whether a tag is the signature, attestation or SBOM of another image: cosign and ORAS name them after its digest,
+ * with or without a suffix.
+ */
+export function isCompanionTag(text: string): boolean {
+  return /^sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})(?:\.[\w.-]*)?$/i.test(text);
+}
+
+/** What GitLab keeps in one column: paths of at most 255 letters, names of any length. */
+const mostLetters = 1024;
+
+// A container path is the project's path and the image's name, so it begins with whatever a project may be called.
 function isRepositoryPath(text: string): boolean {
-  return text.length <= 1024 && /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+$/i.test(text);
+  return text.includes("/") && isProjectPath(text);
 }
 
 function isName(text: string): boolean {
-  return text.length > 0 && text.length <= 1024 && !text.startsWith("/") && !/\p{Cc}/u.test(text);
+  return text.length > 0 && text.length <= mostLetters && !/\p{Cc}/u.test(text);
 }
 
 function isKnown(type: string): type is keyof typeof formats {

@@ -1,26 +1,39 @@
 import type { Origin } from "../../model/backend.ts";
 import { type Digest, parseDigest } from "../../model/digest.ts";
 import { type ImageRef, imageRef, parseImageRef } from "../../model/image-ref.ts";
-import type { ImageRecord, Package, Version } from "../../model/package.ts";
+import type { ImageRecord, Package, PackageRef, Version } from "../../model/package.ts";
 import { parseInstant } from "../../model/time.ts";
 import { imagePurl, imageType, printKey } from "./identity.ts";
 import type { RepositoryRow, TagDetail, TagRow } from "./payload.ts";
 
-/** Where a container repository's images are pulled from: registry host and path; the bare path where it is not told. */
-function locationOf(row: { readonly path: string; readonly location?: string | null | undefined }): string {
-  const parsed = parseImageRef(row.location);
-  return parsed?.registry ? `${parsed.registry}/${parsed.repository}` : row.path;
+/** The registry that a container repository is in, from its location: host and path; null where it is not told. */
+function registryOf({ path, location }: Pick<RepositoryRow, "path" | "location">): string | null {
+  const end = `/${path}`;
+  if (!location?.endsWith(end)) return parseImageRef(location)?.registry ?? null;
+  // Paths are wider than references: a project may begin with a dot.
+  return parseImageRef(`${location.slice(0, -end.length)}/any`)?.registry ?? null;
 }
 
-/** The project that a container repository belongs to: its path without the image's own name. */
+/** Where a container repository's images are pulled from: registry host and path; the bare path where it is not told. */
+function locationOf(row: RepositoryRow): string {
+  const registry = registryOf(row);
+  return registry === null ? row.path : `${registry}/${row.path}`;
+}
+
+/**
+ * The project that a container repository belongs to: its path without the image's own name. Container paths are
+ * lower-cased (`ContainerRepository#path`), so this is the project's path in lower case, on whatever way the row was
+ * reached; GitLab matches it without case.
+ */
 export function projectOfRepository(row: RepositoryRow): string {
-  return row.name !== "" && row.path.endsWith(`/${row.name}`) ? row.path.slice(0, -row.name.length - 1) : row.path;
+  const end = `/${row.name.toLowerCase()}`;
+  return row.name !== "" && row.path.endsWith(end) ? row.path.slice(0, -end.length) : row.path;
 }
 
 /** A container repository as a package whose versions are tags. */
-export function toImagePackage(row: RepositoryRow, repository: string, origin: Origin): Package {
+export function toImagePackage(row: RepositoryRow, origin: Origin): Package {
   return {
-    ref: { backend: origin.backend, repository, key: printKey({ type: imageType, name: row.path }) },
+    ref: packageRefOf(row, origin),
     origin,
     name: row.path,
     format: "DOCKER",
@@ -38,20 +51,10 @@ export function toImagePackage(row: RepositoryRow, repository: string, origin: O
 }
 
 /** A tag as a version. From a list only its name is known; `detail` adds digest, size and date. */
-export function toImageVersion(
-  row: RepositoryRow,
-  tag: TagRow,
-  detail: TagDetail | null,
-  repository: string,
-  origin: Origin,
-): Version {
+export function toImageVersion(row: RepositoryRow, tag: TagRow, detail: TagDetail | null, origin: Origin): Version {
   const digest = parseDigest(detail?.digest);
   return {
-    ref: {
-      package: { backend: origin.backend, repository, key: printKey({ type: imageType, name: row.path }) },
-      version: tag.name,
-      nativeId: null,
-    },
+    ref: { package: packageRefOf(row, origin), version: tag.name, nativeId: null },
     origin,
     name: tag.name,
     format: "DOCKER",
@@ -74,32 +77,31 @@ export function toImageVersion(
   };
 }
 
-/** What the registry holds under a tag. */
-export function toImageRecord(row: RepositoryRow, detail: TagDetail, repository: string, origin: Origin): ImageRecord {
-  const digest = parseDigest(detail.digest);
+/** What the registry holds under a tag; no more than its name where its details could not be had. */
+export function toImageRecord(row: RepositoryRow, tag: TagRow, detail: TagDetail | null, origin: Origin): ImageRecord {
+  const digest = parseDigest(detail?.digest);
   return {
     origin,
-    image: toImageRef(row, detail.name, digest),
+    image: toImageRef(row, tag.name, digest),
     digest,
     // A tag with a config digest is one image; without one it may be an index or something GitLab cannot read.
-    kind: /^[0-9a-f]{64}$/i.test(detail.revision ?? "") ? "MANIFEST" : null,
-    size: detail.total_size ?? null,
+    kind: /^[0-9a-f]{64}$/i.test(detail?.revision ?? "") ? "MANIFEST" : null,
+    size: detail?.total_size ?? null,
     architecture: null,
     os: null,
     createdBy: null,
-    createdAt: parseInstant(detail.created_at),
+    createdAt: parseInstant(detail?.created_at),
     pushedAt: null,
     webUrl: null,
     archived: false,
-    version: {
-      package: { backend: origin.backend, repository, key: printKey({ type: imageType, name: row.path }) },
-      version: detail.name,
-      nativeId: null,
-    },
+    version: { package: packageRefOf(row, origin), version: tag.name, nativeId: null },
   };
 }
 
+function packageRefOf(row: RepositoryRow, { backend }: Origin): PackageRef {
+  return { backend, repository: projectOfRepository(row), key: printKey({ type: imageType, name: row.path }) };
+}
+
 function toImageRef(row: RepositoryRow, tag: string, digest: Digest | null): ImageRef {
-  const registry = parseImageRef(row.location)?.registry ?? null;
-  return imageRef({ registry, repository: row.path, tag, digest });
+  return imageRef({ registry: registryOf(row), repository: row.path, tag, digest });
 }

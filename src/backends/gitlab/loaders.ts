@@ -1,21 +1,34 @@
-import type { PackageFile, PackageRef, Version, VersionRef } from "../../model/package.ts";
+import type { Package, PackageFile, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { Call } from "../../upstream/call.ts";
+import { isNotFound } from "../../upstream/errors.ts";
+import { type Answer, found, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { PackageQuery, PackageReader, Readers, VersionQuery } from "../backend.ts";
 import { keyText, single } from "../batch.ts";
 import { mapPage, readWindow, type UpstreamPage } from "../paging.ts";
-import { originNow, orNothing, unreadable } from "./absence.ts";
+import { originNow } from "./absence.ts";
 import { type GitlabClient, pageSize, type Scope } from "./client.ts";
 import { createCommitReader } from "./commits.ts";
-import { formatOf, imageType, isNumber, isProjectPath, parseKey, printKey, storedName, typeOf } from "./identity.ts";
-import { toFile, toVersion, toWeb, versionName } from "./mapper.ts";
-import { createNamed } from "./named.ts";
-import { listPackageFiles, listProjectPackages } from "./operations.ts";
+import {
+  formatOf,
+  imageType,
+  isLossy,
+  isNumber,
+  isProjectPath,
+  parseKey,
+  printKey,
+  storedName,
+  typeOf,
+} from "./identity.ts";
+import { toFile, toWeb, versionName } from "./mapper.ts";
+import { createNameLookups } from "./named.ts";
+import { listPackageFiles } from "./operations.ts";
 import { legsOf, readPackages } from "./package-list.ts";
 import { createPackageRows, type PackageRows } from "./package-rows.ts";
-import type { FileRow } from "./payload.ts";
+import type { FileRow, PackageRow } from "./payload.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { isOf, nameIn } from "./row-keys.ts";
+import { type PackagePage, silenceIn } from "./scan.ts";
 import type { GitlabSettings } from "./settings.ts";
 import { readFiltered } from "./walk.ts";
 
@@ -40,7 +53,7 @@ export function createReaders(client: GitlabClient, settings: GitlabSettings, ca
 
 /** Where searches look: the outermost of the groups, and the projects outside of all of them. */
 function scopesOf(groups: readonly string[], projects: readonly string[]): Scope[] {
-  const isInside = (path: string) => groups.some((group) => path.startsWith(`${group}/`));
+  const isInside = (path: string) => groups.some((group) => path.toLowerCase().startsWith(`${group.toLowerCase()}/`));
   return [
     ...groups.filter((path) => !isInside(path)).map((id): Scope => ({ kind: "group", id })),
     ...projects.filter((path) => !isInside(path)).map((id): Scope => ({ kind: "project", id })),
@@ -62,71 +75,88 @@ function createPackageReader(
 ): PackageReader {
   const isImage = (ref: PackageRef) => parseKey(ref.key)?.type === imageType;
   const wantsImages = (filter: Pick<PackageQuery, "format">) => filter.format === "DOCKER" || filter.format === "OCI";
-  const empty = <T>(): Page<T> => ({
-    rows: [],
-    hasNext: false,
-    total: 0,
-    origin: originNow(backend),
-    dropped: [],
-  });
+  // The configuration says that this server offers no images, so none was asked for.
+  const noImages = Promise.resolve(unknown("NOT_CONFIGURED"));
 
-  async function versions(ref: PackageRef, filter: VersionQuery, request: PageRequest): Promise<Page<Version>> {
-    if (isImage(ref)) return registry ? registry.versions(ref, filter, request) : empty();
-    const name = nameIn(ref);
+  async function versions(ref: PackageRef, filter: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
     // GitLab knows no stages, so no version is in one.
-    if (name === null || filter.stage !== null) return empty();
+    if (filter.stage !== null) return impossible;
+    if (isImage(ref)) return registry ? registry.versions(ref, filter, request) : noImages;
+    const name = nameIn(ref);
+    if (name === null) return impossible;
     const list = {
       ...rows.listOf(ref, name),
       sort: filter.direction === "DESC" ? ("desc" as const) : ("asc" as const),
     };
     const { prefix } = filter;
-    const page = await readFiltered(request, {
-      fetch: (number) => rows.page(list, number),
+    let repository = ref.repository;
+    const answer = await readFiltered<PackageRow, PackagePage>(request, {
+      fetch: async (number) => {
+        const page = await rows.page(list, number);
+        repository = page.repository ?? repository;
+        return page;
+      },
       identity: (row) => String(row.id),
       keep: (row) => isOf(row, name) && (prefix === null || versionName(row).startsWith(prefix)),
+      owner: { owns: (row) => isOf(row, name), whenNone: (pages) => silenceIn(list, pages) },
     });
-    const context = { repository: ref.repository, web, origin: page.origin };
-    return mapPage(page, (row) => rows.versionOf(row, context));
+    return mapAnswer(answer, (page) => {
+      const context = { repository, web, origin: page.origin };
+      return mapPage(page, (row) => rows.versionOf(row, context));
+    });
   }
 
-  async function latest(ref: PackageRef): Promise<Version | null> {
-    if (isImage(ref)) return registry ? registry.latest(ref) : null;
+  async function latest(ref: PackageRef): Promise<Answer<Version>> {
+    if (isImage(ref)) return registry ? registry.latest(ref) : noImages;
     const head = await rows.heads.load(ref);
-    if (head === null) return null;
-    if (!head.certain) throw unreadable(backend, listProjectPackages.name);
-    return head.newest && toVersion(head.newest.row, { repository: ref.repository, web, origin: head.newest.origin });
+    if (head.kind !== "FOUND") return head;
+    const { newest, doubt, absence } = head.value;
+    if (doubt?.failure) throw doubt.failure;
+    if (doubt) return doubt;
+    if (newest) return found(rows.versionOf(newest.row, newest.context));
+    // All of its rows are there, and each was left in status `error`.
+    return absence;
   }
 
-  const named = createNamed(rows, scopes, web);
+  function packageOf(ref: PackageRef): Promise<Answer<Package>> {
+    if (isImage(ref)) return registry ? registry.package(ref) : noImages;
+    return rows.packages.load(ref);
+  }
+
+  const { named, byPurl } = createNameLookups(rows, scopes);
 
   const filePages = single<{ project: string; id: string; page: number; size: number }, UpstreamPage<FileRow>>(
     ({ project, id, page, size }) => keyText(project, id, page, size),
-    ({ project, id, page, size }) => orNothing(client.listFiles(project, id, page, size, call), backend),
+    ({ project, id, page, size }) => client.listFiles(project, id, page, size, call),
     { call, backend, operation: listPackageFiles.name },
   );
 
-  async function idOf(version: VersionRef): Promise<string | null> {
-    return (await rows.versions.load(version))?.ref.nativeId ?? null;
-  }
-
-  function files(version: VersionRef, request: PageRequest): Promise<Page<PackageFile>> {
-    const { package: owner, nativeId } = version;
+  async function files(version: VersionRef, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
     // The files of an image are layers, and GitLab lists none.
-    if (nameIn(owner) === null) return Promise.resolve(empty());
-    const { repository } = owner;
-    return nativeId === null
-      ? idOf(version).then((id) => filesOf(repository, id, request))
-      : filesOf(repository, nativeId, request);
+    if (nameIn(version.package) === null) return impossible;
+    if (version.nativeId !== null) return filesOf(version, version.nativeId, request);
+    const loaded = await rows.versions.load(version);
+    if (loaded.kind !== "FOUND") return loaded;
+    const { ref } = loaded.value;
+    return ref.nativeId === null ? impossible : filesOf(ref, ref.nativeId, request);
   }
 
-  function filesOf(repository: string, id: string | null, request: PageRequest): Promise<Page<PackageFile>> {
-    if (id === null || !isNumber(id)) return Promise.resolve(empty());
-    const window = readWindow(request, {
-      fetch: (page, size) => filePages.load({ project: repository, id, page: page + 1, size }),
-      identity: (row) => String(row.id),
-      maxSize: pageSize,
-    });
-    return window.then((page) => mapPage(page, (row) => toFile(row, { repository, web })));
+  async function filesOf(version: VersionRef, id: string, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
+    const { repository } = version.package;
+    if (!isNumber(id)) return impossible;
+    try {
+      const window = await readWindow(request, {
+        fetch: (page, size) => filePages.load({ project: repository, id, page: page + 1, size }),
+        identity: (row) => String(row.id),
+        maxSize: pageSize,
+      });
+      return found(mapPage(window, (row) => toFile(row, { repository, web })));
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    // Whether there is such a version is for its list to say.
+    const owner = await rows.versions.load(version);
+    return owner.kind === "FOUND" ? unknown("DETAIL_MISSING") : owner;
   }
 
   return {
@@ -134,37 +164,44 @@ function createPackageReader(
       const type = typeOf(format);
       if (type === null || (type === imageType && registry === null)) return null;
       const stored = storedName(type, name);
-      return stored === null ? null : printKey({ type, name: stored });
+      return stored === null || isLossy(type, stored) ? null : printKey({ type, name: stored });
     },
     parseKey: (key) => {
       const parsed = parseKey(key);
       return parsed && { name: parsed.name, format: formatOf(parsed.type) };
     },
-    package: (ref) => (isImage(ref) ? (registry?.package(ref) ?? Promise.resolve(null)) : rows.packages.load(ref)),
+    package: packageOf,
     page: async ({ repository, group }, filter, request) => {
       const scope = toScope(repository, group);
-      if (scope === null) return empty();
-      if (wantsImages(filter)) return registry ? registry.page(scope, filter, request) : empty();
-      return readPackages(request, legsOf([scope], filter), filter, rows, originNow(backend));
+      if (scope === null) return impossible;
+      if (wantsImages(filter)) return registry ? registry.page(scope, filter, request) : noImages;
+      return readPackages(request, legsOf([scope], filter), filter, rows, { origin: originNow(backend), goal: "list" });
     },
-    version: (ref) =>
-      isImage(ref.package) ? (registry?.version(ref) ?? Promise.resolve(null)) : rows.versions.load(ref),
+    version: (ref) => {
+      if (isImage(ref.package)) return registry ? registry.version(ref) : noImages;
+      return rows.versions.load(ref);
+    },
     versions,
     latest,
     files,
     // GitLab's own search looks into names only.
-    byChecksum: () => Promise.resolve(null),
-    named: async (name, format) => {
-      if (scopes.length === 0) return null;
-      if (!wantsImages({ format })) return named.load({ name, format });
-      if (registry === null) return null;
+    byChecksum: () => Promise.resolve(unknown("NOT_SEARCHABLE")),
+    named: async (name, format, scope) => {
+      if (scope !== null && !isProjectPath(scope)) return impossible;
+      if (!wantsImages({ format })) return named.load({ name, format, scope });
+      if (registry === null) return noImages;
+      const places = scope === null ? scopes : [{ kind: "project" as const, id: scope }];
+      if (places.length === 0) return unknown("NOT_CONFIGURED");
       const filter = { name, match: "EXACT" as const, format };
-      return (await registry.search(scopes, filter, { first: 1000, after: null })).rows.map(({ value }) => value);
+      const all = await registry.search(places, filter, { first: 1000, after: null });
+      return mapAnswer(all, (page) => page.rows.map(({ value }) => value));
     },
+    byPurl: async (purl, scope) => (scope !== null && !isProjectPath(scope) ? impossible : byPurl(purl, scope)),
     search: async (filter, request) => {
-      if (scopes.length === 0) return null;
-      if (wantsImages(filter)) return registry ? registry.search(scopes, filter, request) : null;
-      return readPackages(request, legsOf(scopes, filter), filter, rows, originNow(backend));
+      if (scopes.length === 0) return unknown("NOT_CONFIGURED");
+      if (wantsImages(filter)) return registry ? registry.search(scopes, filter, request) : noImages;
+      const goal = "search" as const;
+      return readPackages(request, legsOf(scopes, filter), filter, rows, { origin: originNow(backend), goal });
     },
   };
 }

@@ -57,12 +57,17 @@ export function nameOf(row: PackageRow): PackageName {
  * where the row tells none of them.
  */
 export function projectOf(row: PackageRow, web: Web): string | null {
-  if (row.project_path) return row.project_path;
-  const path = row._links?.web_path;
-  const cut = path?.indexOf("/-/") ?? -1;
+  return row.project_path || (projectOfPage(row, web) ?? (row.project_id ? String(row.project_id) : null));
+}
+
+/** The project that a row's page stands under; null where the row tells no page. */
+export function projectOfPage({ _links: links }: PackageRow, web: Web): string | null {
+  const page = links?.web_path;
+  const cut = page?.indexOf("/-/") ?? -1;
   // The page's path begins with the relative root, which is no part of the project's path.
-  if (path && cut > 0 && path.startsWith(`${web.root}/`)) return path.slice(web.root.length + 1, cut);
-  return row.project_id ? String(row.project_id) : null;
+  if (!page || cut <= 0 || !page.startsWith(`${web.root}/`)) return null;
+  const path = page.slice(web.root.length + 1, cut);
+  return isProjectPath(path) ? path : null;
 }
 
 /** The version's name; a row without one (a holder of metadata) is named by its number, `#4711`. */
@@ -167,7 +172,7 @@ export function toPipeline(row: PipelineRow, backend: string, web: Web): Pipelin
     id: String(row.id),
     backend,
     projectId: row.project_id ? String(row.project_id) : null,
-    projectPath: projectOfPage(row.web_url, web, pipelinePage),
+    projectPath: projectBehind(row.web_url, web, "pipelines"),
     hostUrl: web.base,
     status: row.status ?? null,
     ref: row.ref ?? null,
@@ -226,22 +231,24 @@ export function toCommit(row: CommitRow, repository: string, web: Web, origin: O
   };
 }
 
-// Servers before 12.x write both pages without the `/-`.
-const commitPage = /^\/(.+?)(?:\/-)?\/commit\/[0-9a-f]+$/i;
-const pipelinePage = /^\/(.+?)(?:\/-)?\/pipelines\/\d+$/;
-
 /** The project's path in a commit's page; null where the page's address does not tell it. */
 export function projectOfCommit(row: CommitRow, web: Web): string | null {
-  return projectOfPage(row.web_url, web, commitPage);
+  return projectBehind(row.web_url, web, "commit");
 }
 
-function projectOfPage(address: string | null | undefined, web: Web, page: RegExp): string | null {
+/** The project in `/path/-/commit/0123…` or `/path/-/pipelines/123`; servers before 12.x write both without the `/-`. */
+function projectBehind(address: string | null | undefined, web: Web, page: "commit" | "pipelines"): string | null {
   const url = httpUrl(address);
   if (url === null) return null;
   // Only the path counts: the host is whatever the server believes it is.
   const pathname = pathOf(url);
-  const path = pathname.startsWith(`${web.root}/`) ? page.exec(pathname.slice(web.root.length))?.[1] : undefined;
-  return path !== undefined && isProjectPath(path) ? path : null;
+  const cut = pathname.lastIndexOf("/");
+  const owner = pathname.slice(0, Math.max(0, cut));
+  const isPage = (page === "commit" ? /^[0-9a-f]+$/i : /^\d+$/).test(pathname.slice(cut + 1));
+  if (!isPage || !owner.startsWith(`${web.root}/`) || !owner.endsWith(`/${page}`)) return null;
+  const named = owner.slice(web.root.length + 1, -page.length - 1);
+  const path = named.endsWith("/-") ? named.slice(0, -2) : named;
+  return isProjectPath(path) ? path : null;
 }
 
 /** A page of GitLab's own, from a path that already holds the relative root; null where it leads off the server. */
@@ -251,7 +258,10 @@ function webPage(path: string | null | undefined, web: Web): string | null {
   return url.origin === web.origin ? url.href : null;
 }
 
-/** An address that is printed as it is read: nothing in it to encode, to fold or to leave out. */
+/**
+ * An address that is printed as it is read: nothing in it to encode, to fold or to leave out. No letter can be matched in
+ * two ways, so that it takes one pass over any text.
+ */
 const plainUrl = /^https?:\/\/[a-z0-9]+(?:[.-][a-z0-9]+)*(?:\/[\w-][\w.~-]*)+$/;
 
 function pathOf(url: string): string {

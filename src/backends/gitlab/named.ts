@@ -1,124 +1,196 @@
-import type { Package, PackageFormat } from "../../model/package.ts";
+import type { Package, PackageFormat, Version } from "../../model/package.ts";
+import { namesSameVersion, type PurlParts } from "../../model/purl.ts";
+import { nameOfPurl } from "../../model/purl-format.ts";
+import { type Answer, failed, found, impossible, joined, unknown } from "../answers.ts";
 import { batched, keyText, type Loader } from "../batch.ts";
-import type { UpstreamPage } from "../paging.ts";
-import { unreadable } from "./absence.ts";
+import { isWhole } from "./absence.ts";
 import { answering, groupBy } from "./batch-answers.ts";
 import { type PackageList, pageSize, type Scope } from "./client.ts";
 import { formatOf, storedName, terraformType, typeOf } from "./identity.ts";
-import { nameOf, toPackage, toPackageRef, type Web } from "./mapper.ts";
-import { listGroupPackages } from "./operations.ts";
-import { newer } from "./package-list.ts";
-import { type PackageRows, summarize } from "./package-rows.ts";
+import { nameOf, toPackage, toPackageRef } from "./mapper.ts";
+import { comparablePurl, filterOf, isNamespaced, isSameName } from "./package-name.ts";
+import { headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import type { Found } from "./scan.ts";
+import { absenceIn, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
 
-/** A name and a format, looked for in every configured place. */
+/** A name and a format, looked for in one project or, with null, in every configured place. */
 export interface Named {
   readonly name: string;
   readonly format: PackageFormat;
+  readonly scope: string | null;
 }
 
-interface Wanted extends Named {
+/** Look-ups by what a package is called, whatever spelling of it GitLab keeps. */
+export interface NameLookups {
+  readonly named: Loader<Named, Answer<readonly Package[]>>;
+  readonly byPurl: (purl: PurlParts, scope: string | null) => Promise<Answer<readonly Version[]>>;
+}
+
+interface Wanted {
   readonly text: string;
+  readonly name: string;
+  readonly format: PackageFormat;
   /** Null for types we do not know. */
   readonly type: string | null;
 }
 
+type Answers = Map<string, Answer<readonly Package[]> | Error>;
+
 /**
- * Packages by exact name and format wherever the gateway is configured to look. Of one place, many names are either
- * its whole list or one filtered list each, whichever is fewer calls.
+ * Packages and versions by their names. Of one place, many names are either its whole list or one filtered list each,
+ * whichever is fewer calls.
  */
-export function createNamed(
-  rows: PackageRows,
-  scopes: readonly Scope[],
-  web: Web,
-): Loader<Named, readonly Package[] | null> {
-  return batched<Named, readonly Package[]>(textOf, async (keys) => {
-    const answers = new Map<string, readonly Package[] | Error>();
-    const wanted = keys.flatMap((key): Wanted[] => {
+export function createNameLookups(rows: PackageRows, places: readonly Scope[]): NameLookups {
+  const scopesOf = (scope: string | null): readonly Scope[] =>
+    scope === null ? places : [{ kind: "project", id: scope }];
+
+  const named = batched<Named, readonly Package[]>(textOf, async (keys) => {
+    const answers: Answers = new Map();
+    const wanted = keys.flatMap((key): { readonly key: Named; readonly one: Wanted }[] => {
+      const text = textOf(key);
       const type = typeOf(key.format);
-      if (type === null && key.format !== "OTHER") return [];
-      const name = storedName(type ?? "", key.name);
-      return name === null ? [] : [{ name, format: key.format, type, text: textOf(key) }];
+      const name = type === null && key.format !== "OTHER" ? null : storedName(type ?? "", key.name);
+      if (name === null) answers.set(text, impossible);
+      else if (scopesOf(key.scope).length === 0) answers.set(text, unknown("NOT_CONFIGURED"));
+      else return [{ key, one: { name, format: key.format, type, text } }];
+      return [];
     });
-    for (const key of keys) answers.set(textOf(key), []);
-    const groups = groupBy(wanted, ({ type }) => String(type === terraformType));
-    await Promise.all([...groups.values()].flatMap((group) => scopes.map((scope) => lookIn(scope, group, answers))));
+    // Terraform modules are in no list but their own.
+    const pairs = wanted.flatMap(({ key, one }) => scopesOf(key.scope).map((scope) => ({ scope, one })));
+    const groups = groupBy(pairs, ({ scope, one }) =>
+      keyText(scope.kind, scope.id, one.type === terraformType ? 1 : 0),
+    );
+    const told = await Promise.all(
+      [...groups.values()].map((group) =>
+        lookIn(
+          group[0]?.scope,
+          group.map(({ one }) => one),
+        ),
+      ),
+    );
+    for (const { key } of wanted) {
+      const text = textOf(key);
+      answers.set(text, merged(told.flatMap((place) => place.get(text) ?? [])));
+    }
     return answers;
   });
 
-  async function lookIn(
-    scope: Scope,
-    wanted: readonly Wanted[],
-    answers: Map<string, readonly Package[] | Error>,
-  ): Promise<void> {
-    const failed = new Map<string, Error>();
-    await answering(
-      wanted.map(({ text }) => text),
-      failed,
-      async () => {
-        const all = await wholeList(scope, wanted);
-        await Promise.all(
-          wanted.map((one) =>
-            answering([one.text], failed, async () => {
-              const pages = all ?? (await everyPage({ ...listIn(scope, one.type), name: one.name }));
-              const found = collapse(pages, scope, one);
-              const before = answers.get(one.text);
-              if (before instanceof Error) return;
-              if (found.length === 0 && pages.some((page) => page.dropped.length > 0)) {
-                throw unreadable(pages[0]?.origin.backend ?? "", listGroupPackages.name);
-              }
-              answers.set(one.text, [...(before ?? []), ...found]);
-            }),
-          ),
-        );
-      },
-    );
-    for (const [text, error] of failed) answers.set(text, error);
+  async function lookIn(scope: Scope | undefined, wanted: readonly Wanted[]): Promise<Answers> {
+    const answers: Answers = new Map();
+    if (scope === undefined) return answers;
+    const texts = wanted.map(({ text }) => text);
+    await answering(texts, answers, async () => {
+      const whole = await wholeList(scope, wanted);
+      await Promise.all(
+        wanted.map((one) =>
+          answering([one.text], answers, async () => {
+            const list = whole?.list ?? { ...listIn(scope, one.type), name: filterOf(one.type, one.name) };
+            const pages = whole?.pages ?? (await everyPage(list));
+            const hits = collapse(list, pages, one);
+            answers.set(one.text, hits.length > 0 ? found(hits) : silenceIn(list, pages));
+          }),
+        ),
+      );
+    });
+    return answers;
   }
 
   /** Every page of a place, when they are fewer than the names looked for; else null. */
-  async function wholeList(scope: Scope, wanted: readonly Wanted[]): Promise<UpstreamPage<PackageRow>[] | null> {
+  async function wholeList(
+    scope: Scope,
+    wanted: readonly Wanted[],
+  ): Promise<{ readonly list: PackageList; readonly pages: readonly PackagePage[] } | null> {
     const [first] = wanted;
     if (first === undefined || wanted.length === 1) return null;
     const list = listIn(scope, wanted.every(({ type }) => type === first.type) ? first.type : null);
     const { total, more } = await rows.page(list, 1);
-    if (!more) return everyPage(list);
-    return total !== null && Math.ceil(total / pageSize) - 1 < wanted.length ? everyPage(list) : null;
+    const isCheap = !more || (total !== null && Math.ceil(total / pageSize) - 1 < wanted.length);
+    return isCheap ? { list, pages: await everyPage(list) } : null;
   }
 
-  async function everyPage(list: PackageList): Promise<UpstreamPage<PackageRow>[]> {
+  async function everyPage(list: PackageList): Promise<PackagePage[]> {
     const pages = [await rows.page(list, 1)];
     while (pages.at(-1)?.more) pages.push(await rows.page(list, pages.length + 1));
     return pages;
   }
 
-  function collapse(pages: readonly UpstreamPage<PackageRow>[], scope: Scope, wanted: Wanted): Package[] {
-    const complete = pages.every((page) => page.dropped.length === 0);
-    const groups = new Map<string, Found[]>();
+  function collapse(list: PackageList, pages: readonly PackagePage[], wanted: Wanted): Package[] {
+    const isComplete = pages.every(({ dropped }) => dropped.length === 0) && isWhole(pages, ({ id }) => id);
+    const groups = new Map<string, SeenRow[]>();
     for (const page of pages) {
       for (const row of page.rows) {
         const { type, name } = nameOf(row);
-        const context = rows.contextOf(row, scope, page.origin);
-        if (context === null || name !== wanted.name || formatOf(type) !== wanted.format) continue;
-        const key = keyText(context.repository, type);
+        if (formatOf(type) !== wanted.format || !isSameName(type, name, wanted.name)) continue;
+        const context = rows.contextOf(row, page);
+        if (context === null) continue;
+        const key = keyText(context.repository, type, name);
         const group = (groups.get(key) ?? []).filter((other) => other.row.id !== row.id);
-        groups.set(key, [...group, { row, origin: page.origin }]);
+        groups.set(key, [...group, { row, context }]);
       }
     }
     return [...groups.values()].flatMap((group) => {
-      const sorted = group
-        .filter(({ row }) => row.status !== "error")
-        .sort((left, right) => newer(left.row, right.row));
-      const some = sorted[0] ?? group[0];
-      const context = some && rows.contextOf(some.row, scope, some.origin);
-      if (!some || !context) return [];
-      const all = complete ? summarize(group.map(({ row }) => row)) : null;
-      if (complete)
-        rows.heads.prime(toPackageRef(some.row, context), { some, newest: sorted[0] ?? null, certain: true, all });
-      return [toPackage(some.row, { ...context, web }, all)];
+      const head = headOfAll(group, absenceIn(list));
+      if (head === null) return [];
+      const { row, context } = head.newest ?? head.some;
+      if (isComplete) rows.heads.prime(toPackageRef(row, context), found(head));
+      return [toPackage(row, context, isComplete ? head.all : null)];
     });
   }
+
+  async function byPurl(purl: PurlParts, scope: string | null): Promise<Answer<readonly Version[]>> {
+    const meant = nameOfPurl(purl);
+    const type = meant && typeOf(meant.format);
+    if (meant === null || type === null) return unknown("NOT_SEARCHABLE");
+    // The namespace of others is no part of the name: a user of Conan, a distribution.
+    const name = storedName(type, isNamespaced(type) ? meant.name : purl.name);
+    // GitLab's models are its own: none of them is one of Hugging Face's.
+    if (name === null || purl.type === "huggingface") return impossible;
+    const scopes = scopesOf(scope);
+    if (scopes.length === 0) return unknown("NOT_CONFIGURED");
+    const answers = await Promise.all(
+      scopes.map((one) =>
+        versionsIn({ ...listIn(one, type), name: filterOf(type, name), version: purl.version }, purl).catch(asError),
+      ),
+    );
+    const all = merged(answers);
+    if (all instanceof Error) throw all;
+    return all;
+  }
+
+  async function versionsIn(list: PackageList, purl: PurlParts): Promise<Answer<readonly Version[]>> {
+    const pages = await everyPage(list);
+    const hits = new Map<number, Version>();
+    for (const page of pages) {
+      for (const row of page.rows) {
+        const context = isMeant(row, purl) ? rows.contextOf(row, page) : null;
+        if (context) hits.set(row.id, rows.versionOf(row, context));
+      }
+    }
+    return hits.size > 0 ? found([...hits.values()]) : silenceIn(list, pages);
+  }
+
+  return { named, byPurl };
+}
+
+function isMeant(row: PackageRow, purl: PurlParts): boolean {
+  if (row.version !== purl.version) return false;
+  const own = comparablePurl(nameOf(row), row.version ?? null, row.name);
+  return own !== null && namesSameVersion(own, purl);
+}
+
+/**
+ * What several places say as one answer: what one of them could not say is the gap of what the others found. An error
+ * where nothing was found and one of them failed.
+ */
+function merged<T>(told: readonly (Answer<readonly T[]> | Error)[]): Answer<readonly T[]> | Error {
+  const answers = told.map((one) => (one instanceof Error ? failed(one) : one));
+  const all = joined<T>(answers, unknown("NOT_CONFIGURED"));
+  return (all.kind === "UNKNOWN" && all.failure) || all;
+}
+
+function asError(error: unknown): Error {
+  if (error instanceof Error) return error;
+  throw error;
 }
 
 /** A place's rows, newest first: the list that other questions of the same request read too. */
@@ -126,6 +198,6 @@ function listIn(scope: Scope, type: string | null): PackageList {
   return { scope, type, name: null, version: null, orderBy: "created_at", sort: "desc" };
 }
 
-function textOf({ name, format }: Named): string {
-  return keyText(name, format);
+function textOf({ name, format, scope }: Named): string {
+  return keyText(name, format, scope);
 }

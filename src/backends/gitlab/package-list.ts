@@ -1,31 +1,45 @@
 import type { DroppedRow, Origin } from "../../model/backend.ts";
+import { once } from "../../model/once.ts";
 import type { Package } from "../../model/package.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
+import { type Absent, type Answer, found, type Unknown, unknown } from "../answers.ts";
 import type { PackageQuery } from "../backend.ts";
 import { keyText } from "../batch.ts";
-import type { UpstreamPage } from "../paging.ts";
+import { isWhole } from "./absence.ts";
 import { type PackageList, pageSize, type Scope } from "./client.ts";
 import { formatOf, type PackageName, storedName, terraformType, typeOf } from "./identity.ts";
 import { nameOf, type RowContext, toPackage } from "./mapper.ts";
-import { listGroupPackages, listProjectPackages } from "./operations.ts";
-import { type Head, type PackageRows, summarize } from "./package-rows.ts";
+import { answersTo, filterOf } from "./package-name.ts";
+import { type Head, headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import { isCount, type Placed, placed, resume } from "./walk.ts";
+import { absenceIn, operationOf, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { isCount, placed, resume } from "./walk.ts";
 
 /** One list after the other: a scope's packages, then its Terraform modules, which GitLab keeps apart. */
-export type Leg = PackageList;
+export interface Leg extends PackageList {
+  /** Set for a list that is only read where none of those before it held anything. */
+  readonly isLastResort?: true;
+}
 
 /** The lists that together hold every package a filter can match, in the order they are read. */
-export function legsOf(scopes: readonly Scope[], filter: PackageQuery): readonly Leg[] {
-  const type = filter.format === null || filter.format === "OTHER" ? null : typeOf(filter.format);
-  if (filter.format !== null && filter.format !== "OTHER" && type === null) return [];
-  const types = type !== null ? [type] : filter.format === "OTHER" ? [null] : [null, terraformType];
-  return scopes.flatMap((scope) =>
-    types.map((one): Leg => {
-      const name = filter.name === null ? null : (storedName(one ?? "", filter.name) ?? filter.name);
-      return { scope, type: one, name, version: null, orderBy: "name", sort: "asc" };
-    }),
-  );
+export function legsOf(scopes: readonly Scope[], { name, match, format }: PackageQuery): readonly Leg[] {
+  const type = format === null || format === "OTHER" ? null : typeOf(format);
+  if (format !== null && format !== "OTHER" && type === null) return [];
+  const types = type !== null ? [type] : format === "OTHER" ? [null] : [null, terraformType];
+  const legOf = (scope: Scope, one: string | null): Leg => {
+    const filter =
+      name === null
+        ? null
+        : match === "EXACT"
+          ? filterOf(one, storedName(one ?? "", name) ?? name)
+          : filterOf(null, name);
+    return { scope, type: one, name: filter, version: null, orderBy: "name", sort: "asc" };
+  };
+  const legs = scopes.flatMap((scope) => types.map((one) => legOf(scope, one)));
+  // A Python package may be spelled with other separators than it was asked for.
+  const isLossy = type === null && format === null && match === "EXACT" && name !== null && /[-_.]/.test(name);
+  const last = isLossy ? scopes.map((scope): Leg => ({ ...legOf(scope, "pypi"), isLastResort: true })) : [];
+  return [...legs, ...last];
 }
 
 /**
@@ -34,18 +48,20 @@ export function legsOf(scopes: readonly Scope[], filter: PackageQuery): readonly
  *
  * Position: `[leg, offset behind the row, count or -1, name, …packages of that name already shown]`. The name finds the
  * place again when rows have come or gone; the rest is needed because rows of one name come in no particular order.
+ *
+ * Absent where none of the places exists, and for a `search` also where none of them holds such a package.
  */
 export async function readPackages(
   request: PageRequest,
   legs: readonly Leg[],
   filter: PackageQuery,
   rows: PackageRows,
-  origin: Origin,
-): Promise<Page<Package>> {
+  { origin, goal }: { readonly origin: Origin; readonly goal: "list" | "search" },
+): Promise<Answer<Page<Package>>> {
   const place = placeOf(request.after, legs.length);
   // A name seldom fills a window: every list will be read anyway, so all of them at once.
   if (request.after === null && filter.name !== null) {
-    await Promise.all(legs.map((leg) => rows.page(leg, 1)));
+    await Promise.all(legs.filter((leg) => !leg.isLastResort).map((leg) => rows.page(leg, 1)));
   }
   const shown: { readonly hit: Hit; readonly position: Position }[] = [];
   const dropped: DroppedRow[] = [];
@@ -54,10 +70,17 @@ export async function readPackages(
   let { name, emitted } = place;
   let latest = origin;
   let hasNext = false;
+  // A window that is full at the end of a list: what follows is only asked for by who wants to know.
+  let isOpen = false;
 
   walking: for (let index = place.leg; index < legs.length; index++) {
     const leg = legs[index];
-    if (leg === undefined) break;
+    if (leg === undefined || (leg.isLastResort && shown.length > 0 && index > place.leg)) break;
+    if (walks.some((walk) => isMissing(walk) && walk.leg.scope === leg.scope)) continue;
+    if (shown.length === request.first) {
+      isOpen = true;
+      break;
+    }
     const fetch = (number: number) => rows.page(leg, number);
     const mark = { offset: place.offset, total: place.total, last: index === place.leg ? name : null };
     const start = await resume(fetch, mark, (row) => nameOf(row).name === mark.last, "at");
@@ -71,9 +94,9 @@ export async function readPackages(
       for (const row of page.dropped) dropped.push(row);
       for (const { row, place: at } of placed(page, number)) {
         if (at < start || !matches(row, filter, leg)) continue;
-        const context = rows.contextOf(row, leg.scope, page.origin);
+        const context = rows.contextOf(row, page);
         if (context === null) {
-          const operation = leg.scope.kind === "group" ? listGroupPackages.name : listProjectPackages.name;
+          const operation = operationOf(leg).name;
           dropped.push({ operation, index: at % pageSize, reason: "project_path: expected string" });
           continue;
         }
@@ -106,12 +129,53 @@ export async function readPackages(
   const packages = shown.map(({ hit: { row, context, identity }, position }): Row<Package> => {
     const group = complete.get(identity);
     const value = toPackage(group?.newest?.row ?? row, context, group?.all ?? null);
-    rows.packages.clear(value.ref).prime(value.ref, value);
-    if (group) rows.heads.prime(value.ref, group);
+    rows.packages.clear(value.ref).prime(value.ref, found(value));
+    if (group) rows.heads.prime(value.ref, found(group));
     return { value, position };
   });
-  const total = request.after === null && !hasNext ? packages.length : null;
-  return { rows: packages, hasNext, total, origin: latest, dropped };
+  const isFirst = request.after === null;
+  if (isFirst && packages.length === 0 && dropped.length === 0) {
+    const silence = await silenceOfWalks(walks, rows, goal);
+    if (silence !== null) return silence;
+  }
+  const count = isFirst && !hasNext ? packages.length : null;
+  const isShort = !hasNext && walks.some(({ firstPage, pages }) => firstPage === 1 && !isWhole(pages, ({ id }) => id));
+  const whole = { rows: packages, hasNext, total: count, origin: latest, dropped };
+  const after = packages.at(-1)?.position ?? null;
+  const confirmNext = once(async () => {
+    const next = await readPackages({ first: 1, after }, legs, filter, rows, { origin, goal });
+    return next.kind === "FOUND" && next.value.rows.length > 0;
+  });
+  const total = async () => ((await confirmNext()) ? null : count);
+  const page = isOpen ? { ...whole, hasNext: true, total, confirmNext } : whole;
+  return found(page, isShort ? unknown("LOST_ROWS") : null);
+}
+
+/** Whether the place of a list does not exist. */
+function isMissing({ pages }: LegWalk): boolean {
+  return pages[0]?.absence?.proof === "KEYED_READ";
+}
+
+/**
+ * What it means that no list held a package: that the places do not exist, or, where a search was to find something,
+ * that there is none. Null where a place is there and empty.
+ */
+async function silenceOfWalks(
+  walks: readonly LegWalk[],
+  rows: PackageRows,
+  goal: "list" | "search",
+): Promise<Absent | Unknown | null> {
+  const silences = walks.map(({ leg, pages }) => silenceIn(leg, pages));
+  const doubt = silences.find(({ kind }) => kind === "UNKNOWN");
+  if (doubt) return doubt;
+  if (goal === "search") return silences[0] ?? null;
+  const absences = walks.map(({ pages }) => pages[0]?.absence ?? null);
+  const missing = absences.find((absence) => absence?.proof === "KEYED_READ");
+  if (missing) return missing;
+  const [first] = walks;
+  if (first === undefined || absences.includes(null)) return null;
+  // The server is too old for the type, and has not said whether there is such a place.
+  return (await rows.page({ ...first.leg, type: null, name: null }, 1)).absence;
 }
 
 interface Hit {
@@ -123,7 +187,7 @@ interface Hit {
 interface LegWalk {
   readonly leg: Leg;
   readonly firstPage: number;
-  readonly pages: UpstreamPage<PackageRow>[];
+  readonly pages: PackagePage[];
 }
 
 /** Packages whose rows are all among the pages read: their names neither begin before the first row nor go on behind. */
@@ -131,12 +195,7 @@ function completeGroups({ leg, firstPage, pages }: LegWalk, rows: PackageRows): 
   const groups = new Map<string, Head>();
   // An unreadable row may belong to any of them.
   if (pages.some((page) => page.dropped.length > 0)) return groups;
-  const all = pages.flatMap((page, index) =>
-    placed(page, firstPage + index).map((one): Placed<PackageRow> & { origin: Origin } => ({
-      ...one,
-      origin: page.origin,
-    })),
-  );
+  const all = pages.flatMap((page, index) => placed(page, firstPage + index).map(({ row }) => ({ row, page })));
   const ended = pages.at(-1)?.more === false;
   const [head] = all;
   const tail = all.at(-1);
@@ -144,33 +203,22 @@ function completeGroups({ leg, firstPage, pages }: LegWalk, rows: PackageRows): 
     ...(firstPage > 1 && head ? [nameOf(head.row).name] : []),
     ...(!ended && tail ? [nameOf(tail.row).name] : []),
   ]);
-  const members = new Map<string, { readonly row: PackageRow; readonly origin: Origin }[]>();
-  for (const { row, origin } of all) {
+  if (ended && firstPage === 1 && !isWhole(pages, ({ id }) => id)) return groups;
+  const members = new Map<string, SeenRow[]>();
+  for (const { row, page } of all) {
     const named = nameOf(row);
-    const context = rows.contextOf(row, leg.scope, origin);
+    const context = rows.contextOf(row, page);
     if (context === null || open.has(named.name)) continue;
     const identity = keyText(context.repository, named.type, named.name);
     // Rows that a shifting list repeats are one row.
     const group = (members.get(identity) ?? []).filter((other) => other.row.id !== row.id);
-    members.set(identity, [...group, { row, origin }]);
+    members.set(identity, [...group, { row, context }]);
   }
   for (const [identity, group] of members) {
-    const [some] = group;
-    if (some === undefined) continue;
-    const sound = group.filter(({ row }) => row.status !== "error").sort((left, right) => newer(left.row, right.row));
-    groups.set(identity, {
-      some,
-      newest: sound[0] ?? null,
-      certain: true,
-      all: summarize(group.map(({ row }) => row)),
-    });
+    const head = headOfAll(group, absenceIn(leg));
+    if (head) groups.set(identity, head);
   }
   return groups;
-}
-
-/** Sorts newest first by instant: servers write their own offset, so the texts do not compare. */
-export function newer(left: PackageRow, right: PackageRow): number {
-  return (Date.parse(right.created_at ?? "") || 0) - (Date.parse(left.created_at ?? "") || 0) || right.id - left.id;
 }
 
 // The server's filter is `%name%` in any case; what the caller meant is checked here.
@@ -178,15 +226,7 @@ function matches(row: PackageRow, filter: PackageQuery, leg: Leg): boolean {
   const { type, name } = nameOf(row);
   if (leg.type !== null && type !== leg.type) return false;
   if (filter.format === "OTHER" && formatOf(type) !== "OTHER") return false;
-  if (leg.name === null) return true;
-  return matchesName(name, leg.name, filter.match);
-}
-
-/** Exact names compare as they are; parts of names compare in any case, as GitLab's own search does. */
-export function matchesName(name: string, wanted: string, match: PackageQuery["match"]): boolean {
-  if (match === "EXACT") return name === wanted;
-  const [has, part] = [name.toLowerCase(), wanted.toLowerCase()];
-  return match === "PREFIX" ? has.startsWith(part) : has.includes(part);
+  return filter.name === null || answersTo({ type, name }, filter.name, filter.match);
 }
 
 // Within one project the type tells packages of one name apart; within a group the project is needed too.

@@ -41,3 +41,8 @@ export function packageText({ repository, key }: PackageRef): string {
 export function versionText({ package: { repository, key }, version, nativeId }: VersionRef): string {
   return keyText(repository, key, version, nativeId);
 }
+
+/** Sorts newest first by instant: servers write their own offset, so the texts do not compare. */
+export function newer(left: PackageRow, right: PackageRow): number {
+  return (Date.parse(right.created_at ?? "") || 0) - (Date.parse(left.created_at ?? "") || 0) || right.id - left.id;
+}

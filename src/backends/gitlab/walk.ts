@@ -1,10 +1,13 @@
 import type { DroppedRow } from "../../model/backend.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
+import type { Operation } from "../../upstream/operation.ts";
+import { type Absent, type Answer, found, type Unknown, unknown } from "../answers.ts";
 import type { UpstreamPage } from "../paging.ts";
+import { isWhole, type ListPage, unreadable } from "./absence.ts";
 import { pageSize } from "./client.ts";
 
 /** Reads one page of a list; pages count from 1 and hold {@link pageSize} rows. */
-export type FetchPage<T> = (page: number) => Promise<UpstreamPage<T>>;
+export type FetchPage<T> = (page: number) => Promise<ListPage<T>>;
 
 /** A row and its zero-based place in the whole list. */
 export interface Placed<T> {
@@ -22,11 +25,16 @@ export interface Mark {
 }
 
 /** How a list is filtered here, because the server's own filter is fuzzy or does not exist. */
-export interface LocalWalk<T> {
-  readonly fetch: FetchPage<T>;
+export interface LocalWalk<T, P extends ListPage<T> = ListPage<T>> {
+  readonly fetch: (page: number) => Promise<P>;
   readonly identity: (row: T) => string;
   /** Null when every row counts. */
   readonly keep: ((row: T) => boolean) | null;
+  /** Set for a list that is found by its rows: whether a row is one of its, and what a list without any proves. */
+  readonly owner?: {
+    readonly owns: (row: T) => boolean;
+    readonly whenNone: (pages: readonly P[]) => Absent | Unknown;
+  };
 }
 
 /** The most pages that are read for nothing but a count. */
@@ -35,9 +43,13 @@ const mostCountedPages = 10;
 /**
  * A window over the rows that `keep` lets through, in the server's order. Pages are always full ones, so that every
  * reader of the same list within a request shares them. Position: `[offset behind the row, count or -1, identity]`.
+ * Absent where there is no such list, or nothing in it is its owner's.
  */
-export async function readFiltered<T>(request: PageRequest, walk: LocalWalk<T>): Promise<Page<T>> {
-  const { fetch, identity } = walk;
+export async function readFiltered<T, P extends ListPage<T> = ListPage<T>>(
+  request: PageRequest,
+  walk: LocalWalk<T, P>,
+): Promise<Answer<Page<T>>> {
+  const { fetch, identity, owner } = walk;
   const keep = walk.keep ?? (() => true);
   const mark = markOf(request.after);
   const start = await resume(fetch, mark, (row) => identity(row) === mark.last, "behind");
@@ -47,7 +59,9 @@ export async function readFiltered<T>(request: PageRequest, walk: LocalWalk<T>):
   let number = Math.floor(start / pageSize) + 1;
   const firstPage = number;
   let page = await fetch(number);
+  if (page.absence) return page.absence;
   const { origin, total } = page;
+  const pages = [page];
   let kept = 0;
   let overflow = false;
   for (;;) {
@@ -62,15 +76,21 @@ export async function readFiltered<T>(request: PageRequest, walk: LocalWalk<T>):
     }
     if (rows.length === request.first || !page.more) break;
     page = await fetch(++number);
+    pages.push(page);
   }
   const whole = firstPage === 1 && !page.more;
-  return {
+  // Rows that could not be read are told of as such, and may be the owner's.
+  if (owner && whole && dropped.length === 0 && !pages.some((one) => one.rows.some(owner.owns))) {
+    return owner.whenNone(pages);
+  }
+  const answer: Page<T> = {
     rows,
     hasNext: overflow || page.more === true,
     total: walk.keep === null ? total : whole ? kept : () => countKept(fetch, keep, identity),
     origin,
     dropped,
   };
+  return found(answer, whole && !isWhole(pages, identity) ? unknown("LOST_ROWS") : null);
 }
 
 // Only a server that tells how many pages there are is counted through, and only when they are few.
@@ -145,8 +165,14 @@ export function isCount(part: unknown, least = 0): part is number {
   return typeof part === "number" && Number.isInteger(part) && part >= least && part <= 1e9;
 }
 
+/** A list that was read to its end. */
+export interface WholeList<T> extends ListPage<T> {
+  /** LOST_ROWS where fewer rows came than the server counts, else null. */
+  readonly gap: Unknown | null;
+}
+
 /** Reads a whole list: page 1, then the rest together where the count is known, else one after the other. */
-export async function readAll<T>(fetch: FetchPage<T>): Promise<UpstreamPage<T>> {
+export async function readAll<T>(fetch: FetchPage<T>, identity: (row: T) => string | number): Promise<WholeList<T>> {
   const first = await fetch(1);
   const pages = [first];
   if (first.more && first.total !== null) {
@@ -154,12 +180,24 @@ export async function readAll<T>(fetch: FetchPage<T>): Promise<UpstreamPage<T>> 
     pages.push(...(await Promise.all(Array.from({ length: Math.max(0, last - 1) }, (_, index) => fetch(index + 2)))));
   }
   while (pages.at(-1)?.more) pages.push(await fetch(pages.length + 1));
+  // Rows that a shifting list repeats are one row.
+  const rows = new Map(pages.flatMap((page) => page.rows.map((row) => [identity(row), row] as const)));
   return {
-    rows: pages.flatMap((page) => page.rows),
+    rows: [...rows.values()],
     count: pages.reduce((sum, page) => sum + page.count, 0),
     dropped: pages.flatMap((page) => page.dropped),
     origin: first.origin,
     total: first.total,
     more: false,
+    isMoved: first.isMoved,
+    absence: first.absence,
+    gap: isWhole(pages, identity) ? null : unknown("LOST_ROWS"),
   };
+}
+
+/** What a whole list proves that does not hold what was looked for; throws MALFORMED where a row could not be read. */
+export function silenceOfWhole(list: WholeList<unknown>, absence: Absent, operation: Operation): Absent | Unknown {
+  if (list.absence) return list.absence;
+  if (list.dropped.length > 0) throw unreadable(list.origin.backend, operation.name);
+  return list.gap ?? absence;
 }

@@ -1,5 +1,6 @@
 import type { Call } from "../../upstream/call.ts";
 import type { Dialect, RawReply } from "../../upstream/client.ts";
+import type { Credentials } from "../../upstream/dialect.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import { createIdentityService } from "./identity-service.ts";
 import type { KeyCredentials, SwrSettings } from "./settings.ts";
@@ -10,12 +11,14 @@ import { codeOf, isStaleToken } from "./verdict.ts";
 export interface Authority {
   /** Headers that identify us; rejects with an UpstreamError when there is nothing to show. */
   readonly authorize: Dialect["authorize"];
-  /** True when a refused token has been replaced. */
-  readonly renew: (reply: RawReply, call: Call) => Promise<boolean>;
+  /** True when the token that was sent and refused is another one by now. */
+  readonly renew: (reply: RawReply, sent: Credentials, call: Call) => Promise<boolean>;
   /** Hears every answer: a key that is refused again and again has to rest. */
   readonly heard: (reply: RawReply) => void;
   readonly close: () => Promise<void>;
 }
+
+const tokenHeader = "x-auth-token";
 
 /** The vendor's pages call this header mandatory, on reads too. */
 const contentType = { "content-type": "application/json" } as const;
@@ -34,12 +37,13 @@ export function createAuthority(settings: SwrSettings, now: () => number): Autho
     const identity = createIdentityService(settings, credentials.iam, now);
     return {
       authorize: async (_request, call) => withToken(await identity.token(call)),
-      renew: async (reply, call) => {
-        if (!isStaleToken(reply)) return false;
-        await identity.renew(call);
-        return true;
+      renew: async (reply, sent, call) => {
+        const token = sent[tokenHeader];
+        return isStaleToken(reply) && token !== undefined && identity.renew(token, call);
       },
-      heard: () => {},
+      heard: ({ status }) => {
+        if (status >= 200 && status < 300) identity.accepted();
+      },
       close: identity.close,
     };
   }
@@ -93,5 +97,5 @@ function signing(backend: string, keys: KeyCredentials, now: () => number): Auth
 }
 
 function withToken(token: string): Readonly<Record<string, string>> {
-  return { ...contentType, "x-auth-token": token };
+  return { ...contentType, [tokenHeader]: token };
 }

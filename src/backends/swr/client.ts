@@ -25,81 +25,116 @@ import {
   versionRow,
 } from "./payload.ts";
 
-export const listNamespaces: Operation = {
+/** Not paged; with `mode::visible` every organization comes in which anything may be seen. */
+export const listNamespaces = {
   name: "swr.listNamespaces",
   method: "GET",
   path: "/v2/manage/namespaces",
   answers: "every organization that is visible, where the configuration names none",
   versions: "basic edition, v2",
-};
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
 
-const listPackages: Operation = {
+/** Tells an organization that holds nothing from one that there is none of (404) or that may not be seen (403). */
+export const getNamespace = {
+  name: "swr.getNamespace",
+  method: "GET",
+  path: "/v2/manage/namespaces/{namespace}",
+  answers: "whether one organization is there; asked only where its lists were empty",
+  versions: "basic edition, v2",
+  proves: ["KEYED_READ"],
+} as const satisfies Operation;
+
+/**
+ * Not paged, and a plain list of what these credentials may see. `[]` comes for an organization that may not be seen as well:
+ * an empty list proves nothing of it without `getNamespace`.
+ */
+export const listPackages = {
   name: "swr.listPackages",
   method: "GET",
   path: "/v2/manage/packages",
   answers: "every software package of one organization, or of all that are visible",
   versions: "regions with the software package API",
-};
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
 
-const listVersions: Operation = {
+/** Not paged. What it says of a package that the list of packages names is no proof: that list is asked as well. */
+export const listVersions = {
   name: "swr.listVersions",
   method: "GET",
   path: "/v2/manage/namespaces/{namespace}/packages/{package}/versions",
   answers: "every version of one software package, and so the newest and any one by name",
   versions: "regions with the software package API",
-};
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
 
-const listFiles: Operation = {
+/** Not paged. */
+export const listFiles = {
   name: "swr.listFiles",
   method: "GET",
   path: "/v2/manage/namespaces/{namespace}/packages/{package}/versions/{version}/file_paths",
   answers: "every file of one version of a software package",
   versions: "regions with the software package API",
-};
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
 
-const listRepositories: Operation = {
+/**
+ * `name` is documented as "contains": with it the list answers at least all repositories of the organization whose path
+ * contains the text. Repositories that another account shared are in neither; only `getRepository` reads them.
+ */
+export const listRepositories = {
   name: "swr.listRepositories",
   method: "GET",
   path: "/v2/manage/repos",
   answers: "up to 1000 image repositories of one organization",
   versions: "basic edition, v2",
-};
+  proves: ["WHOLE_LIST", "COMPLETE_FILTER"],
+} as const satisfies Operation;
 
-const getRepository: Operation = {
+/** Reads shared and public repositories too, which no list of the organization holds. */
+export const getRepository = {
   name: "swr.getRepository",
   method: "GET",
   path: "/v2/manage/namespaces/{namespace}/repos/{repository}",
   answers: "one image repository",
   versions: "basic edition, v2",
-};
+  proves: ["KEYED_READ"],
+} as const satisfies Operation;
 
-const listTags: Operation = {
+/** Every tag, whatever its kind; there are no rights below those to the repository. */
+export const listTags = {
   name: "swr.listTags",
   method: "GET",
   path: "/v2/manage/namespaces/{namespace}/repos/{repository}/tags",
   answers: "up to 1000 tags of one image repository, and so any of them by name or digest",
   versions: "basic edition, v2",
-};
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
 
-const getTag: Operation = {
+/** Exact; a tag that the list of tags names is there all the same. */
+export const getTag = {
   name: "swr.getTag",
   method: "GET",
   path: "/v2/manage/namespaces/{namespace}/repos/{repository}/tags/{tag}",
   answers: "one tag of one image repository",
   versions: "basic edition, v2",
-};
+  proves: ["KEYED_READ"],
+} as const satisfies Operation;
 
-const listTagsByMarker: Operation = {
+/** As `listTags`, by marker. */
+export const listTagsByMarker = {
   name: "swr.listTagsByMarker",
   method: "GET",
   path: "/v3/manage/namespaces/{namespace}/repos/{repository}/tags",
   answers: "up to 1000 tags of one image repository, without their manifests",
   versions: "basic edition, v3: some regions; used with imageApi v3 or auto",
-};
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
 
 /** Every call the adapter can make; `swr.issueToken` goes to IAM. */
 export const operations: readonly Operation[] = [
   listNamespaces,
+  getNamespace,
   listPackages,
   listVersions,
   listFiles,
@@ -120,12 +155,12 @@ export interface Listing<T> extends Rows<T> {
 
 /** A page of a list that is walked by marker. */
 export interface MarkedListing<T> extends Listing<T> {
-  /** Null on the last page. */
+  /** Null on the last page. A server that repeats itself may answer with the marker that it was asked with. */
   readonly next: string | null;
 }
 
 /** One row with where it came from. */
-export interface Found<T> {
+export interface Told<T> {
   readonly row: T;
   readonly origin: Origin;
 }
@@ -145,11 +180,16 @@ export interface Stretch {
 
 export type Direction = "ASC" | "DESC";
 
+/** Tags in order of pushes, in order of names (which pushes do not disturb), or in whatever order they come. */
+export type TagOrder = Direction | "NAME" | "ANY";
+
 /**
  * The calls themselves. All reject with an UpstreamError; `.` or `..` as a path part is a RangeError. The three package
  * lists are not paged: a stretch is for servers that cut them and say so.
  */
 export interface SwrClient {
+  /** NOT_FOUND where there is none. */
+  readonly getNamespace: (namespace: string, call: Call) => Promise<void>;
   /** With those in which only single repositories may be seen. */
   readonly listNamespaces: (call: Call) => Promise<Listing<NamespaceRow>>;
   /** Null asks for every namespace that is visible. */
@@ -172,25 +212,27 @@ export interface SwrClient {
     stretch: Stretch | null,
     call: Call,
   ) => Promise<Listing<FileRow>>;
-  /** In order of names; `part` is text that the name contains. */
+  /** In order of names where `inOrder`; `part` is text that the name contains. */
   readonly listRepositories: (
     namespace: string,
     part: string | null,
+    inOrder: boolean,
     stretch: Stretch,
     call: Call,
   ) => Promise<Listing<RepositoryRow>>;
-  readonly getRepository: (name: RepositoryName, call: Call) => Promise<Found<RepositoryDetail>>;
-  /** In order of pushes, or of names where no direction is given: an order that pushes do not disturb. */
+  readonly getRepository: (name: RepositoryName, call: Call) => Promise<Told<RepositoryDetail>>;
+  /** `tag` is a filter that may be fuzzy, and may be ignored. */
   readonly listTags: (
     name: RepositoryName,
-    direction: Direction | null,
+    order: TagOrder,
     stretch: Stretch,
     call: Call,
+    tag?: string,
   ) => Promise<Listing<TagRow>>;
-  readonly getTag: (name: RepositoryName, tag: string, call: Call) => Promise<Found<TagRow>>;
+  readonly getTag: (name: RepositoryName, tag: string, call: Call) => Promise<Told<TagRow>>;
   readonly listTagsByMarker: (
     name: RepositoryName,
-    direction: Direction | null,
+    order: TagOrder,
     limit: number,
     marker: string | null,
     call: Call,
@@ -208,6 +250,10 @@ export function createClient(upstream: Upstream): SwrClient {
         readRows(namespaceRow, readOne(namespaceList, body).namespaces, operation);
       return upstream.call(listNamespaces, { query: { filter: "mode::visible" }, decode }, call).then(listing);
     },
+    getNamespace: async (namespace, call) => {
+      // That it is there is all that is asked for.
+      await upstream.call(getNamespace, { parts: { namespace }, decode: () => null }, call);
+    },
     listPackages: (namespace, stretch, call) => {
       const query = { namespace: namespace ?? undefined, ...stretch };
       return upstream.call(listPackages, { query, decode: rowsOf(packageRow) }, call).then(listing);
@@ -222,24 +268,25 @@ export function createClient(upstream: Upstream): SwrClient {
       const query = { ...stretch };
       return upstream.call(listFiles, { parts, query, decode: rowsOf(fileRow) }, call).then(listing);
     },
-    listRepositories: (namespace, part, stretch, call) => {
+    listRepositories: (namespace, part, inOrder, stretch, call) => {
       const name = part === null ? undefined : withDollars(part);
-      const query = { namespace, name, ...stretch, order_column: "name", order_type: "asc" };
+      const order = inOrder ? { order_column: "name", order_type: "asc" } : {};
+      const query = { namespace, name, ...stretch, ...order };
       return upstream.call(listRepositories, { query, decode: rowsOf(repositoryRow) }, call).then((reply) => {
         const answer = listing(reply);
         return { ...answer, total: answer.total ?? answer.rows[0]?.total_range ?? null };
       });
     },
     getRepository: (name, call) =>
-      upstream.call(getRepository, { parts: partsOf(name), decode: rowOf(repositoryDetail) }, call).then(found),
-    listTags: (name, direction, stretch, call) => {
-      const query = { ...stretch, ...tagOrder(direction) };
+      upstream.call(getRepository, { parts: partsOf(name), decode: rowOf(repositoryDetail) }, call).then(told),
+    listTags: (name, order, stretch, call, tag) => {
+      const query = { tag, ...stretch, ...tagOrder(order) };
       return upstream.call(listTags, { parts: partsOf(name), query, decode: rowsOf(tagRow) }, call).then(listing);
     },
     getTag: (name, tag, call) =>
-      upstream.call(getTag, { parts: { ...partsOf(name), tag }, decode: rowOf(tagRow) }, call).then(found),
-    listTagsByMarker: async (name, direction, limit, marker, call) => {
-      const query = { limit, marker: marker ?? undefined, with_manifest: false, ...tagOrder(direction) };
+      upstream.call(getTag, { parts: { ...partsOf(name), tag }, decode: rowOf(tagRow) }, call).then(told),
+    listTagsByMarker: async (name, order, limit, marker, call) => {
+      const query = { limit, marker: marker ?? undefined, with_manifest: false, ...tagOrder(order) };
       const reply = await upstream.call(
         listTagsByMarker,
         {
@@ -247,7 +294,7 @@ export function createClient(upstream: Upstream): SwrClient {
           query,
           decode: ({ body }, operation) => {
             const page = readOne(tagPage, body);
-            return { ...readRows(tagRow, page.tags, operation), next: nextMarker(page, marker) };
+            return { ...readRows(tagRow, page.tags, operation), next: nextMarker(page) };
           },
         },
         call,
@@ -270,7 +317,7 @@ function listing<T>({ value, header, origin }: Reply<Rows<T>>): Listing<T> {
   return { ...value, origin, total: readContentRange(header("content-range"))?.total ?? null };
 }
 
-function found<T>({ value, origin }: Reply<T>): Found<T> {
+function told<T>({ value, origin }: Reply<T>): Told<T> {
   return { row: value, origin };
 }
 
@@ -286,13 +333,13 @@ function partsOf({ namespace, path }: RepositoryName) {
   return { namespace, repository: withDollars(path) };
 }
 
-function tagOrder(direction: Direction | null) {
-  if (direction === null) return { order_column: "tag", order_type: "asc" };
-  return { order_column: "updated_at", order_type: direction.toLowerCase() };
+function tagOrder(order: TagOrder) {
+  if (order === "ANY") return {};
+  if (order === "NAME") return { order_column: "tag", order_type: "asc" };
+  return { order_column: "updated_at", order_type: order.toLowerCase() };
 }
 
-// A page that points at itself would be walked for ever.
-function nextMarker(page: z.output<typeof tagPage>, marker: string | null): string | null {
+function nextMarker(page: z.output<typeof tagPage>): string | null {
   const next = page.nextMarker ?? page.next_marker ?? null;
-  return next === null || next === "" || page.has_more === false || String(next) === marker ? null : String(next);
+  return next === null || next === "" || page.has_more === false ? null : String(next);
 }

@@ -8,20 +8,26 @@ import { readOne } from "../decode.ts";
 import type { IamCredentials, SwrSettings } from "./settings.ts";
 
 /** The one call made to IAM. */
-export const issueToken: Operation = {
+export const issueToken = {
   name: "swr.issueToken",
   method: "POST",
   path: "/v3/auth/tokens",
   answers: "a token for one project, good for 24 hours and every other call (sent to IAM, not to SWR)",
   versions: "IAM v3",
-};
+  proves: [],
+} as const satisfies Operation;
 
 /** Where tokens come from; lives as long as the process and never asks twice at once. */
 export interface IdentityService {
   /** A token that is good for now; rejects with an UpstreamError. */
   readonly token: (call: Call) => Promise<string>;
-  /** Replaces a token that was refused, unless that has just been done; rejects with an UpstreamError. */
-  readonly renew: (call: Call) => Promise<void>;
+  /**
+   * Sees to it that a refused token is not the one in hand any more: true once it is not. False where IAM's last token was
+   * itself refused as soon as it came: the next one would be no better. Rejects with an UpstreamError.
+   */
+  readonly renew: (refused: string, call: Call) => Promise<boolean>;
+  /** Hears that a token did its work. */
+  readonly accepted: () => void;
   readonly close: () => Promise<void>;
 }
 
@@ -35,11 +41,9 @@ const issued = z.object({ token: z.object({ expires_at: z.string().nullish() }) 
 
 const hour = 3_600_000;
 const documentedLifetime = 24 * hour;
-/** Calls that were in flight together all meet the same dead token; only the first of them may replace it. */
-const justIssuedMs = 10_000;
 /** While the old token is still good, an IAM that does not answer is not asked by every call. */
 const earlyPauseMs = 60_000;
-/** How long a refused password rests: IAM locks users that keep trying. */
+/** How long a refused password rests: IAM locks users that keep trying. A replaced token that is refused rests as long. */
 const refusedRestMs = 60_000;
 
 /** `now` is the process's clock in milliseconds. */
@@ -52,6 +56,8 @@ export function createIdentityService(settings: SwrSettings, iam: IamCredentials
   let held: Held | null = null;
   let flight: { readonly call: Call; readonly held: Promise<Held> } | null = null;
   let earlyAgainAt = 0;
+  /** Until when no token is asked for in place of one that replaced a refused one and has not done any work yet. */
+  let renewsAgainAt = 0;
   let refused: { readonly error: UpstreamError; readonly until: number } | null = null;
 
   async function fetchToken(call: Call): Promise<Held> {
@@ -121,8 +127,23 @@ export function createIdentityService(settings: SwrSettings, iam: IamCredentials
       });
       return (await fresh).token;
     },
-    renew: async (call) => {
-      if (held === null || now() - held.issuedAt >= justIssuedMs) await share(call);
+    renew: async (token, call) => {
+      // Calls that were in flight together all meet the same dead token; only the first of them replaces it.
+      if (flight === null && held !== null && held.token !== token) return true;
+      if (flight === null) {
+        if (now() < renewsAgainAt) return false;
+        renewsAgainAt = now() + refusedRestMs;
+      }
+      try {
+        return (await share(call)).token !== token;
+      } catch (error) {
+        // IAM gave none: that says nothing of the next one.
+        renewsAgainAt = 0;
+        throw error;
+      }
+    },
+    accepted: () => {
+      renewsAgainAt = 0;
     },
     close: upstream.close,
   };

@@ -164,7 +164,7 @@ export function toImageRecord(
     origin,
     image: toReference(row, repository, hosts),
     digest: version.digest,
-    kind: row.tag_type === indexType ? "INDEX" : row.tag_type === 0 ? "MANIFEST" : null,
+    kind: isIndex(row) ? "INDEX" : row.tag_type === 0 ? "MANIFEST" : null,
     size: version.size,
     architecture: null,
     os: null,
@@ -175,6 +175,11 @@ export function toImageRecord(
     archived: false,
     version: version.ref,
   };
+}
+
+/** Whether the tag is an index of images for several platforms. */
+export function isIndex(row: TagRow): boolean {
+  return row.tag_type === indexType;
 }
 
 /** The tag's name in either spelling. */
@@ -215,7 +220,7 @@ function toDates(row: Dates): { readonly createdAt: Instant | null; readonly upd
 // An index has no layers of its own: its size is 0 or that of the list, while an empty package version really is empty.
 function toImageSize(row: TagRow): number | null {
   const size = toCount(row.size);
-  return size === 0 || row.tag_type === indexType ? null : size;
+  return size === 0 || isIndex(row) ? null : size;
 }
 
 function toVisibility(isPublic: boolean | null | undefined): string | null {

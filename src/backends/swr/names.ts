@@ -18,11 +18,12 @@ export function decodeOnce(text: string): string {
 }
 
 /**
- * Key of a software package whose row spells its name `raw`. The server sends names percent-encoded
- * (`hello%20hello`), and that form is kept, because it is what paths want.
+ * Key of a software package whose row spells its name `raw`. The server sends names percent-encoded (`hello%20hello`),
+ * and paths want that form; of all spellings that mean one name (`%e6`, `%E6`) the key is always the same one.
  */
 export function packageKey(raw: string): string {
-  return raw.startsWith(imageScheme) ? encodeURIComponent(raw) : raw;
+  const name = decodeOnce(raw);
+  return name.isWellFormed() ? encodeURIComponent(name) : raw;
 }
 
 /** Key of the image repository `path`. */
@@ -54,9 +55,20 @@ export function isNamespace(text: string): boolean {
   return /^[a-z0-9][a-z0-9._-]{0,127}$/i.test(text);
 }
 
-/** Whether a repository can be called so. A `$` cannot be part of it: paths write `/` as `$`. */
+/**
+ * Whether a repository can be called so: letters, digits, `.`, `_`, `-` and slashes (the vendor's rules). A `$` cannot be
+ * part of it: paths write `/` as `$`.
+ */
 export function isRepositoryPath(text: string): boolean {
-  return text.length <= 255 && text.split("/").every((segment) => /^[a-z0-9_][\w.-]*$/i.test(segment));
+  return text.length <= 255 && text.split("/").every((segment) => /^[\w.-]+$/.test(segment) && !/^\.+$/.test(segment));
+}
+
+/**
+ * Whether a tag only holds what belongs to another image: signatures, attestations and SBOMs by cosign
+ * (`sha256-<hex>.sig`), and the referrers tag of the OCI distribution specification (`sha256-<hex>`).
+ */
+export function isAttachmentTag(tag: string): boolean {
+  return /^sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})(?:\.[a-z]+)?$/i.test(tag);
 }
 
 /** Whether an image can be tagged so. */

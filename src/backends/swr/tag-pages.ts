@@ -1,6 +1,8 @@
 import type { Call } from "../../upstream/call.ts";
+import { type Answer, found } from "../answers.ts";
 import { batched, keyText } from "../batch.ts";
 import type { Direction, Listing, RepositoryName, SwrClient } from "./client.ts";
+import { toError } from "./package-leg.ts";
 import type { TagRow } from "./payload.ts";
 import type { MarkedPage } from "./walk.ts";
 
@@ -40,15 +42,12 @@ export function createTagPages(client: SwrClient, call: Call): TagPages {
 function startingOnce<P extends string | number, L>(start: P, fetch: (key: PageKey<P>) => Promise<L>) {
   const text = ({ name, direction, at, size }: PageKey<P>) => keyText(name.namespace, name.path, direction, at, size);
   const loader = batched<PageKey<P>, L>(text, async (keys) => {
-    const answers = new Map<string, L | Error>();
+    const answers = new Map<string, Answer<L> | Error>();
     const groups = Map.groupBy(keys, (key) => (key.at === start ? text({ ...key, size: 0 }) : text(key)));
     await Promise.all(
       [...groups.values()].map(async (group) => {
         const largest = group.reduce((one, other) => (other.size > one.size ? other : one));
-        const answer = await fetch(largest).catch((error: unknown) => {
-          if (error instanceof Error) return error;
-          throw error;
-        });
+        const answer = await fetch(largest).then(found, toError);
         for (const key of group) answers.set(text(key), answer);
       }),
     );
@@ -56,8 +55,8 @@ function startingOnce<P extends string | number, L>(start: P, fetch: (key: PageK
   });
   return async (key: PageKey<P>): Promise<L> => {
     const page = await loader.load(key);
-    if (page === null) throw new RangeError("a page that was asked for has an answer");
-    return page;
+    if (page.kind !== "FOUND") throw new RangeError("a page that was asked for has an answer");
+    return page.value;
   };
 }
 

@@ -65,6 +65,16 @@ export function isStaleToken(reply: RawReply): boolean {
   return reply.status === 401 && staleTokenCodes.has(codeOf(reply.body) ?? "");
 }
 
+/** Whether the region refused the order that a list was asked for in. */
+export function isOrderRefused(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.code === "SVCSTG.SWR.4001096";
+}
+
+/** Whether it is the namespace that there is none of: then nothing can be in it. */
+export function isNamespaceMissing(error: unknown): boolean {
+  return error instanceof UpstreamError && (error.code === "SVCSTG.SWR.4041061" || error.code === "SVCSTG.SWR.4040058");
+}
+
 /** Whether the region does not publish the API at all. */
 export function isUnpublished(error: unknown): error is UpstreamError {
   return error instanceof UpstreamError && error.code !== null && unpublishedCodes.has(error.code);

@@ -1,10 +1,12 @@
 import type { Page, PageRequest, Row } from "../../model/page.ts";
+import { type Unknown, unknown } from "../answers.ts";
+import { inSmallerPages } from "../smaller-pages.ts";
 import { type Listing, largestPage, type MarkedListing, type Stretch } from "./client.ts";
 
 /** A list from its first row to its last, as far as it could be read. */
 export interface Whole<T> extends Listing<T> {
-  /** False when rows could not be read or fewer came than were announced: then a missing row proves nothing. */
-  readonly complete: boolean;
+  /** Set where rows could not be read or fewer came than were announced: then a missing row proves nothing. */
+  readonly gap: Unknown | null;
 }
 
 /** A field of the row that no other row of the list has. */
@@ -17,8 +19,8 @@ function distinct<T>(rows: readonly T[], identity: Identity<T>): T[] {
   return [...first.values()];
 }
 
-/** Pages as one list; rows that came twice because the list moved count once. */
-export function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>): Whole<T> {
+/** Pages as one list; rows that came twice because the list moved count once. `isCut`: it is known to go on. */
+export function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>, isCut = false): Whole<T> {
   const [first] = pages;
   if (first === undefined) throw new RangeError("a walk has at least one page");
   const rows = distinct(
@@ -26,8 +28,16 @@ export function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>):
     identity,
   );
   const dropped = pages.flatMap((page) => page.dropped);
-  const complete = dropped.length === 0 && (first.total === null || rows.length >= first.total);
-  return { rows, dropped, complete, count: rows.length + dropped.length, origin: first.origin, total: first.total };
+  const isMet = !isCut && dropped.length === 0 && (first.total === null || rows.length >= first.total);
+  const { origin, total } = first;
+  return {
+    rows,
+    dropped,
+    gap: isMet ? null : unknown("LOST_ROWS"),
+    count: rows.length + dropped.length,
+    origin,
+    total,
+  };
 }
 
 /**
@@ -41,9 +51,27 @@ export async function readWhole<T>(
   const first = await fetch(null);
   const { total, count: limit } = first;
   if (total === null || limit === 0 || limit >= total) return wholeOf([first], identity);
-  const offsets = Array.from({ length: Math.ceil(total / limit) - 1 }, (_, page) => (page + 1) * limit);
+  const pieces = Math.min(Math.ceil(total / limit), mostPages);
+  const offsets = Array.from({ length: pieces - 1 }, (_, page) => (page + 1) * limit);
   const rest = await Promise.all(offsets.map((offset) => fetch({ limit, offset })));
   return wholeOf([first, ...rest], identity);
+}
+
+/** A list that is read in pages of the largest size; in smaller ones where such a page is too large an answer. */
+export async function walkAll<T>(
+  fetch: (stretch: Stretch) => Promise<Listing<T>>,
+  identity: Identity<T>,
+): Promise<Whole<T>> {
+  const read = byStretch(fetch);
+  return walkOn(await read({ limit: largestPage, offset: 0 }), fetch, identity);
+}
+
+/** Reads a stretch in smaller ones where it is too large an answer. */
+export function byStretch<T>(
+  fetch: (stretch: Stretch) => Promise<Listing<T>>,
+): (stretch: Stretch) => Promise<Listing<T>> {
+  const walk = { fetch: (page: number, size: number) => fetch({ limit: size, offset: page * size }) };
+  return ({ limit, offset }) => inSmallerPages(walk, offset / limit, limit);
 }
 
 /** The rest of a list behind its first page of the largest size: at once where the size of the list is known. */
@@ -52,19 +80,26 @@ export async function walkOn<T>(
   fetch: (stretch: Stretch) => Promise<Listing<T>>,
   identity: Identity<T>,
 ): Promise<Whole<T>> {
+  const read = byStretch(fetch);
   const pages = [first];
-  if (first.total !== null) {
-    const offsets = Array.from({ length: pagesBehind(first) }, (_, page) => (page + 1) * largestPage);
-    pages.push(...(await Promise.all(offsets.map((offset) => fetch({ limit: largestPage, offset })))));
-  } else {
-    // Without a total only a short page ends the list; an empty one has no row that could tell a total.
-    for (let last = first; last.count >= largestPage; ) {
-      last = await fetch({ limit: largestPage, offset: pages.length * largestPage });
-      pages.push(last);
-    }
+  // Whoever announces more than that is asked page by page: it may be wrong.
+  const ahead = Math.min(pagesBehind(first), mostAtOnce);
+  const offsets = Array.from({ length: ahead }, (_, page) => (page + 1) * largestPage);
+  pages.push(...(await Promise.all(offsets.map((offset) => read({ limit: largestPage, offset })))));
+  // Only a page that is not full ends the list, whatever the total said; an empty one has no row that could tell a total.
+  const seen = new Set(pages.flatMap((page) => page.rows.map(identity)));
+  for (let last = pages.at(-1) ?? first; last.count >= largestPage && seen.size !== first.total; ) {
+    last = await read({ limit: largestPage, offset: pages.length * largestPage });
+    pages.push(last);
+    const before = seen.size;
+    for (const row of last.rows) seen.add(identity(row));
+    // A server that repeats its pages has more to tell, and no way to ask for it.
+    if (last.count > 0 && seen.size === before) return wholeOf(pages, identity, true);
   }
   return wholeOf(pages, identity);
 }
+
+const mostAtOnce = 50;
 
 /** Pages of the largest size behind the first, where the server counts; else 0. */
 export function pagesBehind({ total }: Pick<Listing<unknown>, "total">): number {
@@ -77,16 +112,22 @@ export async function walkMarked<T>(
   identity: Identity<T>,
 ): Promise<Whole<T>> {
   const pages: MarkedListing<T>[] = [];
-  const markers = new Set<string>();
+  const seen = new Set<string>();
   for (let marker: string | null = null; ; ) {
     const page: MarkedListing<T> = await fetch(marker);
+    const before = seen.size;
+    for (const row of page.rows) seen.add(identity(row));
     pages.push(page);
     marker = page.next;
-    if (marker === null || markers.has(marker)) break;
-    markers.add(marker);
+    if (marker === null) return wholeOf(pages, identity);
+    // A page that brings nothing new would be followed by its like for ever.
+    if (seen.size === before && page.dropped.length === 0) return wholeOf(pages, identity, true);
+    if (pages.length >= mostPages) return wholeOf(pages, identity, true);
   }
-  return wholeOf(pages, identity);
 }
+
+/** A marker could lead on for ever by rows that nobody can read. */
+const mostPages = 1000;
 
 /** A page of a marked list beside the marker that finds it again (empty for the first) and the size it was asked in. */
 export interface MarkedPage<T> extends MarkedListing<T> {
@@ -113,6 +154,7 @@ export async function readMarkedWindow<T>(
   const rows: Row<T>[] = [];
   const dropped: Page<T>["dropped"][number][] = [];
   const seen = new Set<string>();
+  const markers = new Set<string>();
   for (;;) {
     const page = await fetch(marker, size);
     for (const row of page.dropped) dropped.push(row);
@@ -126,10 +168,13 @@ export async function readMarkedWindow<T>(
         : [markedPosition, marker, place + 1, page.size];
       rows.push({ value: row, position });
     }
-    if (page.next === null || rows.length === first) {
-      return { rows, hasNext: page.next !== null, total: null, origin: page.origin, dropped };
+    markers.add(marker);
+    // A marker that comes again leads back to where the walk has been.
+    const goesOn = page.next !== null && !markers.has(page.next) && markers.size < mostPages;
+    if (!goesOn || rows.length === first) {
+      return { rows, hasNext: goesOn, total: null, origin: page.origin, dropped };
     }
-    marker = page.next;
+    marker = page.next ?? "";
     skip = 0;
   }
 }

@@ -1,16 +1,16 @@
-import type { Origin } from "../../model/backend.ts";
 import { parseImageRef } from "../../model/image-ref.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import type { Call } from "../../upstream/call.ts";
-import type { Reply } from "../../upstream/client.ts";
-import { orNull, UpstreamError } from "../../upstream/errors.ts";
+import { UpstreamError } from "../../upstream/errors.ts";
+import { type Answer, absent, absentIfNotFound, found, type Unknown, unknown } from "../answers.ts";
+import type { UpstreamPage } from "../paging.ts";
 import { toArtifact } from "./artifact.ts";
+import type { ArtifactPages, ArtifactRow } from "./artifact-pages.ts";
 import type { ZadigClient } from "./client.ts";
 import { chunksWithin, endingIn, exactly } from "./image-pattern.ts";
 import type { Memory } from "./memory.ts";
-import { findArtifact, getArtifactDirectory, listArtifacts } from "./operations.ts";
-import type { ArtifactPayload } from "./payload.ts";
-import type { Slots } from "./slots.ts";
+import { findArtifact, getArtifact, getArtifactDirectory } from "./operations.ts";
+import type { Place } from "./sieve.ts";
 
 /** What artifacts are looked up by: a whole image text, or the `name:tag` at its end. */
 export interface ImageKey {
@@ -25,45 +25,57 @@ export function imageKeyText({ kind, text }: ImageKey): string {
 
 /** How artifacts are found. */
 export interface ArtifactLookup {
-  /** Many keys of both kinds at once, answered by key text; a key that could not be answered is an Error. */
-  readonly byImages: (keys: readonly ImageKey[]) => Promise<ReadonlyMap<string, Found>>;
-  readonly byId: (id: string) => Promise<ArtifactRecord | null>;
+  /** Many keys of both kinds at once, answered by key text; a key whose call failed is an Error. */
+  readonly byImages: (keys: readonly ImageKey[]) => Promise<ReadonlyMap<string, Answer<Records> | Error>>;
+  readonly byId: (id: string) => Promise<Answer<ArtifactRecord>>;
 }
 
-type Found = readonly ArtifactRecord[] | Error;
+type Records = readonly ArtifactRecord[];
 
 /** Bytes of one encoded pattern. */
 const patternBytes = 6000;
 /** Records of one chunk that are read: a tag like `latest` may have thousands, and only the newest matter. */
 const mostPages = 3;
 
+const noImage = absent(findArtifact, "KEYED_READ");
+
 /**
  * The cost of a batch: one list call for about fifty keys, whose newest records come back with their activities.
- * The list hides images whose size Zadig could not read (OCI manifests, multi-arch indexes): a whole image of a named
- * registry that it does not show costs one call more for its id, and one for the record if there is one. By its ending
- * a hidden image cannot be found.
+ * The list hides images whose size Zadig could not read (OCI manifests, multi-arch indexes): a whole image that it does
+ * not show costs one call more for its id, and one for the record if there is one. By its ending a hidden image cannot
+ * be found, so that nothing is absent by its ending.
  */
-export function createLookup(client: ZadigClient, memory: Memory, call: Call, usesFacade: boolean): ArtifactLookup {
-  const record = (row: ArtifactPayload, origin: Origin) => toArtifact(row, origin, client.upstream.base);
+export function createLookup(
+  client: ZadigClient,
+  pages: ArtifactPages,
+  memory: Memory,
+  call: Call,
+  usesFacade: boolean,
+): ArtifactLookup {
+  const byId: ArtifactLookup["byId"] = (id) =>
+    absentIfNotFound(
+      client.getArtifact(id, call).then(({ value, origin }): Answer<ArtifactRecord> => {
+        if (value === null) return absent(getArtifact, "KEYED_READ");
+        return found(toArtifact(value, origin, client.upstream.base));
+      }),
+      absent(getArtifact, "KEYED_READ"),
+    );
 
-  const byId: ArtifactLookup["byId"] = async (id) => {
-    const reply = await orNull(client.getArtifact(id, call));
-    return reply?.value ? record(reply.value, reply.origin) : null;
-  };
-
-  async function search(chunk: readonly ImageKey[]): Promise<ReadonlyMap<string, Found>> {
-    const answers = new Map<string, Found>();
+  async function search(chunk: readonly ImageKey[]): Promise<ReadonlyMap<string, Answer<Records> | Error>> {
+    const answers = new Map<string, Answer<Records> | Error>();
     try {
-      const { replies, complete } = await readAll(patternOf(chunk), Math.max(100, chunk.length * 4));
-      const found = gather(replies);
-      const unreadable = replies.some(({ value }) => value.dropped.length > 0);
+      const { read, complete } = await readAll(patternOf(chunk), Math.max(100, chunk.length * 4));
+      const listed = gather(read);
+      // The row that is missing may be the one that could not be read, or one behind the most that is read.
+      const gap = read.some(({ dropped }) => dropped.length > 0)
+        ? unknown("LOST_ROWS")
+        : complete
+          ? null
+          : unknown("UNREAD");
       await Promise.all(
         chunk.map(async (key) => {
-          const rows = found.get(imageKeyText(key));
-          if (rows) answers.set(imageKeyText(key), rows);
-          // The row that is missing may be the one that could not be read.
-          else if (unreadable) answers.set(imageKeyText(key), malformed());
-          else answers.set(imageKeyText(key), await unlisted(key, complete));
+          const rows = listed.get(imageKeyText(key));
+          answers.set(imageKeyText(key), rows ? found(rows) : await unlisted(key, gap));
         }),
       );
     } catch (error) {
@@ -73,64 +85,43 @@ export function createLookup(client: ZadigClient, memory: Memory, call: Call, us
   }
 
   async function readAll(image: string, size: number) {
-    const first = await client.listArtifacts({ image, page: 1, size }, call);
-    const { total } = first.value;
-    const count = first.value.slots.length;
-    const pages = total === null ? (count < size ? 1 : 2) : Math.ceil(total / size);
+    const first = await pages({ image }, 0, size);
+    const { total, count } = first;
+    const all = total === null ? (count < size ? 1 : 2) : Math.ceil(total / size);
     const rest = await Promise.all(
-      Array.from({ length: Math.min(pages, mostPages) - 1 }, (_, index) =>
-        client.listArtifacts({ image, page: index + 2, size }, call),
-      ),
+      Array.from({ length: Math.min(all, mostPages) - 1 }, (_, index) => pages({ image }, index + 1, size)),
     );
     const last = rest[rest.length - 1] ?? first;
-    const complete = total === null ? last.value.slots.length < size : pages <= mostPages;
-    return { replies: [first, ...rest], complete };
+    const complete = total === null ? last.count < size : all <= mostPages;
+    return { read: [first, ...rest], complete };
   }
 
-  function gather(replies: readonly Reply<Slots<ArtifactPayload>>[]): ReadonlyMap<string, readonly ArtifactRecord[]> {
-    const found = new Map<string, ArtifactRecord[]>();
-    const ids = new Set<string>();
-    for (const { value, origin } of replies) {
-      for (const row of value.slots) {
-        const text = withoutScheme(row?.image ?? "");
-        if (!row || !text) continue;
-        const one = record(row, origin);
-        // A record created meanwhile pushes the last row of a page onto the next one.
-        const { zadigId } = one.ref;
-        if (zadigId !== null && ids.has(zadigId)) continue;
-        if (zadigId !== null) ids.add(zadigId);
-        for (const key of keysOf(text)) {
-          const name = imageKeyText(key);
-          found.set(name, [...(found.get(name) ?? []), one]);
-        }
-      }
-    }
-    return new Map([...found].map(([key, records]) => [key, newestFirst(records)]));
-  }
-
-  async function unlisted({ kind, text }: ImageKey, complete: boolean): Promise<Found> {
-    // Zadig pushes to named registries only; a short name like `nginx:1.27` was never built there.
-    if (kind === "ENDING" || !parseImageRef(text)?.registry) {
-      const { name: backend } = client.upstream;
-      return complete ? [] : new UpstreamError("OVER_BUDGET", { backend, operation: listArtifacts.name });
-    }
+  async function unlisted({ kind, text }: ImageKey, gap: Unknown | null): Promise<Answer<Records> | Error> {
+    if (kind === "ENDING") return gap ?? unknown("NARROW_SEARCH");
     try {
-      const reply = await orNull(client.findArtifact(text, call));
-      const found = reply?.value ? await byId(reply.value) : null;
-      return found?.image?.raw === text ? [found] : [];
+      const id = await absentIfNotFound(
+        client.findArtifact(text, call).then(({ value }) => (value === null ? noImage : found(value))),
+        noImage,
+      );
+      if (id.kind !== "FOUND") return gap ?? id;
+      const record = await byId(id.value);
+      if (record.kind !== "FOUND") return record.kind === "ABSENT" ? unknown("DETAIL_MISSING") : record;
+      // Whichever record is first; what it says is compared again.
+      return textOf(record.value) === text ? found([record.value]) : unknown("DETAIL_MISSING");
     } catch (error) {
-      // Before 1.8 there is no such call: what the list says is all there is.
-      return isMissingRoute(error, findArtifact.name) && complete ? [] : toError(error);
+      // Before 1.8 there is no such call, and then nobody knows of what the list hides.
+      return isMissingRoute(error, findArtifact.name) ? (gap ?? unknown("NARROW_SEARCH")) : toError(error);
     }
   }
 
-  async function byFacade(image: string): Promise<Found | null> {
+  async function byFacade(image: string): Promise<Answer<Records> | Error | null> {
     try {
       const { value, origin } = await client.getArtifactDirectory(image, call);
-      const found = value === null ? null : record(value, origin);
-      return found && withoutScheme(value?.image ?? "") === image ? [found] : [];
+      // The list tells whether there is none.
+      if (value === null || withoutScheme(value.image ?? "") !== image) return null;
+      return found([toArtifact(value, origin, client.upstream.base)]);
     } catch (error) {
-      if (isMissingRoute(error, getArtifactDirectory.name)) memory.lacksArtifactFacade = true;
+      if (isMissingRoute(error, getArtifactDirectory.name)) memory.lacksArtifactFacade.set(true);
       else if (!(error instanceof UpstreamError && error.failure === "UNAVAILABLE" && !error.circuitOpen)) {
         return toError(error);
       }
@@ -139,21 +130,13 @@ export function createLookup(client: ZadigClient, memory: Memory, call: Call, us
     }
   }
 
-  function malformed(): UpstreamError {
-    return new UpstreamError("MALFORMED", {
-      backend: client.upstream.name,
-      operation: listArtifacts.name,
-      reason: "rows could not be read and this image is not among the others",
-    });
-  }
-
   const byImages: ArtifactLookup["byImages"] = async (keys) => {
-    const answers = new Map<string, Found>();
-    if (usesFacade && !memory.lacksArtifactFacade) {
+    const answers = new Map<string, Answer<Records> | Error>();
+    if (usesFacade && !memory.lacksArtifactFacade.get()) {
       await Promise.all(
         keys.map(async (key) => {
-          const found = key.kind === "WHOLE" ? await byFacade(key.text) : null;
-          if (found) answers.set(imageKeyText(key), found);
+          const told = key.kind === "WHOLE" ? await byFacade(key.text) : null;
+          if (told) answers.set(imageKeyText(key), told);
         }),
       );
     }
@@ -163,6 +146,25 @@ export function createLookup(client: ZadigClient, memory: Memory, call: Call, us
   };
 
   return { byImages, byId };
+}
+
+function gather(read: readonly UpstreamPage<Place<ArtifactRow>>[]): ReadonlyMap<string, Records> {
+  const listed = new Map<string, ArtifactRecord[]>();
+  const ids = new Set<string>();
+  for (const { row } of read.flatMap(({ rows }) => rows)) {
+    const text = withoutScheme(row?.text ?? "");
+    if (!row || !text) continue;
+    const { record } = row;
+    // A record created meanwhile pushes the last row of a page onto the next one.
+    const { zadigId } = record.ref;
+    if (zadigId !== null && ids.has(zadigId)) continue;
+    if (zadigId !== null) ids.add(zadigId);
+    for (const key of keysOf(text)) {
+      const name = imageKeyText(key);
+      listed.set(name, [...(listed.get(name) ?? []), record]);
+    }
+  }
+  return new Map([...listed].map(([key, records]) => [key, newestFirst(records)]));
 }
 
 // Two patterns in one call: an unanchored one reads the whole collection anyway.
@@ -177,6 +179,11 @@ function keysOf(text: string): ImageKey[] {
   const whole: ImageKey = { kind: "WHOLE", text };
   const slash = text.lastIndexOf("/");
   return slash < 0 ? [whole] : [whole, { kind: "ENDING", text: text.slice(slash + 1) }];
+}
+
+/** What a record has for an image: a reference without its scheme, or the name of a file. */
+export function textOf({ image, file }: ArtifactRecord): string {
+  return image?.raw ?? file ?? "";
 }
 
 /** A record's text as references are compared: file names and whatever else is no reference stay what they are. */

@@ -1,14 +1,15 @@
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import type { Call } from "../../upstream/call.ts";
-import { UpstreamError } from "../../upstream/errors.ts";
+import { type Answer, absent, found, impossible, unknown } from "../answers.ts";
 import type { ArtifactQuery, ArtifactReader } from "../backend.ts";
 import { batched, single } from "../batch.ts";
-import { keepRows, mapPage, readWindow, type UpstreamPage } from "../paging.ts";
-import { toArtifact, toBuilds } from "./artifact.ts";
-import { createLookup, imageKeyText, newestFirst, withoutScheme } from "./artifact-lookup.ts";
-import type { ArtifactListQuery, ZadigClient } from "./client.ts";
-import { quote } from "./image-pattern.ts";
+import { keepRows, readWindow } from "../paging.ts";
+import { toBuilds } from "./artifact.ts";
+import { createLookup, imageKeyText, newestFirst, textOf, withoutScheme } from "./artifact-lookup.ts";
+import { type ArtifactFilters, type ArtifactRow, createArtifactPages } from "./artifact-pages.ts";
+import type { ZadigClient } from "./client.ts";
+import { exactly, isAskable, only } from "./image-pattern.ts";
 import type { Memory } from "./memory.ts";
 import { objectId } from "./object-id.ts";
 import { getArtifact, listArtifacts } from "./operations.ts";
@@ -26,93 +27,94 @@ export function createArtifactReader(
   call: Call,
   usesFacade: boolean,
 ): ArtifactReader {
-  const { name: backend, base } = client.upstream;
-  const lookup = createLookup(client, memory, call, usesFacade);
+  const { name: backend } = client.upstream;
+  const pages = createArtifactPages(client, memory, call);
+  const lookup = createLookup(client, pages, memory, call, usesFacade);
   const ids = single((id: string) => id, lookup.byId, { call, backend, operation: getArtifact.name });
   const images = batched(imageKeyText, lookup.byImages, { by: { call, backend, operation: listArtifacts.name } });
-  const exhausted = () => new UpstreamError("OVER_BUDGET", { backend, operation: listArtifacts.name });
 
-  async function list(
-    filters: Omit<ArtifactListQuery, "page" | "size">,
-    page: number,
-    size: number,
-  ): Promise<UpstreamPage<Place<ArtifactRecord>>> {
-    const { value, origin } = await client.listArtifacts({ ...filters, page: page + 1, size }, call);
-    const rows = value.slots.map((row, index): Place<ArtifactRecord> => {
-      const record = row && toArtifact(row, origin, base);
-      return { row: record, identity: record?.ref.zadigId ?? record?.ref.image ?? `${page}/${size}/${index}` };
-    });
-    return { rows, count: value.slots.length, dropped: value.dropped, origin, total: value.total };
-  }
-
-  const byImage: ArtifactReader["byImage"] = async (image) =>
-    (await images.load({ kind: "WHOLE", text: withoutScheme(image) })) ?? [];
+  const byImage: ArtifactReader["byImage"] = async (image) => {
+    const text = withoutScheme(image);
+    return isAskable(text) ? images.load({ kind: "WHOLE", text }) : unknown("NOT_SEARCHABLE");
+  };
 
   const page: ArtifactReader["page"] = async (filter, request) => {
-    if (filter.repository !== null || filter.branch !== null) return pageByCommit(filter, request);
+    const texts = [filter.image, filter.name, filter.imageTag, filter.repository, filter.branch];
+    if (!texts.every((text) => text === null || isAskable(text))) return unknown("NOT_SEARCHABLE");
+    const isMeant = (record: ArtifactRecord) => isAskedFor(record, filter);
+    // With a repository or branch Zadig ignores every other filter, answers by build activities, repeats an artifact for
+    // each of them and counts activities: the rest is filtered here, and no total can be told.
+    if (filter.repository !== null || filter.branch !== null) return sift(commitFilters(filter), request, isMeant);
     const filters = {
-      ...(filter.image === null ? {} : { image: quote(filter.image) }),
-      ...(filter.name === null ? {} : { name: quote(filter.name) }),
+      ...(filter.image === null ? {} : { image: exactly([withoutScheme(filter.image)]) }),
+      ...(filter.name === null ? {} : { name: only(filter.name) }),
       ...(filter.imageTag === null ? {} : { imageTag: filter.imageTag }),
       ...(filter.type === null || filter.type === "OTHER" ? {} : { type: filter.type.toLowerCase() }),
     };
-    if (filter.type === "OTHER") return sift(filters, request, (record) => record.type === "OTHER");
-    const window = await readWindow(request, {
-      fetch: async (at, size) => keepRows(await list(filters, at, size), ({ row }) => row !== null),
+    if (filter.type === "OTHER") return sift(filters, request, isMeant);
+    return window(filters, request, isMeant);
+  };
+
+  async function window(
+    filters: ArtifactFilters,
+    request: PageRequest,
+    isMeant: (record: ArtifactRecord) => boolean,
+  ): Promise<Answer<Page<ArtifactRecord>>> {
+    let hasForeign = false;
+    const read = await readWindow<Place<ArtifactRow>>(request, {
+      fetch: async (at, size) => {
+        const answer = await pages(filters, at, size);
+        hasForeign ||= answer.rows.some(({ row }) => row !== null && !isMeant(row.record));
+        return keepRows(answer, ({ row }) => row !== null && isMeant(row.record));
+      },
       identity: ({ identity }) => identity,
       maxSize,
     });
-    return readable(window);
-  };
-
-  /**
-   * With a repository or branch Zadig ignores every other filter, answers by build activities, repeats an artifact for
-   * each of them and counts activities: the rest is filtered here, and no total can be told.
-   */
-  function pageByCommit(filter: ArtifactQuery, request: PageRequest): Promise<Page<ArtifactRecord>> {
-    const filters = {
-      ...(filter.repository === null ? {} : { repoName: lastPart(filter.repository) }),
-      ...(filter.branch === null ? {} : { branch: filter.branch }),
-    };
-    return sift(filters, request, (record) => isAskedFor(record, filter));
+    const rows = read.rows.flatMap(({ value: { row }, position }) =>
+      row === null ? [] : [{ value: row.record, position }],
+    );
+    return found({ ...read, rows, total: hasForeign ? null : read.total });
   }
 
   function sift(
-    filters: Omit<ArtifactListQuery, "page" | "size">,
+    filters: ArtifactFilters,
     request: PageRequest,
-    keep: (record: ArtifactRecord) => boolean,
-  ): Promise<Page<ArtifactRecord>> {
+    isMeant: (record: ArtifactRecord) => boolean,
+  ): Promise<Answer<Page<ArtifactRecord>>> {
     return siftWindow(request, {
-      fetch: (at, size) => list(filters, at, size),
-      size: sieveSize,
-      maxPages: () => sievePages,
-      sift: async (record) => (keep(record) ? record : null),
+      fetch: (at, size) => pages(filters, at, size),
+      first: sieveSize,
+      most: sieveSize,
+      maxRows: () => sieveSize * sievePages,
+      sift: async ({ record }: ArtifactRow) => (isMeant(record) ? record : null),
       stride: sieveSize,
-      exhausted,
     });
   }
 
-  const byCommit: ArtifactReader["byCommit"] = async (repository, branch, sha) => {
-    const filters = { repoName: lastPart(repository), ...(branch === null ? {} : { branch }) };
-    const found = new Map<string, ArtifactRecord>();
+  async function readByCommit({ repository, branch, sha }: CommitKey): Promise<Answer<readonly ArtifactRecord[]>> {
+    if (![repository, branch ?? "", sha].every(isAskable)) return unknown("NOT_SEARCHABLE");
+    const built = new Map<string, ArtifactRecord>();
+    let isWhole = true;
     for (let at = 0; at < sievePages; at++) {
-      const answer = await list(filters, at, sieveSize);
+      const answer = await pages(commitFilters({ repository, branch }), at, sieveSize);
+      isWhole &&= answer.dropped.length === 0;
       const matches = answer.rows.map(({ row, identity }) => {
-        const isBuilt = row !== null && isBuiltFrom(row, repository, branch, sha);
-        if (isBuilt) found.set(identity, row);
+        const isBuilt = row !== null && isBuiltFrom(row.record, repository, branch, sha);
+        if (isBuilt) built.set(identity, row.record);
         return isBuilt;
       });
       const more = answer.total === null ? answer.count >= sieveSize : (at + 1) * sieveSize < answer.total;
-      // Builds of one revision stand together in a list by time.
-      if (!more || (found.size > 0 && matches.at(-1) === false)) return newestFirst([...found.values()]);
+      const records = newestFirst([...built.values()]);
+      if (!more && built.size > 0) return found(records, isWhole ? null : unknown("LOST_ROWS"));
+      if (!more) return isWhole ? absent(listArtifacts, "COMPLETE_FILTER") : unknown("LOST_ROWS");
+      // Builds of one revision stand together in a list by time, unless it was built again.
+      if (built.size > 0 && matches.at(-1) === false) return found(records, unknown("UNREAD"));
     }
-    if (found.size === 0) throw exhausted();
-    return newestFirst([...found.values()]);
-  };
+    return built.size === 0 ? unknown("UNREAD") : found(newestFirst([...built.values()]), unknown("UNREAD"));
+  }
   const commits = single(
-    ({ repository, branch, sha }: { repository: string; branch: string | null; sha: string }) =>
-      JSON.stringify([repository, branch, sha]),
-    ({ repository, branch, sha }) => byCommit(repository, branch, sha),
+    ({ repository, branch, sha }: CommitKey) => JSON.stringify([repository, branch, sha]),
+    readByCommit,
     { call, backend, operation: listArtifacts.name },
   );
 
@@ -121,37 +123,53 @@ export function createArtifactReader(
     artifact: async ({ zadigId, image }) => {
       if (zadigId !== null) {
         const id = objectId(zadigId);
-        return id === null ? null : ids.load(id);
+        // Zadig's ids are those of Mongo: 24 hex digits.
+        return id === null ? impossible : ids.load(id);
       }
-      return image === null ? null : ((await byImage(image))[0] ?? null);
+      return image === null ? impossible : firstOf(await byImage(image));
     },
     byImage,
-    byNameAndTag: async (name, tag) => (await images.load({ kind: "ENDING", text: `${lastPart(name)}:${tag}` })) ?? [],
+    byNameAndTag: async (name, tag) => {
+      const text = `${lastPart(name)}:${tag}`;
+      return isAskable(text) ? images.load({ kind: "ENDING", text }) : unknown("NOT_SEARCHABLE");
+    },
     byCommit: (repository, branch, sha) => commits.load({ repository, branch, sha }),
     buildsOf: toBuilds,
   };
 }
 
-/** Leaves out the places whose rows could not be read; they are among the dropped ones. */
-function readable(window: Page<Place<ArtifactRecord>>): Page<ArtifactRecord> {
-  const rows = mapPage(window, ({ row }) => row).rows.flatMap(({ value, position }) =>
-    value === null ? [] : [{ value, position }],
-  );
-  return { ...window, rows };
+interface CommitKey {
+  readonly repository: string;
+  readonly branch: string | null;
+  readonly sha: string;
 }
 
+function firstOf(records: Answer<readonly ArtifactRecord[]>): Answer<ArtifactRecord> {
+  if (records.kind !== "FOUND") return records;
+  const [newest] = records.value;
+  return newest === undefined ? unknown("LEFT_OUT") : found(newest);
+}
+
+function commitFilters({ repository, branch }: Pick<ArtifactQuery, "repository" | "branch">): ArtifactFilters {
+  return {
+    ...(repository === null ? {} : { repoName: lastPart(repository) }),
+    ...(branch === null ? {} : { branch }),
+  };
+}
+
+/** Whether a record is what was asked for: what Zadig's filters let through is compared again, whole text by whole text. */
 function isAskedFor(record: ArtifactRecord, filter: ArtifactQuery): boolean {
-  const text = record.image?.raw ?? record.file ?? "";
   return (
-    (filter.image === null || text.includes(filter.image)) &&
-    (filter.name === null || (record.name ?? "").includes(filter.name)) &&
+    (filter.image === null || textOf(record) === withoutScheme(filter.image)) &&
+    (filter.name === null || record.name === filter.name) &&
     (filter.imageTag === null || (record.image?.tag ?? record.file) === filter.imageTag) &&
     (filter.type === null || record.type === filter.type) &&
-    buildCommits(record).some(
-      ({ repository, branch }) =>
-        (filter.repository === null || isRepository(repository, filter.repository)) &&
-        (filter.branch === null || branch === filter.branch),
-    )
+    ((filter.repository === null && filter.branch === null) ||
+      buildCommits(record).some(
+        ({ repository, branch }) =>
+          (filter.repository === null || isRepository(repository, filter.repository)) &&
+          (filter.branch === null || branch === filter.branch),
+      ))
   );
 }
 

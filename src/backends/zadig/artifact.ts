@@ -7,6 +7,7 @@ import type { Activity, ArtifactRecord, BuildInfo } from "../../model/release.ts
 import { fromUnixSeconds } from "../../model/time.ts";
 import { parseRun } from "./address.ts";
 import { toCommit } from "./commit.ts";
+import { toIssues } from "./issue.ts";
 import { objectId } from "./object-id.ts";
 import type { ActivityPayload, ArtifactPayload } from "./payload.ts";
 
@@ -45,6 +46,7 @@ function toActivity(row: ActivityPayload, base: string): Activity {
     type: row.type,
     ...parseRun(row.url, base),
     commits: row.commits.map(toCommit),
+    issues: toIssues(row.issues),
     environment: row.env_name || null,
     namespace: row.namespace || null,
     createdBy: row.created_by || null,
@@ -80,7 +82,7 @@ export function toBuilds(record: ArtifactRecord): readonly BuildInfo[] {
           createdAt: record.createdAt,
         },
         packageFile: record.file,
-        issues: [],
+        issues: activity.issues,
         commits: activity.commits,
         workflow: activity.workflow,
         taskId: activity.taskId,

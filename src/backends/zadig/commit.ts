@@ -3,10 +3,9 @@ import type { Commit } from "../../model/release.ts";
 import { hostUrl } from "./address.ts";
 import type { RepositoryPayload } from "./payload.ts";
 
-/** A source revision of a build, by allow-list; its sha is null where there is no hash (Perforce, or nothing recorded). */
+/** A source revision of a build, by allow-list; its sha is null where nothing was recorded. */
 export function toCommit(row: RepositoryPayload): Commit {
-  const sha =
-    row.source !== "perforce" && /^[0-9a-f]{7,64}$/i.test(row.commit_id ?? "") ? (row.commit_id ?? null) : null;
+  const sha = row.source === "perforce" ? changeNumber(row) : hash(row.commit_id);
   // From 2.x on `repo_namespace` is the full group path where `repo_owner` may be its first part.
   const owner = row.repo_namespace || row.repo_owner;
   const repository = [owner, row.repo_name].filter(Boolean).join("/");
@@ -23,6 +22,16 @@ export function toCommit(row: RepositoryPayload): Commit {
     authorName: row.author_name || null,
     isPrimary: row.is_primary ?? false,
   };
+}
+
+function hash(text: string | null | undefined): string | null {
+  return text && /^[0-9a-f]{7,64}$/i.test(text) ? text : null;
+}
+
+/** Perforce has no hashes: what is built is told by the number of its change list. */
+function changeNumber({ commit_id, changelist_id }: RepositoryPayload): string | null {
+  const told = /^@?(\d{1,20})$/.exec(commit_id?.trim() ?? "")?.[1];
+  return told ?? (toInt(changelist_id) ? String(changelist_id) : null);
 }
 
 // Only the hosts whose commit pages are at a fixed place.

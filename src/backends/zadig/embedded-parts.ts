@@ -1,6 +1,6 @@
 import { toCount, toInt } from "../../model/count.ts";
 import { parseDigest } from "../../model/digest.ts";
-import { type ImageRef, parseImageRef } from "../../model/image-ref.ts";
+import { type ImageRef, parseImageRef, printImageRef } from "../../model/image-ref.ts";
 import type {
   BuildInfo,
   Deployment,
@@ -10,9 +10,9 @@ import type {
   SecurityScan,
   TestReport,
 } from "../../model/release.ts";
-import { fromUnixSeconds, parseInstant, secondsBetween } from "../../model/time.ts";
-import { safeUrl } from "./address.ts";
+import { fromUnixSeconds, parseInstant } from "../../model/time.ts";
 import { toCommit } from "./commit.ts";
+import { toIssues } from "./issue.ts";
 import { objectId } from "./object-id.ts";
 import type {
   BuildPayload,
@@ -32,7 +32,14 @@ export function toR1Parts(parts: R1Parts, release: Release, info: R1Payload["ver
   const deployments = parts.deployments?.map((row) => toDeployment(row, imageOf)) ?? null;
   const distributions = parts.distributions?.flatMap((row) => [row, ...row.subDistributes].map(toDistribution)) ?? null;
   const securityScans = parts.security?.map(toScan) ?? null;
-  const images = joinImages(builds ?? [], deployments ?? [], distributions ?? [], securityScans ?? []);
+  const images = joinImages({
+    builds: builds ?? [],
+    deployments: deployments ?? [],
+    distributions: distributions ?? [],
+    scans: securityScans ?? [],
+    environment: release.environment,
+    statuses: pushStatuses(info),
+  });
   return {
     // From 2.x on builds are no longer recorded here: with images named but no build, the artifacts have to say.
     builds: builds?.length === 0 && images.length > 0 ? null : builds,
@@ -64,10 +71,7 @@ function toBuild(row: BuildPayload, release: Release, info: R1Payload["versionIn
       createdAt: parseInstant(row.imageInfo?.creationTime),
     },
     packageFile: row.packageInfo?.packageFileName || null,
-    issues: row.issues.flatMap(({ id, key, summary, url }) => {
-      const name = key || (id ? String(id) : "");
-      return name ? [{ key: name, summary: summary || null, url: safeUrl(url) }] : [];
-    }),
+    issues: toIssues(row.issues),
     commits: row.commits.map(toCommit),
     workflow: info.workflowName || null,
     taskId: toInt(info.taskId) || null,
@@ -82,8 +86,7 @@ function toDeployment(
 ): Deployment {
   const container = row.containerName || row.service_module || null;
   // Since 1.8 the name is rewritten to `service/container` on output wherever a container is known.
-  const service =
-    row.real_service_name || (row.containerName ? (row.serviceName.split("/")[0] ?? "") : row.serviceName);
+  const service = row.real_service_name || (row.serviceName.split("/")[0] ?? "");
   return {
     service,
     container,
@@ -97,6 +100,16 @@ function toDeployment(
   };
 }
 
+/** Zadig's words for how each image was pushed, by its whole reference. */
+function pushStatuses({ progress }: R1Payload["versionInfo"]): ReadonlyMap<string, string> {
+  const statuses = new Map<string, string>();
+  for (const { target_image, status } of progress?.workflowStatus ?? []) {
+    const image = parseImageRef(target_image);
+    if (image && status) statuses.set(printImageRef(image), status);
+  }
+  return statuses;
+}
+
 function environmentImages(release: Release): (service: string, container: string) => ImageRef | null {
   const services = release.environment?.services ?? [];
   return (service, container) =>
@@ -104,24 +117,22 @@ function environmentImages(release: Release): (service: string, container: strin
 }
 
 function toTests(row: TestPayload): TestReport[] {
-  return row.testReports.map(({ testName, workflowName, testSuite, start_time, end_time }) => {
-    const startedAt = fromUnixSeconds(start_time);
-    const finishedAt = fromUnixSeconds(end_time);
-    const tests = testSuite?.tests ?? 0;
-    const failures = testSuite?.failures ?? 0;
-    const errors = testSuite?.errors ?? 0;
+  return row.testReports.flatMap(({ testName, workflowName, testSuite, start_time, end_time }) => {
+    // Performance tests have no cases that could be counted.
+    if (!testSuite) return [];
+    const { tests, failures, errors, skips, time } = testSuite;
     return {
       name: testName,
       workflow: workflowName || null,
-      tests,
-      // Left out when 0 and by old versions; Zadig's own rule is tests without failures and errors.
-      passed: testSuite?.successes ?? Math.max(0, tests - failures - errors),
-      failures,
-      skips: testSuite?.skips ?? 0,
-      errors,
-      durationSeconds: testSuite?.time ?? secondsBetween(startedAt, finishedAt),
-      startedAt,
-      finishedAt,
+      tests: tests ?? 0,
+      // Zadig leaves its own count out when it is 0, and old versions always; its rule is tests without failures and errors.
+      passed: Math.max(0, (tests ?? 0) - (failures ?? 0) - (errors ?? 0)),
+      failures: failures ?? 0,
+      skips: skips ?? 0,
+      errors: errors ?? 0,
+      durationSeconds: time ?? null,
+      startedAt: fromUnixSeconds(start_time),
+      finishedAt: fromUnixSeconds(end_time),
     };
   });
 }

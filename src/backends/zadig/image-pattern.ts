@@ -3,6 +3,21 @@ export function quote(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
+/** Matches exactly this text. Rows are compared again all the same: `$` also matches before a line break at the end. */
+export function only(text: string): string {
+  return `^${quote(text)}$`;
+}
+
+/**
+ * Whether a text can stand in a filter: Mongo refuses a pattern with a zero byte, and proxies refuse long request lines.
+ * Zadig would answer that with an error of its own, which must not be taken for trouble of the server.
+ */
+export function isAskable(text: string): boolean {
+  return !text.includes("\0") && encodeURIComponent(quote(text).toWellFormed()).length <= longestFilter;
+}
+
+const longestFilter = 6000;
+
 /**
  * Matches exactly these texts: the one way to ask Zadig for many images at once. A scheme may stand before them, because
  * Zadig stores a reference as the registry's address was configured.

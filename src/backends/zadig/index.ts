@@ -1,4 +1,4 @@
-import type { BackendType } from "../backend.ts";
+import type { Backend, BackendType } from "../backend.ts";
 import { createClient } from "./client.ts";
 import { createReaders } from "./loaders.ts";
 import { createMemory } from "./memory.ts";
@@ -14,22 +14,25 @@ export const zadig: BackendType<ZadigSettings> = {
   settings: zadigSettings,
   capabilities: () => capabilities,
   operations,
-  connect: (settings) => {
-    const client = createClient(settings);
-    const memory = createMemory();
-    return {
-      name: settings.name,
-      kind: "ZADIG",
-      capabilities,
-      // Zadig is no registry: no image reference is its own.
-      hosts: [],
-      // It knows of images and holds none: there is nowhere to look for bytes.
-      places: [],
-      during: (call) => createReaders(client, settings, memory, call),
-      circuitOpen: client.upstream.circuitOpen,
-      pressure: client.upstream.pressure,
-      prices: () => pricesOf(settings, memory),
-      close: client.upstream.close,
-    };
-  },
+  connect: (settings) => connectZadig(settings),
 };
+
+/** Opens one Zadig; `now` is the process's clock in milliseconds, by which what was learnt of it is forgotten. */
+export function connectZadig(settings: ZadigSettings, now: () => number = () => Date.now()): Backend {
+  const client = createClient(settings);
+  const memory = createMemory(now);
+  return {
+    name: settings.name,
+    kind: "ZADIG",
+    capabilities,
+    // Zadig is no registry: no image reference is its own.
+    hosts: [],
+    // It knows of images and holds none: there is nowhere to look for bytes.
+    places: [],
+    during: (call) => createReaders(client, settings, memory, call),
+    circuitOpen: client.upstream.circuitOpen,
+    pressure: client.upstream.pressure,
+    prices: () => pricesOf(settings, memory),
+    close: client.upstream.close,
+  };
+}

@@ -29,6 +29,8 @@ export const repository = z.object({
   prs: list(z.number()),
   tag: text,
   commit_id: text,
+  /** Perforce's own number of the revision. */
+  changelist_id: count,
   commit_message: text,
   author_name: text,
   is_primary: z.boolean().nullish(),
@@ -37,6 +39,13 @@ export const repository = z.object({
 export type RepositoryPayload = z.output<typeof repository>;
 
 const named = z.object({ key: text });
+
+/** An issue of a tracker: an object in builds, an address in activities. */
+const issue = z.union([
+  z.string(),
+  z.object({ id: z.union([z.string(), z.number()]).nullish(), key: text, url: text, summary: text }),
+]);
+export type IssuePayload = z.output<typeof issue>;
 
 /** The environment that an R1 release was cut from: names only, values stay where they are. */
 export const environment = z.object({
@@ -72,6 +81,11 @@ const versionInfo = z.object({
   createdBy: text,
   created_at: count,
   productEnvInfo: environment.nullish(),
+  /** How far images were pushed: from 3.1 on with a row for each, in details only. */
+  progress: z
+    .object({ workflowStatus: list(z.object({ target_image: text, status: text })) })
+    .nullish()
+    .catch(null),
 });
 
 /** R1: one release; its five lists are read one by one, so that a bad row costs only itself. */
@@ -94,7 +108,7 @@ export const buildInfo = z.object({
     .object({ imageSize: count, imageDigest: text, architecture: text, os: text, creationTime: text })
     .nullish(),
   packageInfo: z.object({ packageFileName: text }).nullish(),
-  issues: list(z.object({ id: z.union([z.string(), z.number()]).nullish(), key: text, url: text, summary: text })),
+  issues: list(issue),
   commits: list(repository),
   start_time: count,
   end_time: count,
@@ -244,6 +258,7 @@ const activity = z.object({
   type: z.string(),
   url: text,
   commits: list(repository),
+  issues: list(issue),
   env_name: text,
   namespace: text,
   created_by: text,

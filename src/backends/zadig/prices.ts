@@ -8,7 +8,7 @@ import { surfaceOf, type ZadigSettings } from "./settings.ts";
  */
 export function pricesOf(settings: ZadigSettings, memory: Memory): Prices {
   const surface = surfaceOf(settings);
-  const generation = settings.generation === "auto" ? memory.generation : settings.generation;
+  const generation = settings.generation === "auto" ? memory.generation.get() : settings.generation;
   const lists = surface === "openapi" ? Math.max(1, settings.projects.length) : 1;
   const embeds = generation === "r1" && surface !== "openapi";
   // The list hides images whose size Zadig could not read: two calls more for each, and in a batch there may be a few.

@@ -3,10 +3,11 @@ import type { Call } from "../../upstream/call.ts";
 import type { Reply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { UpstreamPage } from "../paging.ts";
+import { inSmallerPages } from "../smaller-pages.ts";
 import type { ZadigClient } from "./client.ts";
 import { byName, toRelease } from "./mapper.ts";
 import type { Memory } from "./memory.ts";
-import { listReleasesOpen } from "./operations.ts";
+import { listReleases, listReleasesDirectory, listReleasesOpen } from "./operations.ts";
 import type { Expectation, ReleaseSlots } from "./release-payload.ts";
 import type { Generation, Surface } from "./settings.ts";
 import type { Place } from "./sieve.ts";
@@ -22,13 +23,18 @@ export interface ReleaseScope {
 /** The release lists of one Zadig, whichever surface they are behind. */
 export interface ReleaseList {
   readonly surface: Surface;
-  /** The generation as configured or as last seen; null while unknown. */
+  /** The call that lists. */
+  readonly operation: typeof listReleases | typeof listReleasesDirectory | typeof listReleasesOpen;
+  /** The generation as configured or as seen of late; null while unknown. */
   readonly generation: () => Generation | null;
   /** What a call is told about the shape to expect. */
   readonly expecting: (detailed: boolean) => Expectation;
   /** Remembers what an answer showed. */
   readonly learn: (generation: Generation | null) => void;
-  /** One page, from 0. Rows of other projects, workflows or tasks than asked for are empty places. */
+  /**
+   * One page, from 0; a page that is too large an answer comes by smaller ones. Rows of other projects, workflows, tasks
+   * or labels than asked for are empty places.
+   */
   readonly fetch: (
     scope: ReleaseScope,
     detailed: boolean,
@@ -45,7 +51,7 @@ export function createReleaseList(
   surface: Surface,
   configured: Generation | null,
 ): ReleaseList {
-  const generation = () => configured ?? memory.generation;
+  const generation = () => configured ?? memory.generation.get();
   const expecting = (detailed: boolean): Expectation => ({ generation: configured, known: generation(), detailed });
 
   function ask(scope: ReleaseScope, detailed: boolean, page: number, size: number): Promise<Reply<ReleaseSlots>> {
@@ -60,10 +66,10 @@ export function createReleaseList(
   }
 
   const learn = (seen: Generation | null) => {
-    if (seen !== null) memory.generation = seen;
+    if (seen !== null) memory.generation.set(seen);
   };
 
-  const fetch: ReleaseList["fetch"] = async (scope, detailed, page, size) => {
+  async function read(scope: ReleaseScope, detailed: boolean, page: number, size: number) {
     const { value, origin } = await ask(scope, detailed, page, size);
     learn(value.generation);
     const rows = value.slots.map((payload, index): Place<Release> => {
@@ -74,9 +80,20 @@ export function createReleaseList(
       return { row, identity: (release && identityOf(release)) ?? `${page}/${size}/${index}` };
     });
     return { rows, count: value.slots.length, dropped: value.dropped, origin, total: value.total };
-  };
+  }
 
-  return { surface, generation, expecting, learn, fetch };
+  const fetch: ReleaseList["fetch"] = (scope, detailed, page, size) =>
+    inSmallerPages<Place<Release>>(
+      {
+        fetch: (at, of) => read(scope, detailed, at, of),
+        workable: detailed ? memory.pageSizes.detailed : memory.pageSizes.brief,
+      },
+      page,
+      size,
+    );
+
+  const operation = { aslan: listReleases, directory: listReleasesDirectory, openapi: listReleasesOpen }[surface];
+  return { surface, operation, generation, expecting, learn, fetch };
 }
 
 /** What tells a release from all others in its list. */
@@ -84,10 +101,11 @@ function identityOf({ zadigId, project, version, createdAt }: Release): string {
   return zadigId ?? JSON.stringify([project, version, createdAt]);
 }
 
-function isInScope(release: Release, { project, workflow, taskId }: ReleaseScope): boolean {
+function isInScope(release: Release, { project, workflow, taskId, label }: ReleaseScope): boolean {
   return (
     (project === null || release.project === project) &&
     (workflow === null || release.workflow === workflow) &&
-    (taskId === null || release.taskId === taskId)
+    (taskId === null || release.taskId === taskId) &&
+    (label === null || release.labels.includes(label))
   );
 }

@@ -3,10 +3,12 @@ import { type ImageRef, printImageRef } from "../../model/image-ref.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord, BuildInfo, Release, ReleaseImage, ReleaseParts } from "../../model/release.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
+import { type Answer, absent, failed, found, foundAny, joined, mapAnswer, unknown } from "../answers.ts";
 import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts";
 import { keepRows, readWindow } from "../paging.ts";
-import { chainWindow } from "./chain.ts";
-import { listReleasesOpen } from "./operations.ts";
+import { isAskable } from "./image-pattern.ts";
+import { getArtifact, listArtifacts, listReleasesOpen } from "./operations.ts";
+import type { ProjectLists } from "./project-lists.ts";
 import type { ReleaseList, ReleaseScope } from "./release-list.ts";
 import type { ReleaseLookup } from "./release-lookup.ts";
 import { type Place, siftWindow } from "./sieve.ts";
@@ -15,14 +17,20 @@ import { type Place, siftWindow } from "./sieve.ts";
 const maxSize = 101;
 /** A release may be written some seconds before the records of its images. */
 const slackMs = 3_600_000;
+/** Rows of brief lists that are looked through at once. */
+const briefRows = 100;
+/** Rows that come with their parts (environments, manifests) may be hundreds of kilobytes each: see {@link heavyPages}. */
+const heavyRows = { least: 10, most: 80 } as const;
+/** Rows that one window may look through: those that come with their parts, and those of which each costs one call. */
+const mostRows = { embedded: 1000, asked: 100 } as const;
 
 /** This request's view of the releases of one Zadig. `projects` are the configured ones. */
 export function createReleaseReader(
   backend: string,
   list: ReleaseList,
+  lists: ProjectLists,
   lookup: ReleaseLookup,
   artifacts: ArtifactReader,
-  projects: readonly string[],
 ): ReleaseReader {
   async function fetch(scope: ReleaseScope, detailed: boolean, page: number, size: number) {
     const answer = await list.fetch(scope, detailed, page, size);
@@ -31,32 +39,23 @@ export function createReleaseReader(
   }
 
   const page: ReleaseReader["page"] = async (filter, request, wantsParts) => {
+    const { project, workflow, service, label } = filter;
     refuseUnknowable(filter);
-    if (list.surface !== "openapi") return pageOf(filter.project, filter, request, wantsParts);
-    const found = await overProjects(filter.project === null ? projects : [filter.project], request, (project, inner) =>
-      pageOf(project, filter, inner, wantsParts),
-    );
+    if (![project, workflow, service, label].every((text) => text === null || isAskable(text))) {
+      return unknown("NOT_SEARCHABLE");
+    }
+    const answer = await lists.window(project, request, (one, inner) => pageOf(one, filter, inner, wantsParts));
     // The first answer may have shown only now that it is one that tells no labels.
     refuseUnknowable(filter);
-    return found;
+    return answer;
   };
-
-  function overProjects(
-    keys: readonly string[],
-    request: PageRequest,
-    read: (project: string, request: PageRequest) => Promise<Page<Release>>,
-  ): Promise<Page<Release>> {
-    const [first, ...rest] = keys;
-    if (first === undefined) throw rejected("OpenAPI lists one project at a time and none is configured");
-    return rest.length === 0 ? read(first, request) : chainWindow(request, [first, ...rest], read);
-  }
 
   function pageOf(
     project: string | null,
     filter: ReleaseQuery,
     request: PageRequest,
     wantsParts: boolean,
-  ): Promise<Page<Release>> {
+  ): Promise<Answer<Page<Release>>> {
     const { workflow, service, label } = filter;
     // 0 is Zadig's "all tasks".
     const scope = { project, workflow, taskId: filter.taskId || null, label };
@@ -72,9 +71,13 @@ export function createReleaseReader(
     return window(scope, request, wantsParts);
   }
 
-  async function window(scope: ReleaseScope, request: PageRequest, wantsParts: boolean): Promise<Page<Release>> {
+  async function window(
+    scope: ReleaseScope,
+    request: PageRequest,
+    wantsParts: boolean,
+  ): Promise<Answer<Page<Release>>> {
     let hasForeign = false;
-    const found = await readWindow<Place<Release>>(request, {
+    const read = await readWindow<Place<Release>>(request, {
       fetch: async (at, size) => {
         const told = await fetch(scope, wantsParts, at, size);
         const answer = keepRows(told, ({ row }) => row !== null);
@@ -85,34 +88,40 @@ export function createReleaseReader(
       maxSize,
       looksAhead: list.surface !== "openapi",
     });
-    const rows = found.rows.flatMap(({ value: { row }, position }) => (row === null ? [] : [{ value: row, position }]));
-    return { ...found, rows, total: hasForeign ? null : found.total };
+    const rows = read.rows.flatMap(({ value: { row }, position }) => (row === null ? [] : [{ value: row, position }]));
+    return found({ ...read, rows, total: hasForeign ? null : read.total });
   }
 
   /**
    * `belongs` is asked of the row as listed, where null rules it out for good, and then, where `needs.parts`, of the
    * release with its parts: on lists that do not carry them (all but R1's) each row that is left costs one call.
    */
-  function sifted(
+  async function sifted(
     scope: ReleaseScope,
     request: PageRequest,
     needs: { readonly detailed: boolean; readonly parts: boolean },
     belongs: (release: Release) => boolean | null,
     isLast?: (release: Release) => boolean,
-  ): Promise<Page<Release>> {
-    return siftWindow<Release, Release>(request, {
+  ): Promise<Answer<Page<Release>>> {
+    const isHeavy = needs.detailed && list.surface !== "openapi" && list.generation() !== "r2";
+    let unread: Answer<Release> | null = null;
+    const answer = await siftWindow<Release, Release>(request, {
       fetch: (at, size) => fetch(scope, needs.detailed, at, size),
-      size: 100,
-      maxPages: () => (needs.parts && (list.generation() ?? "r1") !== "r1" ? 1 : 10),
-      stride: needs.parts ? 20 : 100,
+      ...(isHeavy ? heavyPages(request.first) : { first: briefRows, most: briefRows }),
+      maxRows: () => (needs.parts && (list.generation() ?? "r1") !== "r1" ? mostRows.asked : mostRows.embedded),
+      stride: needs.parts ? 20 : briefRows,
       sift: async (row) => {
         if (belongs(row) === null) return null;
-        const release = needs.parts && row.parts === null ? await lookup.release(row.ref) : row;
-        return release !== null && belongs(release) ? release : null;
+        if (!needs.parts || row.parts !== null) return belongs(row) ? row : null;
+        const release = await lookup.release(row.ref);
+        // A listed release without its parts may belong as well as not.
+        if (release.kind !== "FOUND") unread ??= release;
+        return release.kind === "FOUND" && belongs(release.value) ? release.value : null;
       },
       ...(isLast ? { isLast } : {}),
-      exhausted: () => new UpstreamError("OVER_BUDGET", { backend, operation: null }),
     });
+    if (unread === null || answer.kind !== "FOUND") return answer;
+    return found(answer.value, answer.gap ?? unknown("DETAIL_MISSING"));
   }
 
   function refuseUnknowable({ workflow, taskId, label }: ReleaseQuery): void {
@@ -126,59 +135,104 @@ export function createReleaseReader(
   }
 
   const builds: ReleaseReader["builds"] = async (release) => {
-    const parts = release.parts ?? (await lookup.release(release.ref))?.parts ?? null;
-    if (parts === null) return null;
-    return parts.builds ?? assemble(release, parts.images);
+    const detail = release.parts === null ? await lookup.release(release.ref) : found(release);
+    if (detail.kind !== "FOUND") return detail;
+    const { parts } = detail.value;
+    if (parts === null) return unknown("DETAIL_MISSING");
+    const lost = parts.dropped.some(({ part }) => part === "builds" || part === "images");
+    const gap = lost ? unknown("LOST_ROWS") : null;
+    if (parts.builds !== null) return foundAny(parts.builds, lookup.without, gap);
+    const assembled = await assemble(release, parts.images);
+    return assembled.kind === "ABSENT" && gap !== null ? gap : assembled;
   };
 
-  async function assemble(release: Release, images: readonly ReleaseImage[]): Promise<readonly BuildInfo[]> {
-    const found = await Promise.all(
-      images.map(async ({ source, target, service }) => {
+  /** The build activities of the records behind the images; what one image could not tell is the gap of the others. */
+  async function assemble(release: Release, images: readonly ReleaseImage[]): Promise<Answer<readonly BuildInfo[]>> {
+    const answers = await Promise.all(
+      images.map(async ({ source, target, service }): Promise<Answer<readonly BuildInfo[]>> => {
         const image = source ?? target;
-        const record = image && builtBefore(release, await artifacts.byImage(image.raw));
-        return (record ? artifacts.buildsOf(record) : []).map((build) => ({
-          ...build,
-          service: service ?? build.service,
-        }));
+        if (image === null) return lookup.without;
+        const records = await artifacts.byImage(image.raw).catch(failed);
+        if (records.kind !== "FOUND") return records;
+        const record = builtBefore(release, records.value);
+        if (record.kind !== "FOUND") return record;
+        const own = artifacts.buildsOf(record.value).map((build) => ({ ...build, service: service ?? build.service }));
+        return foundAny(own, absent(listArtifacts, "COMPLETE_FILTER"), records.gap);
       }),
     );
+    const all = joined(answers, lookup.without);
+    if (all.kind === "UNKNOWN" && all.failure !== null) throw all.failure;
     // Several containers may run one image.
-    return [...new Map(found.flat().map((build) => [JSON.stringify(build.ref), build])).values()];
+    return mapAnswer(all, (rows) => [...new Map(rows.map((build) => [JSON.stringify(build.ref), build])).values()]);
   }
 
   const build: ReleaseReader["build"] = async (ref) => {
     if ("release" in ref) {
       const release = await lookup.release(ref.release);
-      const known = release?.parts?.builds?.find((one) => "buildId" in one.ref && one.ref.buildId === ref.buildId);
-      return known ?? null;
+      if (release.kind !== "FOUND") return release;
+      const { parts } = release.value;
+      const known = parts?.builds?.find((one) => "buildId" in one.ref && one.ref.buildId === ref.buildId);
+      if (known) return found(known);
+      const lost = parts === null || parts.dropped.some(({ part }) => part === "builds");
+      return lost ? unknown("LOST_ROWS") : lookup.without;
     }
     const record = await artifacts.artifact(ref.artifact);
-    if (record === null) return null;
-    const known = artifacts.buildsOf(record).find((one) => "activity" in one.ref && one.ref.activity === ref.activity);
-    return known ?? null;
+    if (record.kind !== "FOUND") return record;
+    const known = artifacts
+      .buildsOf(record.value)
+      .find((one) => "activity" in one.ref && one.ref.activity === ref.activity);
+    return known ? found(known) : absent(getArtifact, "KEYED_READ");
   };
 
   const containing: ReleaseReader["containing"] = async (record, request) => {
     const own = [...new Set((record.activities ?? []).flatMap(({ project }) => project ?? []))];
-    const read = (project: string | null, inner: PageRequest) =>
-      sifted(
+    const read = (project: string | null, inner: PageRequest) => {
+      const isPast = pastOf(record);
+      return sifted(
         { project, workflow: null, taskId: null, label: null },
         inner,
         { detailed: true, parts: true },
         (release) => release.parts !== null && namesArtifact(release.parts, record),
-        // Lists are newest first, and nothing was released before it was built.
-        ({ createdAt }) => isBefore(createdAt, record.createdAt),
+        isPast,
       );
-    if (own.length > 0) return overProjects(own, request, read);
-    return list.surface === "openapi" ? overProjects(projects, request, read) : read(null, request);
+    };
+    return own.length > 0 ? lists.merged(own, request, read) : lists.window(null, request, read);
   };
 
   return { page, release: lookup.release, builds, build, containing };
 }
 
-/** The newest record that is not younger than the release: a tag built again later is not what was released. */
-function builtBefore(release: Release, records: readonly ArtifactRecord[]): ArtifactRecord | null {
-  return records.find(({ createdAt }) => !isBefore(release.createdAt, createdAt)) ?? null;
+/** Pages of rows that are large: four times as many at first as are wanted, and twice as many with each page after it. */
+function heavyPages(wanted: number): { readonly first: number; readonly most: number } {
+  let first: number = heavyRows.least;
+  while (first < heavyRows.most && first < wanted * 4) first *= 2;
+  return { first, most: heavyRows.most };
+}
+
+/**
+ * Tells of rows in order whether nothing behind them can name the record: lists are newest first, and nothing was
+ * released before it was built. A list that is seen not to keep its order has no such row.
+ */
+function pastOf(record: ArtifactRecord): (release: Release) => boolean {
+  let newest: string | null = null;
+  let isOrdered = true;
+  return ({ createdAt }) => {
+    if (createdAt !== null && newest !== null && Date.parse(createdAt) > Date.parse(newest)) isOrdered = false;
+    newest = createdAt ?? newest;
+    return isOrdered && isBefore(createdAt, record.createdAt);
+  };
+}
+
+/**
+ * The newest record that is not younger than the release: a tag built again later is not what was released. Unknown where
+ * there are several records and a date is missing, absent where all of them are younger.
+ */
+function builtBefore(release: Release, records: readonly ArtifactRecord[]): Answer<ArtifactRecord> {
+  const older = records.filter(({ createdAt }) => !isBefore(release.createdAt, createdAt));
+  const [newest] = older;
+  if (newest === undefined) return absent(listArtifacts, "COMPLETE_FILTER");
+  const isDated = release.createdAt !== null && older.every(({ createdAt }) => createdAt !== null);
+  return records.length > 1 && !isDated ? unknown("UNCHECKED_ORDER") : found(newest);
 }
 
 function isBefore(one: string | null, other: string | null): boolean {

@@ -1,6 +1,6 @@
 import type { DroppedRow, Origin } from "../../model/backend.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
-import type { UpstreamError } from "../../upstream/errors.ts";
+import { type Answer, found, unknown } from "../answers.ts";
 import type { UpstreamPage } from "../paging.ts";
 
 /** A place in a list: a row, or null where the backend's row could not be read. */
@@ -13,38 +13,39 @@ export interface Place<T> {
 /** How a list is read that Zadig cannot filter the way it was asked to. */
 export interface Sieve<T, U> {
   readonly fetch: (page: number, size: number) => Promise<UpstreamPage<Place<T>>>;
-  readonly size: number;
-  /** Pages that one window may read; asked again after each, since the first answer may show what they cost. */
-  readonly maxPages: () => number;
+  /** Rows of the first page; further pages are as large as what was read before, up to `most`. */
+  readonly first: number;
+  /** `first` times a power of two. */
+  readonly most: number;
+  /** Rows that one window may look through; asked again after each page, since the first may show what they cost. */
+  readonly maxRows: () => number;
   /** What a row becomes, or null when it does not belong; may ask more of the backend. */
   readonly sift: (row: T) => Promise<U | null>;
   /** Rows sifted at the same time. */
   readonly stride: number;
   /** True for a row behind which nothing can belong. */
   readonly isLast?: (row: T) => boolean;
-  /** What is thrown when the bound is reached before a single row was found: then nothing can be said. */
-  readonly exhausted: () => UpstreamError;
 }
 
 interface Cut<T> {
-  readonly page: number;
+  /** Zero-based place in the list. */
   readonly place: number;
   readonly entry: Place<T>;
 }
 
 /**
  * Walks a list page by page until `first` rows passed the sieve, and one more to know that there are more. The position
- * of a row is `[page, places up to it, identity]`; rows added in front meanwhile push it towards the end, where the
- * identity finds it again.
+ * of a row is `[place behind it, identity]`; rows added in front meanwhile push it towards the end, where the identity
+ * finds it again. Unknown where nothing was found in as many rows as may be looked through.
  */
-export async function siftWindow<T, U>(request: PageRequest, sieve: Sieve<T, U>): Promise<Page<U>> {
+export async function siftWindow<T, U>(request: PageRequest, sieve: Sieve<T, U>): Promise<Answer<Page<U>>> {
   const walk = createWalk(sieve, request);
-  const found: Row<U>[] = [];
+  const passed: Row<U>[] = [];
   const seen = new Set<string>();
   let isOver = false;
   let isCut = false;
   let reached: Position = [];
-  while (found.length <= request.first && !isOver) {
+  while (passed.length <= request.first && !isOver) {
     const batch = await walk.next(sieve.stride);
     if (batch === "CUT") {
       isCut = true;
@@ -54,25 +55,22 @@ export async function siftWindow<T, U>(request: PageRequest, sieve: Sieve<T, U>)
     isOver = batch.length === 0 || end >= 0;
     const within = end < 0 ? batch : batch.slice(0, end);
     const sifted = await Promise.all(within.map(({ entry: { row } }) => (row === null ? null : sieve.sift(row))));
-    for (const [index, { page, place, entry }] of within.entries()) {
-      reached = [page, place, entry.identity];
+    for (const [index, { place, entry }] of within.entries()) {
+      reached = [place + 1, entry.identity];
       const value = sifted[index] ?? null;
       if (value === null || seen.has(entry.identity)) continue;
       seen.add(entry.identity);
-      found.push({ value, position: reached });
+      passed.push({ value, position: reached });
     }
   }
-  const last = found[found.length - 1];
-  if (isCut && !last) throw sieve.exhausted();
+  const last = passed[passed.length - 1];
+  if (isCut && !last) return unknown("UNREAD");
   // What was looked through in vain behind the last row need not be looked through again.
-  const rows = isCut && last ? [...found.slice(0, -1), { ...last, position: reached }] : found.slice(0, request.first);
-  return {
-    rows,
-    hasNext: found.length > request.first || isCut,
-    total: null,
-    origin: await walk.origin(),
-    dropped: walk.dropped,
-  };
+  const rows =
+    isCut && last ? [...passed.slice(0, -1), { ...last, position: reached }] : passed.slice(0, request.first);
+  const hasNext = passed.length > request.first || isCut;
+  const page = { rows, hasNext, total: null, origin: await walk.origin(), dropped: walk.dropped };
+  return found(page, walk.hasLost() ? unknown("LOST_ROWS") : null);
 }
 
 interface ListWalk<T> {
@@ -80,56 +78,71 @@ interface ListWalk<T> {
   readonly next: (most: number) => Promise<readonly Cut<T>[] | "CUT">;
   readonly origin: () => Promise<Origin>;
   readonly dropped: readonly DroppedRow[];
+  /** Whether fewer rows came than were counted. */
+  readonly hasLost: () => boolean;
 }
 
 function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T> {
-  const [startPage, startPlace, last] = request.after ?? [];
-  let page = typeof startPage === "number" && startPage >= 0 ? startPage : 0;
-  const startedAt = page;
+  const [behind, last] = request.after ?? [];
+  const after = typeof behind === "number" && behind >= 1 ? behind : 0;
+  // The page of the last row is read again.
+  const start = Math.floor(Math.max(0, after - 1) / sieve.first) * sieve.first;
   // Resuming reads the page of the last row again, which brings nothing new.
-  const known = request.after === null ? 0 : 1;
-  const after = typeof startPlace === "number" ? startPlace : 0;
+  const known = request.after === null ? 0 : sizeAt(start, sieve);
+  let at = start;
   let waiting: Cut<T>[] = [];
   let more = true;
+  let hasLost = false;
   let origin: Origin | null = null;
   const dropped: DroppedRow[] = [];
 
   async function load(): Promise<Cut<T>[]> {
-    const answer = await sieve.fetch(page, sieve.size);
-    const at = page;
+    const size = sizeAt(at, sieve);
+    const answer = await sieve.fetch(at / size, size);
+    const begin = at;
     origin ??= answer.origin;
     for (const row of answer.dropped) dropped.push(row);
-    more = answer.total === null ? answer.count >= sieve.size : (page + 1) * sieve.size < answer.total;
-    page++;
-    return answer.rows.map((entry, index) => ({ page: at, place: index + 1, entry }));
+    at += size;
+    more = answer.count > 0 && (answer.total === null ? answer.count >= size : at < answer.total);
+    hasLost ||= !more && answer.total !== null && begin + answer.count < answer.total;
+    return answer.rows.map((entry, index) => ({ place: begin + (answer.places?.[index] ?? index), entry }));
   }
 
-  async function start(): Promise<void> {
+  async function begin(): Promise<void> {
     waiting = await load();
     if (typeof last !== "string") return;
-    const isLast = ({ entry }: Cut<T>) => entry.identity === last;
-    let index = waiting.findIndex((cut) => cut.place >= after && isLast(cut));
+    const isLast = ({ place, entry }: Cut<T>) => place >= after - 1 && entry.identity === last;
+    let index = waiting.findIndex(isLast);
     if (index < 0 && more) {
       waiting.push(...(await load()));
-      index = waiting.findIndex((cut) => (cut.page > startedAt || cut.place >= after) && isLast(cut));
+      index = waiting.findIndex(isLast);
     }
     // The row is gone: what stood behind it has moved up into its place.
-    waiting = waiting.slice(index < 0 ? Math.max(0, after - 1) : index + 1);
+    const gone = waiting.findIndex(({ place }) => place >= after - 1);
+    waiting = waiting.slice(index >= 0 ? index + 1 : gone >= 0 ? gone : waiting.length);
   }
 
   return {
     next: async (most) => {
-      if (origin === null) await start();
+      if (origin === null) await begin();
       while (waiting.length === 0 && more) {
-        if (page - startedAt - known >= sieve.maxPages()) return "CUT";
+        if (at - start - known >= sieve.maxRows()) return "CUT";
         waiting = await load();
       }
       return waiting.splice(0, most);
     },
     origin: async () => {
-      if (origin === null) await start();
+      if (origin === null) await begin();
       return origin ?? Promise.reject(new Error("a list was read without an answer"));
     },
     dropped,
+    hasLost: () => hasLost,
   };
+}
+
+/** The largest page that begins at this place. */
+function sizeAt(place: number, { first, most }: Pick<Sieve<unknown, unknown>, "first" | "most">): number {
+  let size = first;
+  while (place > 0 && size * 2 <= most && place % (size * 2) === 0) size *= 2;
+  return size;
 }

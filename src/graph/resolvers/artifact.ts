@@ -1,18 +1,19 @@
 import type { GraphQLResolveInfo } from "graphql";
+import { mapAnswer } from "../../backends/answers.ts";
 import { mapPage } from "../../backends/paging.ts";
 import { parseDigest } from "../../model/digest.ts";
 import { toPurl } from "../../model/purl.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import { type ArtifactNode, coordinateOf, createArtifact, recordSeed } from "../artifact.ts";
-import { pathOf, toConnection, windowOf } from "../connection.ts";
+import { toConnection, windowOf } from "../connection.ts";
 import { type Context, choose, readerOf } from "../context.ts";
 import { badInput, toGraphQLError } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { hintOf } from "../hint.ts";
+import { lookUp } from "../look-up.ts";
 import { conflictsOf, type MergedField, observationsOf } from "../merge.ts";
 import { printId } from "../opaque.ts";
-import { isComplete } from "../outcome.ts";
-import { selects } from "../selection.ts";
+import { pathOf, selects } from "../selection.ts";
 import { traceByImage } from "../trace.ts";
 import { traceByDigest } from "../trace-digest.ts";
 import { traceByPurl } from "../trace-purl.ts";
@@ -33,8 +34,10 @@ export const artifactResolvers: Resolvers = {
       };
       const list = { backend: backend.name, filter: ["artifacts", query] };
       const request = windowOf({ first, after }, list);
-      const page = mapPage(await reader.page(query, request), (record) => createArtifact(context, recordSeed(record)));
-      return toConnection(context, info, page, list, request);
+      const nodes = mapAnswer(await reader.page(query, request), (page) =>
+        mapPage(page, (record) => createArtifact(context, recordSeed(record))),
+      );
+      return toConnection(context, info, nodes, list, request);
     },
     traceByImage: (_root, { image }, context, info) => traceByImage(context, image, wantsOf(info)),
     traceByDigest: (_root, { digest, hint }, context, info) => {
@@ -74,10 +77,10 @@ export const artifactResolvers: Resolvers = {
     createdAt: async (artifact, _args, context, info) =>
       textOf(await mergedValue(artifact, "createdAt", context, info)),
     locations: (artifact) => artifact.locations(),
-    activities: async (artifact, _args, context) => {
+    activities: async (artifact, _args, context, info) => {
       const records = await artifact.knownRecords();
       if (!records) return null;
-      const told = await Promise.all(records.map((record) => activitiesOf(context, record)));
+      const told = await Promise.all(records.map((record) => activitiesOf(context, info, record)));
       return told.flatMap((activities) => activities ?? []);
     },
     builds: async (artifact, _args, context) => {
@@ -96,7 +99,7 @@ export const artifactResolvers: Resolvers = {
     },
     observations: async (artifact) => observationsOf(await artifact.claims()),
     conflicts: async (artifact) => conflictsOf(await artifact.claims()),
-    isComplete: async (artifact, _args, { call }) => isComplete(call, await artifact.sources()),
+    isComplete: (artifact) => artifact.isComplete(),
     sources: (artifact) => artifact.sources(),
   },
   ArtifactTrace: {
@@ -107,15 +110,24 @@ export const artifactResolvers: Resolvers = {
   },
   ArtifactLocation: {
     backend: ({ backend }, _args, context) => backendNamed(context, backend),
-    version: async ({ version }, _args, context) =>
-      version && ((await readerOf(context, "packages", version.package.backend)?.version(version)) ?? null),
+    version: ({ version }, _args, context, info) => {
+      const reader = version && readerOf(context, "packages", version.package.backend);
+      return reader ? lookUp(context, info, version.package.backend, reader.version(version)) : null;
+    },
   },
 };
 
 /** A record's activities: at hand, or in the record read whole. */
-async function activitiesOf(context: Context, record: ArtifactRecord): Promise<ArtifactRecord["activities"]> {
+async function activitiesOf(
+  context: Context,
+  info: GraphQLResolveInfo,
+  record: ArtifactRecord,
+): Promise<ArtifactRecord["activities"]> {
   if (record.activities) return record.activities;
-  return (await readerOf(context, "artifacts", record.ref.backend)?.artifact(record.ref))?.activities ?? null;
+  const { backend } = record.ref;
+  const reader = readerOf(context, "artifacts", backend);
+  const whole = reader && (await lookUp(context, info, backend, reader.artifact(record.ref)));
+  return whole?.activities ?? null;
 }
 
 /** Selections that need the copies elsewhere. */

@@ -1,30 +1,31 @@
+import type { GraphQLResolveInfo } from "graphql";
+import { type Answer, failed, found, mapAnswer, unknown } from "../../backends/answers.ts";
+import type { PackageReader } from "../../backends/backend.ts";
 import { mapPage } from "../../backends/paging.ts";
-import type { PackageRef } from "../../model/package.ts";
-import { UpstreamError } from "../../upstream/errors.ts";
+import type { Package } from "../../model/package.ts";
 import { createArtifact } from "../artifact.ts";
 import { commitOfPipeline } from "../commit.ts";
-import { checkedFirst, pathOf, reportDropped, toConnection, windowOf } from "../connection.ts";
-import { type Context, choose, readerOf } from "../context.ts";
-import { badInput, toGraphQLError } from "../errors.ts";
+import { checkedFirst, reportDropped, toConnection, windowOf } from "../connection.ts";
+import { choose, readerOf } from "../context.ts";
+import { badInput, noAnswer } from "../errors.ts";
 import type { PackageRef as PackageRefInput, Resolvers } from "../generated/resolvers.ts";
 import { scopeOf } from "../hint.ts";
 import { packageId, versionId } from "../ids.ts";
 import { latestBySemver } from "../latest.ts";
+import { lookUp, reportHere } from "../look-up.ts";
 import { namesakesOf } from "../namesakes.ts";
-import { told } from "../outcome.ts";
 import { artifactOfVersion, fileSeed } from "../package-file.ts";
 import { loadPackage, versionsQuery } from "../prefetch.ts";
 import { searchPackages } from "../search.ts";
-import { buildsOfVersion } from "../version-builds.ts";
+import { buildsOfVersion, sourcesOfVersion } from "../version-builds.ts";
 import { backendNamed } from "./backend.ts";
 
 /** Resolvers of schema/package.graphql. */
 export const packageResolvers: Resolvers = {
   Query: {
     package: async (_root, { ref }, context, info) => {
-      const { reader } = choose(context, "packages", ref.backend);
-      const found = refOf(context, ref);
-      return found && loadPackage(reader, found, info);
+      const { backend, reader } = choose(context, "packages", ref.backend);
+      return lookUp(context, info, backend.name, packageOf(reader, ref, info));
     },
     packages: async (_root, { scope, filter, first, after }, context, info) => {
       const { backend, reader } = choose(context, "packages", scope.backend);
@@ -45,18 +46,17 @@ export const packageResolvers: Resolvers = {
     latestVersion: async ({ ref }, { by }, context, info) => {
       const reader = readerOf(context, "packages", ref.backend);
       if (!reader) return null;
-      if (by === "PUBLISHED") return reader.latest(ref);
-      const { version, isWhole, dropped } = await latestBySemver(reader, ref);
+      if (by === "PUBLISHED") return lookUp(context, info, ref.backend, reader.latest(ref));
+      const { version, gap, dropped } = await latestBySemver(reader, ref);
       reportDropped(context, info, ref.backend, dropped);
-      if (!isWhole) {
-        const unread = new UpstreamError("OVER_BUDGET", { backend: ref.backend, operation: null });
-        context.report(toGraphQLError(unread, pathOf(info)));
-      }
+      if (gap) throw noAnswer(ref.backend, gap);
       return version;
     },
-    version: async ({ ref }, { name }, context) =>
-      (await readerOf(context, "packages", ref.backend)?.version({ package: ref, version: name, nativeId: null })) ??
-      null,
+    version: ({ ref }, { name }, context, info) => {
+      const reader = readerOf(context, "packages", ref.backend);
+      if (!reader) return null;
+      return lookUp(context, info, ref.backend, reader.version({ package: ref, version: name, nativeId: null }));
+    },
     versions: async ({ ref }, { prefix, stage, direction, first, after }, context, info) => {
       const reader = readerOf(context, "packages", ref.backend);
       if (!reader) return null;
@@ -64,28 +64,38 @@ export const packageResolvers: Resolvers = {
       const request = windowOf({ first, after }, list);
       return toConnection(context, info, await reader.versions(ref, query, request), list, request);
     },
-    namesakes: (own, _args, context) => namesakesOf(context, own),
+    namesakes: (own, _args, context, info) => namesakesOf(context, info, own),
   },
   Version: {
     id: ({ ref }) => versionId(ref),
     backend: ({ ref }, _args, context) => backendNamed(context, ref.package.backend),
-    package: async ({ ref }, _args, context) =>
-      (await readerOf(context, "packages", ref.package.backend)?.package(ref.package)) ?? null,
+    package: ({ ref }, _args, context, info) => {
+      const reader = readerOf(context, "packages", ref.package.backend);
+      return reader ? lookUp(context, info, ref.package.backend, reader.package(ref.package)) : null;
+    },
     files: ({ ref }, { first, after }, context, info) => {
       const reader = readerOf(context, "packages", ref.package.backend);
       if (!reader) return null;
       const list = { backend: ref.package.backend, filter: ["Version.files", ref] };
       const request = windowOf({ first, after }, list);
-      return reader.files(ref, request).then((page) => {
-        const { fetchedAt } = page.origin;
-        const files = mapPage(page, (file) => ({ ...file, version: ref, fetchedAt }));
+      return reader.files(ref, request).then((answer) => {
+        const files = mapAnswer(answer, (page) =>
+          mapPage(page, (file) => ({ ...file, version: ref, fetchedAt: page.origin.fetchedAt })),
+        );
         return toConnection(context, info, files, list, request);
       });
     },
-    artifact: (version, _args, context) => artifactOfVersion(context, version),
+    artifact: (version, _args, context, info) => artifactOfVersion(context, version, info),
+    tags: async ({ ref, tags }, _args, context, info) => {
+      if (typeof tags !== "function") return tags;
+      const answer = await tags().then(found, failed);
+      if (answer.kind === "FOUND") return answer.value;
+      if (answer.kind === "UNKNOWN") reportHere(context, info, noAnswer(ref.package.backend, answer));
+      return [];
+    },
     publishedBy: ({ pipeline }) => pipeline,
-    builds: (version, _args, context) => buildsOfVersion(context, version),
-    sources: ({ origin }) => [told(origin)],
+    builds: (version, _args, context, info) => buildsOfVersion(context, info, version),
+    sources: (version, _args, context) => sourcesOfVersion(context, version),
   },
   PackageFile: {
     artifact: (file, _args, context) => createArtifact(context, fileSeed(context, file)),
@@ -98,17 +108,34 @@ export const packageResolvers: Resolvers = {
   },
 };
 
-/** The coordinates a caller means: by key, or by name with format. Null when this backend has no such format. */
-function refOf(context: Context, { backend, repository, key, name, format }: PackageRefInput): PackageRef | null {
-  const { reader } = choose(context, "packages", backend);
+/**
+ * The package a caller means: by key, or by name with format, whatever spelling the backend keeps. Throws BAD_USER_INPUT
+ * for a reference that names none, or several.
+ */
+async function packageOf(
+  reader: PackageReader,
+  { backend, repository, key, name, format }: PackageRefInput,
+  info: GraphQLResolveInfo,
+): Promise<Answer<Package>> {
   if (key !== null && key !== undefined) {
     if (key === "") throw badInput("BAD_USER_INPUT", '"key" must not be empty.');
-    return { backend, repository, key };
+    return loadPackage(reader, { backend, repository, key }, info);
   }
-  if (!name || !format)
+  if (!name || !format) {
     throw badInput("BAD_USER_INPUT", 'A package is named by "key", or by "name" together with "format".');
+  }
   const made = reader.keyOf(name, format);
-  return made === null ? null : { backend, repository, key: made };
+  if (made !== null) return loadPackage(reader, { backend, repository, key: made }, info);
+  const named = await reader.named(name, format, repository);
+  if (named.kind !== "FOUND") return named;
+  const [only, another] = named.value;
+  if (another) {
+    throw badInput(
+      "BAD_USER_INPUT",
+      'Several packages have this name and format: name the one that is meant by "key".',
+    );
+  }
+  return only ? found(only, named.gap) : unknown("LEFT_OUT");
 }
 
 function checkedName(name: string): string {

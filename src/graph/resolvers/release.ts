@@ -7,6 +7,7 @@ import { driftOf } from "../drift.ts";
 import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { buildId, coordinatesOf, releaseId } from "../ids.ts";
+import { lookUp } from "../look-up.ts";
 import { redactInTurns } from "../manifests.ts";
 import { told } from "../outcome.ts";
 import { artifactOf, inRelease, part } from "../release-parts.ts";
@@ -28,10 +29,11 @@ const partPaths = partFields.flatMap((name) => [`nodes.${name}`, `edges.node.${n
 /** Resolvers of schema/release.graphql. */
 export const releaseResolvers: Resolvers = {
   Query: {
-    release: async (_root, { id }, context) => {
+    release: (_root, { id }, context, info) => {
       const node = coordinatesOf(id, "Release");
       if (node.type !== "Release") throw badInput("BAD_ID", "This is not the id of a Release.");
-      return (await readerOf(context, "releases", node.ref.backend)?.release(node.ref)) ?? null;
+      const reader = readerOf(context, "releases", node.ref.backend);
+      return reader ? lookUp(context, info, node.ref.backend, reader.release(node.ref)) : null;
     },
     releases: async (_root, { filter, first, after }, context, info) => {
       const { backend, reader } = choose(context, "releases", filter.backend);
@@ -54,7 +56,9 @@ export const releaseResolvers: Resolvers = {
       environment === null ? null : { ...environment, zadig: ref.backend, asOf: createdAt },
     builds: async (release, _args, context, info) => {
       const embedded = await part(context, info, release, "builds");
-      const builds = embedded ?? (await readerOf(context, "releases", release.ref.backend)?.builds(release)) ?? null;
+      const { backend } = release.ref;
+      const reader = readerOf(context, "releases", backend);
+      const builds = embedded ?? (reader && ((await lookUp(context, info, backend, reader.builds(release))) ?? []));
       return builds?.map((build) => ({ ...build, within: release })) ?? null;
     },
     deployments: async (release, _args, context, info) => {
@@ -76,7 +80,6 @@ export const releaseResolvers: Resolvers = {
     },
     drift: async (release, _args, context, info) => {
       const images = await part(context, info, release, "images");
-      if (!images) return null;
       const verdicts = await Promise.all(images.map((image) => driftOf(context, release, image)));
       return verdicts.flatMap((verdict) => verdict ?? []);
     },
@@ -94,16 +97,17 @@ export const releaseResolvers: Resolvers = {
   BuildInfo: {
     id: ({ ref }) => buildId(ref),
     backend: ({ ref }, _args, context) => backendNamed(context, ref.backend),
-    release: async ({ ref, within }, _args, context) => {
+    release: ({ ref, within }, _args, context, info) => {
       if (within) return within;
-      if (!("release" in ref)) return null;
-      return (await readerOf(context, "releases", ref.backend)?.release(ref.release)) ?? null;
+      const reader = "release" in ref ? readerOf(context, "releases", ref.backend) : null;
+      return reader && "release" in ref ? lookUp(context, info, ref.backend, reader.release(ref.release)) : null;
     },
-    artifact: async ({ image, built, ref, within }, _args, context) => {
+    artifact: async ({ image, built, ref, within }, _args, context, info) => {
       if (image === null) return null;
       const seed = imageSeed(image, ref.backend, built.digest);
       if (seed.digest !== null || !("release" in ref)) return createArtifact(context, seed);
-      const release = within ?? (await readerOf(context, "releases", ref.backend)?.release(ref.release));
+      const reader = readerOf(context, "releases", ref.backend);
+      const release = within ?? (reader && (await lookUp(context, info, ref.backend, reader.release(ref.release))));
       return createArtifact(context, { ...seed, asOf: release?.createdAt ?? null });
     },
     durationSeconds: ({ startedAt, finishedAt }) => secondsBetween(startedAt, finishedAt),
@@ -125,6 +129,6 @@ export const releaseResolvers: Resolvers = {
     checkedIn: ({ checkedIn }, _args, context) => (checkedIn === null ? null : backendNamed(context, checkedIn)),
   },
   Commit: {
-    packages: (commit, _args, context) => packagesOf(context, commit),
+    packages: (commit, _args, context, info) => packagesOf(context, commit, info),
   },
 };

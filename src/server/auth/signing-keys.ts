@@ -43,6 +43,7 @@ export function createSigningKeys(address: string, log: Log, times: SigningKeyTi
     path: url.pathname + url.search,
     answers: "the public keys of the configured issuer",
     versions: "RFC 7517",
+    proves: [],
   };
   const upstream = createUpstream(
     {

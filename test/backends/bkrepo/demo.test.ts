@@ -169,3 +169,34 @@ describe("the demo bkrepo writes as the real one does", () => {
     expect(JSON.stringify((await ask("/repository/api/repo/info/ops/npm-mirror")).answer)).toContain(proxyPassword);
   });
 });
+
+describe("the demo bkrepo can be another server", () => {
+  const versions =
+    "/repository/api/version/page/pay/maven-local?packageKey=gav%3A%2F%2Fcom.acme.pay%3Apay-sdk&version=";
+
+  test("an old one, whose version filter is a pattern", async () => {
+    const current = server;
+    server = await serveBkrepo({ patternFilters: true });
+    expect((await ask(`${versions}2..%5B`)).status).toBe(500);
+    expect((await ask(`${versions}2.4`)).data["totalRecords"]).toBe(1);
+    expect((await ask(`${versions}2%7C1`)).data["totalRecords"]).toBeGreaterThan(20);
+    await server.close();
+    server = current;
+    expect((await ask(`${versions}2%7C1`)).data["totalRecords"]).toBe(0);
+  });
+
+  test("one with a STRICT repository, whose lists answer where its searches do not", async () => {
+    const current = server;
+    server = await serveBkrepo({ strict: ["pay/maven-local"] });
+    const rule = search(project, leaf("repoName", ["maven-local"], "IN"));
+    expect((await ask("/repository/api/package/search", rule)).data["totalRecords"]).toBe(0);
+    const list = await ask("/repository/api/package/page/pay/maven-local?pageSize=1");
+    expect(list.data["totalRecords"]).toBeGreaterThan(5);
+    const file = "com/acme/pay/pay-sdk/2.4.0/pay-sdk-2.4.0.jar";
+    expect((await ask(`/repository/api/node/detail/pay/maven-local/${file}`)).status).toBe(403);
+    await server.close();
+    server = current;
+    expect((await ask(`/repository/api/node/detail/pay/maven-local/${file}`)).data["fullPath"]).toBe(`/${file}`);
+    expect((await ask(`/repository/api/node/detail/pay/maven-local/${file}x`)).answer["code"]).toBe(251010);
+  });
+});

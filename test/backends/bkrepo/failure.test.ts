@@ -73,7 +73,10 @@ describe("an answer is judged by status and stable codes", () => {
     const packages = it.packages();
     expect(await packages.package(sdk)).toBeNull();
     expect(await packages.version(versionRef("pay/maven-local", sdk.key, "1.0.0"))).toBeNull();
-    expect((await packages.versions(sdk, any, { first: 5, after: null })).rows).toEqual([]);
+    expect(await it.answers().packages.versions(sdk, any, { first: 5, after: null })).toMatchObject({
+      kind: "ABSENT",
+      proof: "KEYED_READ",
+    });
   });
 
   test("'existed', which is one number off 'not found', is a refusal", async () => {
@@ -161,7 +164,7 @@ describe("who asks", () => {
     ["Bearer", { credentials: { token } }, { authorization: `Bearer ${token}` }],
   ])("%s", async (_scheme, more, headers) => {
     const backend = bkrepo.connect(settingsFor(it.server.url, more));
-    expect((await backend.during(testCall()).packages?.package(sdk))?.name).toBe("pay-sdk");
+    expect(await backend.during(testCall()).packages?.package(sdk)).toMatchObject({ value: { name: "pay-sdk" } });
     expect(it.server.seen[0]?.headers).toMatchObject({ ...headers, "x-bkrepo-time-zone": "+08:00" });
     await backend.close();
   });
@@ -183,7 +186,7 @@ describe("who asks", () => {
   test("the caller's own credential is used and nothing else, and without one nothing is sent", async () => {
     const backend = bkrepo.connect(settingsFor(it.server.url, { forward: "caller" }));
     const found = await backend.during(testCall({ credential: token })).packages?.package(sdk);
-    expect(found?.name).toBe("pay-sdk");
+    expect(found).toMatchObject({ value: { name: "pay-sdk" } });
     expect(it.server.seen[0]?.headers["authorization"]).toBe(`Bearer ${token}`);
     it.server.forget();
     for (const call of [
@@ -251,7 +254,7 @@ describe("nothing gets out that was not mapped", () => {
     const packages = it.packages();
     await Promise.allSettled([
       packages.package(sdk),
-      packages.named("pay-sdk", "MAVEN"),
+      packages.named("pay-sdk", "MAVEN", null),
       packages.files(versionRef("ops/tools", "cargo://settle-check", "0.3.1"), { first: 5, after: null }),
       packages.page(
         { repository: "pay/no-such-repo", group: null },

@@ -50,7 +50,7 @@ describe("the files of a version", () => {
       `${it.server.url}/npm/pay/npm-local/%40acme/pay-client/-/%40acme/pay-client-2.4.0.tgz`,
     );
     expect(it.calls()).toEqual(["POST /repository/api/node/queryWithoutCount"]);
-    expect(bodyOf(it.server.seen[0])).toMatchObject({ page: { pageNumber: 1, pageSize: 161 } });
+    expect(bodyOf(it.server.seen[0])).toMatchObject({ page: { pageNumber: 1, pageSize: 1000 } });
   });
 
   test("are paged where a version has many", async () => {
@@ -92,11 +92,14 @@ describe("the files of a version", () => {
     expect(page.rows[0]?.value.digests[0]).toBe(`sha256:${checksum("sha256", "pay-sdk-2.4.0.jar")}`);
   });
 
-  test("of an image are none, and of an absent version too", async () => {
+  test("of an image are none; of an absent version they are absent", async () => {
     const packages = it.packages();
     expect((await packages.files(versionRef("pay/docker-local", "docker://api", "v2.4.0"), all)).rows).toEqual([]);
     expect(it.calls()).toEqual([]);
-    expect((await packages.files(versionRef("pay/maven-local", key, "9.9.9"), all)).rows).toEqual([]);
+    expect(await it.answers().packages.files(versionRef("pay/maven-local", key, "9.9.9"), all)).toMatchObject({
+      kind: "ABSENT",
+      proof: "COMPLETE_FILTER",
+    });
   });
 
   test("a failing query fails the page with its own failure", async () => {
@@ -130,10 +133,14 @@ describe("a version whose record names no path", () => {
     ["400 with the package code", { status: 400, body: { code: 251017, data: null } }],
     ["400 with the docker service's code", { status: 400, body: { code: 251906, data: null } }],
     ["400 with the resource code", { status: 400, body: { code: 250108, data: null } }],
-  ])("has no files when the detail says: %s", async (_form, answer) => {
+  ])("may have files though the detail says: %s", async (_form, answer) => {
     it.server.setTamper((reply, { rawPath }) => (rawPath.startsWith("/cargo/") ? { ...reply, ...answer } : reply));
-    const page = await it.packages().files(versionRef("ops/tools", "cargo://settle-check", "0.3.1"), all);
-    expect(page).toMatchObject({ rows: [], hasNext: false, total: 0 });
+    const { packages } = it.answers();
+    expect(await packages.files(versionRef("ops/tools", "cargo://settle-check", "0.3.1"), all)).toEqual({
+      kind: "UNKNOWN",
+      reason: "DETAIL_MISSING",
+      failure: null,
+    });
   });
 });
 
@@ -161,25 +168,42 @@ describe("a file by its checksum", () => {
   test("is not said to be of a version whose record does not list it", async () => {
     it.server.setTamper((reply, { rawPath }) =>
       rawPath.includes("/version/page/")
-        ? withRecords(reply, () => [{ name: "2.4.0", contentPath: "/other.jar" }], 1)
+        ? withRecords(reply, () => [{ name: "2.2.3", contentPath: "/other.tgz" }], 1)
         : reply,
     );
-    expect(await it.packages().byChecksum(known, "pay/maven-local")).toBeNull();
+    const tarball = digest(`md5:${checksum("md5", "pay-client-2.2.3.tgz")}`);
+    expect(await it.answers().packages.byChecksum(tarball, "pay/npm-local")).toMatchObject({
+      kind: "UNKNOWN",
+      reason: "LOSSY_NAME",
+    });
   });
 
-  test("that nothing has, or in a missing repository, is none", async () => {
-    const packages = it.packages();
-    expect(await packages.byChecksum(digest("0".repeat(64)), "pay/maven-local")).toEqual([]);
-    expect(await packages.byChecksum(known, "pay/no-such-repo")).toEqual([]);
-    expect(await packages.byChecksum(known, "nonsense")).toEqual([]);
+  test("that nothing has, or in a missing repository, is absent", async () => {
+    const { packages } = it.answers();
+    expect(await packages.byChecksum(digest("0".repeat(64)), "pay/maven-local")).toMatchObject({
+      kind: "ABSENT",
+      proof: "COMPLETE_FILTER",
+    });
+    expect(await packages.byChecksum(known, "pay/no-such-repo")).toMatchObject({
+      kind: "ABSENT",
+      proof: "KEYED_READ",
+    });
+    expect(await packages.byChecksum(known, "nonsense")).toMatchObject({ proof: "IMPOSSIBLE" });
     await expect(packages.byChecksum(known, "pay/release-vault")).rejects.toMatchObject({ failure: "DENIED" });
   });
 
-  test("cannot be told without a repository, of other algorithms, or where paths name no version", async () => {
-    const packages = it.packages();
-    expect(await packages.byChecksum(known, null)).toBeNull();
-    expect(await packages.byChecksum(digest("0".repeat(128)), "pay/maven-local")).toBeNull();
+  test("cannot be told without a repository or of other algorithms", async () => {
+    const { packages } = it.answers();
+    const unsearchable = { kind: "UNKNOWN", reason: "NOT_SEARCHABLE", failure: null };
+    expect(await packages.byChecksum(known, null)).toEqual(unsearchable);
+    expect(await packages.byChecksum(digest("0".repeat(128)), "pay/maven-local")).toEqual(unsearchable);
+  });
+
+  test("is found where only its name holds the version", async () => {
     const chart = digest(checksum("sha256", "pay-platform-2.4.0.tgz"));
-    expect(await packages.byChecksum(chart, "pay/helm-local")).toBeNull();
+    const found = await it.packages().byChecksum(chart, "pay/helm-local");
+    expect(found.map(({ version }) => [version.package.key, version.version])).toEqual([
+      ["helm://pay-platform", "2.4.0"],
+    ]);
   });
 });

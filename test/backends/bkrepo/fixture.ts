@@ -1,17 +1,20 @@
-import type { Backend, Readers } from "../../../src/backends/backend.ts";
+import type { Backend, ImageReader, PackageReader, Readers } from "../../../src/backends/backend.ts";
 import { bkrepo } from "../../../src/backends/bkrepo/index.ts";
 import { type BkrepoOptions, serveBkrepo } from "../../../src/demo/bkrepo.ts";
 import type { DemoReply, DemoServer } from "../../../src/demo/server.ts";
 import { credentials, hosts } from "../../../src/demo/story.ts";
+import { foundIn, valueIn } from "../../support/answers.ts";
 import { testCall } from "../../support/call.ts";
 
 /** A demo bkrepo and an adapter connected to it. */
 export interface Fixture {
   readonly server: DemoServer;
   readonly backend: Backend;
-  /** A new request's readers. */
-  readonly packages: (credential?: string) => NonNullable<Readers["packages"]>;
-  readonly images: () => NonNullable<Readers["images"]>;
+  /** A new request's readers, and their answers as they are. */
+  readonly answers: (credential?: string) => Required<Pick<Readers, "packages" | "images">>;
+  /** A new request's readers; what they answer is taken out of its answer. */
+  readonly packages: (credential?: string) => ValueReader;
+  readonly images: () => ImageValueReader;
   /** What the demo saw since the last `forget`, as `METHOD /path`. */
   readonly calls: () => string[];
   readonly close: () => Promise<void>;
@@ -44,24 +47,51 @@ export function settingsFor(url: string, more: Record<string, unknown> = {}) {
 export async function openBkrepo(options: BkrepoOptions = {}, more: Record<string, unknown> = {}): Promise<Fixture> {
   const server = await serveBkrepo(options);
   const backend = bkrepo.connect(settingsFor(server.url, more));
+  const answers = (credential?: string) => {
+    const { packages, images } = backend.during(testCall(credential === undefined ? {} : { credential }));
+    if (!packages || !images) throw new Error("no readers");
+    return { packages, images };
+  };
   return {
     server,
     backend,
-    packages: (credential) => {
-      const { packages } = backend.during(testCall(credential === undefined ? {} : { credential }));
-      if (!packages) throw new Error("no packages");
-      return packages;
-    },
-    images: () => {
-      const { images } = backend.during(testCall());
-      if (!images) throw new Error("no images");
-      return images;
-    },
+    answers,
+    packages: (credential) => valueReader(answers(credential).packages),
+    images: () => imageValueReader(answers().images),
     calls: () => server.seen.map(({ method, url }) => `${method} ${url.split("?", 1)[0]}`),
     close: async () => {
       await backend.close();
       await server.close();
     },
+  };
+}
+
+/** Null for what is proved to be absent; throws where nobody could say, and for a page of a place that is absent. */
+export type ValueReader = ReturnType<typeof valueReader>;
+
+export function valueReader(reader: PackageReader) {
+  return {
+    keyOf: reader.keyOf,
+    package: async (...asked: Parameters<PackageReader["package"]>) => valueIn(await reader.package(...asked)),
+    page: async (...asked: Parameters<PackageReader["page"]>) => foundIn(await reader.page(...asked)),
+    version: async (...asked: Parameters<PackageReader["version"]>) => valueIn(await reader.version(...asked)),
+    versions: async (...asked: Parameters<PackageReader["versions"]>) => foundIn(await reader.versions(...asked)),
+    latest: async (...asked: Parameters<PackageReader["latest"]>) => valueIn(await reader.latest(...asked)),
+    files: async (...asked: Parameters<PackageReader["files"]>) => foundIn(await reader.files(...asked)),
+    byChecksum: async (...asked: Parameters<PackageReader["byChecksum"]>) =>
+      valueIn(await reader.byChecksum(...asked)) ?? [],
+    named: async (...asked: Parameters<PackageReader["named"]>) => valueIn(await reader.named(...asked)) ?? [],
+    search: async (...asked: Parameters<PackageReader["search"]>) => foundIn(await reader.search(...asked)),
+  };
+}
+
+export type ImageValueReader = ReturnType<typeof imageValueReader>;
+
+function imageValueReader(reader: ImageReader) {
+  return {
+    image: async (...asked: Parameters<ImageReader["image"]>) => valueIn(await reader.image(...asked)),
+    copies: async (...asked: Parameters<ImageReader["copies"]>) => valueIn(await reader.copies(...asked)) ?? [],
+    byDigest: async (...asked: Parameters<ImageReader["byDigest"]>) => valueIn(await reader.byDigest(...asked)) ?? [],
   };
 }
 

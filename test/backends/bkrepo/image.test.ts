@@ -224,11 +224,18 @@ describe("an image by digest", () => {
   });
 
   test("cannot be found without a repository, and is nowhere in a missing one", async () => {
-    const reader = it.images();
-    expect(await reader.byDigest(digest(images.web.digest), null)).toBeNull();
-    expect(await reader.byDigest(digest("0".repeat(128)), "pay/docker-local")).toBeNull();
-    expect(await reader.byDigest(digest(images.web.digest), "pay/no-such-repo")).toEqual([]);
-    expect(await reader.byDigest(digest("0".repeat(64)), "pay/docker-local")).toEqual([]);
+    const reader = it.answers().images;
+    const unsearchable = { kind: "UNKNOWN", reason: "NOT_SEARCHABLE", failure: null };
+    expect(await reader.byDigest(digest(images.web.digest), null)).toEqual(unsearchable);
+    expect(await reader.byDigest(digest("0".repeat(128)), "pay/docker-local")).toEqual(unsearchable);
+    expect(await reader.byDigest(digest(images.web.digest), "pay/no-such-repo")).toMatchObject({
+      kind: "ABSENT",
+      proof: "KEYED_READ",
+    });
+    expect(await reader.byDigest(digest("0".repeat(64)), "pay/docker-local")).toMatchObject({
+      kind: "ABSENT",
+      proof: "COMPLETE_FILTER",
+    });
   });
 
   test("says that the content was moved to cold storage", async () => {
@@ -271,12 +278,14 @@ describe("copies", () => {
     expect(await it.images().copies("platform", chart)).toEqual([]);
   });
 
-  test("do not count a server's rows of another digest", async () => {
+  test("do not count a server's rows of another digest, whatever list they are in", async () => {
+    const other = { name: "other", metadata: { manifest_digest: `sha256:${"3".repeat(64)}` } };
     it.server.setTamper((reply, { rawPath }) => {
+      if (rawPath.includes("/version/page/")) return withRecords(reply, () => [other], 1);
       if (!rawPath.includes("/version/list/") || !isObject(reply.body)) return reply;
       return {
         ...reply,
-        body: { ...reply.body, data: [{ name: "other", metadata: { manifest_digest: `sha256:${"3".repeat(64)}` } }] },
+        body: { ...reply.body, data: [other] },
       };
     });
     expect(await it.images().copies("api", digest(images.api.digest))).toEqual([]);
@@ -284,7 +293,10 @@ describe("copies", () => {
 
   test("cannot be looked for where no repositories are configured", async () => {
     const nowhere = await openBkrepo({}, { repositories: [] });
-    expect(await nowhere.images().copies("api", digest(images.api.digest))).toBeNull();
+    expect(await nowhere.answers().images.copies("api", digest(images.api.digest))).toMatchObject({
+      kind: "UNKNOWN",
+      reason: "NOT_CONFIGURED",
+    });
     await nowhere.close();
   });
 });

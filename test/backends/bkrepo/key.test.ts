@@ -66,16 +66,14 @@ describe("package keys", () => {
         fc.tuple(word, word).map(([scope, name]) => `@${scope}/${name}`),
       ),
     ),
+    fc.tuple(fc.constantFrom("HELM" as const, "NUGET" as const, "CARGO" as const), word),
     fc.tuple(
-      fc.constantFrom(
-        "HELM" as const,
-        "PYPI" as const,
-        "RPM" as const,
-        "NUGET" as const,
-        "CONAN" as const,
-        "CARGO" as const,
-      ),
-      word,
+      fc.constant("RPM" as const),
+      fc.tuple(word, word).map(([folder, name]) => `/${folder}/${name}`),
+    ),
+    fc.tuple(
+      fc.constant("CONAN" as const),
+      fc.tuple(fc.oneof(fc.constant("_"), word), word).map(([user, name]) => `${user}@${name}/${user}`),
     ),
     fc.tuple(
       fc.constant("COMPOSER" as const),
@@ -100,7 +98,8 @@ describe("package keys", () => {
   test("a package URL leads back to the key it was made from", () => {
     fc.assert(
       fc.property(
-        names.filter(([format]) => format !== "DOCKER" && format !== "OCI"),
+        // An image's names its bytes, and what stands around the name of an RPM or a recipe is no part of its URL.
+        names.filter(([format]) => !["DOCKER", "OCI", "RPM", "CONAN"].includes(format)),
         fc.stringMatching(/^[0-9]{1,3}(\.[0-9]{1,3}){0,2}([-+][a-z0-9]{1,6})?$/),
         ([format, name], version) => {
           const key = keyOf(name, format) ?? "";
@@ -129,6 +128,25 @@ describe("package keys", () => {
     expect(keyOf("com/acme/pay/pay-sdk", "MAVEN")).toBe("gav://com.acme.pay:pay-sdk");
     expect(keyOf("com.acme.pay/pay-sdk", "MAVEN")).toBe("gav://com.acme.pay:pay-sdk");
     expect(keyOf("pay-sdk", "MAVEN")).toBeNull();
+  });
+
+  test("a name that does not tell the one key makes none", () => {
+    expect(keyOf("nginx", "RPM")).toBeNull();
+    expect(keyOf("zlib", "CONAN")).toBeNull();
+    expect(keyOf("acme-report", "PYPI")).toBeNull();
+    expect(keyOf("/el7/x86_64/nginx", "RPM")).toBe("rpm:///el7/x86_64/nginx");
+    expect(keyOf("_@zlib/_", "CONAN")).toBe("conan://_@zlib/_");
+  });
+
+  test.each([
+    ["rpm:///el7/x86_64/nginx", "1.20.1-1.el7.x86_64", "pkg:rpm/nginx@1.20.1-1.el7?arch=x86_64"],
+    ["rpm://nginx", "1.20.1-1.noarch", "pkg:rpm/nginx@1.20.1-1?arch=noarch"],
+    ["conan://_@zlib/_", "1.2.13", "pkg:conan/zlib@1.2.13"],
+    ["conan://acme@zlib/stable", "1.2.13", "pkg:conan/acme/zlib@1.2.13?channel=stable&user=acme"],
+    ["conan://acme@zlib/_", "1.2.13", "pkg:conan/zlib@1.2.13?user=acme"],
+    ["conan://_@zlib/stable", "1.2.13", null],
+  ])("%s at %s is %s", (key, version, purl) => {
+    expect(purlOf(key, version)).toBe(purl);
   });
 
   test("types and formats agree, and unknown words are OTHER", () => {

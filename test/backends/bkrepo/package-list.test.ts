@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { PackageQuery, PackageReader } from "../../../src/backends/backend.ts";
+import type { PackageQuery } from "../../../src/backends/backend.ts";
 import type { Position } from "../../../src/model/page.ts";
-import { bodyOf, type Fixture, openBkrepo, withRecords } from "./fixture.ts";
+import { bodyOf, type Fixture, openBkrepo, type ValueReader, withRecords } from "./fixture.ts";
 
 let it: Fixture;
 beforeAll(async () => {
@@ -18,11 +18,11 @@ const everything: PackageQuery = { name: null, match: "CONTAINS", format: null }
 const mirror = { repository: "ops/npm-mirror", group: null };
 
 /** Walks to the end, 1000 pages at most. */
-async function walk(packages: PackageReader, firsts: (page: number) => number): Promise<string[]> {
+async function walk(packages: ValueReader, firsts: (page: number) => number): Promise<string[]> {
   const keys: string[] = [];
   let after: Position | null = null;
   for (let page = 0; page < 1000; page++) {
-    const { rows, hasNext }: Awaited<ReturnType<PackageReader["page"]>> = await packages.page(mirror, everything, {
+    const { rows, hasNext }: Awaited<ReturnType<ValueReader["page"]>> = await packages.page(mirror, everything, {
       first: firsts(page),
       after,
     });
@@ -89,14 +89,24 @@ describe("a page of a repository's packages", () => {
     expect(it.calls()).toHaveLength(1);
   });
 
-  test("of a repository that holds files only, is missing, or cannot exist is empty", async () => {
-    const packages = it.packages();
+  test("of a repository that holds files only is empty; one that is missing or cannot exist is absent", async () => {
+    const { packages } = it.answers();
     const of = (repository: string) =>
       packages.page({ repository, group: null }, everything, { first: 20, after: null });
-    expect(await of("pay/generic-local")).toMatchObject({ rows: [], hasNext: false, total: 0 });
-    expect(await of("pay/no-such-repo")).toMatchObject({ rows: [], hasNext: false, total: 0 });
+    expect(await of("pay/generic-local")).toMatchObject({
+      kind: "FOUND",
+      value: { rows: [], hasNext: false, total: 0 },
+      gap: null,
+    });
+    // The search's silence, and one row of the plain list that shows it to be empty.
+    expect(it.calls()).toHaveLength(2);
+    expect(await of("pay/no-such-repo")).toEqual({
+      kind: "ABSENT",
+      proof: "KEYED_READ",
+      operation: "bkrepo.pagePackages",
+    });
     it.server.forget();
-    expect(await of("pay")).toMatchObject({ rows: [], total: 0 });
+    expect(await of("pay")).toMatchObject({ kind: "ABSENT", proof: "IMPOSSIBLE" });
     expect(it.calls()).toEqual([]);
   });
 
@@ -158,23 +168,21 @@ describe("a filter", () => {
     expect(await names({ name: "pay-sdk", match: "EXACT" })).toEqual(["pay-sdk"]);
   });
 
-  test("text is data: pattern characters find nothing, and a wildcard is no name", async () => {
+  test("text is data: pattern characters and wildcards find nothing but themselves", async () => {
     expect(await names({ name: ".*" })).toEqual([]);
     expect(await names({ name: "p.y" })).toEqual([]);
     expect(await names({ name: "(" })).toEqual([]);
-    it.server.forget();
     expect(await names({ name: "*" })).toEqual([]);
-    expect(it.calls()).toEqual([]);
+    expect(await names({ name: "pay-?dk", match: "PREFIX" })).toEqual([]);
   });
 
-  test("by format asks by type; formats that bkrepo has no packages of need no call", async () => {
+  test("by format asks by type; for formats that bkrepo has no packages of only the repository is asked for", async () => {
     expect(await names({ format: "NPM", name: "acme" }, "pay/npm-local")).toEqual(["@acme/pay-client"]);
     expect(await names({ format: "NPM" })).toEqual([]);
     expect(await names({ format: "OTHER" }, "ops/tools")).toEqual(["refund-playbook"]);
     it.server.forget();
     expect(await names({ format: "GENERIC" })).toEqual([]);
-    expect(await names({ format: "DEBIAN" })).toEqual([]);
-    expect(it.calls()).toEqual([]);
+    expect(it.calls()).toEqual(["GET /repository/api/package/page/pay/maven-local"]);
   });
 });
 
@@ -199,7 +207,7 @@ describe("a search across the configured repositories", () => {
       const keys: string[] = [];
       let after: Position | null = null;
       for (;;) {
-        const page: Awaited<ReturnType<PackageReader["search"]>> = await it.packages().search(wide, { first, after });
+        const page: Awaited<ReturnType<ValueReader["search"]>> = await it.packages().search(wide, { first, after });
         if (page === null) throw new Error("cannot be searched");
         keys.push(...page.rows.map(({ value }) => `${value.ref.repository} ${value.ref.key}`));
         after = page.rows[page.rows.length - 1]?.position ?? null;
@@ -216,39 +224,55 @@ describe("a search across the configured repositories", () => {
     expect(whole.some((key) => key.startsWith("pay/")) && whole.some((key) => key.startsWith("ops/"))).toBe(true);
   });
 
-  test("is null where no repositories are configured", async () => {
+  test("is unknown where no repositories are configured", async () => {
     const nowhere = await openBkrepo({}, { repositories: [] });
-    expect(await nowhere.packages().search(query, { first: 5, after: null })).toBeNull();
-    expect(await nowhere.packages().named("pay-sdk", "MAVEN")).toBeNull();
+    const { packages } = nowhere.answers();
+    const unknown = { kind: "UNKNOWN", reason: "NOT_CONFIGURED", failure: null };
+    expect(await packages.search(query, { first: 5, after: null })).toEqual(unknown);
+    expect(await packages.named("pay-sdk", "MAVEN", null)).toEqual(unknown);
     expect(nowhere.calls()).toEqual([]);
     await nowhere.close();
   });
 });
 
 describe("packages by full name and format", () => {
+  const search = "POST /repository/api/package/search";
+
   test("of one tick are one search for each project", async () => {
     const packages = it.packages();
-    const [maven, npm, none] = await Promise.all([
-      packages.named("com.acme.pay:pay-sdk", "MAVEN"),
-      packages.named("@acme/pay-client", "NPM"),
-      packages.named("com.acme.pay:no-such", "MAVEN"),
+    const [maven, npm] = await Promise.all([
+      packages.named("com.acme.pay:pay-sdk", "MAVEN", null),
+      packages.named("@acme/pay-client", "NPM", null),
     ]);
-    expect(maven?.map(({ ref }) => ref.key)).toEqual(["gav://com.acme.pay:pay-sdk"]);
-    expect(npm?.map(({ ref }) => ref.key)).toEqual(["npm://@acme/pay-client"]);
-    expect(none).toEqual([]);
-    expect(it.calls()).toEqual(["POST /repository/api/package/search", "POST /repository/api/package/search"]);
+    expect(maven.map(({ ref }) => ref.key)).toEqual(["gav://com.acme.pay:pay-sdk"]);
+    expect(npm.map(({ ref }) => ref.key)).toEqual(["npm://@acme/pay-client"]);
+    expect(it.calls()).toEqual([search, search]);
+  });
+
+  test("that are nowhere cost two counts a repository, once in minutes", async () => {
+    const fresh = await openBkrepo({}, { repositories: ["pay/maven-local", "pay/npm-local"] });
+    const absence = { kind: "ABSENT", proof: "COMPLETE_FILTER", operation: "bkrepo.searchPackages" };
+    expect(await fresh.answers().packages.named("com.acme.pay:no-such", "MAVEN", null)).toEqual(absence);
+    const count = (name: string) => `GET /repository/api/package/page/pay/${name}`;
+    expect(fresh.calls().sort()).toEqual([count("maven-local"), count("npm-local"), search, search, search]);
+    fresh.server.forget();
+    expect(await fresh.answers().packages.named("com.acme.pay:no-such", "MAVEN", null)).toEqual(absence);
+    expect(fresh.calls()).toEqual([search]);
+    await fresh.close();
   });
 
   test("finds a Python package in any of its spellings", async () => {
     const python = await openBkrepo({}, { repositories: ["pay/pypi-local"] });
     for (const name of ["acme-pay-report", "Acme_Pay.Report"]) {
-      expect((await python.packages().named(name, "PYPI"))?.map(({ name: own }) => own)).toEqual(["acme_pay_report"]);
+      expect((await python.packages().named(name, "PYPI", null))?.map(({ name: own }) => own)).toEqual([
+        "acme_pay_report",
+      ]);
     }
     await python.close();
   });
 
   test("knows that other formats are not there without asking", async () => {
-    expect(await it.packages().named("x", "RUBYGEMS")).toEqual([]);
+    expect(await it.answers().packages.named("x", "RUBYGEMS", null)).toMatchObject({ proof: "IMPOSSIBLE" });
     expect(it.calls()).toEqual([]);
   });
 });

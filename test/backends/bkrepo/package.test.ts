@@ -36,6 +36,7 @@ describe("one package", () => {
       createdAt: "2020-07-27T08:02:31.394Z",
       updatedAt: "2020-07-27T08:02:31.394Z",
       webUrl: null,
+      floating: new Map(),
     });
     expect(it.server.seen.map(({ url }) => url)).toEqual([
       "/repository/api/package/info/test/generic-local?packageKey=com.tencent.bkrepo",
@@ -121,8 +122,10 @@ describe("many packages of one project", () => {
       packages.package(ref("_infra/_images", "docker://base/node")),
     ]);
     expect([maven?.name, npm?.name, crossed, image?.name]).toEqual(["pay-sdk", "@acme/pay-client", null, "base/node"]);
+    // The key that the search left out is read by itself: its silence proves nothing.
     expect(it.calls().sort()).toEqual([
       "GET /repository/api/package/info/_infra/_images",
+      "GET /repository/api/package/info/pay/npm-local",
       "POST /repository/api/package/search",
     ]);
   });
@@ -160,17 +163,17 @@ describe("many packages of one project", () => {
     expect(found.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "fulfilled"]);
   });
 
-  test("a key missing beside found ones of its repository is absent without another call", async () => {
-    const packages = it.packages();
+  test("a key missing beside found ones of its repository is read by itself", async () => {
+    const { packages } = it.answers();
     const found = await Promise.all([
       packages.package(sdk),
       packages.package(ref("pay/maven-local", "gav://no:where")),
     ]);
-    expect(found[1]).toBeNull();
-    expect(it.calls()).toHaveLength(1);
+    expect(found[1]).toEqual({ kind: "ABSENT", proof: "KEYED_READ", operation: "bkrepo.getPackage" });
+    expect(it.calls()).toHaveLength(2);
   });
 
-  test("silence of a whole repository is asked about once: forbidden is DENIED, missing is absent", async () => {
+  test("silence about a key or two is asked about by key: forbidden is DENIED, missing is absent", async () => {
     const packages = it.packages();
     const found = await Promise.allSettled([
       packages.package(sdk),
@@ -187,9 +190,10 @@ describe("many packages of one project", () => {
       null,
     ]);
     expect(it.calls().sort()).toEqual([
-      "GET /repository/api/package/page/pay/helm-local",
-      "GET /repository/api/package/page/pay/no-such-repo",
-      "GET /repository/api/package/page/pay/release-vault",
+      "GET /repository/api/package/info/pay/helm-local",
+      "GET /repository/api/package/info/pay/no-such-repo",
+      "GET /repository/api/package/info/pay/release-vault",
+      "GET /repository/api/package/info/pay/release-vault",
       "POST /repository/api/package/search",
     ]);
   });
@@ -198,8 +202,10 @@ describe("many packages of one project", () => {
     const packages = it.packages();
     const many = Array.from({ length: 201 }, (_, index) => `npm://nothing-${index}`);
     await Promise.all([...keys, ...many].map((key) => packages.package(ref("ops/npm-mirror", key))));
+    // Two for the keys, and a third that shows, beside the plain list's count, that the search sees all there is.
     const searches = it.server.seen.filter(({ method }) => method === "POST");
-    expect(searches).toHaveLength(2);
+    expect(searches).toHaveLength(3);
+    expect(it.calls().filter((call) => call.includes("/package/page/"))).toHaveLength(1);
   });
 });
 

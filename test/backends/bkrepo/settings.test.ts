@@ -64,10 +64,12 @@ test("a base address with a path of its own is kept in front of every call and l
   );
   const packages = backend.during(testCall()).packages;
   const key = "gav://com.acme.pay:pay-sdk";
-  expect((await packages?.package(ref("pay/maven-local", key)))?.name).toBe("pay-sdk");
+  expect(await packages?.package(ref("pay/maven-local", key))).toMatchObject({ value: { name: "pay-sdk" } });
   expect(it.server.seen[0]?.url).toMatch(/^\/api\/repository\/api\/package\/info\//);
   const version = await packages?.latest(ref("pay/maven-local", key));
-  expect(version?.downloadUrl).toMatch(/\/api\/repository\/api\/version\/download\//);
+  expect(version).toMatchObject({
+    value: { downloadUrl: expect.stringMatching(/\/api\/repository\/api\/version\/download\//) },
+  });
   await backend.close();
   await it.close();
 });

@@ -8,7 +8,7 @@ const everything = { name: null, match: "CONTAINS", format: null } as const;
 
 describe.each(["12", "13", "16", "18"] as const)("GitLab %s", (era) => {
   test("tells of a package, its versions, their pipelines and their files", async () => {
-    const { server, packages, readers, close } = await stage({ era });
+    const { server, packages, commits: host, close } = await stage({ era });
     const reader = packages();
     expect(await reader.package(sdkRef)).toMatchObject({ name: "com/acme/pay/pay-sdk", versionCount: 37 });
     const versions = await walk((request) => reader.versions(sdkRef, newest, request), 15);
@@ -24,7 +24,7 @@ describe.each(["12", "13", "16", "18"] as const)("GitLab %s", (era) => {
     expect(present(version).status).toBe(era === "12" || era === "13" ? null : "default");
     const files = await reader.files(present(version).ref, first(10));
     expect(files.rows.map(({ value }) => value.name)).toContain("pay-sdk-2.4.0.jar");
-    expect(await present(readers().commits).publishedFrom("pay/api", commits.api.sha)).not.toEqual([]);
+    expect(await host().publishedFrom("pay/api", commits.api.sha)).not.toBeNull();
     expect(server.seen.length).toBeGreaterThan(0);
     await close();
   });
@@ -59,29 +59,30 @@ describe.each(["12", "13", "16", "18"] as const)("GitLab %s", (era) => {
       rows: [],
       total: 0,
     });
-    expect(server.seen).toHaveLength(1);
+    // A server too old for the type is asked whether there is such a place.
+    expect(server.seen).toHaveLength(era === "18" ? 1 : 2);
     await close();
   });
 
   test("lists the pipelines of a version, from the row where there is no list", async () => {
-    const { packages, readers, close } = await stage({ era });
+    const { packages, commits: host, close } = await stage({ era });
     const cli = { package: ref("pay/api", "generic:pay-cli"), version: "edge", nativeId: null };
     const edge = await packages().version(cli);
     // Generic packages came with 13.5: before, the SDK's one pipeline has to do.
     expect(edge === null).toBe(era === "12" || era === "13");
     const version = edge ?? present(await packages().latest(sdkRef));
-    expect(await present(readers().commits).pipelines(version.ref)).toHaveLength(edge === null ? 1 : 45);
+    expect(await host().pipelines(version.ref)).toHaveLength(edge === null ? 1 : 45);
     await close();
   });
 });
 
 describe("an installation under a relative root", () => {
   test("is asked, linked and recognised there", async () => {
-    const { server, packages, readers, close } = await stage({ relativeRoot: "/gitlab" });
+    const { server, packages, commits: reader, close } = await stage({ relativeRoot: "/gitlab" });
     const found = present(await packages().package(sdkRef));
     expect(server.seen[0]?.url).toMatch(/^\/gitlab\/api\/v4\/projects\/pay%2Fapi\/packages\?/);
     expect(found.webUrl).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/gitlab\/pay\/api\/-\/packages\/\d+$/);
-    const host = present(readers().commits);
+    const host = reader();
     expect(host.projectOf(server.url, "pay/api")).toBe("pay/api");
     expect(host.projectOf(new URL(server.url).origin, "pay/api")).toBeNull();
     expect(await host.commit("42", commits.api.sha)).toMatchObject({ repository: "pay/api" });

@@ -5,6 +5,7 @@ import { gitlabTokens, serveGitlab } from "../../../src/demo/gitlab.ts";
 import type { Fault } from "../../../src/demo/server.ts";
 import { credentials } from "../../../src/demo/story.ts";
 import { testCall } from "../../support/call.ts";
+import { plain } from "../../support/plain.ts";
 import { type Failure, failureOf, first, present, ref, rewriteRows, stage } from "./support.ts";
 
 // The breaker is not what is tested here: it would answer for the server.
@@ -26,7 +27,7 @@ afterAll(close);
 describe("who is asking", () => {
   const header = (name: string) => server.seen[0]?.headers[name];
   const asking = (settings: Readonly<Record<string, unknown>>, credential?: string) =>
-    present(configure(settings).during(testCall(credential === undefined ? {} : { credential })).packages);
+    plain(present(configure(settings).during(testCall(credential === undefined ? {} : { credential })).packages));
 
   test("is told by access token, OAuth token or job token", async () => {
     await packages().package(sdkRef);
@@ -120,7 +121,10 @@ describe("what goes wrong", () => {
   ];
   test.each(faults)("%s is told as what it is by every reader", async (_case, fault, failure) => {
     await server.setFault(fault);
-    const { packages: reader, images, commits } = readers();
+    const opened = readers();
+    const reader = plain(present(opened.packages));
+    const images = plain(present(opened.images));
+    const commits = plain(present(opened.commits));
     const scope = { repository: "pay/api", group: null };
     const asked: [string, () => Promise<unknown>][] = [
       ["package", () => present(reader).package(sdkRef)],
@@ -129,7 +133,7 @@ describe("what goes wrong", () => {
       ["versions", () => present(reader).versions(sdkRef, newest, first(5))],
       ["page", () => present(reader).page(scope, { name: null, match: "CONTAINS", format: null }, first(5))],
       ["search", () => present(reader).search({ name: "x", match: "EXACT", format: null }, first(5))],
-      ["named", () => present(reader).named("x", "NPM")],
+      ["named", () => present(reader).named("x", "NPM", null)],
       ["files", () => present(reader).files(some, first(5))],
       [
         "image",
@@ -226,10 +230,13 @@ describe("what goes wrong", () => {
 describe("a renamed project", () => {
   test("is followed within the server, with the same credential", async () => {
     const renamed = ref("pay/gateway-api", "maven:com/acme/pay/pay-sdk");
-    expect(await packages().package(renamed)).toMatchObject({ ref: renamed, versionCount: 37 });
+    // What is found is of the project that answered, under its own name.
+    expect(await packages().package(renamed)).toMatchObject({ ref: sdkRef, versionCount: 37 });
     expect(server.seen.map(({ url }) => url.split("?")[0])).toEqual([
       "/api/v4/projects/pay%2Fgateway-api/packages",
       "/api/v4/projects/42/packages",
+      "/api/v4/projects/pay%2Fgateway-api",
+      "/api/v4/projects/42",
     ]);
     expect(server.seen[1]?.url).toContain("package_name=com%2Facme%2Fpay%2Fpay-sdk");
   });
@@ -242,7 +249,7 @@ describe("a renamed project", () => {
         : reply,
     );
     const renamed = ref("pay/gateway-api", "maven:com/acme/pay/pay-sdk");
-    expect(await other.packages().package(renamed)).toMatchObject({ ref: renamed });
+    expect(await other.packages().package(renamed)).toMatchObject({ ref: sdkRef });
     await other.close();
   });
 

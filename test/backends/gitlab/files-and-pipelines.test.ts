@@ -1,9 +1,10 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import type { VersionRef } from "../../../src/model/package.ts";
 import { testCall } from "../../support/call.ts";
+import { plain } from "../../support/plain.ts";
 import { calls, failureOf, first, present, ref, rewriteRows, stage, walk } from "./support.ts";
 
-const { server, packages, readers, configure, close } = await stage();
+const { server, packages, commits, readers, configure, close } = await stage();
 const cliRef = ref("pay/api", "generic:pay-cli");
 const version = async (name: string, of = cliRef): Promise<VersionRef> =>
   present(await packages().version({ package: of, version: name, nativeId: null })).ref;
@@ -102,9 +103,13 @@ describe("files", () => {
     expect(server.seen).toHaveLength(2);
   });
 
-  test("of what is gone are none", async () => {
-    expect((await packages().files({ ...released, nativeId: "999999999" }, first(5))).rows).toEqual([]);
-    expect((await packages().files({ ...released, version: "0.0.0", nativeId: null }, first(5))).rows).toEqual([]);
+  test("of what is gone are absent, as its list proves", async () => {
+    const reader = present(readers().packages);
+    const gone = { kind: "ABSENT", proof: "COMPLETE_FILTER", operation: "gitlab.listProjectPackages" };
+    expect(await reader.files({ ...released, nativeId: "999999999" }, first(5))).toEqual(gone);
+    // The files, the row by its number, and the list that proves it.
+    expect(server.seen).toHaveLength(3);
+    expect(await reader.files({ ...released, version: "0.0.0", nativeId: null }, first(5))).toEqual(gone);
   });
 
   test("have no download page where only the project's number is known", async () => {
@@ -113,7 +118,7 @@ describe("files", () => {
   });
 
   test("are linked under the address that people know", async () => {
-    const known = present(configure({ webUrl: "https://gitlab.example.com/" }).during(testCall()).packages);
+    const known = plain(present(configure({ webUrl: "https://gitlab.example.com/" }).during(testCall()).packages));
     const [row] = (await known.files(released, first(1))).rows;
     expect(row?.value.downloadUrl).toMatch(
       /^https:\/\/gitlab\.example\.com\/pay\/api\/-\/package_files\/\d+\/download$/,
@@ -122,10 +127,8 @@ describe("files", () => {
 });
 
 describe("pipelines of a version", () => {
-  const commits = () => present(readers().commits);
-
   test("are walked by the cursor of Link, whatever host it names, newest first", async () => {
-    const found = await commits().pipelines(edge);
+    const found = present(await commits().pipelines(edge));
     expect(found).toHaveLength(45);
     const ids = found.map((one) => Number(one.id));
     expect(ids).toEqual([...ids].sort((left, right) => right - left));
@@ -139,25 +142,27 @@ describe("pipelines of a version", () => {
 
   test("are not asked for when the row said that nobody recorded a build", async () => {
     const reader = readers();
+    const known = plain(present(reader.packages));
+    const pipelines = plain(present(reader.commits)).pipelines;
     const manual = present(
-      await present(reader.packages).version({
+      await known.version({
         package: ref("pay/api", "maven:com/acme/pay/pay-sdk"),
         version: "1.0.0",
         nativeId: null,
       }),
     );
     server.forget();
-    expect(await present(reader.commits).pipelines(manual.ref)).toEqual([]);
+    expect(await pipelines(manual.ref)).toBeNull();
     expect(server.seen).toHaveLength(0);
     const deleted = present(
-      await present(reader.packages).version({
+      await known.version({
         package: ref("pay/api", "maven:com/acme/pay/pay-sdk"),
         version: "1.3.0",
         nativeId: null,
       }),
     );
     server.forget();
-    expect(await present(reader.commits).pipelines(deleted.ref)).toEqual([]);
+    expect(await pipelines(deleted.ref)).toBeNull();
     expect(server.seen).toHaveLength(1);
   });
 
@@ -173,7 +178,7 @@ describe("pipelines of a version", () => {
   });
 
   test("of what is gone are none", async () => {
-    expect(await commits().pipelines({ ...edge, nativeId: "999999999" })).toEqual([]);
-    expect(await commits().pipelines({ ...edge, version: "0.0.0", nativeId: null })).toEqual([]);
+    expect(await commits().pipelines({ ...edge, nativeId: "999999999" })).toBeNull();
+    expect(await commits().pipelines({ ...edge, version: "0.0.0", nativeId: null })).toBeNull();
   });
 });

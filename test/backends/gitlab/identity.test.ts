@@ -44,7 +44,6 @@ describe("keys", () => {
       "maven:",
       ":name",
       "Maven:x",
-      "maven:/x",
       "maven:a\u0000b",
       "image:web",
       "image:../x/y",

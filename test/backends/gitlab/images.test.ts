@@ -5,8 +5,7 @@ import { parseImageRef } from "../../../src/model/image-ref.ts";
 import { testCall } from "../../support/call.ts";
 import { calls, failureOf, first, present, ref, rewriteRows, stage, walk } from "./support.ts";
 
-const { server, packages, readers, configure, close } = await stage();
-const images = () => present(readers().images);
+const { server, packages, images, readers, configure, close } = await stage();
 const image = (text: string) => present(parseImageRef(`registry.gitlab.example.com/${text}`));
 const released = present(parseDigest(story.web.digest));
 const newest = { prefix: null, stage: null, direction: "DESC" } as const;
@@ -111,9 +110,13 @@ describe("copies of an image", () => {
   });
 
   test("are none where no repository has the name, and nothing is said where none is configured", async () => {
-    expect(await images().copies("api", released)).toEqual([]);
+    expect(await present(readers().images).copies("api", released)).toMatchObject({
+      kind: "ABSENT",
+      proof: "WHOLE_LIST",
+      operation: "gitlab.listGroupRepositories",
+    });
     const nowhere = configure({ groups: [], projects: [] }).during(testCall());
-    expect(await present(nowhere.images).copies("web", released)).toBeNull();
+    expect(await present(nowhere.images).copies("web", released)).toMatchObject({ reason: "NOT_CONFIGURED" });
   });
 
   test("among more tags than are looked into are only claimed when found", async () => {
@@ -132,10 +135,10 @@ describe("copies of an image", () => {
   });
 
   test("in one project by digest, and nowhere without one", async () => {
-    const found = await images().byDigest(released, "infra/tools");
-    expect(found).toEqual([]);
-    expect(await images().byDigest(released, null)).toBeNull();
-    expect(await images().byDigest(released, "../x")).toEqual([]);
+    const reader = present(readers().images);
+    expect(await reader.byDigest(released, "infra/tools")).toMatchObject({ kind: "ABSENT", proof: "WHOLE_LIST" });
+    expect(await reader.byDigest(released, null)).toMatchObject({ reason: "NOT_SEARCHABLE" });
+    expect(await reader.byDigest(released, "../x")).toMatchObject({ kind: "ABSENT", proof: "IMPOSSIBLE" });
   });
 });
 
@@ -164,7 +167,7 @@ describe("container repositories as packages", () => {
     expect(await packages().package(web)).toMatchObject({ name: "pay/web", formatName: "image" });
     expect(await packages().package(ref("pay/web", "image:pay/other"))).toBeNull();
     expect(await packages().package(ref("pay/nothing", "image:pay/nothing"))).toBeNull();
-    expect((await packages().named("web", "DOCKER"))?.map((one) => one.ref)).toEqual([web]);
+    expect((await packages().named("web", "DOCKER", null))?.map((one) => one.ref)).toEqual([web]);
     const found = await packages().search({ name: "ci-base", match: "EXACT", format: "OCI" }, first(5));
     expect(found?.rows.map(({ value }) => value.ref)).toEqual([ref("infra/tools", "image:infra/tools/ci-base")]);
     expect(packages().keyOf("pay/web", "DOCKER")).toBe("image:pay/web");
@@ -186,7 +189,7 @@ describe("container repositories as packages", () => {
       purl: `pkg:oci/web@${released}?repository_url=registry.gitlab.example.com%2Fpay%2Fweb&tag=2.4.0`,
       image: { registry: "registry.gitlab.example.com", repository: "pay/web", tag: "2.4.0" },
     });
-    expect((await packages().files(present(version).ref, first(5))).rows).toEqual([]);
+    expect(await present(readers().packages).files(present(version).ref, first(5))).toMatchObject({ kind: "ABSENT" });
   });
 
   test("have a newest version where their tags are few enough to compare", async () => {
@@ -196,14 +199,48 @@ describe("container repositories as packages", () => {
     expect(await failureOf(packages().latest(many))).toMatchObject({ failure: "OVER_BUDGET" });
   });
 
+  test("of a project in upper case are found by every spelling, and tell what their registry knows", async () => {
+    const player = ref("media/.player-ui", "image:media/.player-ui");
+    const page = await packages().page(
+      { repository: null, group: "Media" },
+      { name: null, match: "CONTAINS", format: "DOCKER" },
+      first(5),
+    );
+    expect(page.rows.map(({ value }) => value.ref)).toEqual([
+      player,
+      ref("media/.player-ui", "image:media/.player-ui/bundle"),
+    ]);
+    expect(await packages().package({ ...player, repository: "Media/.Player-UI" })).toMatchObject({ ref: player });
+    // Its signature is a tag, and younger.
+    expect((await packages().latest(player))?.name).toBe("1.4.0");
+    const bundle = {
+      package: ref("Media/.Player-UI", "image:media/.player-ui/bundle"),
+      version: "2.0.1",
+      nativeId: null,
+    };
+    expect(await present(readers().packages).version(bundle)).toMatchObject({
+      kind: "FOUND",
+      value: { name: "2.0.1", digest: null },
+      gap: { reason: "DETAIL_MISSING" },
+    });
+  });
+
   test("are nothing to a backend configured without images", async () => {
     const reader = configure({ capabilities: ["PACKAGES"] }).during(testCall());
     expect(reader.images).toBeUndefined();
     const only = present(reader.packages);
     expect(only.keyOf("pay/web", "DOCKER")).toBeNull();
-    expect(await only.package(web)).toBeNull();
     const filter = { name: null, match: "CONTAINS", format: "DOCKER" } as const;
-    expect((await only.page({ repository: "pay/web", group: null }, filter, first(5))).rows).toEqual([]);
+    const answers = await Promise.all([
+      only.package(web),
+      only.page({ repository: "pay/web", group: null }, filter, first(5)),
+      only.named("web", "DOCKER", null),
+      only.byChecksum(released, null),
+    ]);
+    expect(answers.map((answer) => answer.kind === "UNKNOWN" && answer.reason)).toEqual([
+      ...["NOT_CONFIGURED", "NOT_CONFIGURED", "NOT_CONFIGURED"],
+      "NOT_SEARCHABLE",
+    ]);
     expect(configure({ capabilities: ["IMAGES"] }).during(testCall()).packages).toBeUndefined();
     expect(server.seen).toHaveLength(0);
   });

@@ -1,7 +1,9 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { sdk } from "../../../src/demo/story.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
+import { foundIn } from "../../support/answers.ts";
 import { testCall } from "../../support/call.ts";
+import { plain } from "../../support/plain.ts";
 import { calls, failureOf, first, present, ref, rewriteRows, stage, synthetic, walk } from "./support.ts";
 
 const { server, packages, readers, configure, close } = await stage();
@@ -53,21 +55,23 @@ describe("one package", () => {
   });
 
   test.each([
-    ["a name nobody published", ref("pay/api", "maven:com/acme/nothing"), 1],
-    ["another case of a name", ref("pay/api", "maven:COM/acme/pay/pay-sdk"), 1],
-    ["a part of a name", ref("pay/api", "maven:pay-sdk"), 1],
-    ["a project that does not exist", ref("pay/nothing", "maven:com/acme/pay/pay-sdk"), 1],
-    ["a project hidden from these credentials", ref("vault/keys", "generic:root-keys"), 1],
-    ["a type the server does not know", ref("pay/api", "swift:x"), 1],
-    ["a key GitLab cannot have written", ref("pay/api", "gav://com.acme:app"), 0],
-    ["a project path that leads elsewhere", ref("../admin", "maven:a"), 0],
-    ["an empty project", ref("", "maven:a"), 0],
-  ])("%s is absent", async (_case, missing, cost) => {
-    const reader = packages();
-    expect(await reader.package(missing)).toBeNull();
-    expect(await reader.latest(missing)).toBeNull();
-    expect((await reader.versions(missing, newest, first(5))).rows).toEqual([]);
-    expect(server.seen).toHaveLength(cost);
+    ["a name nobody published", ref("pay/api", "maven:com/acme/nothing"), "COMPLETE_FILTER"],
+    ["another case of a name", ref("pay/api", "maven:COM/acme/pay/pay-sdk"), "COMPLETE_FILTER"],
+    ["a part of a name", ref("pay/api", "maven:pay-sdk"), "COMPLETE_FILTER"],
+    ["a project that does not exist", ref("pay/nothing", "maven:com/acme/pay/pay-sdk"), "KEYED_READ"],
+    ["a project hidden from these credentials", ref("vault/keys", "generic:root-keys"), "KEYED_READ"],
+    ["a type the server does not know", ref("pay/api", "swift:x"), "COMPLETE_FILTER"],
+    ["a key GitLab cannot have written", ref("pay/api", "Maven://com.acme:app"), "IMPOSSIBLE"],
+    ["a project path that leads elsewhere", ref("../admin", "maven:a"), "IMPOSSIBLE"],
+    ["an empty project", ref("", "maven:a"), "IMPOSSIBLE"],
+  ])("%s is absent", async (_case, missing, proof) => {
+    const reader = present(readers().packages);
+    const operation = proof === "IMPOSSIBLE" ? null : "gitlab.listProjectPackages";
+    const absence = { kind: "ABSENT", proof, operation };
+    expect(await reader.package(missing)).toEqual(absence);
+    expect(await reader.latest(missing)).toEqual(absence);
+    expect(await reader.versions(missing, newest, first(5))).toEqual(absence);
+    expect(server.seen).toHaveLength(proof === "IMPOSSIBLE" ? 0 : 1);
   });
 
   test("a row in status error is no newest version, and yet its package exists", async () => {
@@ -217,14 +221,17 @@ describe("the packages of a place", () => {
     expect(page.rows.map(({ value }) => value.ref.key).sort()).toEqual(keys);
   });
 
-  test("a place that does not exist or is hidden is empty, other refusals are errors", async () => {
-    for (const scope of [
-      { repository: "pay/nothing", group: null },
-      { repository: "vault/keys", group: null },
-      { repository: null, group: "nobody" },
-      { repository: "../../admin", group: null },
-    ]) {
-      expect(await packages().page(scope, everything, first(5))).toMatchObject({ rows: [], hasNext: false, total: 0 });
+  test("a place that does not exist or is hidden is absent, other refusals are errors", async () => {
+    for (const [scope, proof] of [
+      [{ repository: "pay/nothing", group: null }, "KEYED_READ"],
+      [{ repository: "vault/keys", group: null }, "KEYED_READ"],
+      [{ repository: null, group: "nobody" }, "KEYED_READ"],
+      [{ repository: "../../admin", group: null }, "IMPOSSIBLE"],
+    ] as const) {
+      for (const format of [null, "COMPOSER", "TERRAFORM_MODULE", "DOCKER"] as const) {
+        const answer = await present(readers().packages).page(scope, { ...everything, format }, first(5));
+        expect(answer).toMatchObject({ kind: "ABSENT", proof });
+      }
     }
     server.setTamper((reply) => ({ ...reply, status: 403, body: { message: "403 Forbidden" } }));
     expect(await failureOf(packages().page(tools, everything, first(5)))).toMatchObject({ failure: "DENIED" });
@@ -287,11 +294,11 @@ describe("searching by name", () => {
   test("finds many names with the fewest lists", async () => {
     const reader = packages();
     const found = await Promise.all([
-      reader.named("com.acme.pay:pay-sdk", "MAVEN"),
-      reader.named("@acme/pay-ui", "NPM"),
-      reader.named("audit-watch", "NPM"),
-      reader.named("audit-watch", "GENERIC"),
-      reader.named("nothing", "NPM"),
+      reader.named("com.acme.pay:pay-sdk", "MAVEN", null),
+      reader.named("@acme/pay-ui", "NPM", null),
+      reader.named("audit-watch", "NPM", null),
+      reader.named("audit-watch", "GENERIC", null),
+      reader.named("nothing", "NPM", null),
     ]);
     expect(found.map((all) => all?.map((one) => `${one.ref.repository} ${one.ref.key}`))).toEqual([
       ["pay/api maven:com/acme/pay/pay-sdk"],
@@ -313,17 +320,24 @@ describe("searching by name", () => {
       at: 1_700_000_000_000 + index,
     }));
     server.setTamper(synthetic(() => rows));
-    const reader = present(configure({ groups: [] }).during(testCall()).packages);
-    const found = await Promise.all([reader.named("tool-001", "NPM"), reader.named("tool-949", "NPM")]);
+    const reader = plain(present(configure({ groups: [] }).during(testCall()).packages));
+    const found = await Promise.all([reader.named("tool-001", "NPM", null), reader.named("tool-949", "NPM", null)]);
     expect(found.map((all) => all?.map((one) => one.name))).toEqual([["tool-001"], ["tool-949"]]);
     expect(server.seen).toHaveLength(3);
   });
 
   test("cannot be done where nothing is configured", async () => {
     const reader = present(configure({ groups: [], projects: [] }).during(testCall()).packages);
-    expect(await reader.search({ name: "x", match: "EXACT", format: null }, first(5))).toBeNull();
-    expect(await reader.named("x", "NPM")).toBeNull();
-    expect(await readers().packages?.byChecksum(`sha256:${"0".repeat(64)}`, "pay/api")).toBeNull();
+    const answers = await Promise.all([
+      reader.search({ name: "x", match: "EXACT", format: null }, first(5)),
+      reader.named("x", "NPM", null),
+      reader.byPurl({ type: "npm", namespace: null, name: "x", version: "1", qualifiers: {} }, null),
+      reader.byChecksum(`sha256:${"0".repeat(64)}`, "pay/api"),
+    ]);
+    expect(answers.map((answer) => answer.kind === "UNKNOWN" && answer.reason)).toEqual([
+      ...["NOT_CONFIGURED", "NOT_CONFIGURED", "NOT_CONFIGURED"],
+      "NOT_SEARCHABLE",
+    ]);
     expect(server.seen).toHaveLength(0);
   });
 
@@ -331,8 +345,8 @@ describe("searching by name", () => {
     const reader = present(
       configure({ projects: ["pay/api"], groups: ["pay", "pay/platform"] }).during(testCall()).packages,
     );
-    const found = await reader.named("com/acme/pay/pay-sdk", "MAVEN");
-    expect(found).toHaveLength(1);
+    const found = await reader.named("com/acme/pay/pay-sdk", "MAVEN", null);
+    expect(foundIn(found)).toHaveLength(1);
     expect(server.seen).toHaveLength(1);
   });
 });

@@ -3,6 +3,7 @@ import type { PackageReader } from "../../../src/backends/backend.ts";
 import { credentials } from "../../../src/demo/story.ts";
 import { iamUser, temporaryKeys } from "../../../src/demo/swr-gate.ts";
 import { testCall } from "../../support/call.ts";
+import type { Plain } from "../../support/plain.ts";
 import { everything, failureOf, openSwr, packageRef, printed, within } from "./setup.ts";
 
 const { accessKey, secretKey, token } = credentials.swr;
@@ -139,7 +140,8 @@ describe("user and password", () => {
     const reads = () => demo.seen.filter(({ method }) => method === "GET");
     return { ...rig, demo, clock, tokenCalls, reads };
   }
-  const readAll = (packages: PackageReader) => Promise.all(someReads.map((key) => packages.latest(packageRef(key))));
+  const readAll = (packages: Plain<PackageReader>) =>
+    Promise.all(someReads.map((key) => packages.latest(packageRef(key))));
 
   it("get one project-scoped token for many calls and requests", async () => {
     const { packages, tokenCalls, reads } = await openWithIam();

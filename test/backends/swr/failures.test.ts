@@ -53,7 +53,6 @@ describe("an error answer", () => {
   const cases = [
     [400, "SVCSTG.SWR.4001072", { failure: "REJECTED", retryable: false }],
     [400, "SVCSTG.SWR.4001070", { failure: "REJECTED" }],
-    [400, "SVCSTG.SWR.4001096", { failure: "REJECTED" }],
     [400, "SVCSTG.SWR.4001048", { failure: "DENIED", retryable: false }],
     [401, "SVCSTG.SWR.4010000", { failure: "DENIED", retryable: false }],
     [401, "APIGW.0301", { failure: "DENIED", retryable: false }],
@@ -98,21 +97,25 @@ describe("an error answer", () => {
     [400, "SWR.400003"],
     [400, "SVCSTG.SWR.4040058"],
   ])("%i with %s means that there is no such thing", async (status, code) => {
-    const { packages, images, demo } = await openSwr();
+    const { answering, demo } = await openSwr();
     for (const shape of Object.values(shapes)) {
       demo.setTamper(() => ({ status, body: shape(code) }));
-      const reader = packages();
-      expect(await reader.version(versionRef("pay-sdk", "1.0.0"))).toBeNull();
-      expect(await reader.latest(packageRef("image://api"))).toBeNull();
-      expect(await reader.package(packageRef("image://api"))).toBeNull();
-      expect(await reader.files(versionRef("pay-sdk", "1.0.0"), { first: 5, after: null })).toMatchObject({ rows: [] });
-      expect(await images().image(imageOf("pay-core/api:1"))).toBeNull();
+      const { packages, images } = answering();
       const first = { first: 5, after: null };
       const query = { name: "pay", match: "PREFIX", format: null } as const;
-      expect(await reader.package(packageRef("pay-sdk"))).toBeNull();
-      expect(await reader.page(within("pay-core"), everything, first)).toMatchObject({ rows: [], hasNext: false });
-      expect(await reader.search(query, first)).toMatchObject({ rows: [], hasNext: false });
-      expect(await images().copies("api", `sha256:${"0".repeat(64)}`)).toEqual([]);
+      const answers = await Promise.all([
+        packages.version(versionRef("pay-sdk", "1.0.0")),
+        packages.latest(packageRef("image://api")),
+        packages.package(packageRef("image://api")),
+        packages.files(versionRef("pay-sdk", "1.0.0"), first),
+        images.image(imageOf("pay-core/api:1")),
+        packages.package(packageRef("pay-sdk")),
+        packages.page(within("pay-core"), everything, first),
+        packages.search(query, first),
+        images.copies("api", `sha256:${"0".repeat(64)}`),
+      ]);
+      for (const answer of answers)
+        expect(answer).toMatchObject({ kind: "ABSENT", operation: expect.stringMatching(/^swr\./) });
     }
   });
 

@@ -51,7 +51,11 @@ describe("repositories as packages", () => {
     expect(found.map((one) => one?.name ?? null)).toEqual(["web", "team/tools", null, "web"]);
     expect(found[0]).toMatchObject({ visibility: "public", versionCount: 36 });
     expect(found[0]?.createdAt).toMatch(/^2026-/);
-    expect(calls()).toEqual([`${root}/repos?namespace=pay-core&limit=1000&offset=0&order_column=name&order_type=asc`]);
+    // What the list does not hold may be shared by another account: only its own detail says that it is not there.
+    expect(calls()).toEqual([
+      `${root}/repos?namespace=pay-core&limit=1000&offset=0&order_column=name&order_type=asc`,
+      `${here}/repos/legacy`,
+    ]);
   });
 
   it("of several namespaces do not mix", async () => {
@@ -65,19 +69,16 @@ describe("repositories as packages", () => {
     expect(calls()).toEqual([`${here}/repos/api`, `${root}/namespaces/pay-edge/repos/pay-core%24api`]);
   });
 
-  it("that are missing beside unreadable rows are MALFORMED, not absent", async () => {
+  it("that are missing beside unreadable rows are asked for by name", async () => {
     const { packages, demo } = await openSwr();
-    demo.setTamper((reply) => ({
-      ...reply,
-      body: [{ namespace: "pay-core", name: "web" }, { namespace: "pay-core" }],
-    }));
+    demo.setTamper((reply, { rawPath }) => {
+      if (rawPath !== `${root}/repos`) return reply;
+      return { ...reply, body: [{ namespace: "pay-core", name: "web" }, { namespace: "pay-core" }] };
+    });
     const reader = packages();
-    const [web, tools] = await Promise.allSettled([
-      reader.package(packageRef("image://web")),
-      reader.package(packageRef("image://api")),
-    ]);
-    expect(web).toMatchObject({ value: { name: "web" } });
-    expect(tools).toMatchObject({ reason: { failure: "MALFORMED", operation: "swr.listRepositories" } });
+    const refs = ["image://web", "image://api", "image://gone"].map((key) => packageRef(key));
+    const [web, api, gone] = await Promise.all(refs.map((ref) => reader.package(ref)));
+    expect([web?.name, api?.name, gone]).toEqual(["web", "api", null]);
   });
 
   it("in a very large namespace are asked for by name where that is fewer calls than pages", async () => {
@@ -101,7 +102,7 @@ describe("repositories as packages", () => {
     const reader = packages();
     expect(reader.keyOf("team/tools", "OCI")).toBe("image://team/tools");
     expect(reader.parseKey("image://team/tools")).toEqual({ name: "team/tools", format: "DOCKER" });
-    for (const path of ["", "..", "../x", "a//b", "a$b", "-x", "a b", "x".repeat(300)]) {
+    for (const path of ["", "..", "../x", "a//b", "a$b", "a b", "x".repeat(300)]) {
       expect(reader.keyOf(path, "DOCKER")).toBeNull();
       expect(reader.parseKey(`image://${path}`)).toBeNull();
       expect(await reader.package(packageRef(`image://${path}`))).toBeNull();
@@ -143,7 +144,12 @@ describe("listing repositories", () => {
     expect(calls()[3]).not.toContain("name=Api");
     expect(await names("api", "EXACT")).toEqual(["api"]);
     expect(await names("ap", "EXACT")).toEqual([]);
-    expect(calls().slice(4)).toEqual([`${here}/repos/api`, `${here}/repos/ap`]);
+    // Whether a list names what its detail does not know costs one call more.
+    expect(calls().slice(4)).toEqual([
+      `${here}/repos/api`,
+      `${here}/repos/ap`,
+      `${root}/repos?namespace=pay-core&name=ap&limit=100&offset=0&order_column=name&order_type=asc`,
+    ]);
   });
 
   it("drops one bad row and names it", async () => {
@@ -209,12 +215,13 @@ describe("tags as versions", () => {
     expect(found.map(nameOf)).toEqual(["0.0.0", "0.5.3", null, story.web.tag, null]);
     expect(calls().toSorted()).toEqual([
       `${here}/repos/legacy/tags/${story.legacy.tag}`,
+      `${here}/repos/legacy/tags?tag=${story.legacy.tag}&limit=10&offset=0`,
       wholeTagList("team%24tools"),
       `${here}/repos/web/tags/${story.web.tag}`,
     ]);
     // A list that is at hand answers for what is asked later.
     expect(nameOf(await reader.version(versionRef("image://team/tools", "0.2.1")))).toBe("0.2.1");
-    expect(calls()).toHaveLength(3);
+    expect(calls()).toHaveLength(4);
   });
 
   it("come by push in both directions; the newest shares the call with the list", async () => {
@@ -241,7 +248,7 @@ describe("tags as versions", () => {
     const { packages, calls } = await openSwr();
     const latest = await packages().latest(packageRef("image://worker"));
     expect(latest).toMatchObject({ name: story.worker.tag, digest: story.worker.now });
-    expect(calls()).toEqual([`${here}/repos/worker/tags?limit=1&offset=0&order_column=updated_at&order_type=desc`]);
+    expect(calls()).toEqual([`${here}/repos/worker/tags?limit=10&offset=0&order_column=updated_at&order_type=desc`]);
   });
 
   it("are filtered by prefix here, because the server's filter is not to be trusted", async () => {
@@ -265,17 +272,17 @@ describe("tags as versions", () => {
   });
 
   it("of a repository that is not there are none; a tag that nothing can have is not asked for", async () => {
-    const { packages, calls } = await openSwr();
-    const reader = packages();
-    expect(await reader.versions(packageRef("image://legacy"), newestFirst, all)).toMatchObject({
-      rows: [],
-      hasNext: false,
-    });
-    expect(await reader.latest(packageRef("image://legacy"))).toBeNull();
-    expect(await reader.latest(packageRef("image://empty-shell"))).toBeNull();
+    const { answering, calls } = await openSwr();
+    const { packages: reader } = answering();
+    const none = { kind: "ABSENT", proof: "WHOLE_LIST", operation: "swr.listTags" };
+    expect(await reader.versions(packageRef("image://legacy"), newestFirst, all)).toEqual(none);
+    expect(await reader.latest(packageRef("image://legacy"))).toEqual(none);
+    expect(await reader.latest(packageRef("image://empty-shell"))).toEqual(none);
     const before = calls().length;
-    expect(await reader.version(versionRef("image://api", "../../x"))).toBeNull();
-    expect(await reader.files(versionRef("image://api", story.api.tag), all)).toMatchObject({ rows: [], total: 0 });
+    expect(await reader.version(versionRef("image://api", "../../x"))).toMatchObject({ proof: "IMPOSSIBLE" });
+    expect(await reader.files(versionRef("image://api", story.api.tag), all)).toMatchObject({
+      value: { rows: [], total: 0 },
+    });
     expect(calls()).toHaveLength(before);
   });
 
@@ -297,21 +304,22 @@ describe("tags as versions", () => {
     expect(await failureOf(packages().version(versionRef("image://api", "x")))).toMatchObject({ failure: "MALFORMED" });
   });
 
-  it("a tag that is missing beside unreadable rows is MALFORMED, not absent", async () => {
-    const { packages, demo } = await openSwr();
+  it("a tag that is missing beside unreadable rows is unknown, not absent", async () => {
+    const { answering, demo } = await openSwr();
     demo.setTamper((reply) => ({
       ...reply,
       body: [{ Tag: "good" }, { Tag: 1 }],
       headers: { "content-range": "0-2/2" },
     }));
-    const reader = packages();
-    const [good, other] = await Promise.allSettled(
+    const reader = answering().packages;
+    const [good, other] = await Promise.all(
       ["good", "other"].map((tag) => reader.version(versionRef("image://api", tag))),
     );
+    const lostRows = { kind: "UNKNOWN", reason: "LOST_ROWS" };
     expect(good).toMatchObject({ value: { name: "good" } });
-    expect(other).toMatchObject({ reason: { failure: "MALFORMED", operation: "swr.listTags" } });
+    expect(other).toMatchObject(lostRows);
     demo.setTamper((reply) => ({ ...reply, body: [{ Tag: 1 }] }));
-    expect(await failureOf(packages().latest(api))).toMatchObject({ failure: "MALFORMED" });
+    expect(await answering().packages.latest(api)).toMatchObject(lostRows);
   });
 
   it("carry no manifest, no configuration digest and no private address", async () => {
@@ -399,17 +407,22 @@ describe("references", () => {
       image: { repository: "pay-core/team/base/jre", tag: "21" },
     });
     expect(await images().image(imageOf("pay-core/api"))).toBeNull();
-    expect(calls()).toEqual([`${here}/repos/team%24base%24jre/tags/21`, `${here}/repos/api/tags/latest`]);
+    // A detail that is not there might be one that the list names.
+    expect(calls()).toEqual([
+      `${here}/repos/team%24base%24jre/tags/21`,
+      `${here}/repos/api/tags/latest`,
+      `${here}/repos/api/tags?tag=latest&limit=10&offset=0`,
+    ]);
   });
 
   it.each([
-    "docker.io/pay-core/api:1",
-    "pay-core/api:1",
-    `${hosts.swr}/only-one:1`,
-    "other.example.com:5000/pay-core/api",
-  ])("of other registries are not asked for: %s", async (text) => {
-    const { images, calls } = await openSwr();
-    expect(await images().image(present(parseImageRef(text)))).toBeNull();
+    ["docker.io/pay-core/api:1", { kind: "UNKNOWN", reason: "NOT_SEARCHABLE" }],
+    ["pay-core/api:1", { kind: "UNKNOWN", reason: "NOT_SEARCHABLE" }],
+    ["other.example.com:5000/pay-core/api", { kind: "UNKNOWN", reason: "NOT_SEARCHABLE" }],
+    [`${hosts.swr}/only-one:1`, { kind: "ABSENT", proof: "IMPOSSIBLE" }],
+  ])("of other registries, and of no repository, are not asked for: %s", async (text, answer) => {
+    const { answering, calls } = await openSwr();
+    expect(await answering().images.image(present(parseImageRef(text)))).toMatchObject(answer);
     expect(calls()).toEqual([]);
   });
 
@@ -484,11 +497,12 @@ describe("copies", () => {
     expect(await reader.image(gone)).toBeNull();
     demo.forget();
     expect(await reader.copies("no-such-repository", strong(story.api.digest), gone)).toEqual([]);
-    expect(calls()).toHaveLength(1);
+    // The list by name, and the namespace, of which nothing was seen.
+    expect(calls()).toHaveLength(2);
   });
 
   it("are looked for in the visible namespaces where none is configured, asked for once", async () => {
-    const { images, demo, calls } = await openSwr({ settings: { namespaces: [] } });
+    const { images, answering, demo, calls } = await openSwr({ settings: { namespaces: [] } });
     const reader = images();
     reader.expectCopies("api");
     const found = present(await reader.copies("api", strong(story.api.digest)));
@@ -501,10 +515,11 @@ describe("copies", () => {
     const many = Array.from({ length: 21 }, (_, index) => ({ name: `n${index}` }));
     demo.setTamper(() => ({ body: { namespaces: many } }));
     demo.forget();
-    expect(await images().copies("api", strong(story.api.digest))).toBeNull();
+    const copies = () => answering().images.copies("api", strong(story.api.digest));
+    expect(await copies()).toMatchObject({ kind: "UNKNOWN", reason: "NOT_CONFIGURED" });
     expect(calls()).toHaveLength(1);
     demo.setTamper(() => ({ body: { namespaces: [{ name: 5 }] } }));
-    expect(await failureOf(images().copies("api", strong(story.api.digest)))).toMatchObject({ failure: "MALFORMED" });
+    expect(await copies()).toMatchObject({ kind: "UNKNOWN", reason: "LOST_ROWS" });
   });
 
   it("are none where nothing matches", async () => {
@@ -514,17 +529,23 @@ describe("copies", () => {
   });
 
   it("are not denied by a list that could not be read", async () => {
-    const { images, demo } = await openSwr();
+    const { answering, demo } = await openSwr();
     demo.setTamper((reply, { rawPath }) => (rawPath.endsWith("/tags") ? { ...reply, body: [{ Tag: null }] } : reply));
-    expect(await failureOf(images().copies("api", strong(story.api.digest)))).toMatchObject({ failure: "MALFORMED" });
+    expect(await answering().images.copies("api", strong(story.api.digest))).toMatchObject({
+      kind: "UNKNOWN",
+      reason: "LOST_ROWS",
+    });
   });
 });
 
 describe("by digest alone", () => {
   it("is possible inside one namespace only, at one call a repository", async () => {
-    const { images, calls } = await openSwr();
+    const { images, answering, calls } = await openSwr();
     const reader = images();
-    expect(await reader.byDigest(strong(story.web.digest), null)).toBeNull();
+    expect(await answering().images.byDigest(strong(story.web.digest), null)).toMatchObject({
+      kind: "UNKNOWN",
+      reason: "NOT_SEARCHABLE",
+    });
     expect(calls()).toEqual([]);
     const found = present(await reader.byDigest(strong(story.web.digest), "pay-core"));
     expect(found.map(({ image }) => image.raw)).toEqual([swrReference(story.web)]);
@@ -533,10 +554,13 @@ describe("by digest alone", () => {
   });
 
   it("is refused where there are too many repositories", async () => {
-    const { images, demo, calls } = await openSwr();
+    const { answering, demo, calls } = await openSwr();
     const body = Array.from({ length: 51 }, (_, index) => ({ namespace: "pay-core", name: `r${index}` }));
     demo.setTamper(() => ({ body, headers: { "content-range": "0-51/51" } }));
-    expect(await images().byDigest(strong(story.web.digest), "pay-core")).toBeNull();
+    expect(await answering().images.byDigest(strong(story.web.digest), "pay-core")).toMatchObject({
+      kind: "UNKNOWN",
+      reason: "UNREAD",
+    });
     expect(calls()).toHaveLength(1);
   });
 });

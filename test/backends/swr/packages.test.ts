@@ -105,7 +105,7 @@ describe("names", () => {
     const { packages, demo, calls } = await openSwr();
     demo.setTamper((reply) => ({ ...reply, body: [{ namespace: "pay-core", package: "100% sure" }] }));
     const page = await packages().page(within("pay-core"), { ...everything, format: "GENERIC" }, all);
-    expect(page.rows[0]?.value).toMatchObject({ name: "100% sure", ref: { key: "100% sure" } });
+    expect(page.rows[0]?.value).toMatchObject({ name: "100% sure", ref: { key: "100%25%20sure" } });
     demo.setTamper(null);
     await packages().latest(packageRef("100% sure"));
     expect(calls()[1]).toBe(`${here}/packages/100%25%20sure/versions`);
@@ -121,13 +121,14 @@ describe("names", () => {
   });
 
   it.each(["", "..", "%2e%2e", "a\u0000b"])("that nothing can have are absent without a call: %j", async (key) => {
-    const { packages, calls } = await openSwr();
-    const reader = packages();
+    const { answering, calls } = await openSwr();
+    const { packages: reader } = answering();
+    const none = { kind: "ABSENT", proof: "IMPOSSIBLE", operation: null };
     expect(reader.parseKey(key)).toBeNull();
-    expect(await reader.package(packageRef(key))).toBeNull();
-    expect(await reader.latest(packageRef(key))).toBeNull();
-    expect(await reader.package(packageRef("pay-sdk", "../pay"))).toBeNull();
-    expect(await reader.files(versionRef("pay-sdk", ".."), all)).toMatchObject({ rows: [], total: 0 });
+    expect(await reader.package(packageRef(key))).toEqual(none);
+    expect(await reader.latest(packageRef(key))).toEqual(none);
+    expect(await reader.package(packageRef("pay-sdk", "../pay"))).toEqual(none);
+    expect(await reader.files(versionRef("pay-sdk", ".."), all)).toEqual(none);
     expect(calls()).toEqual([]);
   });
 });
@@ -228,7 +229,8 @@ describe("versions", () => {
     expect(await reader.versions(packageRef("pay-sdk"), { ...newestFirst, stage: "@prod" }, all)).toMatchObject({
       rows: [],
     });
-    expect(calls()).toHaveLength(1);
+    // That the package is there, which an empty page says, is the list of packages to tell.
+    expect(calls()).toHaveLength(2);
   });
 
   it("without files or dates are versions all the same", async () => {
@@ -245,11 +247,16 @@ describe("versions", () => {
   });
 
   it("of a package that is not there are none", async () => {
-    const { packages } = await openSwr();
-    const reader = packages();
-    expect(await reader.versions(packageRef("gone"), newestFirst, all)).toMatchObject({ rows: [], hasNext: false });
-    expect(await reader.version(versionRef("gone", "1.0.0"))).toBeNull();
-    expect(await reader.files(versionRef("pay-sdk", "0.0.0"), all)).toMatchObject({ rows: [], hasNext: false });
+    const { answering, calls } = await openSwr();
+    const { packages: reader } = answering();
+    const none = { kind: "ABSENT", proof: "WHOLE_LIST", operation: "swr.listVersions" };
+    expect(await reader.versions(packageRef("gone"), newestFirst, all)).toEqual(none);
+    expect(await reader.version(versionRef("gone", "1.0.0"))).toEqual(none);
+    // The versions, and the packages, since what a list names is there whatever its detail says.
+    expect(calls()).toHaveLength(2);
+    const noFiles = { kind: "ABSENT", proof: "WHOLE_LIST", operation: "swr.listFiles" };
+    expect(await reader.files(versionRef("pay-sdk", "0.0.0"), all)).toEqual(noFiles);
+    expect(calls()).toHaveLength(4);
   });
 
   it("carry several lines of description", async () => {
@@ -262,6 +269,9 @@ describe("versions", () => {
     });
   });
 });
+
+const lostRows = { kind: "UNKNOWN", reason: "LOST_ROWS", failure: null };
+const notSearchable = { kind: "UNKNOWN", reason: "NOT_SEARCHABLE", failure: null };
 
 describe("rows that cannot be trusted", () => {
   it("one bad row is dropped and named, its neighbours stay", async () => {
@@ -279,25 +289,25 @@ describe("rows that cannot be trusted", () => {
     expect(page.total).toBeNull();
   });
 
-  it("a key that is missing beside unreadable rows is MALFORMED, not absent", async () => {
-    const { packages, demo } = await openSwr();
+  it("a key that is missing beside unreadable rows is unknown, not absent", async () => {
+    const { answering, demo } = await openSwr();
     demo.setTamper((reply) => ({ ...reply, body: [{ namespace: "pay-core", package: "good" }, null] }));
-    const reader = packages();
-    const [good, other] = await Promise.allSettled([
-      reader.package(packageRef("good")),
-      reader.package(packageRef("other")),
+    const { packages } = answering();
+    const [good, other] = await Promise.all([
+      packages.package(packageRef("good")),
+      packages.package(packageRef("other")),
     ]);
-    expect(good).toMatchObject({ status: "fulfilled", value: { name: "good" } });
-    expect(other).toMatchObject({ reason: { failure: "MALFORMED", operation: "swr.listPackages" } });
+    expect(good).toMatchObject({ kind: "FOUND", value: { name: "good" } });
+    expect(other).toEqual(lostRows);
   });
 
   it("an unreadable version may be the newest: nobody is", async () => {
-    const { packages, demo } = await openSwr();
+    const { answering, demo } = await openSwr();
     demo.setTamper((reply) => ({ ...reply, body: [{ version: "1.0" }, { version: null }] }));
-    const reader = packages();
-    expect(await reader.version(versionRef("pay-sdk", "1.0"))).toMatchObject({ name: "1.0" });
-    expect(await failureOf(reader.version(versionRef("pay-sdk", "2.0")))).toMatchObject({ failure: "MALFORMED" });
-    expect(await failureOf(reader.latest(packageRef("pay-sdk")))).toMatchObject({ failure: "MALFORMED" });
+    const { packages: reader } = answering();
+    expect(await reader.version(versionRef("pay-sdk", "1.0"))).toMatchObject({ value: { name: "1.0" } });
+    expect(await reader.version(versionRef("pay-sdk", "2.0"))).toEqual(lostRows);
+    expect(await reader.latest(packageRef("pay-sdk"))).toEqual(lostRows);
   });
 
   it("shuffled and repeated rows answer the same", async () => {
@@ -359,13 +369,12 @@ describe("a server that cuts its lists", () => {
   });
 
   it("and does not give the rest has not said that anything is absent", async () => {
-    const { packages, demo } = await openSwr();
+    const { answering, demo } = await openSwr();
     demo.setTamper((reply) => ({
       body: Array.isArray(reply.body) ? reply.body.slice(0, 2) : [],
       headers: { "content-range": "0-2/9" },
     }));
-    const reader = packages();
-    expect(await failureOf(reader.package(packageRef("webhook-relay")))).toMatchObject({ failure: "MALFORMED" });
+    expect(await answering().packages.package(packageRef("webhook-relay"))).toEqual(lostRows);
   });
 });
 
@@ -389,12 +398,12 @@ describe("searching", () => {
     const { packages } = await openSwr(both);
     const page = present(await packages().search(query, all));
     expect(page.rows.map(({ value }) => value.ref)).toEqual([packageRef("pay-sdk"), packageRef("pay-sdk", "pay-edge")]);
-    const named = present(await packages().named("pay-sdk", "GENERIC"));
+    const named = present(await packages().named("pay-sdk", "GENERIC", null));
     expect(named.map(({ ref }) => ref.repository)).toEqual(["pay-core", "pay-edge"]);
   });
 
   it("pages through what it found without asking for formats it has not", async () => {
-    const { packages, calls } = await openSwr(both);
+    const { packages, answering, calls } = await openSwr(both);
     const reader = packages();
     const names: string[] = [];
     for (let after: Position | null = null, more = true; more; ) {
@@ -407,20 +416,22 @@ describe("searching", () => {
     }
     expect(names).toEqual(["pay-core/pay-sdk", "pay-core/pay-sdk-samples", "pay-core/支付 sdk", "pay-edge/pay-sdk"]);
     expect(calls()).toEqual([`${root}/packages`]);
-    expect(await reader.search({ ...query, format: "MAVEN" }, all)).toMatchObject({ rows: [] });
+    expect(await answering().packages.search({ ...query, format: "MAVEN" }, all)).toEqual(notSearchable);
     expect(calls()).toHaveLength(1);
   });
 
   it("is not possible by checksum", async () => {
-    const { packages, calls } = await openSwr();
-    expect(await packages().byChecksum(`sha512:${"0".repeat(128)}`, "pay-core")).toBeNull();
+    const { answering, calls } = await openSwr();
+    expect(await answering().packages.byChecksum(`sha512:${"0".repeat(128)}`, "pay-core")).toEqual(notSearchable);
     expect(calls()).toEqual([]);
   });
 
   it("loads of one tick by name share the list", async () => {
     const { packages, calls } = await openSwr(both);
     const reader = packages();
-    const found = await Promise.all(["pay-sdk", "tax-tables", "nothing"].map((name) => reader.named(name, "GENERIC")));
+    const found = await Promise.all(
+      ["pay-sdk", "tax-tables", "nothing"].map((name) => reader.named(name, "GENERIC", null)),
+    );
     expect(found.map((list) => list?.length)).toEqual([2, 1, 0]);
     expect(calls()).toEqual([`${root}/packages`]);
   });
@@ -454,12 +465,13 @@ describe("a region without the package API", () => {
   });
 
   it("cannot be searched for packages once that is known", async () => {
-    const { packages } = await openSwr(withoutPackages);
+    const { packages, answering } = await openSwr(withoutPackages);
     const images = present(await packages().search({ name: "api", match: "EXACT", format: null }, all));
     expect(images.rows.map(({ value }) => value.ref.key)).toEqual(["image://api"]);
     expect(images.dropped).toHaveLength(1);
-    expect(await packages().search({ name: "api", match: "EXACT", format: "GENERIC" }, all)).toBeNull();
-    expect(await packages().named("pay-sdk", "GENERIC")).toBeNull();
+    const { packages: reader } = answering();
+    expect(await reader.search({ name: "api", match: "EXACT", format: "GENERIC" }, all)).toEqual(notSearchable);
+    expect(await reader.named("pay-sdk", "GENERIC", null)).toEqual(notSearchable);
   });
 
   it("is not what a missing package looks like", async () => {
@@ -471,11 +483,11 @@ describe("a region without the package API", () => {
 
 describe("capabilities that are switched off", () => {
   it("IMAGES only: no call of the package API is made", async () => {
-    const { packages, calls, backend } = await openSwr({ settings: { capabilities: ["IMAGES"] } });
+    const { packages, answering, calls, backend } = await openSwr({ settings: { capabilities: ["IMAGES"] } });
     const reader = packages(testCall());
     expect(backend.capabilities).toEqual(["IMAGES"]);
     expect(reader.keyOf("pay-sdk", "GENERIC")).toBeNull();
-    expect(await reader.package(packageRef("pay-sdk"))).toBeNull();
+    expect(await answering().packages.package(packageRef("pay-sdk"))).toEqual(notSearchable);
     expect(await reader.page(within("pay-core"), everything, { first: 2, after: null })).toMatchObject({ total: 35 });
     expect(calls()).toHaveLength(1);
   });
@@ -504,7 +516,7 @@ describe("where no namespace is configured", () => {
       (name) => `${root}/repos?namespace=${name}&name=api&limit=1000&offset=0&order_column=name&order_type=asc`,
     );
     expect(calls().toSorted()).toEqual([visible, `${root}/packages`, ...lists].toSorted());
-    const named = present(await reader.named("edge/api", "DOCKER"));
+    const named = present(await reader.named("edge/api", "DOCKER", null));
     expect(named.map(({ ref }) => ref)).toEqual([packageRef("image://edge/api", "pay-edge")]);
     expect(calls().filter((url) => url === visible)).toHaveLength(1);
   });
@@ -512,7 +524,7 @@ describe("where no namespace is configured", () => {
   it("software packages alone need no namespaces, and equal names of several are told apart", async () => {
     const { packages, calls } = await openSwr(nowhere);
     const reader = packages();
-    const named = present(await reader.named("pay-sdk", "GENERIC"));
+    const named = present(await reader.named("pay-sdk", "GENERIC", null));
     expect(named.map(({ ref }) => ref.repository)).toEqual(["pay-core", "pay-edge"]);
     const page = present(await reader.search({ name: "pay-sdk", match: "EXACT", format: "GENERIC" }, all));
     expect(page.rows.map(({ value }) => value.ref.repository)).toEqual(["pay-core", "pay-edge"]);
@@ -520,23 +532,27 @@ describe("where no namespace is configured", () => {
   });
 
   it("more than twenty are not looked into: that is no search, and not an empty one", async () => {
-    const { packages, demo, calls } = await openSwr(nowhere);
+    const { packages, answering, demo, calls } = await openSwr(nowhere);
     const names = (count: number) => Array.from({ length: count }, (_, index) => ({ name: `n${index}` }));
     let count = 21;
     demo.setTamper((reply, { rawPath }) =>
       rawPath === `${root}/namespaces` ? { ...reply, body: { namespaces: names(count) } } : reply,
     );
-    expect(await packages().search(query, all)).toBeNull();
-    expect(await packages().named("api", "DOCKER")).toBeNull();
+    const unnamed = { kind: "UNKNOWN", reason: "NOT_CONFIGURED" };
+    expect(await answering().packages.search(query, all)).toMatchObject(unnamed);
+    expect(await answering().packages.named("api", "DOCKER", null)).toMatchObject(unnamed);
     expect(calls()).toEqual([visible, visible]);
     demo.forget();
     count = 20;
-    expect(await packages().search({ ...query, format: "DOCKER" }, all)).toMatchObject({ rows: [] });
-    expect(calls()).toHaveLength(21);
+    const none = await answering().packages.search({ ...query, format: "DOCKER" }, all);
+    expect(none).toMatchObject({ kind: "ABSENT", operation: "swr.getNamespace" });
+    // The namespaces, a list of each, and each by itself, since an empty list does not say that it is there.
+    expect(calls()).toHaveLength(1 + 20 + 20);
+    expect(await packages().search({ ...query, format: "GENERIC" }, all)).toMatchObject({ rows: [] });
   });
 
   it("a row that cannot be read costs itself and is told; what is not found is not denied", async () => {
-    const { packages, demo } = await openSwr(nowhere);
+    const { packages, answering, demo } = await openSwr(nowhere);
     demo.setTamper((reply, { rawPath }) =>
       rawPath === `${root}/namespaces`
         ? { ...reply, body: { namespaces: [{ name: "pay-core" }, { name: "../.." }] } }
@@ -545,11 +561,8 @@ describe("where no namespace is configured", () => {
     const page = present(await packages().search({ ...query, format: "DOCKER" }, all));
     expect(page.rows).toHaveLength(3);
     expect(page.dropped).toMatchObject([{ operation: "swr.listNamespaces", index: 1 }]);
-    expect(await packages().named("api", "DOCKER")).toHaveLength(1);
-    expect(await failureOf(packages().named("edge/api", "DOCKER"))).toMatchObject({
-      failure: "MALFORMED",
-      operation: "swr.listNamespaces",
-    });
+    expect(await packages().named("api", "DOCKER", null)).toHaveLength(1);
+    expect(await answering().packages.named("edge/api", "DOCKER", null)).toEqual(lostRows);
   });
 
   it("a list that is refused is a failure, not an empty search", async () => {

@@ -8,14 +8,17 @@ import type { PackageRef, VersionRef } from "../../../src/model/package.ts";
 import type { Call } from "../../../src/upstream/call.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
 import { testCall } from "../../support/call.ts";
+import { type Plain, plain } from "../../support/plain.ts";
 
 /** A demo SWR with an adapter on it; both end with the test. */
 export interface Rig {
   readonly demo: SwrDemo;
   readonly backend: Backend;
   /** Readers of a fresh request. */
-  readonly packages: (call?: Call) => PackageReader;
-  readonly images: (call?: Call) => ImageReader;
+  readonly packages: (call?: Call) => Plain<PackageReader>;
+  readonly images: (call?: Call) => Plain<ImageReader>;
+  /** The same readers, whose answers tell what was proved. */
+  readonly answering: (call?: Call) => { readonly packages: PackageReader; readonly images: ImageReader };
   /** Paths and queries of the calls since the last `forget`. */
   readonly calls: () => readonly string[];
 }
@@ -50,8 +53,12 @@ export async function openSwr({ demo: behaviour, settings, now }: RigOptions = {
   return {
     demo,
     backend,
-    packages: (call = testCall()) => present(backend.during(call).packages),
-    images: (call = testCall()) => present(backend.during(call).images),
+    packages: (call = testCall()) => plain(present(backend.during(call).packages)),
+    images: (call = testCall()) => plain(present(backend.during(call).images)),
+    answering: (call = testCall()) => {
+      const { packages, images } = backend.during(call);
+      return { packages: present(packages), images: present(images) };
+    },
     calls: () => demo.seen.map(({ url }) => url),
   };
 }

@@ -7,7 +7,8 @@ import type { DemoReply, DemoRequest } from "../../../src/demo/server.ts";
 import type { Package, Version } from "../../../src/model/package.ts";
 import type { Page, PageRequest, Position } from "../../../src/model/page.ts";
 import { parseInstant } from "../../../src/model/time.ts";
-import { everything, newestFirst, openSwr, packageRef, within } from "./setup.ts";
+import type { Plain } from "../../support/plain.ts";
+import { everything, failureOf, newestFirst, openSwr, packageRef, root, within } from "./setup.ts";
 
 async function walk<T>(
   read: (request: PageRequest) => Promise<Page<T>>,
@@ -32,6 +33,7 @@ const packageName = ({ ref }: Package) => ref.key;
 /** A server whose one list of tags has `total` rows, in either API. */
 function tagServer(total: () => number) {
   return (reply: DemoReply, { rawPath, query }: DemoRequest): DemoReply => {
+    if (rawPath.endsWith("/repos/api")) return { body: { name: "api", num_images: total() } };
     if (!rawPath.endsWith("/tags")) return reply;
     const limit = Number(query.get("limit"));
     const rows = Array.from({ length: total() }, (_, index) => ({ Tag: `t${index}`, digest: "" }));
@@ -121,7 +123,7 @@ describe("walking tags", () => {
 });
 
 describe("walking a namespace", () => {
-  const read = (reader: () => PackageReader) => (request: PageRequest) =>
+  const read = (reader: () => Plain<PackageReader>) => (request: PageRequest) =>
     reader().page(within("pay-core"), everything, request);
 
   it("gives software packages, then image repositories, each once", async () => {
@@ -169,15 +171,27 @@ describe("walking a namespace", () => {
     const page = await packages().page(within("pay-core"), { ...everything, format }, { first: 100, after: null });
     expect(page.rows).toHaveLength(count);
     expect(page.total).toBe(format === "GENERIC" ? null : count);
-    expect(calls()).toHaveLength(count === 0 ? 0 : 1);
+    // Of what no package here can be there is none, where the namespace is there.
+    expect(calls()).toEqual(count === 0 ? [`${root}/namespaces/pay-core`] : [expect.any(String)]);
   });
 
-  it("that is not visible is empty, and so are groups, which there are none of", async () => {
-    const { packages, calls } = await openSwr();
+  it("that is not there is absent, one that may not be seen is denied, one that is empty is empty", async () => {
+    const { answering, calls } = await openSwr();
+    const { packages } = answering();
     const first = { first: 5, after: null };
-    expect(await packages().page(within("nowhere"), everything, first)).toMatchObject({ rows: [], hasNext: false });
+    // Both lists, and the namespace itself: a list answers `[]` for what may not be seen as for what is not there.
+    expect(await packages.page(within("nowhere"), everything, first)).toMatchObject({
+      kind: "ABSENT",
+      proof: "KEYED_READ",
+      operation: "swr.getNamespace",
+    });
+    expect(calls()).toHaveLength(3);
+    expect(await failureOf(packages.page(within("pay-vault"), everything, first))).toMatchObject({ failure: "DENIED" });
+    const empty = await packages.page(within("pay-attic"), everything, first);
+    expect(empty).toMatchObject({ kind: "FOUND", value: { rows: [], hasNext: false }, gap: null });
     const before = calls().length;
-    expect(await packages().page({ repository: null, group: "pay" }, everything, first)).toMatchObject({ rows: [] });
+    const group = await packages.page({ repository: null, group: "pay" }, everything, first);
+    expect(group).toMatchObject({ kind: "UNKNOWN", reason: "NOT_SEARCHABLE" });
     expect(calls()).toHaveLength(before);
   });
 });
@@ -227,7 +241,7 @@ describe("keys", () => {
           await packages().latest(packageRef(key));
           for (const url of calls()) {
             expect(url).toMatch(
-              /^\/v2\/manage\/namespaces\/pay-core\/(?:packages\/[^/?#]+\/versions|repos\/[^/?#]+\/tags\?[^?#]+)$/,
+              /^\/v2\/manage\/(?:packages\?namespace=pay-core|namespaces\/pay-core(?:\/packages\/[^/?#]+\/versions|\/repos\/[^/?#]+(?:\/tags\?[^?#]+)?)?)$/,
             );
             expect(new URL(url, demo.url).pathname).toBe(url.split("?")[0]);
           }

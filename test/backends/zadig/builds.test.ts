@@ -3,9 +3,10 @@ import type { ReleaseReader } from "../../../src/backends/backend.ts";
 import { commits, images, release, swrReference } from "../../../src/demo/story.ts";
 import { estateReleases, rebuilt } from "../../../src/demo/zadig-estate.ts";
 import type { Release } from "../../../src/model/release.ts";
+import type { Plain } from "../../support/plain.ts";
 import { artifactsPath, failureOf, filter, open, releasesPath, values } from "./opened.ts";
 
-async function find(releases: ReleaseReader, project: string, version: string): Promise<Release> {
+async function find(releases: Plain<ReleaseReader>, project: string, version: string): Promise<Release> {
   const page = await releases.page(filter({ project }), { first: 100, after: null }, false);
   const row = values(page).find((one) => one.version === version);
   const full = row && (await releases.release(row.ref));

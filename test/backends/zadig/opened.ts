@@ -7,6 +7,7 @@ import { serveZadig, type ZadigGeneration, type ZadigOptions } from "../../../sr
 import type { Page, PageRequest, Position } from "../../../src/model/page.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
 import { testCall } from "../../support/call.ts";
+import { type Plain, plain } from "../../support/plain.ts";
 
 /** A demo Zadig and a backend configured for it; both are closed when the test ends. */
 export interface Opened {
@@ -14,6 +15,11 @@ export interface Opened {
   readonly backend: Backend;
   /** A new request's view. */
   readonly readers: (call?: Parameters<typeof testCall>[0]) => {
+    readonly releases: Plain<ReleaseReader>;
+    readonly artifacts: Plain<ArtifactReader>;
+  };
+  /** The same, with answers that tell what was proved. */
+  readonly answering: (call?: Parameters<typeof testCall>[0]) => {
     readonly releases: ReleaseReader;
     readonly artifacts: ArtifactReader;
   };
@@ -44,13 +50,18 @@ export async function open(
     await backend.close();
     await server.close();
   });
+  const answering: Opened["answering"] = (call) => {
+    const { releases, artifacts } = backend.during(testCall(call));
+    if (!releases || !artifacts) throw new Error("Zadig offers releases and artifacts");
+    return { releases, artifacts };
+  };
   return {
     server,
     backend,
+    answering,
     readers: (call) => {
-      const { releases, artifacts } = backend.during(testCall(call));
-      if (!releases || !artifacts) throw new Error("Zadig offers releases and artifacts");
-      return { releases, artifacts };
+      const { releases, artifacts } = answering(call);
+      return { releases: plain(releases), artifacts: plain(artifacts) };
     },
     paths: () => server.seen.map(({ url }) => url.split("?")[0] ?? ""),
   };

@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type Answer, found } from "../../../src/backends/answers.ts";
 import { hostUrl, parseRun, safeUrl } from "../../../src/backends/zadig/address.ts";
-import { chainWindow } from "../../../src/backends/zadig/chain.ts";
 import { chunksWithin, endingIn, exactly } from "../../../src/backends/zadig/image-pattern.ts";
+import { mergeWindow } from "../../../src/backends/zadig/merge.ts";
 import { objectId } from "../../../src/backends/zadig/object-id.ts";
 import { siftWindow } from "../../../src/backends/zadig/sieve.ts";
 import type { Page, PageRequest, Position } from "../../../src/model/page.ts";
-import { UpstreamError } from "../../../src/upstream/errors.ts";
+import { foundIn } from "../../support/answers.ts";
 
 const origin = { backend: "zadig", fetchedAt: "2026-11-02T00:00:00.000Z", stale: false, traceId: null };
 const text = fc.oneof(
@@ -74,8 +75,7 @@ describe("walks", () => {
       return { rows: places, count: cut.length, dropped: [], origin, total };
     },
     stride: 7,
-    maxPages: () => 1000,
-    exhausted: () => new UpstreamError("OVER_BUDGET", { backend: "zadig", operation: null }),
+    maxRows: () => 100_000,
   });
 
   it("through a sieve have no duplicate and no gap, for any total, page size and window", async () => {
@@ -86,14 +86,16 @@ describe("walks", () => {
         fc.integer({ min: 1, max: 12 }),
         fc.integer({ min: 1, max: 9 }),
         fc.boolean(),
-        async (total, size, first, every, withTotal) => {
+        fc.constantFrom(1, 2, 8),
+        async (total, size, first, every, withTotal, growth) => {
           const rows = Array.from({ length: total }, (_, index) => index);
           const sieve = {
             ...list(rows, withTotal),
-            size,
+            first: size,
+            most: size * growth,
             sift: async (row: number) => (row % every === 0 ? row : null),
           };
-          const all = await follow((request) => siftWindow(request, sieve), first);
+          const all = await follow(async (request) => foundIn(await siftWindow(request, sieve)), first);
           expect(all).toEqual(rows.filter((row) => row % 11 !== 10 && row % every === 0));
         },
       ),
@@ -110,11 +112,13 @@ describe("walks", () => {
         async (total, size, first, added) => {
           const rows = Array.from({ length: total }, (_, index) => index * 12);
           const sift = async (row: number) => row;
-          const head = await siftWindow({ first, after: null }, { ...list(rows, true), size, sift });
+          const sizes = { first: size, most: size };
+          const head = foundIn(await siftWindow({ first, after: null }, { ...list(rows, true), ...sizes, sift }));
           const last = head.rows.at(-1);
           const fresh = Array.from({ length: Math.min(added, size) }, (_, index) => -12 * (index + 1));
-          const moved = { ...list([...fresh, ...rows], true), size, sift };
-          const tail = await follow((request) => siftWindow(request, moved), first, last?.position ?? null);
+          const moved = { ...list([...fresh, ...rows], true), ...sizes, sift };
+          const next = async (request: PageRequest) => foundIn(await siftWindow(request, moved));
+          const tail = await follow(next, first, last?.position ?? null);
           const readable = rows.filter((row) => row % 11 !== 10);
           expect([...head.rows.map(({ value }) => value), ...tail]).toEqual(readable);
         },
@@ -125,11 +129,12 @@ describe("walks", () => {
   it("lose nothing when the row they stopped at was deleted", async () => {
     const rows = Array.from({ length: 40 }, (_, index) => index * 12);
     const sift = async (row: number) => row;
-    const head = await siftWindow({ first: 13, after: null }, { ...list(rows, true), size: 10, sift });
+    const sizes = { first: 10, most: 10 };
+    const head = foundIn(await siftWindow({ first: 13, after: null }, { ...list(rows, true), ...sizes, sift }));
     const last = head.rows.at(-1);
     const left = rows.filter((row) => row !== last?.value);
     const tail = await follow(
-      (request) => siftWindow(request, { ...list(left, true), size: 10, sift }),
+      async (request) => foundIn(await siftWindow(request, { ...list(left, true), ...sizes, sift })),
       13,
       last?.position ?? null,
     );
@@ -144,11 +149,12 @@ describe("walks", () => {
       ...list(rows, true, () => {
         reads++;
       }),
-      size: 20,
+      first: 20,
+      most: 20,
       sift: async (row: number) => (row === 3 ? row : null),
       isLast: (row: number) => row >= 45,
     };
-    const page = await siftWindow({ first: 5, after: null }, sieve);
+    const page = foundIn(await siftWindow({ first: 5, after: null }, sieve));
     expect(page.rows.map(({ value }) => value)).toEqual([3]);
     expect(page.hasNext).toBe(false);
     expect(reads).toBe(3);
@@ -158,40 +164,42 @@ describe("walks", () => {
     const rows = Array.from({ length: 100 }, (_, index) => index);
     const sieve = {
       ...list(rows, true),
-      size: 10,
-      maxPages: () => 2,
+      first: 10,
+      most: 10,
+      maxRows: () => 20,
       sift: async (row: number) => (row % 15 === 0 ? row : null),
     };
-    const page = await siftWindow({ first: 5, after: null }, sieve);
+    const page = foundIn(await siftWindow({ first: 5, after: null }, sieve));
     expect(page.rows.map(({ value }) => value)).toEqual([0, 15]);
     expect(page.hasNext).toBe(true);
-    const all = await follow((request) => siftWindow(request, sieve), 5);
+    const all = await follow(async (request) => foundIn(await siftWindow(request, sieve)), 5);
     expect(all).toEqual([0, 15, 30, 45, 60, 75, 90]);
     const none = { ...sieve, sift: async () => null };
-    await expect(siftWindow({ first: 5, after: null }, none)).rejects.toMatchObject({ failure: "OVER_BUDGET" });
+    expect(await siftWindow({ first: 5, after: null }, none)).toMatchObject({ kind: "UNKNOWN", reason: "UNREAD" });
   });
 
-  it("over a chain of lists visit each once, in their order", async () => {
+  it("over several lists are merged newest first, each row once", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 5 }),
         fc.integer({ min: 1, max: 9 }),
         async (sizes, first) => {
-          const lists = sizes.map((size, leg) => Array.from({ length: size }, (_, index) => leg * 1000 + index));
-          const [head = [], ...rest] = lists;
-          const read = async (rows: number[], request: PageRequest): Promise<Page<number>> => {
+          // Dates of one list lie between those of the others, newest first.
+          const lists = sizes.map((size, leg) => Array.from({ length: size }, (_, index) => 9000 - index * 7 - leg));
+          const read = async (rows: number[], request: PageRequest): Promise<Answer<Page<number>>> => {
             const [start = 0] = request.after ?? [];
             const cut = rows.slice(Number(start), Number(start) + request.first);
-            return {
+            return found({
               rows: cut.map((value, index) => ({ value, position: [Number(start) + index + 1] })),
               hasNext: Number(start) + cut.length < rows.length,
               total: rows.length,
               origin,
               dropped: [],
-            };
+            });
           };
-          const all = await follow((request) => chainWindow(request, [head, ...rest], read), first);
-          expect(all).toEqual(lists.flat());
+          const next = async (request: PageRequest) => foundIn(await mergeWindow(request, lists, String, read));
+          const all = await follow(next, first);
+          expect(all).toEqual(lists.flat().toSorted((one, other) => other - one));
         },
       ),
     );

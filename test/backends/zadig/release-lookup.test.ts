@@ -22,14 +22,18 @@ describe("one release by id", () => {
   });
 
   it("is null when Zadig cannot find it, and without a call when it can be no id", async () => {
-    const { server, readers } = await open("r1");
+    const { server, readers, answering } = await open("r1");
     const { releases } = readers();
-    expect(await releases.release(byId(unknownId))).toBeNull();
-    expect(server.seen).toHaveLength(1);
+    const none = { kind: "ABSENT", proof: "KEYED_READ", operation: "zadig.getRelease" };
+    expect(await answering().releases.release(byId(unknownId))).toEqual(none);
+    // Once it is shown that the look-up finds anything at all: one row of the list, and the look-up of that.
+    expect(server.seen).toHaveLength(3);
+    expect(await answering().releases.release(byId(unknownId))).toEqual(none);
+    expect(server.seen).toHaveLength(4);
     for (const text of ["", "0".repeat(24), "../artifacts", "v2.4.0"]) {
       expect(await releases.release(byId(text))).toBeNull();
     }
-    expect(server.seen).toHaveLength(1);
+    expect(server.seen).toHaveLength(4);
   });
 
   it("is null when Zadig answers with another project's release", async () => {
@@ -86,11 +90,11 @@ describe("where there is no look-up by id", () => {
     expect(paths()).toHaveLength(2);
   });
 
-  it("1.6 says null after the whole list, and MALFORMED when the list had rows that could not be read", async () => {
-    const { server, readers } = await open("r1-1.6", old);
-    expect(await readers().releases.release(byId(unknownId))).toBeNull();
+  it("1.6 says absent after the whole list, and nothing when the list had rows that could not be read", async () => {
+    const { server, answering } = await open("r1-1.6", old);
+    expect(await answering().releases.release(byId(unknownId))).toMatchObject({ kind: "ABSENT", proof: "WHOLE_LIST" });
     server.setTamper((reply) => ({ ...reply, body: changeRow(reply.body, 0, () => ({ versionInfo: 1 })) }));
-    expect(await failureOf(readers().releases.release(byId(unknownId)))).toMatchObject({ failure: "MALFORMED" });
+    expect(await answering().releases.release(byId(unknownId))).toMatchObject({ kind: "UNKNOWN", reason: "LOST_ROWS" });
   });
 
   it("the directory facade of later versions gives the parts by workflow and task", async () => {
@@ -100,15 +104,15 @@ describe("where there is no look-up by id", () => {
     expect(server.seen.map(({ url }) => new URL(url, server.url).searchParams.get("taskId"))).toEqual([null, "117"]);
   });
 
-  it("a walk that is too long is over budget, not absent", async () => {
-    const { server, readers } = await open("r1-1.6", old);
+  it("a walk that is too long is not absent", async () => {
+    const { server, answering } = await open("r1-1.6", old);
     server.setTamper((reply, request) => ({
       ...reply,
       body: Array.from({ length: 100 }, (_, index) => ({
         versionInfo: { id: null, version: `p${request.query.get("page")}-${index}`, productName: "pay" },
       })),
     }));
-    expect((await failureOf(readers().releases.release(byId(unknownId)))).failure).toBe("OVER_BUDGET");
+    expect(await answering().releases.release(byId(unknownId))).toMatchObject({ kind: "UNKNOWN", reason: "UNREAD" });
     expect(server.seen).toHaveLength(10);
   });
 

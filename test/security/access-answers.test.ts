@@ -1,0 +1,441 @@
+import { describe, expect, test } from "vitest";
+import { type Answer, found } from "../../src/backends/answers.ts";
+import type { Readers } from "../../src/backends/backend.ts";
+import { restrict } from "../../src/graph/access.ts";
+import type { Allowed } from "../../src/model/access.ts";
+import type { BackendIdentity, Origin } from "../../src/model/backend.ts";
+import { parseDigest } from "../../src/model/digest.ts";
+import { parseImageRef } from "../../src/model/image-ref.ts";
+import type {
+  HostedCommit,
+  ImageRecord,
+  Package,
+  PackageFile,
+  PipelineRun,
+  Version,
+  VersionRef,
+} from "../../src/model/package.ts";
+import type { Page } from "../../src/model/page.ts";
+import { parsePurl } from "../../src/model/purl.ts";
+import type { ArtifactRecord, BuildInfo, Release } from "../../src/model/release.ts";
+
+// The place that is asked for may be seen. What answers is, by a redirect, a number or the backend's mistake, another one.
+const asked = "team-a/api";
+const answering = "vault/secret";
+
+const origin: Origin = { backend: "b", fetchedAt: "2026-01-01T00:00:00.000Z", stale: false, traceId: null };
+const digest = must(parseDigest(`sha256:${"a".repeat(64)}`));
+const purl = must(parsePurl("pkg:npm/widget@1.0.0"));
+const any = { name: null, match: "CONTAINS", format: null } as const;
+const request = { first: 5, after: null };
+const none = { project: null, workflow: null, taskId: null, service: null, label: null };
+const bare = { image: null, name: null, imageTag: null, type: null, repository: null, branch: null };
+
+function must<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined) throw new Error("the test needs this");
+  return value;
+}
+
+function page<T>(value: T): Answer<Page<T>> {
+  return found({ rows: [{ value, position: [1] }], hasNext: false, total: 1, origin, dropped: [] });
+}
+
+const versionRef = (repository: string): VersionRef => ({
+  package: { backend: "b", repository, key: "npm:widget" },
+  version: "1.0.0",
+  nativeId: null,
+});
+const packageOf = (repository: string): Package => ({
+  ref: versionRef(repository).package,
+  origin,
+  name: "widget",
+  format: "NPM",
+  formatName: "npm",
+  purl: "pkg:npm/widget",
+  description: null,
+  visibility: null,
+  downloads: null,
+  versionCount: null,
+  createdBy: null,
+  createdAt: null,
+  updatedAt: null,
+  webUrl: null,
+});
+const run = (projectPath: string | null): PipelineRun => ({
+  id: "1",
+  backend: "b",
+  projectId: "9",
+  projectPath,
+  hostUrl: null,
+  status: null,
+  ref: null,
+  sha: "abc",
+  webUrl: null,
+  user: null,
+  createdAt: null,
+});
+const versionOf = (repository: string, pipeline: PipelineRun | null = null): Version => ({
+  ref: versionRef(repository),
+  origin,
+  name: "1.0.0",
+  format: "NPM",
+  purl: null,
+  status: null,
+  stages: [],
+  tags: [],
+  size: null,
+  fileCount: null,
+  downloads: null,
+  createdBy: null,
+  createdAt: null,
+  updatedAt: null,
+  metadata: [],
+  downloadUrl: null,
+  digest: null,
+  image: null,
+  paths: [],
+  pipeline,
+});
+const file: PackageFile = {
+  name: "widget-1.0.0.tgz",
+  path: null,
+  size: null,
+  digests: [],
+  createdAt: null,
+  downloadUrl: null,
+};
+const imageIn = (repository: string, version: VersionRef | null = null): ImageRecord => ({
+  origin,
+  image: must(parseImageRef(`registry.test/${repository}/web:1`)),
+  digest,
+  kind: null,
+  size: null,
+  architecture: null,
+  os: null,
+  createdBy: null,
+  createdAt: null,
+  pushedAt: null,
+  webUrl: null,
+  archived: false,
+  version,
+});
+const commitIn = (repository: string): HostedCommit => ({
+  origin,
+  sha: "abc",
+  branch: null,
+  tag: null,
+  repository,
+  hostUrl: null,
+  webUrl: null,
+  pullRequests: [],
+  message: "hidden",
+  authorName: null,
+  isPrimary: true,
+});
+const releaseOf = (project: string): Release => ({
+  ref: { backend: "b", project, zadigId: "1", version: null },
+  origin,
+  zadigId: "1",
+  version: "v1",
+  project,
+  workflow: null,
+  taskId: null,
+  type: null,
+  status: null,
+  description: null,
+  labels: [],
+  createdBy: null,
+  createdAt: null,
+  environment: null,
+  parts: null,
+});
+const artifactRef = { backend: "b", zadigId: "1", image: null };
+const build: BuildInfo = {
+  ref: { backend: "b", artifact: artifactRef, activity: "a" },
+  origin,
+  service: "web",
+  image: null,
+  built: { digest: null, size: null, architecture: null, os: null, createdAt: null },
+  packageFile: null,
+  issues: [],
+  commits: [],
+  workflow: null,
+  taskId: null,
+  startedAt: null,
+  finishedAt: null,
+};
+const recordBy = (project: string): ArtifactRecord => ({
+  ref: artifactRef,
+  origin,
+  name: "web",
+  type: "IMAGE",
+  image: null,
+  file: null,
+  digest,
+  size: null,
+  architecture: null,
+  os: null,
+  createdBy: null,
+  createdAt: null,
+  activities: [
+    {
+      type: "build",
+      url: null,
+      project,
+      workflow: null,
+      taskId: null,
+      commits: [],
+      issues: [],
+      environment: null,
+      namespace: null,
+      createdBy: null,
+      startedAt: null,
+      finishedAt: null,
+      createdAt: null,
+    },
+  ],
+});
+
+/** A backend whose every answer is about one place, whatever it is asked for. */
+function readersOf(place: string): Seen {
+  const versions = async () => page(versionOf(place));
+  return {
+    releases: {
+      page: async () => page(releaseOf(place)),
+      release: async () => found(releaseOf(place)),
+      builds: async () => found([build]),
+      build: async () => found(build),
+      containing: async () => page(releaseOf(place)),
+    },
+    artifacts: {
+      page: async () => page(recordBy(place)),
+      artifact: async () => found(recordBy(place)),
+      byImage: async () => found([recordBy(place)]),
+      byNameAndTag: async () => found([recordBy(place)]),
+      byCommit: async () => found([recordBy(place)]),
+      buildsOf: ({ activities }) => (activities?.length ? [build] : []),
+    },
+    packages: {
+      keyOf: () => "npm:widget",
+      parseKey: () => ({ name: "widget", format: "NPM" }),
+      package: async () => found(packageOf(place)),
+      page: async () => page(packageOf(place)),
+      version: async () => found(versionOf(place)),
+      versions,
+      latest: async () => found(versionOf(place)),
+      files: async () => page(file),
+      byChecksum: async () => found([{ version: versionRef(place), file, origin }]),
+      named: async () => found([packageOf(place)]),
+      byPurl: async () => found([versionOf(place)]),
+      search: async () => page(packageOf(place)),
+    },
+    images: {
+      image: async () => found(imageIn(place)),
+      copies: async () => found([imageIn(place)]),
+      expectCopies: () => undefined,
+      byDigest: async () => found([imageIn(place)]),
+      isArchived: async () => true,
+    },
+    commits: {
+      projectOf: () => place,
+      commit: async () => found(commitIn(place)),
+      mergeRequests: async () => found([7]),
+      publishedFrom: async () => found([versionOf(place)]),
+      pipelines: async () => found([run(place)]),
+    },
+    ping: async () => origin,
+  };
+}
+
+const rule = (allow: Partial<Allowed>): Allowed => ({
+  backends: null,
+  projects: [],
+  repositories: [],
+  namespaces: [],
+  groups: [],
+  ...allow,
+});
+
+const gitlab: BackendIdentity = { name: "b", kind: "GITLAB", capabilities: [] };
+const zadig: BackendIdentity = { name: "b", kind: "ZADIG", capabilities: [] };
+
+/** Every reader with every method. */
+type Seen = { readonly [K in Exclude<keyof Readers, "ping">]-?: Required<NonNullable<Readers[K]>> } & {
+  readonly ping: NonNullable<Readers["ping"]>;
+};
+
+function seenThrough(backend: BackendIdentity, readers: Readers, allow: Partial<Allowed>): Seen {
+  const { releases, artifacts, packages, images, commits, ping } = restrict(backend, readers, [rule(allow)]);
+  const isArchived = must(images?.isArchived);
+  return {
+    releases: must(releases),
+    artifacts: must(artifacts),
+    packages: must(packages),
+    images: { ...must(images), isArchived },
+    commits: must(commits),
+    ping: must(ping),
+  };
+}
+
+const inAsked = versionRef(asked);
+const reference = must(parseImageRef(`registry.test/${asked}/web:1`));
+const inZadig = { ...releaseOf("web").ref, project: "web" };
+
+/** Every question whose answer is about a place, for each kind of backend that is asked it. */
+const questions: readonly (readonly [string, BackendIdentity, (seen: Seen) => Promise<Answer<unknown>>])[] = [
+  ["releases.page", zadig, ({ releases }) => releases.page(none, request, true)],
+  ["releases.release", zadig, ({ releases }) => releases.release(inZadig)],
+  ["releases.release by number", zadig, ({ releases }) => releases.release({ ...inZadig, project: null })],
+  ["releases.build", zadig, ({ releases }) => releases.build({ backend: "b", release: inZadig, buildId: "1" })],
+  ["releases.build of an artifact", zadig, ({ releases }) => releases.build(build.ref)],
+  ["releases.containing", zadig, ({ releases }) => releases.containing(recordBy("web"), request)],
+  ["artifacts.page", zadig, ({ artifacts }) => artifacts.page(bare, request)],
+  ["artifacts.artifact", zadig, ({ artifacts }) => artifacts.artifact(artifactRef)],
+  ["artifacts.byImage", zadig, ({ artifacts }) => artifacts.byImage("web:1")],
+  ["artifacts.byNameAndTag", zadig, ({ artifacts }) => artifacts.byNameAndTag("web", "1")],
+  ["artifacts.byCommit", zadig, ({ artifacts }) => artifacts.byCommit("team-a/api", null, "abc")],
+  ["packages.package", gitlab, ({ packages }) => packages.package(inAsked.package)],
+  ["packages.page", gitlab, ({ packages }) => packages.page({ repository: asked, group: null }, any, request)],
+  [
+    "packages.page of a group",
+    gitlab,
+    ({ packages }) => packages.page({ repository: null, group: "team-a" }, any, request),
+  ],
+  ["packages.version", gitlab, ({ packages }) => packages.version(inAsked)],
+  [
+    "packages.versions",
+    gitlab,
+    ({ packages }) => packages.versions(inAsked.package, { prefix: null, stage: null, direction: "DESC" }, request),
+  ],
+  ["packages.latest", gitlab, ({ packages }) => packages.latest(inAsked.package)],
+  ["packages.files", gitlab, ({ packages }) => packages.files(inAsked, request)],
+  ["packages.byChecksum", gitlab, ({ packages }) => packages.byChecksum(digest, asked)],
+  ["packages.named", gitlab, ({ packages }) => packages.named("widget", "NPM", asked)],
+  ["packages.byPurl", gitlab, ({ packages }) => packages.byPurl(purl, asked)],
+  ["packages.search", gitlab, ({ packages }) => packages.search({ ...any, name: "widget" }, request)],
+  ["images.image", gitlab, ({ images }) => images.image(reference)],
+  ["images.copies", gitlab, ({ images }) => images.copies("web", digest, reference)],
+  ["images.byDigest", gitlab, ({ images }) => images.byDigest(digest, asked)],
+  ["commits.commit", gitlab, ({ commits }) => commits.commit(asked, "abc")],
+  ["commits.commit by number", gitlab, ({ commits }) => commits.commit("9", "abc")],
+  ["commits.mergeRequests", gitlab, ({ commits }) => commits.mergeRequests(asked, "abc")],
+  ["commits.mergeRequests by number", gitlab, ({ commits }) => commits.mergeRequests("9", "abc")],
+  ["commits.publishedFrom", gitlab, ({ commits }) => commits.publishedFrom(asked, "abc")],
+  ["commits.pipelines", gitlab, ({ commits }) => commits.pipelines(inAsked)],
+];
+
+/** Nothing of the place that answered. */
+function expectNothing(answer: Answer<unknown>): void {
+  expect(JSON.stringify(answer)).not.toMatch(/vault|secret|hidden"|"abc"|\b7\b/);
+  if (answer.kind === "FOUND") expect(answer.value).toMatchObject({ rows: [], total: null, hasNext: false });
+  else expect(answer).toMatchObject({ kind: "ABSENT", proof: "HIDDEN" });
+}
+
+describe("what answers from a place that may not be seen", () => {
+  test.each(questions)("is not there: %s", async (name, backend, ask) => {
+    const place = backend === zadig ? "secret" : answering;
+    const allow = { projects: backend === zadig ? ["web"] : ["team-a/*"] };
+    const answer = await ask(seenThrough(backend, readersOf(place), allow));
+    expectNothing(answer);
+    // A list that has no place of its own is there for everybody; a place that moved away is not.
+    if (!/^releases\.page|^artifacts\.page|containing|search/.test(name)) expect(answer.kind).toBe("ABSENT");
+  });
+
+  test.each(questions)("is there for who may see it: %s", async (_name, backend, ask) => {
+    const place = backend === zadig ? "web" : asked;
+    const allow = { projects: backend === zadig ? ["web"] : ["team-a/*"] };
+    const answer = await ask(seenThrough(backend, readersOf(place), allow));
+    expect(answer).toMatchObject({ kind: "FOUND" });
+    if (answer.kind === "FOUND" && typeof answer.value === "object" && answer.value && "rows" in answer.value)
+      expect(answer.value.rows).toHaveLength(1);
+  });
+
+  test("is not asked for by a name that may not be seen", async () => {
+    const sent: string[] = [];
+    const spied = JSON.parse("{}") as Record<string, unknown>;
+    for (const [kind, reader] of Object.entries(readersOf(answering))) {
+      spied[kind] =
+        typeof reader === "function"
+          ? reader
+          : Object.fromEntries(
+              Object.entries(reader).map(([name, method]) => [
+                name,
+                (...args: unknown[]) => {
+                  sent.push(`${kind}.${name}`);
+                  return (method as (...args: unknown[]) => unknown)(...args);
+                },
+              ]),
+            );
+    }
+    const seen = seenThrough(gitlab, spied, { projects: ["elsewhere/*"] });
+    const mayBeAsked = /by number|of a group|search|copies/;
+    for (const [name, backend, ask] of questions) {
+      if (backend !== gitlab || mayBeAsked.test(name)) continue;
+      expectNothing(await ask(seen));
+    }
+    expect(sent).toEqual([]);
+  });
+
+  test("is not told of by the pipeline of what may be seen", async () => {
+    const readers = readersOf(asked);
+    const published = { ...readers.packages, version: async () => found(versionOf(asked, run(answering))) };
+    const seen = seenThrough(gitlab, { ...readers, packages: published }, { projects: ["team-a/*"] });
+    expect(await seen.packages.version(inAsked)).toMatchObject({ kind: "FOUND", value: { pipeline: null } });
+    const nameless = { ...readers.packages, version: async () => found(versionOf(asked, run(null))) };
+    const seenNameless = seenThrough(gitlab, { ...readers, packages: nameless }, { projects: ["team-a/*"] });
+    expect(await seenNameless.packages.version(inAsked)).toMatchObject({ kind: "FOUND", value: { pipeline: null } });
+  });
+
+  test("is judged by the version that an image is, where there is one", async () => {
+    const images = { ...readersOf(asked).images, image: async () => found(imageIn(asked, versionRef(answering))) };
+    const seen = seenThrough(gitlab, { ...readersOf(asked), images }, { projects: ["team-a/*"] });
+    expectNothing(await seen.images.image(reference));
+  });
+
+  test("is not told to be in cold storage, and what may be seen is", async () => {
+    const seen = seenThrough(gitlab, readersOf(asked), { projects: ["team-a/*"] });
+    expect(await seen.images.isArchived(imageIn(asked))).toBe(true);
+    expect(await seen.images.isArchived(imageIn(answering))).toBe(false);
+  });
+
+  test("is no project of a commit", () => {
+    const of = (place: string) => seenThrough(gitlab, readersOf(place), { projects: ["team-a/*"] }).commits;
+    expect(of(asked).projectOf(null, "api")).toBe(asked);
+    expect(of(answering).projectOf(null, "secret")).toBeNull();
+  });
+
+  test("leaves away what the backend cannot do", () => {
+    const { images } = readersOf(asked);
+    const { isArchived: _none, ...warm } = images;
+    expect(restrict(gitlab, { images: warm }, [rule({})])).toEqual({ images: expect.anything() });
+    expect(restrict(gitlab, { images: warm }, [rule({})]).images?.isArchived).toBeUndefined();
+  });
+});
+
+describe("GitLab's paths in upper and lower case", () => {
+  const allowed: readonly (readonly [string, Partial<Allowed>])[] = [
+    ["a group", { groups: ["Acme"] }],
+    ["a group in lower case", { groups: ["acme"] }],
+    ["projects by glob", { projects: ["Acme/*"] }],
+    ["projects in lower case", { projects: ["acme/pay-*"] }],
+  ];
+  test.each(allowed)("are one place to a rule that allows %s", async (_name, allow) => {
+    for (const path of ["Acme/Pay-API", "acme/pay-api"]) {
+      const seen = seenThrough(gitlab, readersOf(path), allow);
+      const ref = versionRef(path);
+      expect(await seen.packages.package(ref.package)).toMatchObject({ kind: "FOUND" });
+      expect(await seen.packages.version(ref)).toMatchObject({ kind: "FOUND" });
+      expect(await seen.images.image(must(parseImageRef(`registry.test/${path.toLowerCase()}/web:1`)))).toMatchObject({
+        kind: "FOUND",
+      });
+      expect(await seen.commits.commit(path, "abc")).toMatchObject({ kind: "FOUND" });
+    }
+  });
+
+  test("are told apart from letters that only look alike, and other backends' places keep their case", async () => {
+    const kelvin = seenThrough(gitlab, readersOf("\u212Aube/api"), { projects: ["kube/*"] });
+    expectNothing(await kelvin.packages.package(versionRef("\u212Aube/api").package));
+    const web = seenThrough(zadig, readersOf("Web"), { projects: ["web"] });
+    expectNothing(await web.releases.release({ ...inZadig, project: "Web" }));
+  });
+});
