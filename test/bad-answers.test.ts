@@ -107,7 +107,8 @@ describe.each(cases)("$kind's list of $what", ({ kind, query }) => {
   test("is empty, and not broken, when null stands where the list was", async () => {
     server().setTamper((reply) => ({
       ...withRows(reply, () => null),
-      headers: { ...reply.headers, "content-type": "application/json" },
+      // A count of rows that did not come would be another matter.
+      headers: { "content-type": "application/json" },
     }));
     const answer = await gateway.ask(query);
     expect(answer.body.errors).toBeUndefined();

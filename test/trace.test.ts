@@ -102,7 +102,8 @@ describe("a trace", () => {
     const commit = found.artifact?.builds?.[0]?.commits[0];
     expect(commit?.sha).toBe(commits.api.sha);
     expect(commit?.packages?.map(({ name }) => name)).toContain(sdk.versions.at(-1));
-    expect(found.isComplete).toBe(true);
+    // In a whole namespace there is an image that tells no digest: whether it is these bytes nobody can say.
+    expect(found.isComplete).toBe(!field.includes('"swr-north4", repository: "pay-core"'));
     expect(found.candidates).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
 import { documented } from "./gitlab-documented.ts";
-import { toolRepositories, webRepositories } from "./gitlab-images.ts";
+import { playerRepositories, toolRepositories, webRepositories } from "./gitlab-images.ts";
 import {
   type GitlabCommit,
   type GitlabFile,
@@ -28,7 +28,9 @@ export function gitlabEstate(): GitlabProject[] {
   const plugin = project({ id: 48, path: "pay/platform/plugins" });
   const tools = project(projects.tools, { repositories: toolRepositories() });
   const vault = project({ id: 90, path: "vault/keys" }, { member: false });
-  const shelf = createShelf();
+  // An old name: upper case, and a dot in front of its last part.
+  const player = project({ id: 61, path: "Media/.Player-UI" }, { repositories: playerRepositories() });
+  const shelf = createShelf(4100);
 
   fillApi(api, shelf);
   fillWeb(web, shelf);
@@ -43,7 +45,11 @@ export function gitlabEstate(): GitlabProject[] {
   fillTools(tools, shelf);
   shelf.put(vault, { type: "generic", name: "root-keys", version: "1", at: before(400) });
   shelf.number();
-  return [documented(), api, web, worker, plugin, tools, vault];
+  const late = createShelf(5100);
+  late.put(player, { type: "pypi", name: "Stream_Tools", version: "1.0", at: before(9) });
+  late.put(player, { type: "npm", name: "@Media/Player", version: "3.2.0", at: before(8), tags: ["latest"] });
+  late.number();
+  return [documented(), api, web, worker, plugin, tools, vault, player];
 }
 
 type Draft = Pick<GitlabPackage, "type" | "name" | "version" | "at"> &
@@ -57,7 +63,7 @@ interface Shelf {
   readonly number: () => void;
 }
 
-function createShelf(): Shelf {
+function createShelf(firstId: number): Shelf {
   const drafts: { into: GitlabProject; draft: Draft }[] = [];
   return {
     put: (into, draft) => {
@@ -66,7 +72,7 @@ function createShelf(): Shelf {
     number: () => {
       drafts.sort((left, right) => left.draft.at - right.draft.at);
       drafts.forEach(({ into, draft }, index) => {
-        const id = 4100 + index;
+        const id = firstId + index;
         into.packages.push({
           channel: null,
           status: "default",

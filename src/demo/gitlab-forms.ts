@@ -247,6 +247,7 @@ export function tagDetailForm(one: GitlabTag, repository: GitlabRepository, proj
   };
 }
 
+/** Lower-cased, whatever the project's path is. */
 function repositoryPath(one: GitlabRepository, project: GitlabProject): string {
-  return one.name === "" ? project.path : `${project.path}/${one.name}`;
+  return (one.name === "" ? project.path : `${project.path}/${one.name}`).toLowerCase();
 }

@@ -46,6 +46,27 @@ export function webRepositories(): GitlabRepository[] {
   ];
 }
 
+/**
+ * The image of a project with an old name: a release and its signature, pushed seconds later, and an index that the
+ * registry lists and knows no details of.
+ */
+export function playerRepositories(): GitlabRepository[] {
+  const tag = (name: string, at: number): GitlabTag => ({
+    name,
+    digest: `sha256:${checksum("sha256", `gitlab player ${name}`)}`,
+    revision: checksum("sha256", `gitlab player config ${name}`),
+    size: 33_000_000,
+    at,
+  });
+  const release = tag("1.4.0", before(7));
+  const signature = tag(`sha256-${checksum("sha256", "gitlab player 1.4.0")}.sig`, before(7) + 5000);
+  const bundle: GitlabTag = { name: "2.0.1", digest: null, revision: "", size: 0, at: null, refused: 404 };
+  return [
+    { id: 361, name: "", at: before(90), tags: [tag("1.3.0", before(40)), release, signature] },
+    { id: 362, name: "bundle", at: before(80), tags: [bundle] },
+  ];
+}
+
 /** The base image that the jobs of `infra/tools` run in. */
 export function toolRepositories(): GitlabRepository[] {
   return [

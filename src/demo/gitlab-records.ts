@@ -56,6 +56,8 @@ export interface GitlabTag {
   readonly revision: string;
   readonly size: number;
   readonly at: number | null;
+  /** What its details answer instead, on registries without the metadata database: 404 before 19.0.2, 500 since. */
+  readonly refused?: 404 | 500;
 }
 
 export interface GitlabRepository {

@@ -116,9 +116,11 @@ export async function serveGitlab(options: GitlabDemoOptions = {}): Promise<Demo
   }
 
   function inProject(id: string, rest: readonly string[], request: DemoRequest, caller: Caller): DemoReply {
-    const moved = estate.find(({ formerPaths }) => formerPaths.includes(id));
+    // Paths are matched without case.
+    const isSame = (path: string) => path.toLowerCase() === id.toLowerCase();
+    const moved = estate.find(({ formerPaths }) => formerPaths.some(isSame));
     if (moved && modern && sees(caller, moved)) return redirect(moved, id, request);
-    const project = estate.find((one) => (/^\d+$/.test(id) ? String(one.id) === id : one.path === id));
+    const project = estate.find((one) => (/^\d+$/.test(id) ? String(one.id) === id : isSame(one.path)));
     if (!project || !sees(caller, project)) return { status: 404, body: { message: "404 Project Not Found" } };
     const [area, first, second, third, fourth] = rest;
     if (request.method === "DELETE") return area === "packages" && first ? remove(project, first) : noRoute();
@@ -139,7 +141,8 @@ export async function serveGitlab(options: GitlabDemoOptions = {}): Promise<Demo
     if (caller === "job") return { status: 401, body: { message: "401 Unauthorized" } };
     const flat = request.query.get("exclude_subgroups") === "true";
     const inside = estate.filter(
-      ({ path }) => path.startsWith(`${id}/`) && !(flat && path.slice(id.length + 1).includes("/")),
+      ({ path }) =>
+        path.toLowerCase().startsWith(`${id.toLowerCase()}/`) && !(flat && path.slice(id.length + 1).includes("/")),
     );
     const visible = inside.filter((one) => sees(caller, one));
     if (visible.length === 0) return { status: 404, body: { message: "404 Group Not Found" } };
@@ -296,6 +299,8 @@ export async function serveGitlab(options: GitlabDemoOptions = {}): Promise<Demo
       );
     const found = sorted.find(({ name }) => name === tag);
     if (!found) return { status: 404, body: { message: "404 Tag Not Found" } };
+    if (found.refused === 404) return { status: 404, body: { message: "404 Tag Not Found" } };
+    if (found.refused === 500) return { status: 500, body: { message: "500 Internal Server Error" } };
     return { body: tagDetailForm(found, repository, project) };
   }
 

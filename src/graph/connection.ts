@@ -16,7 +16,7 @@ export interface Connection<T> {
   readonly edges: () => readonly { readonly cursor: string; readonly node: T }[];
   readonly nodes: readonly T[];
   readonly pageInfo: () => {
-    readonly hasNextPage: boolean;
+    readonly hasNextPage: boolean | Promise<boolean>;
     readonly hasPreviousPage: boolean;
     readonly startCursor: string | null;
     readonly endCursor: string | null;
@@ -94,7 +94,7 @@ export function toConnection<T>(
       })),
     nodes: page.rows.map(({ value }) => value),
     pageInfo: () => ({
-      hasNextPage: page.hasNext,
+      hasNextPage: page.confirmNext?.() ?? page.hasNext,
       hasPreviousPage: request.after !== null,
       startCursor: cursor(0),
       endCursor: cursor(-1),

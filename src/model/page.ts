@@ -22,7 +22,10 @@ export interface Row<T> {
 /** One window of a list, as far as the backend told it. */
 export interface Page<T> {
   readonly rows: readonly Row<T>[];
+  /** Whether rows follow; where `confirmNext` is set, whether they may. */
   readonly hasNext: boolean;
+  /** Tells surely whether rows follow, for another call; set where that is not known without one. */
+  readonly confirmNext?: () => Promise<boolean>;
   /** The whole count, null when the backend does not say; a function where finding out costs another call. */
   readonly total: number | null | (() => Promise<number | null>);
   readonly origin: Origin;

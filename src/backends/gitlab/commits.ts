@@ -162,11 +162,10 @@ export function createCommitReader(
   const pipelines = single<VersionRef, Answer<readonly PipelineRun[]>>(
     ({ package: { repository }, nativeId }) => keyText(repository, nativeId),
     async (ref) => {
-      const known = rows.known(ref)?.row;
+      const known = rows.known(ref);
       // Nobody recorded a build: there is nothing to list. Null is another matter, older pipelines may be left.
-      if (known && known.pipeline === undefined && pipelinesOf(known).length === 0) {
-        return absent(listProjectPackages, "WHOLE_LIST");
-      }
+      const isUnbuilt = known !== null && known.row.pipeline === undefined && pipelinesOf(known.row).length === 0;
+      if (isUnbuilt && known.absence) return known.absence;
       try {
         return await listed(ref.package.repository, String(ref.nativeId));
       } catch (error) {

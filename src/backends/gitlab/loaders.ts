@@ -20,7 +20,7 @@ import {
   storedName,
   typeOf,
 } from "./identity.ts";
-import { nameOf, toFile, toWeb, versionName } from "./mapper.ts";
+import { toFile, toWeb, versionName } from "./mapper.ts";
 import { createNameLookups } from "./named.ts";
 import { listPackageFiles } from "./operations.ts";
 import { legsOf, readPackages } from "./package-list.ts";
@@ -28,7 +28,7 @@ import { createPackageRows, type PackageRows } from "./package-rows.ts";
 import type { FileRow, PackageRow } from "./payload.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { isOf, nameIn } from "./row-keys.ts";
-import { absenceIn, type PackagePage, silenceIn } from "./scan.ts";
+import { type PackagePage, silenceIn } from "./scan.ts";
 import type { GitlabSettings } from "./settings.ts";
 import { readFiltered } from "./walk.ts";
 
@@ -110,12 +110,12 @@ function createPackageReader(
     if (isImage(ref)) return registry ? registry.latest(ref) : noImages;
     const head = await rows.heads.load(ref);
     if (head.kind !== "FOUND") return head;
-    const { newest, doubt, some } = head.value;
+    const { newest, doubt, absence } = head.value;
     if (doubt?.failure) throw doubt.failure;
     if (doubt) return doubt;
     if (newest) return found(rows.versionOf(newest.row, newest.context));
     // All of its rows are there, and each was left in status `error`.
-    return absenceIn(rows.listOf({ ...ref, repository: some.context.repository }, nameOf(some.row)));
+    return absence;
   }
 
   function packageOf(ref: PackageRef): Promise<Answer<Package>> {

@@ -1,18 +1,17 @@
 import type { Package, PackageFormat, Version } from "../../model/package.ts";
 import { namesSameVersion, type PurlParts } from "../../model/purl.ts";
 import { nameOfPurl } from "../../model/purl-format.ts";
-import { type Answer, absent, failed, found, impossible, joined, unknown } from "../answers.ts";
+import { type Answer, failed, found, impossible, joined, unknown } from "../answers.ts";
 import { batched, keyText, type Loader } from "../batch.ts";
 import { isWhole } from "./absence.ts";
 import { answering, groupBy } from "./batch-answers.ts";
 import { type PackageList, pageSize, type Scope } from "./client.ts";
 import { formatOf, storedName, terraformType, typeOf } from "./identity.ts";
 import { nameOf, toPackage, toPackageRef } from "./mapper.ts";
-import { listGroupPackages } from "./operations.ts";
 import { comparablePurl, filterOf, isNamespaced, isSameName } from "./package-name.ts";
 import { headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import { type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { absenceIn, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
 
 /** A name and a format, looked for in one project or, with null, in every configured place. */
 export interface Named {
@@ -87,7 +86,7 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
           answering([one.text], answers, async () => {
             const list = whole?.list ?? { ...listIn(scope, one.type), name: filterOf(one.type, one.name) };
             const pages = whole?.pages ?? (await everyPage(list));
-            const hits = collapse(pages, one);
+            const hits = collapse(list, pages, one);
             answers.set(one.text, hits.length > 0 ? found(hits) : silenceIn(list, pages));
           }),
         ),
@@ -115,7 +114,7 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
     return pages;
   }
 
-  function collapse(pages: readonly PackagePage[], wanted: Wanted): Package[] {
+  function collapse(list: PackageList, pages: readonly PackagePage[], wanted: Wanted): Package[] {
     const isComplete = pages.every(({ dropped }) => dropped.length === 0) && isWhole(pages, ({ id }) => id);
     const groups = new Map<string, SeenRow[]>();
     for (const page of pages) {
@@ -130,7 +129,7 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
       }
     }
     return [...groups.values()].flatMap((group) => {
-      const head = headOfAll(group);
+      const head = headOfAll(group, absenceIn(list));
       if (head === null) return [];
       const { row, context } = head.newest ?? head.some;
       if (isComplete) rows.heads.prime(toPackageRef(row, context), found(head));
@@ -185,7 +184,7 @@ function isMeant(row: PackageRow, purl: PurlParts): boolean {
  */
 function merged<T>(told: readonly (Answer<readonly T[]> | Error)[]): Answer<readonly T[]> | Error {
   const answers = told.map((one) => (one instanceof Error ? failed(one) : one));
-  const all = joined<T>(answers, absent(listGroupPackages, "WHOLE_LIST"));
+  const all = joined<T>(answers, unknown("NOT_CONFIGURED"));
   return (all.kind === "UNKNOWN" && all.failure) || all;
 }
 

@@ -1,4 +1,5 @@
 import type { DroppedRow, Origin } from "../../model/backend.ts";
+import { once } from "../../model/once.ts";
 import type { Package } from "../../model/package.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
 import { type Absent, type Answer, found, type Unknown, unknown } from "../answers.ts";
@@ -11,7 +12,7 @@ import { nameOf, type RowContext, toPackage } from "./mapper.ts";
 import { answersTo, filterOf } from "./package-name.ts";
 import { type Head, headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import { operationOf, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { absenceIn, operationOf, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
 import { isCount, placed, resume } from "./walk.ts";
 
 /** One list after the other: a scope's packages, then its Terraform modules, which GitLab keeps apart. */
@@ -69,10 +70,17 @@ export async function readPackages(
   let { name, emitted } = place;
   let latest = origin;
   let hasNext = false;
+  // A window that is full at the end of a list: what follows is only asked for by who wants to know.
+  let isOpen = false;
 
   walking: for (let index = place.leg; index < legs.length; index++) {
     const leg = legs[index];
     if (leg === undefined || (leg.isLastResort && shown.length > 0 && index > place.leg)) break;
+    if (walks.some((walk) => isMissing(walk) && walk.leg.scope === leg.scope)) continue;
+    if (shown.length === request.first) {
+      isOpen = true;
+      break;
+    }
     const fetch = (number: number) => rows.page(leg, number);
     const mark = { offset: place.offset, total: place.total, last: index === place.leg ? name : null };
     const start = await resume(fetch, mark, (row) => nameOf(row).name === mark.last, "at");
@@ -130,10 +138,22 @@ export async function readPackages(
     const silence = await silenceOfWalks(walks, rows, goal);
     if (silence !== null) return silence;
   }
-  const total = isFirst && !hasNext ? packages.length : null;
+  const count = isFirst && !hasNext ? packages.length : null;
   const isShort = !hasNext && walks.some(({ firstPage, pages }) => firstPage === 1 && !isWhole(pages, ({ id }) => id));
-  const page = { rows: packages, hasNext, total, origin: latest, dropped };
+  const whole = { rows: packages, hasNext, total: count, origin: latest, dropped };
+  const after = packages.at(-1)?.position ?? null;
+  const confirmNext = once(async () => {
+    const next = await readPackages({ first: 1, after }, legs, filter, rows, { origin, goal });
+    return next.kind === "FOUND" && next.value.rows.length > 0;
+  });
+  const total = async () => ((await confirmNext()) ? null : count);
+  const page = isOpen ? { ...whole, hasNext: true, total, confirmNext } : whole;
   return found(page, isShort ? unknown("LOST_ROWS") : null);
+}
+
+/** Whether the place of a list does not exist. */
+function isMissing({ pages }: LegWalk): boolean {
+  return pages[0]?.absence?.proof === "KEYED_READ";
 }
 
 /**
@@ -171,7 +191,7 @@ interface LegWalk {
 }
 
 /** Packages whose rows are all among the pages read: their names neither begin before the first row nor go on behind. */
-function completeGroups({ firstPage, pages }: LegWalk, rows: PackageRows): Map<string, Head> {
+function completeGroups({ leg, firstPage, pages }: LegWalk, rows: PackageRows): Map<string, Head> {
   const groups = new Map<string, Head>();
   // An unreadable row may belong to any of them.
   if (pages.some((page) => page.dropped.length > 0)) return groups;
@@ -195,7 +215,7 @@ function completeGroups({ firstPage, pages }: LegWalk, rows: PackageRows): Map<s
     members.set(identity, [...group, { row, context }]);
   }
   for (const [identity, group] of members) {
-    const head = headOfAll(group);
+    const head = headOfAll(group, absenceIn(leg));
     if (head) groups.set(identity, head);
   }
   return groups;

@@ -2,7 +2,17 @@ import type { Package, PackageRef, Version, VersionRef } from "../../model/packa
 import { parseInstant } from "../../model/time.ts";
 import type { Call } from "../../upstream/call.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
-import { type Answer, absent, failed, found, impossible, mapAnswer, type Unknown, unknown } from "../answers.ts";
+import {
+  type Absent,
+  type Answer,
+  absent,
+  failed,
+  found,
+  impossible,
+  mapAnswer,
+  type Unknown,
+  unknown,
+} from "../answers.ts";
 import { batched, keyText, type Loader, single } from "../batch.ts";
 import { isWhole, noPage, orNoPage, unreadable } from "./absence.ts";
 import { answering, groupBy } from "./batch-answers.ts";
@@ -45,6 +55,14 @@ export interface Head {
   readonly doubt: Unknown | null;
   /** Null unless all rows of the package were seen. */
   readonly all: AllRows | null;
+  /** What the list that told of it proves of what it does not hold. */
+  readonly absence: Absent;
+}
+
+/** A row that this request has seen. */
+export interface KnownRow extends SeenRow {
+  /** What the list that holds it proves of what it does not tell; null for a row that was asked for by its number. */
+  readonly absence: Absent | null;
 }
 
 /** One request's knowledge of package rows: every row that was seen answers later questions about it. */
@@ -55,7 +73,7 @@ export interface PackageRows extends ReadList {
   readonly packages: Loader<PackageRef, Answer<Package>>;
   readonly versions: Loader<VersionRef, Answer<Version>>;
   /** The row behind a version, if this request has seen it. */
-  readonly known: (version: VersionRef) => SeenRow | null;
+  readonly known: (version: VersionRef) => KnownRow | null;
   /** A row as a version; one that this request has seen was made into one then. */
   readonly versionOf: (row: PackageRow, context: RowContext) => Version;
   /** The full path of a project, whatever it is asked by; null where there is none. */
@@ -67,7 +85,7 @@ const mostUnorderedPages = 20;
 
 /** Everything about package rows within one request. */
 export function createPackageRows(client: GitlabClient, backend: string, web: Web, call: Call): PackageRows {
-  const seen = new Map<string, SeenRow>();
+  const seen = new Map<string, KnownRow>();
   // Who reads a page makes versions of its rows; what the loaders are told of it later is the same.
   const versionsOfRows = new Map<PackageRow, Version>();
   const asked = new Set<string>();
@@ -93,7 +111,8 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
       asked.add(pageText(list, number));
       const page = await readPage(list, number);
       const order = list.orderBy === "created_at" && list.sort === "desc" ? "newest first" : "other";
-      for (const row of page.rows) see(row, page);
+      const absence = absenceIn(list);
+      for (const row of page.rows) see(row, page, absence);
       versions.primeLater(() => {
         for (const row of page.rows) rememberVersion(row, page, order);
       });
@@ -132,9 +151,9 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     return repository === null ? null : { repository, web, origin };
   }
 
-  function see(row: PackageRow, page: PackagePage): void {
+  function see(row: PackageRow, page: PackagePage, absence: Absent): void {
     const context = contextOf(row, page);
-    if (context !== null) seen.set(rowText(context.repository, row.id), { row, context });
+    if (context !== null) seen.set(rowText(context.repository, row.id), { row, context, absence });
   }
 
   function rememberVersion(row: PackageRow, page: PackagePage, order: "newest first" | "other"): void {
@@ -194,7 +213,8 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
       const swept = await sweep(rows, list, new Set(wanted.keys()), textOf, "the newest");
       for (const [key, hit] of swept.found) {
         const text = wanted.get(key)?.text;
-        if (text !== undefined) answers.set(text, found({ some: hit, newest: hit, doubt: null, all: null }));
+        if (text !== undefined)
+          answers.set(text, found({ some: hit, newest: hit, doubt: null, all: null, absence: absenceIn(list) }));
       }
       left = group.filter(({ text, name }) => {
         if (answers.has(text)) return false;
@@ -245,11 +265,12 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     if (ordered || newest === null) {
       const inDoubt = newest === null ? hasGap : isBehindGap;
       const lost = failed(unreadable(backend, operationOf(list).name));
-      return found({ some, newest, doubt: inDoubt ? lost : null, all });
+      return found({ some, newest, doubt: inDoubt ? lost : null, all, absence: absenceIn(list) });
     }
     // Not in the order asked for, or without dates: only a list that was read whole can tell, where its dates can.
-    const head = headOfAll(own);
-    return found(isAll && head ? head : { some, newest: null, doubt: unknown("UNCHECKED_ORDER"), all });
+    const absence = absenceIn(list);
+    const head = headOfAll(own, absence);
+    return found(isAll && head ? head : { some, newest: null, doubt: unknown("UNCHECKED_ORDER"), all, absence });
   }
 
   const packages = batched<PackageRef, Package>(packageText, async (refs) => {
@@ -283,7 +304,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
       }
       const repository = isMoved ? await pathOf(project) : repositoryIn([row], project);
       if (repository === null) return null;
-      const one = { row, context: { repository, web, origin } };
+      const one = { row, context: { repository, web, origin }, absence: null };
       seen.set(rowText(repository, row.id), one);
       return one;
     } catch (error) {
@@ -292,7 +313,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     }
   }
 
-  function known({ package: { repository }, nativeId }: VersionRef): SeenRow | null {
+  function known({ package: { repository }, nativeId }: VersionRef): KnownRow | null {
     return nativeId === null ? null : (seen.get(rowText(repository, Number(nativeId))) ?? null);
   }
 
@@ -310,7 +331,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
 }
 
 /** What all rows of one package tell of it; null for none. */
-export function headOfAll(group: readonly SeenRow[]): Head | null {
+export function headOfAll(group: readonly SeenRow[], absence: Absent): Head | null {
   const [some] = group;
   if (some === undefined) return null;
   const sound = group.filter(({ row }) => row.status !== "error").sort((left, right) => newer(left.row, right.row));
@@ -320,6 +341,7 @@ export function headOfAll(group: readonly SeenRow[]): Head | null {
     newest: isTold ? (sound[0] ?? null) : null,
     doubt: isTold ? null : unknown("UNCHECKED_ORDER"),
     all: summarize(group.map(({ row }) => row)),
+    absence,
   };
 }
 

@@ -4,13 +4,16 @@ import { keyText } from "../batch.ts";
 import { answering, groupBy } from "./batch-answers.ts";
 import type { PackageList } from "./client.ts";
 import { isNumber, parseKey, printKey, terraformType } from "./identity.ts";
-import { nameOf, versionName } from "./mapper.ts";
-import type { PackageRows } from "./package-rows.ts";
+import { nameOf, type RowContext, versionName } from "./mapper.ts";
+import type { PackageRow } from "./payload.ts";
 import { common, isOf, nameIn, newestFirst, packageText, versionText } from "./row-keys.ts";
-import { findRow, type PackagePage, type SeenRow, silenceIn, sweep } from "./scan.ts";
+import { findRow, type PackagePage, type ReadList, type SeenRow, silenceIn, sweep } from "./scan.ts";
 
 /** What a look-up needs of the rows that its request knows and can ask for. */
-export interface RowAccess extends Pick<PackageRows, "page" | "contextOf" | "known" | "versionOf"> {
+export interface RowAccess extends ReadList {
+  /** The row behind a version, if the request has seen it. */
+  readonly known: (ref: VersionRef) => SeenRow | null;
+  readonly versionOf: (row: PackageRow, context: RowContext) => Version;
   /** Whether the first page of a list was asked for already, so that reading it costs nothing. */
   readonly isRead: (list: PackageList) => boolean;
   /** One row by its number; null when it has no page of its own. */

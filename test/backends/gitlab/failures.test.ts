@@ -5,7 +5,7 @@ import { gitlabTokens, serveGitlab } from "../../../src/demo/gitlab.ts";
 import type { Fault } from "../../../src/demo/server.ts";
 import { credentials } from "../../../src/demo/story.ts";
 import { testCall } from "../../support/call.ts";
-import { plainCommits, plainImages, plainPackages } from "./plain.ts";
+import { plain } from "../../support/plain.ts";
 import { type Failure, failureOf, first, present, ref, rewriteRows, stage } from "./support.ts";
 
 // The breaker is not what is tested here: it would answer for the server.
@@ -27,9 +27,7 @@ afterAll(close);
 describe("who is asking", () => {
   const header = (name: string) => server.seen[0]?.headers[name];
   const asking = (settings: Readonly<Record<string, unknown>>, credential?: string) =>
-    plainPackages(
-      present(configure(settings).during(testCall(credential === undefined ? {} : { credential })).packages),
-    );
+    plain(present(configure(settings).during(testCall(credential === undefined ? {} : { credential })).packages));
 
   test("is told by access token, OAuth token or job token", async () => {
     await packages().package(sdkRef);
@@ -124,9 +122,9 @@ describe("what goes wrong", () => {
   test.each(faults)("%s is told as what it is by every reader", async (_case, fault, failure) => {
     await server.setFault(fault);
     const opened = readers();
-    const reader = plainPackages(present(opened.packages));
-    const images = plainImages(present(opened.images));
-    const commits = plainCommits(present(opened.commits));
+    const reader = plain(present(opened.packages));
+    const images = plain(present(opened.images));
+    const commits = plain(present(opened.commits));
     const scope = { repository: "pay/api", group: null };
     const asked: [string, () => Promise<unknown>][] = [
       ["package", () => present(reader).package(sdkRef)],

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import type { VersionRef } from "../../../src/model/package.ts";
 import { testCall } from "../../support/call.ts";
-import { plainCommits, plainPackages } from "./plain.ts";
+import { plain } from "../../support/plain.ts";
 import { calls, failureOf, first, present, ref, rewriteRows, stage, walk } from "./support.ts";
 
 const { server, packages, commits, readers, configure, close } = await stage();
@@ -118,9 +118,7 @@ describe("files", () => {
   });
 
   test("are linked under the address that people know", async () => {
-    const known = plainPackages(
-      present(configure({ webUrl: "https://gitlab.example.com/" }).during(testCall()).packages),
-    );
+    const known = plain(present(configure({ webUrl: "https://gitlab.example.com/" }).during(testCall()).packages));
     const [row] = (await known.files(released, first(1))).rows;
     expect(row?.value.downloadUrl).toMatch(
       /^https:\/\/gitlab\.example\.com\/pay\/api\/-\/package_files\/\d+\/download$/,
@@ -144,8 +142,8 @@ describe("pipelines of a version", () => {
 
   test("are not asked for when the row said that nobody recorded a build", async () => {
     const reader = readers();
-    const known = plainPackages(present(reader.packages));
-    const pipelines = plainCommits(present(reader.commits)).pipelines;
+    const known = plain(present(reader.packages));
+    const pipelines = plain(present(reader.commits)).pipelines;
     const manual = present(
       await known.version({
         package: ref("pay/api", "maven:com/acme/pay/pay-sdk"),

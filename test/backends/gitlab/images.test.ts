@@ -110,7 +110,11 @@ describe("copies of an image", () => {
   });
 
   test("are none where no repository has the name, and nothing is said where none is configured", async () => {
-    expect(await images().copies("api", released)).toBeNull();
+    expect(await present(readers().images).copies("api", released)).toMatchObject({
+      kind: "ABSENT",
+      proof: "WHOLE_LIST",
+      operation: "gitlab.listGroupRepositories",
+    });
     const nowhere = configure({ groups: [], projects: [] }).during(testCall());
     expect(await present(nowhere.images).copies("web", released)).toMatchObject({ reason: "NOT_CONFIGURED" });
   });
@@ -131,10 +135,10 @@ describe("copies of an image", () => {
   });
 
   test("in one project by digest, and nowhere without one", async () => {
-    const found = await images().byDigest(released, "infra/tools");
-    expect(found).toBeNull();
-    expect(await present(readers().images).byDigest(released, null)).toMatchObject({ reason: "NOT_SEARCHABLE" });
-    expect(await images().byDigest(released, "../x")).toBeNull();
+    const reader = present(readers().images);
+    expect(await reader.byDigest(released, "infra/tools")).toMatchObject({ kind: "ABSENT", proof: "WHOLE_LIST" });
+    expect(await reader.byDigest(released, null)).toMatchObject({ reason: "NOT_SEARCHABLE" });
+    expect(await reader.byDigest(released, "../x")).toMatchObject({ kind: "ABSENT", proof: "IMPOSSIBLE" });
   });
 });
 
@@ -193,6 +197,32 @@ describe("container repositories as packages", () => {
     expect((await packages().latest(base))?.name).toBe("26.04");
     const many = ref("pay/web", "image:pay/web/storybook");
     expect(await failureOf(packages().latest(many))).toMatchObject({ failure: "OVER_BUDGET" });
+  });
+
+  test("of a project in upper case are found by every spelling, and tell what their registry knows", async () => {
+    const player = ref("media/.player-ui", "image:media/.player-ui");
+    const page = await packages().page(
+      { repository: null, group: "Media" },
+      { name: null, match: "CONTAINS", format: "DOCKER" },
+      first(5),
+    );
+    expect(page.rows.map(({ value }) => value.ref)).toEqual([
+      player,
+      ref("media/.player-ui", "image:media/.player-ui/bundle"),
+    ]);
+    expect(await packages().package({ ...player, repository: "Media/.Player-UI" })).toMatchObject({ ref: player });
+    // Its signature is a tag, and younger.
+    expect((await packages().latest(player))?.name).toBe("1.4.0");
+    const bundle = {
+      package: ref("Media/.Player-UI", "image:media/.player-ui/bundle"),
+      version: "2.0.1",
+      nativeId: null,
+    };
+    expect(await present(readers().packages).version(bundle)).toMatchObject({
+      kind: "FOUND",
+      value: { name: "2.0.1", digest: null },
+      gap: { reason: "DETAIL_MISSING" },
+    });
   });
 
   test("are nothing to a backend configured without images", async () => {

@@ -3,7 +3,7 @@ import { sdk } from "../../../src/demo/story.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
 import { foundIn } from "../../support/answers.ts";
 import { testCall } from "../../support/call.ts";
-import { plainPackages } from "./plain.ts";
+import { plain } from "../../support/plain.ts";
 import { calls, failureOf, first, present, ref, rewriteRows, stage, synthetic, walk } from "./support.ts";
 
 const { server, packages, readers, configure, close } = await stage();
@@ -305,7 +305,7 @@ describe("searching by name", () => {
       ["pay/web npm:@acme/pay-ui"],
       ["infra/tools npm:audit-watch"],
       ["infra/tools generic:audit-watch"],
-      undefined,
+      [],
     ]);
     // Two pages of either place hold every name: ten filtered lists would be the alternative.
     expect(server.seen).toHaveLength(4);
@@ -320,7 +320,7 @@ describe("searching by name", () => {
       at: 1_700_000_000_000 + index,
     }));
     server.setTamper(synthetic(() => rows));
-    const reader = plainPackages(present(configure({ groups: [] }).during(testCall()).packages));
+    const reader = plain(present(configure({ groups: [] }).during(testCall()).packages));
     const found = await Promise.all([reader.named("tool-001", "NPM", null), reader.named("tool-949", "NPM", null)]);
     expect(found.map((all) => all?.map((one) => one.name))).toEqual([["tool-001"], ["tool-949"]]);
     expect(server.seen).toHaveLength(3);

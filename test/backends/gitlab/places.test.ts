@@ -250,3 +250,32 @@ describe("a path as wide as GitLab's own rule", () => {
     }
   });
 });
+
+describe("a window that the ordinary packages fill", () => {
+  const module = row(9, "vpc/aws", { package_type: "terraform_module" });
+  const list = (fields: string) =>
+    `{ packages(scope: { backend: "gitlab", repository: "acme/shop" }, first: 2) { nodes { key } ${fields} } }`;
+
+  test.each([
+    [[], false, 2],
+    [[module], true, null],
+  ])(
+    "asks for modules (%o) only where somebody wants to know what follows",
+    async (modules, hasNextPage, totalCount) => {
+      const project = { id: 7, path: "acme/shop", packages: [row(1, "cart"), row(2, "desk"), ...modules] };
+      const { ask, gitlab } = await open({ projects: [project] });
+      expect(every((await ask(list(""))).data, "key")).toEqual(["npm:cart", "npm:desk"]);
+      expect(gitlab.asked).toHaveLength(1);
+      expect((await ask(list("pageInfo { hasNextPage } totalCount"))).data).toMatchObject({
+        packages: { pageInfo: { hasNextPage }, totalCount },
+      });
+      expect(gitlab.asked).toHaveLength(2);
+    },
+  );
+
+  test("asks for none of a place that does not exist", async () => {
+    const { ask, gitlab } = await open({ projects: [api] });
+    await ask(list(""));
+    expect(gitlab.asked).toHaveLength(1);
+  });
+});

@@ -7,16 +7,16 @@ import type { Page, PageRequest, Row } from "../../../src/model/page.ts";
 import type { Call } from "../../../src/upstream/call.ts";
 import { type Failure, UpstreamError } from "../../../src/upstream/errors.ts";
 import { testCall } from "../../support/call.ts";
-import { type PlainReader, plainCommits, plainImages, plainPackages } from "./plain.ts";
+import { type Plain, plain } from "../../support/plain.ts";
 
 export interface Stage {
   readonly server: DemoServer;
   readonly backend: Backend;
   /** Readers of a new request, which remember nothing. */
   readonly readers: (call?: Call) => Readers;
-  readonly packages: (call?: Call) => PlainReader<PackageReader>;
-  readonly images: (call?: Call) => PlainReader<ImageReader>;
-  readonly commits: (call?: Call) => PlainReader<CommitReader>;
+  readonly packages: (call?: Call) => Plain<PackageReader>;
+  readonly images: (call?: Call) => Plain<ImageReader>;
+  readonly commits: (call?: Call) => Plain<CommitReader>;
   /** Another backend over the same server. */
   readonly configure: (settings: Readonly<Record<string, unknown>>) => Backend;
   readonly close: () => Promise<void>;
@@ -50,9 +50,9 @@ export async function stage(
     server,
     backend,
     readers,
-    packages: (call) => plainPackages(present(readers(call).packages)),
-    images: (call) => plainImages(present(readers(call).images)),
-    commits: (call) => plainCommits(present(readers(call).commits)),
+    packages: (call) => plain(present(readers(call).packages)),
+    images: (call) => plain(present(readers(call).images)),
+    commits: (call) => plain(present(readers(call).commits)),
     configure,
     close: async () => {
       await Promise.all(opened.map((one) => one.close()));

@@ -1,0 +1,68 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { gitlab as adapter } from "../../../src/backends/gitlab/index.ts";
+import { foundIn } from "../../support/answers.ts";
+import { testCall } from "../../support/call.ts";
+import { serveLiteral } from "./literal.ts";
+import { present } from "./support.ts";
+
+const sha = "abcdef1234567890abcdef1234567890abcdef12";
+const at = (day: number) => new Date(Date.UTC(2026, 0, 1 + day)).toISOString();
+// The wanted package is behind the first page of a list that is sorted newest first.
+const packages = Array.from({ length: 151 }, (_, index) => ({
+  id: index + 1,
+  name: "cart",
+  package_type: "npm",
+  version: `1.0.${index}`,
+  created_at: at(index),
+  ...(index === 0 ? { sha } : { sha: "f".repeat(40) }),
+}));
+
+let close = async () => {};
+afterEach(() => close());
+
+async function open(options: Parameters<typeof serveLiteral>[0]) {
+  const server = await serveLiteral(options);
+  const settings = { kind: "gitlab", name: "gitlab", url: server.url, retries: 0 };
+  const backend = adapter.connect(adapter.settings.parse(settings));
+  close = async () => {
+    await backend.close();
+    await server.stop();
+  };
+  return { server, commits: () => present(backend.during(testCall()).commits) };
+}
+
+describe("what was published from a commit, in a project of 151 packages", () => {
+  const project = { id: 7, path: "acme/shop", packages, commits: [sha] };
+
+  test.each([
+    [8, 5],
+    [12, 5],
+    [40, 4],
+  ])("is the same whether %i letters of its hash are given or all", async (letters, calls) => {
+    const { server, commits } = await open({ projects: [project] });
+    const versions = foundIn(await commits().publishedFrom("acme/shop", sha.slice(0, letters)));
+    expect(versions.map(({ name }) => name)).toEqual(["1.0.0"]);
+    // Two pages, the modules, the pipelines; a short hash is made whole by the commit, because pipelines know no other.
+    expect(server.asked).toHaveLength(calls);
+  });
+
+  test("is read to the end of the list where the commit is gone, and nobody can say when it was", async () => {
+    const { commits } = await open({ projects: [{ ...project, commits: [] }] });
+    expect(foundIn(await commits().publishedFrom("acme/shop", sha.slice(0, 8)))).toHaveLength(1);
+  });
+
+  test("is absent where no pipeline ran for the revision, as the list of pipelines proves", async () => {
+    const { commits } = await open({ projects: [project] });
+    expect(await commits().publishedFrom("acme/shop", "0".repeat(40))).toEqual({
+      kind: "ABSENT",
+      proof: "WHOLE_LIST",
+      operation: "gitlab.listPipelines",
+    });
+  });
+
+  test("is not cut short by a list that does not keep its order", async () => {
+    const rows = [...packages].sort((one, other) => (one.id % 2) - (other.id % 2));
+    const { commits } = await open({ projects: [{ ...project, packages: rows }], isOld: true });
+    expect(foundIn(await commits().publishedFrom("acme/shop", sha))).toHaveLength(1);
+  });
+});
