@@ -1,7 +1,24 @@
 import type { DroppedRow, Origin } from "../model/backend.ts";
-import { isTooLarge, type UpstreamError } from "../upstream/errors.ts";
+import { isTooLarge, UpstreamError } from "../upstream/errors.ts";
 import type { Learnt } from "./learnt.ts";
-import type { UpstreamPage } from "./paging.ts";
+
+/** One page as the backend answered it. */
+export interface UpstreamPage<T> {
+  readonly rows: readonly T[];
+  /** Rows in the answer, readable or not. */
+  readonly count: number;
+  /**
+   * Zero-based places of `rows` in the answer, one for each. May be left out where `rows` and `dropped` together are the
+   * whole answer, or `rows` alone is.
+   */
+  readonly places?: readonly number[];
+  readonly dropped: readonly DroppedRow[];
+  readonly origin: Origin;
+  /** The whole count, null when the backend does not say. */
+  readonly total: number | null;
+  /** Whether another page follows, where the backend says so itself (a next-page header); else undefined. */
+  readonly more?: boolean;
+}
 
 /** A list by pages of any size, and the largest size that was seen to be answered. */
 export interface SizedPages<T> {
@@ -70,7 +87,7 @@ async function readRows<T>(pages: SizedPages<T>, from: number, count: number, he
     last = piece;
     pieces.push(piece);
     lost = piece.failure === null ? 0 : lost + 1;
-    if (piece.failure !== null && lost >= mostLost) throw piece.failure;
+    if (piece.failure !== null && lost >= mostLost) throw givenUp(piece.failure);
   }
   return joined(pieces, from, 1, from, count);
 }
@@ -130,7 +147,7 @@ function joined<T>(pieces: readonly Piece<T>[], start: number, size: number, fro
 }
 
 function mustHaveOrigin<T>({ rows, dropped, count, origin, total, more, failure }: Piece<T>): UpstreamPage<T> {
-  if (origin === null) throw failure ?? new RangeError("a page without an origin has a failure");
+  if (origin === null) throw failure ? givenUp(failure) : new RangeError("a page without an origin has a failure");
   return {
     rows: rows.map(({ row }) => row),
     places: rows.map(({ place }) => place),
@@ -140,6 +157,18 @@ function mustHaveOrigin<T>({ rows, dropped, count, origin, total, more, failure 
     total,
     ...(more === undefined ? {} : { more }),
   };
+}
+
+/** The same failure, for which nothing smaller can be asked any more. */
+function givenUp({ failure, backend, operation, status, code, traceId, reason }: UpstreamError): UpstreamError {
+  return new UpstreamError(failure, {
+    backend,
+    operation,
+    status,
+    code,
+    traceId,
+    ...(reason === null ? {} : { reason }),
+  });
 }
 
 /** A quarter: what is too large is so by a lot as often as by a little, and each try that fails is read up to the limit. */

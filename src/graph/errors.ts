@@ -146,7 +146,8 @@ export function toGraphQLError(error: NoAnswer, path?: readonly (string | number
     });
   }
   const { code, says } = outcomes[error.failure];
-  return new GraphQLError(`The backend "${error.backend}" ${says}.`, {
+  const advice = error.advice === null ? "" : ` ${error.advice}`;
+  return new GraphQLError(`The backend "${error.backend}" ${says}.${advice}`, {
     path: path ?? null,
     extensions: {
       code: error.failure === "DENIED" && error.status === 401 ? "UPSTREAM_UNAUTHENTICATED" : code,

@@ -107,7 +107,7 @@ function expectCopiesUnlessDenied(
 }
 
 /** Time in which a registry may deny a tag before places of copies are searched beside it. */
-const denialMs = 20;
+const denialMs = 25;
 
 function isDenial({ source }: Outcome<unknown>): boolean {
   return source.status === "ABSENT";

@@ -185,6 +185,23 @@ describe.each(rules)("a caller who may see %s", (_name, allow, isAllowed) => {
   });
 });
 
+describe("rules that allow everything", () => {
+  let gateway: DemoGateway;
+
+  beforeAll(async () => {
+    gateway = await restricted({ projects: ["**"], repositories: ["**"], namespaces: ["**"], groups: ["**"] });
+  });
+
+  afterAll(() => gateway.stop());
+
+  test("take nothing away, cold storage included", async () => {
+    const drift = `{ releases(filter: { project: "pay" }, first: 30) { nodes { version drift { image { raw } verdict reason } } } }`;
+    const [all, seen] = [await whole.ask(drift), await gateway.ask(drift)];
+    expect(seen.body).toEqual(all.body);
+    expect(seen.text).toContain('"ARCHIVED"');
+  });
+});
+
 describe("what is not allowed", () => {
   let gateway: DemoGateway;
 

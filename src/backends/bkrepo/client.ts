@@ -105,7 +105,7 @@ export const queryNodes = {
 } as const satisfies Operation;
 
 /** A read of one path: NODE_NOT_FOUND says that nothing is there. */
-export const getNode = {
+const getNode = {
   name: "bkrepo.getNode",
   method: "GET",
   path: "/repository/api/node/detail/{project}/{repository}/{path+}",
@@ -115,7 +115,7 @@ export const getNode = {
 } as const satisfies Operation;
 
 /** Knows nothing of a version that is missing, and fails for some that are there: its silence proves nothing. */
-export const getVersionDetail = {
+const getVersionDetail = {
   name: "bkrepo.getVersionDetail",
   method: "GET",
   path: "/{service}/ext/version/detail/{project}/{repository}",

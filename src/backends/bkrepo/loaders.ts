@@ -31,7 +31,7 @@ export function readersOf(view: View): Readers {
     files: files.page,
     byChecksum: files.byChecksum,
     named: search.named,
-    byPurl: purlReader(search, versions, images),
+    byPurl: purlReader(view, search, versions, images),
     search: search.search,
   };
   return {

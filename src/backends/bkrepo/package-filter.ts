@@ -2,8 +2,8 @@ import type { Package, PackageFormat } from "../../model/package.ts";
 import { namesSamePackage, type PurlParts, parsePurl } from "../../model/purl.ts";
 import type { PackageQuery } from "../backend.ts";
 import { keyText } from "../batch.ts";
-import { imageNameOf, keyOf, namedTypes, typesOf } from "./package-key.ts";
-import { isPlain, plainPattern } from "./plain-text.ts";
+import { imageNameOf, keyOf, keyOfPurl, namedTypes, purlOfName, typesOf } from "./package-key.ts";
+import { isPlainPattern, plainPattern } from "./plain-text.ts";
 import { allOf, anyOf, endsIn, is, like, noneOf, oneOf, type Rule } from "./rule.ts";
 
 /** The rules of a filter: they match at least what {@link matches} lets through. Null where bkrepo can have no such package. */
@@ -26,7 +26,7 @@ export function rulesOf({ name, match, format }: PackageQuery): Rule[] | null {
 
 /** Whether the server counts what {@link matches} lets through: not where its pattern had to be wider than the text. */
 export function isCounted({ name, match }: PackageQuery): boolean {
-  return name === null || match === "EXACT" || isPlain(name);
+  return name === null || match === "EXACT" || isPlainPattern(name);
 }
 
 /** The filter once more: what a server matches more loosely than we promise does not get through. */
@@ -52,16 +52,18 @@ export function meantByName(name: string, format: PackageFormat): Meant | null {
   const types = typesOf(format);
   if (name === "" || types.length === 0) return null;
   const key = keyOf(name, format);
-  const spellings = [is("name", name), ...(key === null ? [] : [is("key", key)])];
-  if (format === "PYPI") spellings.push(like("name", plainPattern(name.replace(/[-_.]+/g, "*"))));
+  const purl = purlOfName(name, format);
+  const spellings = [
+    is("name", name),
+    ...(key === null ? [] : [is("key", key)]),
+    ...(purl === null ? [] : [like("name", namePattern(purl))]),
+  ];
   return {
     text: keyText("name", name, format),
     rule: allOf(oneOf("type", types), anyOf(...spellings)),
     accepts: (found) =>
       found.format === format &&
-      (found.name === name ||
-        found.ref.key === key ||
-        (format === "PYPI" && normalised(found.name) === normalised(name))),
+      (found.name === name || found.ref.key === key || (purl !== null && isNamedBy(found, purl))),
   };
 }
 
@@ -72,11 +74,15 @@ export function meantByPurl(purl: PurlParts): Meant | null {
   return {
     text: keyText("purl", purl.type, purl.namespace, purl.name),
     rule: allOf(oneOf("type", types), like("name", namePattern(purl))),
-    accepts: (found) => {
-      const own = found.purl === null ? null : parsePurl(found.purl);
-      return own !== null && namesSamePackage(own, purl);
-    },
+    accepts: (found) => isNamedBy(found, purl),
   };
+}
+
+/** Whether a package URL names a package: by its own URL, or by the one key that the URL stands for. */
+export function isNamedBy({ ref, purl: printed }: Pick<Package, "ref" | "purl">, purl: PurlParts): boolean {
+  const own = printed === null ? null : parsePurl(printed);
+  const known = keyOfPurl(purl);
+  return (known?.isOnly === true && known.key === ref.key) || (own !== null && namesSamePackage(own, purl));
 }
 
 /** Images whose path ends in this name, as a whole part. */
@@ -117,8 +123,4 @@ function namePattern({ type, namespace, name }: PurlParts): string {
 // The name of a Maven package is its artifactId, and a NuGet key is in lower case: whoever asks by the full name means the key.
 function exactKey(name: string, format: PackageFormat | null): string | null {
   return keyOf(name, format ?? "MAVEN");
-}
-
-function normalised(name: string): string {
-  return name.toLowerCase().replace(/[-_.]+/g, "-");
 }

@@ -1,5 +1,5 @@
 import type { PackageFormat } from "../../model/package.ts";
-import { toPurl } from "../../model/purl.ts";
+import { type PurlParts, parsePurl, toPurl } from "../../model/purl.ts";
 
 /** A package key taken apart at its first `://`. */
 interface KeyParts {
@@ -141,6 +141,53 @@ export function purlOf(key: string, version: string | null): string | null {
     case "nuget":
     case "cargo":
       return /[/@]/.test(rest) ? null : toPurl({ type: parts.scheme, name: rest, version });
+    default:
+      return null;
+  }
+}
+
+/**
+ * The package URL that a name and format stand for, taken apart; null where they make none. Beside bkrepo's own forms
+ * it reads those that package URLs give: `vendor/name` for RPM, `user/name` for Conan.
+ */
+export function purlOfName(name: string, format: PackageFormat): PurlParts | null {
+  const cut = name.lastIndexOf("/");
+  const bare = name.slice(cut + 1);
+  if (format === "CONAN" && !conanReference.test(name)) {
+    // The library refuses a namespace without a channel, which a name does not tell.
+    const namespace = cut <= 0 ? null : name.slice(0, cut);
+    return bare === "" ? null : { type: "conan", namespace, name: bare, version: null, qualifiers: {} };
+  }
+  const key = format === "PYPI" ? `pypi://${name}` : format === "RPM" ? `rpm://${bare}` : keyOf(name, format);
+  const printed = key === null ? null : purlOf(key, null);
+  return printed === null ? null : parsePurl(printed);
+}
+
+/**
+ * The key that a package URL stands for, and whether it is the only one: npm, PyPI and Composer keep the spelling of the
+ * upload, which the URL has lost, and a recipe without a channel may be one of several. Null where the URL does not tell it.
+ */
+export function keyOfPurl(purl: PurlParts): { readonly key: string; readonly isOnly: boolean } | null {
+  const { type, namespace, name, qualifiers } = purl;
+  const whole = namespace === null ? name : `${namespace}/${name}`;
+  switch (type) {
+    case "maven":
+      return namespace === null ? null : { key: `gav://${namespace}:${name}`, isOnly: true };
+    case "conan": {
+      const { user = namespace ?? "_", channel = "_" } = qualifiers;
+      return { key: `conan://${user}@${name}/${channel}`, isOnly: qualifiers["channel"] !== undefined };
+    }
+    case "huggingface":
+      return { key: `huggingface://model/${whole}`, isOnly: true };
+    case "nuget":
+      return { key: `nuget://${whole.toLowerCase()}`, isOnly: true };
+    case "helm":
+    case "cargo":
+      return { key: `${type}://${whole}`, isOnly: true };
+    case "npm":
+    case "pypi":
+    case "composer":
+      return { key: `${type}://${whole}`, isOnly: false };
     default:
       return null;
   }

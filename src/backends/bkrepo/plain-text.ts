@@ -9,7 +9,9 @@ const plain = "[\\p{L}\\p{N}._/@:,~-]";
 
 const plainStart = new RegExp(`^${plain}+`, "u");
 const plainEnd = new RegExp(`${plain}+$`, "u");
-const notPlain = new RegExp(`(?:(?!${plain}).)+`, "gsu");
+// Upper and lower case of other letters may be alike here and not there.
+const asciiPlain = /^[\w./@:,~-]*$/;
+const notAsciiPlain = /[^\w./@:,~-]+/g;
 
 /** Behind so many characters a filter tells hardly anything apart, and a pattern has a greatest length. */
 const mostCharacters = 200;
@@ -26,17 +28,17 @@ export function plainSuffix(text: string): string {
 
 /** A wildcard pattern that matches the text at least: `*` stands where releases differ, or where a name may have one. */
 export function plainPattern(text: string): string {
-  return wellFormed(text.slice(0, mostCharacters)).replace(notPlain, "*") + (text.length > mostCharacters ? "*" : "");
+  return text.slice(0, mostCharacters).replace(notAsciiPlain, "*") + (text.length > mostCharacters ? "*" : "");
 }
 
 /** Whether exactly the rows that begin so are counted, in every release. */
 export function countsExactly(prefix: string): boolean {
-  return isPlain(prefix) && !prefix.includes(".");
+  return plainPrefix(prefix) === prefix && !prefix.includes(".");
 }
 
-/** Whether every release reads the text as it stands, dots of the oldest one's patterns aside. */
-export function isPlain(text: string): boolean {
-  return plainPrefix(text) === text;
+/** Whether the pattern made of a text matches nothing but it, upper and lower case alike. */
+export function isPlainPattern(text: string): boolean {
+  return text.length <= mostCharacters && asciiPlain.test(text);
 }
 
 // A cut between the halves of a surrogate pair leaves no character.

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { learntForMs } from "../learnt.ts";
 
 /** Whether a search of one repository sees all packages that its plain list counts. */
 export type Sight = "WHOLE" | "NARROW";
@@ -9,10 +10,9 @@ export interface SightMemory {
   readonly set: (repository: string, credential: string | null, sight: Sight) => void;
 }
 
-const keptForMs = 3 * 60_000;
 const mostKept = 2000;
 
-/** Starts empty; keeps the newest 2000 entries for three minutes each, and no credential but its hash. */
+/** Starts empty; keeps the newest 2000 entries for `learntForMs` each, and no credential but its hash. */
 export function createSightMemory(): SightMemory {
   const kept = new Map<string, { readonly sight: Sight; readonly until: number }>();
   return {
@@ -27,7 +27,7 @@ export function createSightMemory(): SightMemory {
     set: (repository, credential, sight) => {
       const text = textOf(repository, credential);
       kept.delete(text);
-      kept.set(text, { sight, until: Date.now() + keptForMs });
+      kept.set(text, { sight, until: Date.now() + learntForMs });
       const [oldest] = kept.keys();
       if (kept.size > mostKept && oldest !== undefined) kept.delete(oldest);
     },

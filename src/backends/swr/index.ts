@@ -18,7 +18,7 @@ export const swr: BackendType<SwrSettings> = {
 };
 
 /** Opens one SWR; `now` is the process's clock in milliseconds, by which requests are signed and tokens renewed. */
-export function connectSwr(settings: SwrSettings, now: () => number = Date.now): Backend {
+export function connectSwr(settings: SwrSettings, now: () => number = () => Date.now()): Backend {
   const authority = createAuthority(settings, now);
   const region = createRegion(settings, now);
   const upstream: Upstream = createUpstream(settings, {

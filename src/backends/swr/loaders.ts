@@ -1,6 +1,7 @@
 import type { Readers } from "../backend.ts";
+import type { Access } from "./access.ts";
 import { createImageReader } from "./image-reader.ts";
-import { type Access, createPackageLeg } from "./package-leg.ts";
+import { createPackageLeg } from "./package-leg.ts";
 import { createPackageReader } from "./package-reader.ts";
 import { createNamespaces, createPlaces } from "./places.ts";
 import { createRepositories } from "./repositories.ts";

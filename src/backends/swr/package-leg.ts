@@ -1,6 +1,5 @@
 import type { Origin } from "../../model/backend.ts";
 import type { Package, PackageFile, PackageRef, Version, VersionRef } from "../../model/package.ts";
-import type { Call } from "../../upstream/call.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import {
   type Absent,
@@ -14,26 +13,12 @@ import {
   unknown,
 } from "../answers.ts";
 import { batched, keyText, single } from "../batch.ts";
-import { listFiles, listPackages, listVersions, type SwrClient } from "./client.ts";
+import type { Access } from "./access.ts";
+import { listFiles, listPackages, listVersions } from "./client.ts";
 import { createdText, pathOf, sortableDate, toFile, toPackage, toVersion } from "./mapper.ts";
 import { decodeOnce, isNamespace, packageKey, parseTarget } from "./names.ts";
 import type { PackageRow, VersionRow } from "./payload.ts";
-import type { Namespaces } from "./places.ts";
-import type { Region } from "./region.ts";
 import { readWhole, type Whole } from "./walk.ts";
-
-/** What a request's readers work with. */
-export interface Access {
-  /** Configured name of the backend. */
-  readonly backend: string;
-  /** Address of the API. */
-  readonly base: string;
-  readonly hosts: readonly string[];
-  readonly client: SwrClient;
-  readonly region: Region;
-  readonly namespaces: Namespaces;
-  readonly call: Call;
-}
 
 /** A list of model objects, whole as far as it could be read. */
 export interface Listed<T> {

@@ -15,10 +15,11 @@ import {
 import type { PackageQuery, PackageReader, VersionQuery } from "../backend.ts";
 import { keyText } from "../batch.ts";
 import { mapPage, sliceWindow } from "../paging.ts";
+import type { Access } from "./access.ts";
 import { getRepository, listPackages, type RepositoryName, type Told } from "./client.ts";
 import { tagOf, toImageVersion } from "./mapper.ts";
 import { decodeOnce, imageKey, isNamespace, isRepositoryPath, isTag, keyOfName, parseTarget } from "./names.ts";
-import { type Access, type Listed, type PackageLeg, unaskedOrigin } from "./package-leg.ts";
+import { type Listed, type PackageLeg, unaskedOrigin } from "./package-leg.ts";
 import type { TagRow } from "./payload.ts";
 import type { Places } from "./places.ts";
 import { createPurlSearch } from "./purl-search.ts";

@@ -1,8 +1,8 @@
 import type { DroppedRow } from "../../model/backend.ts";
 import { type Answer, absent, absentIfNotFound, firstGap, found, unknown } from "../answers.ts";
 import { single } from "../batch.ts";
+import type { Access, Namespaces } from "./access.ts";
 import { getNamespace, listNamespaces } from "./client.ts";
-import type { Access } from "./package-leg.ts";
 
 /** Looking into a namespace costs a call or more: an account that sees more of them has to name those it means. */
 export const mostNamespaces = 20;
@@ -44,20 +44,6 @@ export function createPlaces({ backend, client, call }: Access, configured: read
     names: (namespace) => configured.includes(namespace),
     look: async () => (isConfigured ? found({ namespaces: configured, dropped: [] }) : listed.load("visible")),
   };
-}
-
-/**
- * What an empty list of a namespace means. The server answers `[]` for one that may not be seen and for one that there is
- * none of, as for one that is empty: the namespace itself is asked for, unless it was seen to hold something of late.
- */
-export interface Namespaces {
-  /**
-   * What it means that nothing was found in these: `whenThere` where one of them is there; else what is known of them.
-   * Only paid where nothing was found.
-   */
-  readonly emptied: <T>(namespaces: readonly string[], whenThere: Answer<T>) => Promise<Answer<T>>;
-  /** Notes that a list of the namespace had rows. */
-  readonly seen: (namespace: string) => void;
 }
 
 /** The namespaces of one request; equal questions are one call. */

@@ -4,6 +4,7 @@ import { isNotFound } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found } from "../answers.ts";
 import { batched, keyText, single } from "../batch.ts";
 import { keepRows, mapPage, readWindow, sliceWindow } from "../paging.ts";
+import type { Access } from "./access.ts";
 import {
   getRepository,
   type Listing,
@@ -13,7 +14,7 @@ import {
   type Stretch,
 } from "./client.ts";
 import { toImagePackage } from "./mapper.ts";
-import { type Access, compare, type Listed, toError } from "./package-leg.ts";
+import { compare, type Listed, toError } from "./package-leg.ts";
 import type { RepositoryRow } from "./payload.ts";
 import { isNamespaceMissing } from "./verdict.ts";
 import { byStretch, pagesBehind, type Whole, walkAll, walkOn } from "./walk.ts";

@@ -3,6 +3,7 @@ import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, mapAnswer, unknown } from "../answers.ts";
 import { batched, keyText, single } from "../batch.ts";
 import { mapPage, readWindow, sliceWindow, type UpstreamPage } from "../paging.ts";
+import type { Access } from "./access.ts";
 import {
   type Direction,
   getTag,
@@ -14,7 +15,7 @@ import {
 } from "./client.ts";
 import { createdText, sortableDate, tagOf, updatedText } from "./mapper.ts";
 import { isAttachmentTag } from "./names.ts";
-import { type Access, compare, pick, toError } from "./package-leg.ts";
+import { compare, pick, toError } from "./package-leg.ts";
 import type { TagRow } from "./payload.ts";
 import { UnsortedAnswer } from "./region.ts";
 import type { Repositories } from "./repositories.ts";

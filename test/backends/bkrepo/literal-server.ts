@@ -45,6 +45,8 @@ export interface Behaviour {
   readonly forbidden?: readonly string[];
   /** A server that passes over `sortProperty`. */
   readonly isUnsorted?: boolean;
+  /** A server that answers its first page under every number (#3446). */
+  readonly isUnpaged?: boolean;
 }
 
 interface Rule {
@@ -118,7 +120,7 @@ function answer(server: Behaviour, request: IncomingMessage, body: string): unkn
     case "GET package/page": {
       open(server, parts);
       const rows = server.packages.filter((one) => one.repoName === repoName).map(typedPackage);
-      return page(rows, query);
+      return page(rows, query, server);
     }
     case "GET package/info": {
       open(server, parts);
@@ -127,7 +129,7 @@ function answer(server: Behaviour, request: IncomingMessage, body: string): unkn
     }
     case "GET version/page": {
       open(server, parts);
-      return page(versionsOf(server, repoName, query, []), query);
+      return page(versionsOf(server, repoName, query, []), query, server);
     }
     case "POST version/list": {
       open(server, parts);
@@ -219,7 +221,8 @@ function search(server: Behaviour, body: string, rows: readonly Record<string, u
   const seen = readable.filter((name) => !server.strict?.includes(name));
   const found = rows.filter((row) => seen.includes(String(row["repoName"])) && fits(model.rule, row));
   const { pageNumber, pageSize } = model.page;
-  const records = found.slice((pageNumber - 1) * pageSize, pageNumber * pageSize);
+  const start = server.isUnpaged ? 0 : (pageNumber - 1) * pageSize;
+  const records = found.slice(start, start + pageSize);
   return { pageNumber, pageSize, totalRecords: counts ? found.length : 0, records, count: counts ? found.length : 0 };
 }
 
@@ -295,7 +298,7 @@ function nodeRow({ repoName, fullPath, sha256 = "0".repeat(64) }: StoredNode) {
   };
 }
 
-function page(rows: readonly unknown[], query: URLSearchParams): unknown {
+function page(rows: readonly unknown[], query: URLSearchParams, { isUnpaged }: Behaviour): unknown {
   const pageNumber = Math.max(1, Number(query.get("pageNumber") ?? 1));
   const pageSize = Number(query.get("pageSize") ?? 20);
   if (pageSize === 0) throw new Refusal(500, 250102);
@@ -304,7 +307,7 @@ function page(rows: readonly unknown[], query: URLSearchParams): unknown {
     pageSize,
     totalRecords: rows.length,
     totalPages: Math.ceil(rows.length / pageSize),
-    records: rows.slice((pageNumber - 1) * pageSize, pageNumber * pageSize),
+    records: isUnpaged ? rows.slice(0, pageSize) : rows.slice((pageNumber - 1) * pageSize, pageNumber * pageSize),
     count: rows.length,
     page: pageNumber,
   };

@@ -144,7 +144,7 @@ describe("where a search sees all that may be read", () => {
     expect(server.calls()).toHaveLength(3);
     expect((await gateway.ask(query)).data.searchPackages).toMatchObject(found);
     expect(server.calls()).toEqual(["POST /package/search"]);
-    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 5 * 60_000 });
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 6 * 60_000 });
     server.become({ strict: ["open"] });
     const left = `{ searchPackages(name: "left", match: PREFIX) { groups { packages { nodes { name } } } sources { status } } }`;
     expect((await gateway.ask(left)).data.searchPackages.groups).toMatchObject([

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bkrepo } from "../../../src/backends/bkrepo/index.ts";
 import type { PackageFormat } from "../../../src/model/package.ts";
 import { parsePurl } from "../../../src/model/purl.ts";
+import { nameOfPurl } from "../../../src/model/purl-format.ts";
 import { foundIn } from "../../support/answers.ts";
 import { testCall } from "../../support/call.ts";
 import { gatewayOver, type StoredPackage, serveBkrepo } from "./literal-server.ts";
@@ -127,8 +128,12 @@ describe.each(stored)("%s %s", (type, key, _name, version, _path, purl) => {
     const both = bkrepo.connect(settings(["acme/main", "acme/copy"]));
     const { packages: reader } = both.during(testCall());
     const own = foundIn((await reader?.package({ backend: "bkrepo", repository: "acme/main", key })) ?? unasked());
-    const named = foundIn((await reader?.named(own.name, own.format, null)) ?? unasked());
-    expect(named.map(({ ref }) => ref.repository).sort()).toEqual(["acme/copy", "acme/main"]);
+    // By the name that bkrepo gives, and by the one that its package URL gives.
+    const purl = parsePurl(own.purl ?? "");
+    for (const name of [own.name, (purl && nameOfPurl(purl)?.name) ?? ""]) {
+      const named = foundIn((await reader?.named(name, own.format, null)) ?? unasked());
+      expect(named.map(({ ref }) => ref.repository).sort()).toEqual(["acme/copy", "acme/main"]);
+    }
     await both.close();
   });
 });
@@ -155,6 +160,8 @@ test.each([
   ["pkg:rpm/nginx@1.20.1-1?arch=x86_64", false],
   ["pkg:conan/zlib@1.2.13?os=Linux", true],
   ["pkg:conan/ssl@3.0", false],
+  ["pkg:conan/acme.org/ssl@3.0?user=acme&channel=stable", true],
+  ["pkg:conan/acme/ssl@3.0?channel=testing", false],
   ["pkg:nuget/ACME.Pay@1.0.0", true],
   ["pkg:pypi/my.pkg-x@1.0", true],
   ["pkg:npm/%40acme/Widget@1.0.0", true],
@@ -172,6 +179,25 @@ test.each([
   if (isFound) expect(text).toContain(sha256);
   else expect(text).not.toContain(sha256);
   if (!isFound) expect(data.traceByPurl.sources).toMatchObject([{ status: "ABSENT" }]);
+});
+
+test("a key that the URL stands for is read at once where a hint names the repository", async () => {
+  const calls = async (purl: string, hint: object | null) => {
+    server.calls();
+    const { errors } = await gateway.ask(
+      `query ($purl: PURL!, $hint: PackageScope) { traceByPurl(purl: $purl, hint: $hint) { artifact { digest } } }`,
+      { purl, hint },
+    );
+    expect(errors).toBeUndefined();
+    return server.calls();
+  };
+  const hint = { backend: "bkrepo", repository: "acme/main" };
+  const [version, files] = ["GET /version/page/acme/main", "POST /node/queryWithoutCount"];
+  expect(await calls("pkg:maven/com.acme/app@1.0", hint)).toEqual([version, files]);
+  expect(await calls("pkg:conan/zlib@1.2.13", hint)).toEqual([version, files]);
+  // The URL has lost the spelling of the upload: one read in vain, then the search.
+  expect(await calls("pkg:npm/%40acme/widget@1.0.0", hint)).toEqual([version, "POST /package/search", version, files]);
+  expect(await calls("pkg:maven/com.acme/app@1.0", null)).toEqual(["POST /package/search", version, files]);
 });
 
 describe("by name and format", () => {

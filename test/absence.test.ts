@@ -1,0 +1,210 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { configOf } from "../src/config.ts";
+import { startGateway } from "../src/server/gateway.ts";
+
+/** What a server answers to one request; null: that there is no such thing, in its vendor's words. */
+type Reply = (url: URL, body: string) => { readonly status?: number; readonly body: unknown } | null;
+
+interface Server {
+  readonly url: string;
+  /** Paths with queries, decoded, in order. */
+  readonly asked: string[];
+}
+
+interface Source {
+  readonly backend: { readonly name: string };
+  readonly status: string;
+}
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+});
+
+async function serve(reply: Reply, nothing: { readonly status: number; readonly body: unknown }): Promise<Server> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk: Buffer) => {
+      body += chunk.toString();
+    });
+    request.on("end", () => {
+      const url = new URL(request.url ?? "", "http://127.0.0.1");
+      asked.push(decodeURIComponent(`${url.pathname}${url.search}`));
+      const { status = 200, body: said } = reply(url, body) ?? nothing;
+      response.writeHead(status, { "content-type": "application/json" });
+      response.end(JSON.stringify(said));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closing.push(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+/** A GitLab of one project without packages, whose only image has these tags, or none. */
+function gitlab(path: string, tags: Readonly<Record<string, string>>): Promise<Server> {
+  const project = "/api/v4/projects/";
+  const reply: Reply = (url) => {
+    const at = decodeURIComponent(url.pathname);
+    const repository = { id: 3, name: "", path, project_id: 1, location: `registry.test/${path}` };
+    if (at === `${project}${path}` || at === `${project}1`) return { body: { id: 1, path_with_namespace: path } };
+    if (/\/groups\/[^/]+\/registry\/repositories$/.test(at) || at === `${project}${path}/registry/repositories`)
+      return { body: [repository] };
+    if (at.endsWith("/registry/repositories/3/tags"))
+      return { body: Object.keys(tags).map((name) => ({ name, path: `${path}:${name}` })) };
+    const name = at.split("/registry/repositories/3/tags/")[1];
+    const digest = name === undefined ? undefined : tags[name];
+    if (digest) return { body: { name, path: `${path}:${name}`, digest, total_size: 1 } };
+    if (at.endsWith("/packages")) return { body: [] };
+    return null;
+  };
+  return serve(reply, { status: 404, body: { message: "404 Not found" } });
+}
+
+/** A Zadig that knows nothing. */
+function emptyZadig(): Promise<Server> {
+  return serve(({ pathname }) => (/\/delivery\/artifacts$/.test(pathname) ? { body: [] } : null), {
+    status: 400,
+    body: { code: 6662, message: "failed to find artifact" },
+  });
+}
+
+async function gatewayOver(backends: readonly object[], settings: object = {}) {
+  const reading = configOf(
+    { backends: backends.map((one) => ({ retries: 0, ...one })), ...settings },
+    { PORT: "0", HOST: "127.0.0.1" },
+  );
+  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
+  const silent = () => {};
+  const log = { info: silent, warn: silent, error: silent };
+  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
+  closing.push(() => gateway.stop(0));
+  return async (query: string) => {
+    const response = await fetch(`${gateway.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ query }),
+    });
+    const { data, errors = [] } = (await response.json()) as {
+      data: Record<string, never> | null;
+      errors?: { message: string; path?: unknown[]; extensions: { code: string; backend?: string } }[];
+    };
+    return { data, errors };
+  };
+}
+
+const asBackend = (kind: string, name: string, { url }: Server, more: object = {}) => ({
+  kind,
+  name,
+  url,
+  ...(kind === "zadig" ? { credentials: { token: "t" } } : {}),
+  ...more,
+});
+
+const statuses = (sources: readonly Source[]) =>
+  Object.fromEntries(sources.map((one) => [one.backend.name, one.status]));
+
+describe("a tag that its own registry denies", () => {
+  const query = `{ traceByImage(image: "registry.test/acme/web:gone") {
+    isComplete artifact { digest } candidates { digest } sources { backend { name } status }
+  } }`;
+
+  async function estate(tags: Readonly<Record<string, string>>) {
+    const [own, other, zadig] = await Promise.all([gitlab("acme/web", tags), gitlab("mirror/web", {}), emptyZadig()]);
+    const ask = await gatewayOver([
+      asBackend("zadig", "zadig", zadig),
+      asBackend("gitlab", "own", own, { hosts: ["registry.test"], groups: ["acme"] }),
+      asBackend("gitlab", "other", other, { hosts: ["mirror.test"], groups: ["mirror"] }),
+    ]);
+    return { ask, own, other, zadig };
+  }
+
+  test("is ABSENT there, and is searched nowhere as bytes that nobody knows", async () => {
+    const { ask, own, other } = await estate({ "1.0": `sha256:${"a".repeat(64)}` });
+    const { data, errors } = await ask(query);
+    const trace = data?.["traceByImage"] as unknown as { sources: Source[]; isComplete: boolean; artifact: null };
+    expect(errors).toEqual([]);
+    expect(trace.artifact).toBeNull();
+    expect(statuses(trace.sources)).toEqual({ zadig: "ABSENT", own: "ABSENT", other: "NOT_SEARCHABLE" });
+    // Nobody who could know of it is left.
+    expect(trace.isComplete).toBe(true);
+    // Places of copies are looked for beside a registry that takes its time, and not where it denies at once.
+    await vi.waitFor(
+      async () => {
+        own.asked.length = 0;
+        other.asked.length = 0;
+        await ask(query);
+        expect(other.asked).toEqual([]);
+        expect(own.asked.filter((path) => path.includes("/groups/"))).toEqual([]);
+      },
+      { timeout: 5000, interval: 5 },
+    );
+  });
+
+  test("and one that it has is searched in the others by its digest", async () => {
+    const { ask, other } = await estate({ gone: `sha256:${"a".repeat(64)}` });
+    const { data } = await ask(query);
+    const trace = data?.["traceByImage"] as unknown as { sources: Source[]; artifact: { digest: string } };
+    expect(trace.artifact.digest).toBe(`sha256:${"a".repeat(64)}`);
+    expect(statuses(trace.sources)).toMatchObject({ zadig: "ABSENT", own: "OK", other: "ABSENT" });
+    expect(other.asked.length).toBeGreaterThan(0);
+  });
+});
+
+describe("builds of a version", () => {
+  const query = `{ package(ref: { backend: "own", repository: "acme/web", key: "image:acme/web" }) {
+    version(name: "1.0") { name builds { service } sources { backend { name } status } }
+  } }`;
+  const tags = { "1.0": `sha256:${"a".repeat(64)}` };
+  const versionIn = (data: unknown) =>
+    (data as { package: { version: { builds: unknown[] | null; sources: Source[] } } }).package.version;
+
+  test("are null with an error where no Zadig is configured", async () => {
+    const ask = await gatewayOver([asBackend("gitlab", "own", await gitlab("acme/web", tags))]);
+    const { data, errors } = await ask(query);
+    expect(versionIn(data).builds).toBeNull();
+    expect(errors).toEqual([
+      expect.objectContaining({
+        path: ["package", "version", "builds"],
+        extensions: expect.objectContaining({ code: "BACKEND_NOT_CONFIGURED" }),
+      }),
+    ]);
+  });
+
+  test("are none where a Zadig was asked and knows none", async () => {
+    const [own, zadig] = await Promise.all([gitlab("acme/web", tags), emptyZadig()]);
+    const ask = await gatewayOver([asBackend("zadig", "zadig", zadig), asBackend("gitlab", "own", own)]);
+    const { data, errors } = await ask(query);
+    expect([versionIn(data).builds, errors]).toEqual([[], []]);
+    expect(zadig.asked.length).toBeGreaterThan(0);
+  });
+
+  test("are null beside a source that says that it was not asked, where it cannot be", async () => {
+    const swr = await serve(
+      ({ pathname }) => {
+        const name = pathname.split("/").at(-1);
+        if (pathname.endsWith("/packages")) return { body: [{ namespace: "acme", package: "tool", num_versions: 1 }] };
+        if (pathname.endsWith("/versions")) return { body: [{ namespace: "acme", package: "tool", version: "1.0" }] };
+        if (name === "1.0") return { body: { namespace: "acme", package: "tool", version: "1.0", num_files: 1 } };
+        return null;
+      },
+      { status: 404, body: { errors: [{ errorCode: "SVCSTG.SWR.4001000", errorMessage: "not found" }] } },
+    );
+    const zadig = await emptyZadig();
+    const ask = await gatewayOver([
+      asBackend("zadig", "zadig", zadig),
+      asBackend("swr", "swr", swr, { credentials: { token: "t" }, namespaces: ["acme"] }),
+    ]);
+    const { data, errors } = await ask(`{ package(ref: { backend: "swr", repository: "acme", key: "tool" }) {
+      version(name: "1.0") { name builds { service } sources { backend { name } status } } } }`);
+    expect(errors).toEqual([]);
+    expect(versionIn(data).builds).toBeNull();
+    expect(statuses(versionIn(data).sources)).toEqual({ swr: "OK", zadig: "NOT_SEARCHABLE" });
+    expect(zadig.asked).toEqual([]);
+  });
+});
