@@ -4,17 +4,7 @@ import { parseInstant } from "../../model/time.ts";
 import type { Call } from "../../upstream/call.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import {
-  type Answer,
-  absent,
-  absentIfNotFound,
-  found,
-  foundAny,
-  impossible,
-  joined,
-  mapAnswer,
-  unknown,
-} from "../answers.ts";
+import { type Answer, absent, absentIfNotFound, found, foundAny, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { CommitReader } from "../backend.ts";
 import { keyText, single } from "../batch.ts";
 import { orNoPage, tooFar } from "./absence.ts";
@@ -31,6 +21,7 @@ import {
 import type { PackageRows } from "./package-rows.ts";
 import { nameIn, newer, newestFirst } from "./row-keys.ts";
 import { createOrderCheck, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { mergedAnswers } from "./several.ts";
 import { readAll, silenceOfWhole } from "./walk.ts";
 
 /** The most pages of package rows that are read behind the first for the packages of one commit. */
@@ -90,8 +81,7 @@ export function createCommitReader(
 
   const published = single<CommitKey, Answer<readonly Version[]>>(commitText, async ({ project, sha }) => {
     const lists = [newestFirst(project), newestFirst(project, { type: terraformType })];
-    const answers = await Promise.all(lists.map((list) => publishedIn(list, project, sha)));
-    const both = joined(answers, absent(listProjectPackages, "WHOLE_LIST"));
+    const both = await mergedAnswers(lists.map((list) => publishedIn(list, project, sha)));
     return mapAnswer(both, (all) =>
       [...all].sort((left, right) => newer(left.row, right.row)).map(({ row, context }) => toVersion(row, context)),
     );
