@@ -110,11 +110,3 @@ export const queueFullCode = "QUEUE_FULL";
 export function isQueueFull({ code }: UpstreamError): boolean {
   return code === queueFullCode;
 }
-
-/** Runs a look-up whose "not found" is an answer: null instead of the error, everything else as it is. */
-export function orNull<T>(lookUp: Promise<T>): Promise<T | null> {
-  return lookUp.catch((error: unknown) => {
-    if (isNotFound(error)) return null;
-    throw error;
-  });
-}
