@@ -83,7 +83,7 @@ export function createPreparation(
     const { document } = known;
     const operation = getOperationAST(document, operationName);
     if (!operation) return refuse(missingOperation(document, operationName));
-    if (isSafe && operation.operation !== "query") {
+    if (isSafe && operation.operation === "mutation") {
       return refuse("GET may not change anything: send mutations with POST.", {
         status: 405,
         headers: { allow: "POST" },
