@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { takesGzip } from "./http/negotiation.ts";
 
 /** A page in both forms it is sent in, made once. */
 export interface Page {
@@ -22,7 +23,7 @@ export async function toPage(text: string, csp: string): Promise<Page> {
 
 /** Answers GET and HEAD with a page, compressed where the client takes that; 304 when it has this very page. */
 export function sendPage(page: Page, request: IncomingMessage, response: ServerResponse): void {
-  const zipped = takesGzip(request.headers["accept-encoding"]);
+  const zipped = takesGzip(String(request.headers["accept-encoding"] ?? ""));
   const etag = zipped ? page.etag.replace(/"$/, '-gz"') : page.etag;
   response.setHeader("content-security-policy", page.csp);
   response.setHeader("etag", etag);
@@ -39,12 +40,6 @@ export function sendPage(page: Page, request: IncomingMessage, response: ServerR
     ...(zipped ? { "content-encoding": "gzip" } : {}),
   });
   response.end(request.method === "HEAD" ? undefined : body);
-}
-
-function takesGzip(accepted: string | string[] | undefined): boolean {
-  return String(accepted ?? "")
-    .split(",")
-    .some((coding) => /^\s*(?:gzip|\*)\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/i.test(coding));
 }
 
 /** Whether an `If-None-Match` header names this entity tag. */

@@ -15,6 +15,7 @@ import { readDocument } from "../graph/document.ts";
 import { badInput, badInputAt } from "../graph/errors.ts";
 import type { Plan, Variables } from "../graph/execution/plan.ts";
 import { checkLimits } from "../graph/limits.ts";
+import { checkNesting } from "../graph/nesting.ts";
 import { nullsInPlaceOfValues } from "../graph/variables.ts";
 import { Refusal, refuse } from "./http/refusal.ts";
 import type { Masking } from "./masking.ts";
@@ -62,6 +63,7 @@ export function createPreparation(
   const documents = createPlanCache(schema, (text) => {
     try {
       const document = readDocument(text, limits);
+      checkNesting(document);
       const errors = validate(schema, document, rules).map(masking.ofInput);
       return errors.length === 0 ? document : errors;
     } catch (error) {
@@ -72,7 +74,7 @@ export function createPreparation(
   /** What a document or its variables are refused with; anything else that was thrown is a bug, and goes on. */
   function inputError(error: unknown): GraphQLError {
     if (error instanceof GraphQLError) return masking.ofInput(error);
-    // Fragments within fragments nest without brackets.
+    // Whatever nests in a way that nobody counts: the stack is as it was before.
     if (error instanceof RangeError) return badInput("BAD_USER_INPUT", "The document is nested too deeply.");
     throw error;
   }
