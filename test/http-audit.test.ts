@@ -83,6 +83,21 @@ const inBatch =
     return isQuestion && text.startsWith("[") ? { ...sent, text: text.slice(1, -1) } : sent;
   };
 
+/** The same question by the hash of its text, which is registered first. */
+const byHash =
+  (sendOne: Send): Send =>
+  async (sending) => {
+    const { json } = sending;
+    const isQuestion =
+      sending.method === "POST" && typeof json === "object" && json !== null && !("extensions" in json);
+    const query: unknown = isQuestion && "query" in json ? json.query : null;
+    if (!isQuestion || typeof query !== "string" || sending.body !== undefined) return sendOne(sending);
+    const sha256Hash = createHash("sha256").update(query).digest("hex");
+    const persisted = { ...json, extensions: { persistedQuery: { version: 1, sha256Hash } } };
+    await sendOne({ ...sending, json: persisted });
+    return sendOne({ ...sending, json: { ...persisted, query: undefined } });
+  };
+
 /** What the draft recommends and the gateway does otherwise, each with its reason. */
 const deliberate = new Map<string, string>([
   ...[
@@ -101,6 +116,7 @@ describe.each(Object.keys(configurations))("the draft of August 2026, %s", (conf
   const ways: readonly (readonly [way: string, wrap: (send: Send) => Send])[] = [
     ["", (one) => one],
     ["in a batch of one: ", inBatch],
+    ...(configuration.startsWith("with automatic") ? [] : [["by its hash: ", byHash] as const]),
   ];
   const cases = ways.flatMap(([way, wrap]) =>
     audits.map((audit) => [`${way}${audit.level} ${audit.name}`, wrap, audit] as const),

@@ -15,7 +15,9 @@ export type ParsedJson = { readonly value: unknown } | { readonly problem: strin
 
 /** Parses JSON that is not nested deeper than {@link deepestJson}; the depth is counted before anything is parsed. */
 export function parseJson(text: string): ParsedJson {
-  if (isDeeper(text, deepestJson)) return { problem: `is nested deeper than ${deepestJson} levels` };
+  // A shorter text has no room for so many brackets.
+  if (text.length > deepestJson && isDeeper(text, deepestJson))
+    return { problem: `is nested deeper than ${deepestJson} levels` };
   try {
     return { value: JSON.parse(text) };
   } catch {
