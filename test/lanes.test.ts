@@ -99,6 +99,10 @@ describe("both lanes give the same answer, byte for byte", () => {
     },
     "an id that is none": { query: '{ node(id: "x") { id } }' },
     "an error beside data": { query: `{ ok: ${sdk} { name } bad: node(id: "x") { id } }` },
+    "an error that empties everything, beside others": {
+      query:
+        '{ r: release(id: "x") { id } ... { t: traceByImage(image: "::") { isComplete } } s: release(id: "y") { id } }',
+    },
     "an error that empties everything": { query: '{ traceByImage(image: "::") { isComplete } }' },
     "an unknown backend": { query: '{ package(ref: { backend: "x", repository: "a/b", key: "k" }) { name } }' },
     "a page of none": { query: `{ ${sdk} { versions(first: 0) { nodes { name } } } }` },
