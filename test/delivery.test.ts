@@ -1,11 +1,12 @@
-import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { createServer, request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { makeExecutableSchema } from "@graphql-tools/schema";
 import { GraphQLError, parse } from "graphql";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { isInParts, runReference } from "../src/graph/execution/reference.ts";
 import { maskParts } from "../src/server/defer.ts";
 import { codingFor } from "../src/server/http/negotiation.ts";
+import { sendParts } from "../src/server/http/parts.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 let gateway: DemoGateway;
@@ -214,6 +215,40 @@ async function tracedImage(): Promise<string> {
   if (!raw) throw new Error("the demo has no image to trace");
   return raw;
 }
+
+describe("an answer in events", () => {
+  test("is kept from looking idle while nothing happens", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const second = Promise.withResolvers<string>();
+    async function* parts() {
+      yield '{"n":1}';
+      yield await second.promise;
+    }
+    const server = createServer((_request, response) => void sendParts(response, "text/event-stream", false, parts()));
+    try {
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const address = server.address();
+      const response = await fetch(`http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`);
+      const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      const readUntil = async (end: string) => {
+        while (!text.endsWith(end)) text += (await reader?.read())?.value ?? "";
+      };
+      await readUntil('data: {"n":1}\n\n');
+      vi.advanceTimersByTime(13_000);
+      await readUntil('data: {"n":1}\n\n:\n\n');
+      second.resolve('{"n":2}');
+      await readUntil("event: complete\ndata:\n\n");
+      expect(text).toBe(
+        ':\n\nevent: next\ndata: {"n":1}\n\n:\n\nevent: next\ndata: {"n":2}\n\nevent: complete\ndata:\n\n',
+      );
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+      server.close();
+    }
+  });
+});
 
 describe("@defer", () => {
   const parts = { accept: "multipart/mixed" };

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { type Audit, serverAudits } from "graphql-http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
-import { httpAudits, type Send, type Sending, type Sent } from "./support/http-audits.ts";
+import { type HttpAudit, httpAudits, type Send, type Sending, type Sent } from "./support/http-audits.ts";
 
 const key = "the-key-of-the-auditor";
 const bearer = { authorization: `Bearer ${key}` };
@@ -31,6 +31,8 @@ const configurations: Readonly<
   "as a subgraph": { settings: { server: { subgraph: true }, mutations: true } },
   "with automatic persisted operations switched off": { settings: { persisted: { automatic: false } } },
 };
+/** Runs nothing but the audits' own documents, by their ids. */
+const known = "where only known operations run";
 const gatewayOf = (name: string) => others.get(name) ?? plain;
 
 beforeAll(async () => {
@@ -38,6 +40,9 @@ beforeAll(async () => {
   for (const [name, options] of Object.entries(configurations)) {
     others.set(name, await startDemoGateway({ estate: plain.estate, ...options }));
   }
+  const settings = { persisted: { manifest: "operations.json", only: true } };
+  const operations = await documentsOf(audits);
+  others.set(known, await startDemoGateway({ estate: plain.estate, settings, operations }));
 });
 
 afterAll(async () => {
@@ -83,6 +88,58 @@ const inBatch =
     return isQuestion && text.startsWith("[") ? { ...sent, text: text.slice(1, -1) } : sent;
   };
 
+/** The same question by the hash of its text, which is registered first. */
+const byHash =
+  (sendOne: Send): Send =>
+  async (sending) => {
+    const { json } = sending;
+    const isQuestion =
+      sending.method === "POST" && typeof json === "object" && json !== null && !("extensions" in json);
+    const query: unknown = isQuestion && "query" in json ? json.query : null;
+    if (!isQuestion || typeof query !== "string" || sending.body !== undefined) return sendOne(sending);
+    const sha256Hash = createHash("sha256").update(query).digest("hex");
+    const persisted = { ...json, extensions: { persistedQuery: { version: 1, sha256Hash } } };
+    await sendOne({ ...sending, json: persisted });
+    return sendOne({ ...sending, json: { ...persisted, query: undefined } });
+  };
+
+/** The same question by the id of its document in a manifest. */
+const byId =
+  (sendOne: Send): Send =>
+  (sending) => {
+    const { json, params } = sending;
+    const text = queryIn(sending);
+    if (text === null) return sendOne(sending);
+    const changes = { query: undefined, documentId: idOf(text) };
+    if (params) {
+      const rest = Object.entries(params).filter(([name]) => name !== "query");
+      return sendOne({ ...sending, params: Object.fromEntries([...rest, ["documentId", idOf(text)]]) });
+    }
+    return sendOne({ ...sending, json: { ...Object(json), ...changes } });
+  };
+
+const idOf = (text: string) => createHash("sha256").update(text).digest("hex");
+
+/** The text of a document that is sent as it should be; null for whatever else is sent. */
+function queryIn({ json, params, body }: Sending): string | null {
+  const text: unknown =
+    params?.["query"] ?? (typeof json === "object" && json !== null && "query" in json && json.query);
+  return body === undefined && typeof text === "string" && text.length < 1000 ? text : null;
+}
+
+/** Every document that the audits send, by its id. */
+async function documentsOf(all: readonly HttpAudit[]): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  for (const { run } of all) {
+    await run((sending) => {
+      const text = queryIn(sending);
+      if (text !== null) found.set(idOf(text), text);
+      return Promise.resolve({ status: 0, header: () => null, text: "{}" });
+    });
+  }
+  return found;
+}
+
 /** What the draft recommends and the gateway does otherwise, each with its reason. */
 const deliberate = new Map<string, string>([
   ...[
@@ -96,12 +153,15 @@ const deliberate = new Map<string, string>([
   ["answer 294 where there are data and errors", "an answer with data is a 200, for every client and proxy"],
 ]);
 
-describe.each(Object.keys(configurations))("the draft of August 2026, %s", (configuration) => {
-  const audits = httpAudits(JSON.stringify({ query: `{ __typename } # ${"x".repeat(300_000)}` }));
-  const ways: readonly (readonly [way: string, wrap: (send: Send) => Send])[] = [
+const audits = httpAudits(JSON.stringify({ query: `{ __typename } # ${"x".repeat(300_000)}` }));
+
+describe.each([...Object.keys(configurations), known])("the draft of August 2026, %s", (configuration) => {
+  const free: readonly (readonly [way: string, wrap: (send: Send) => Send])[] = [
     ["", (one) => one],
     ["in a batch of one: ", inBatch],
+    ...(configuration.startsWith("with automatic") ? [] : [["by its hash: ", byHash] as const]),
   ];
+  const ways = configuration === known ? [["by its id: ", byId] as const] : free;
   const cases = ways.flatMap(([way, wrap]) =>
     audits.map((audit) => [`${way}${audit.level} ${audit.name}`, wrap, audit] as const),
   );

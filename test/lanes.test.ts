@@ -99,6 +99,10 @@ describe("both lanes give the same answer, byte for byte", () => {
     },
     "an id that is none": { query: '{ node(id: "x") { id } }' },
     "an error beside data": { query: `{ ok: ${sdk} { name } bad: node(id: "x") { id } }` },
+    "an error that empties everything, beside others": {
+      query:
+        '{ r: release(id: "x") { id } ... { t: traceByImage(image: "::") { isComplete } } s: release(id: "y") { id } }',
+    },
     "an error that empties everything": { query: '{ traceByImage(image: "::") { isComplete } }' },
     "an unknown backend": { query: '{ package(ref: { backend: "x", repository: "a/b", key: "k" }) { name } }' },
     "a page of none": { query: `{ ${sdk} { versions(first: 0) { nodes { name } } } }` },
@@ -163,6 +167,77 @@ function errorsOf({ text }: Told): string[] {
     JSON.parse(text);
   return errors.map(({ message, path, extensions }) => JSON.stringify([message, path, extensions])).sort();
 }
+
+describe("with limits that let everything through", () => {
+  const limits = { tokens: 1_000_000, bodyBytes: 10_000_000, depth: 100, aliases: 10_000, cost: 10_000_000 };
+  let open: readonly DemoGateway[] = [];
+  beforeAll(async () => {
+    const settings = { limits };
+    const { estate } = gateway;
+    const ways = [true, false].map((fastPath) => startDemoGateway({ estate, settings, fastPath }));
+    open = await Promise.all(ways);
+  });
+  afterAll(async () => {
+    for (const one of open) await one.stop();
+  });
+
+  /** Fragments that spread the next one, each in so many inline fragments. */
+  const chain = (length: number, depth = 0) => {
+    const body = (inner: string) => `${"{ ... ".repeat(depth)}{ ${inner} }${" }".repeat(depth)}`;
+    const links = Array.from({ length }, (_, index) => `fragment F${index} on Query ${body(`...F${index + 1}`)}`);
+    return `{ ...F0 } ${links.join(" ")} fragment F${length} on Query { __typename }`;
+  };
+  test.each([
+    ["selections", `{ ${"a { ".repeat(100_000)}`],
+    ["inline fragments", `{ ${"... { ".repeat(100_000)} __typename ${"} ".repeat(100_000)} }`],
+    ["lists", `{ release(id: ${"[".repeat(100_000)}1${"]".repeat(100_000)}) { id } }`],
+    ["objects", `{ release(id: ${"{a:".repeat(100_000)}1${"}".repeat(100_000)}) { id } }`],
+    ["types of variables", `query ($a: ${"[".repeat(100_000)}Int${"]".repeat(100_000)}) { __typename }`],
+    ["fragments in fragments", chain(6000)],
+    ["fragments in fragments that a call stack just holds", chain(4300)],
+    ["fragments in fragments, each some levels deep", chain(50, 10)],
+  ])("%s that are nested without end are refused as input", async (_what, query) => {
+    for (const one of open) {
+      const { status, body } = await one.ask(query);
+      expect(status).toBe(400);
+      expect(body.errors).toEqual([
+        {
+          message: "The document is nested deeper than 256 levels.",
+          extensions: { code: "BAD_USER_INPUT", retryable: false },
+        },
+      ]);
+      expect(one.log.at(-1)).toMatchObject({ level: "info", facts: { outcome: "refused", calls: 0 } });
+    }
+  });
+
+  test("fragments in fragments are answered up to there, and such as spread themselves are told as that", async () => {
+    for (const one of open) {
+      expect((await one.ask(chain(200))).body).toEqual({ data: { __typename: "Query" } });
+      expect((await one.ask(chain(20, 10))).body).toEqual({ data: { __typename: "Query" } });
+      const { body } = await one.ask("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }");
+      expect(body.errors?.[0]?.message).toMatch(/^Cannot spread fragment "A" within itself/);
+    }
+  });
+
+  test.each([
+    ["lists", "[", "]", ""],
+    ["objects", '{"a":', "}", "1"],
+  ])("variables of %s in %s by the million are refused as input", async (_what, opening, closing, middle) => {
+    const deep = opening.repeat(1_000_000) + middle + closing.repeat(1_000_000);
+    for (const one of open) {
+      const init = {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: `{"query": "{ __typename }", "variables": {"a": ${deep}}}`,
+      };
+      const told = await fetch(`${one.url}/graphql`, init);
+      expect(told.status).toBe(400);
+      const { errors } = await told.json();
+      expect(errors[0].extensions).toEqual({ code: "BAD_USER_INPUT", retryable: false });
+      expect((await one.ask("{ __typename }")).body).toEqual({ data: { __typename: "Query" } });
+    }
+  });
+});
 
 describe("the cache of plans", () => {
   const reading = configOf(

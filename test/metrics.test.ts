@@ -70,7 +70,7 @@ describe("operations", () => {
   it("that are refused are counted so, wherever that happens, and are no bug and nobody who left", async () => {
     const send = (body: string, headers: Readonly<Record<string, string>> = {}, method = "POST") =>
       fetch(`${gateway.url}/graphql`, { method, headers: { "content-type": "application/json", ...headers }, body });
-    const deep = '{"a":'.repeat(20_000) + "1" + "}".repeat(20_000);
+    const deep = `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`;
     const refusals: readonly (readonly [body: string, headers?: Readonly<Record<string, string>>, method?: string])[] =
       [
         ['{"query": 5}'],

@@ -35,7 +35,7 @@ function scan(text: string, tokens: number): void {
     if (count >= tokens) throw tokenLimit(tokens);
     if (opening.has(kind)) depth += 1;
     else if (closing.has(kind)) depth -= 1;
-    if (depth > deepest) throw badInput("BAD_USER_INPUT", `The document is nested deeper than ${deepest}.`);
+    if (depth > deepest) throw badInput("BAD_USER_INPUT", `The document is nested deeper than ${deepest} levels.`);
     const isText = kind === TokenKind.STRING || kind === TokenKind.BLOCK_STRING;
     const most = isText ? 2 * longestValue : longestName;
     if (end - start > most) {

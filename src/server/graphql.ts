@@ -138,13 +138,22 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     sendRefusal(request, response, refusal, types === null ? "application/json" : jsonTypeOf(types));
   };
 
-  function prepare(question: Parameters | Refusal, { request, caller }: Arrival): Prepared | Refusal {
+  function prepare(
+    question: Parameters | Refusal,
+    { request, caller }: Arrival,
+    operation: Operation,
+  ): Prepared | Refusal {
     if (isRefusal(question)) return question;
     const sender = { name: caller.name, isOwnPage: request.headers["sec-fetch-site"] === "same-origin" };
     const query = persisted.textOf(question, sender);
     if (query instanceof Refusal) return query;
     const { operationName, variables } = question;
-    return preparation.prepare({ query, operationName, variables, isSafe: request.method === "GET" });
+    try {
+      return preparation.prepare({ query, operationName, variables, isSafe: request.method === "GET" });
+    } catch (error) {
+      operation.end("bug");
+      throw error;
+    }
   }
 
   /** Runs a question and tells telemetry how it ended; `lead` hands the answer to those who wait for it as well. */
@@ -217,7 +226,7 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
   async function handleOne(question: Parameters | Refusal, arrival: Arrival, key: string | null): Promise<void> {
     const { request, response, requestId } = arrival;
     const operation = begin(request, response, requestId);
-    const prepared = prepare(question, arrival);
+    const prepared = prepare(question, arrival, operation);
     const isShared = !(prepared instanceof Refusal) && prepared.plan !== null;
     const lead = key !== null && isShared ? shared.lead(key, prepared) : null;
     await send(await answer(prepared, arrival, operation, takesParts(arrival), lead), arrival);
@@ -227,9 +236,9 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     const { request, response, requestId } = arrival;
     response.setMaxListeners(mostListeners * mostQuestions);
     const answers = await Promise.all(
-      questions.map((question) => {
+      questions.map(async (question) => {
         const operation = begin(request, response, requestId);
-        return answer(prepare(question, arrival), arrival, operation, false, null);
+        return answer(prepare(question, arrival, operation), arrival, operation, false, null);
       }),
     );
     if (response.destroyed) return;

@@ -5,7 +5,7 @@ import { type Config, isLoopback } from "../config.ts";
 import type { BackendIdentity } from "../model/backend.ts";
 import { once } from "../model/once.ts";
 import { createLine } from "../upstream/line.ts";
-import { createGate, type Refusal as Turned } from "./auth/gate.ts";
+import { createGate, type Refusal as GateRefusal } from "./auth/gate.ts";
 import { guardConnections, promptTimeouts } from "./connections.ts";
 import type { Example } from "./examples.ts";
 import { frontPage } from "./front-page.ts";
@@ -347,7 +347,7 @@ function shuttingDown(): Refusal {
   });
 }
 
-function turnedAway({ status, challenge, message }: Turned): Refusal {
+function turnedAway({ status, challenge, message }: GateRefusal): Refusal {
   return refuse(message, {
     status,
     code: "UNAUTHENTICATED",

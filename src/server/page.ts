@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip, zstdCompress } from "node:zlib";
+import { weigher } from "./http/negotiation.ts";
 
 /** A page, compressed when it is first asked for in a form. */
 export interface Page {
@@ -66,16 +67,11 @@ export async function sendPage(page: Page, request: IncomingMessage, response: S
   response.end(request.method === "HEAD" ? undefined : body);
 }
 
+/** The coding that a client likes best, the first of those it likes alike; null for a page as it is. */
 function pageCodingFor(accepted: string): PageCoding | null {
-  const weights = new Map<string, number>();
-  for (const entry of accepted.toLowerCase().split(",")) {
-    const [name = "", ...parameters] = entry.split(";").map((part) => part.trim());
-    const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
-    weights.set(name, /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(weight) ? Number(weight) : 0);
-  }
-  const weightOf = (coding: PageCoding) => weights.get(coding) ?? weights.get("*") ?? 0;
-  const [best] = pageCodings.toSorted((one, other) => weightOf(other) - weightOf(one));
-  return best === undefined || weightOf(best) === 0 ? null : best;
+  const weigh = weigher(accepted);
+  const [best] = pageCodings.toSorted((one, other) => weigh(other) - weigh(one));
+  return best === undefined || weigh(best) === 0 ? null : best;
 }
 
 /** Whether an `If-None-Match` header names this entity tag. */

@@ -15,6 +15,7 @@ import { readDocument } from "../graph/document.ts";
 import { badInput, badInputAt } from "../graph/errors.ts";
 import type { Plan, Variables } from "../graph/execution/plan.ts";
 import { checkLimits, type Limits, type Spent } from "../graph/limits.ts";
+import { checkNesting } from "../graph/nesting.ts";
 import { nullsInPlaceOfValues } from "../graph/variables.ts";
 import { Refusal, refuse } from "./http/refusal.ts";
 import type { Masking } from "./masking.ts";
@@ -71,6 +72,7 @@ export function createPreparation(
     (text) => {
       try {
         const document = readDocument(text, limits);
+        checkNesting(document);
         const errors = validate(schema, document, rules, { maxErrors: mostDocumentErrors }).map(masking.ofInput);
         return errors.length === 0 ? document : errors;
       } catch (error) {
@@ -83,7 +85,7 @@ export function createPreparation(
   /** What a document or its variables are refused with; anything else that was thrown is a bug, and goes on. */
   function inputError(error: unknown): GraphQLError {
     if (error instanceof GraphQLError) return masking.ofInput(error);
-    // Fragments within fragments nest without brackets.
+    // Whatever nests in a way that nobody counts: the stack is as it was before.
     if (error instanceof RangeError) return badInput("BAD_USER_INPUT", "The document is nested too deeply.");
     throw error;
   }
@@ -94,7 +96,7 @@ export function createPreparation(
     const { document } = known;
     const operation = getOperationAST(document, operationName);
     if (!operation) return refuse(missingOperation(document, operationName));
-    if (isSafe && operation.operation !== "query") {
+    if (isSafe && operation.operation === "mutation") {
       return refuse("GET may not change anything: send mutations with POST.", {
         status: 405,
         headers: { allow: "POST" },

@@ -6,6 +6,7 @@ import type { AuditEvent } from "../graph/audit.ts";
 import type { CallerFacts } from "../graph/caller.ts";
 import { type Context, createContext, type Estate } from "../graph/context.ts";
 import { boundErrors } from "../graph/errors.ts";
+import { errorsOfEmptied } from "../graph/execution/emptied.ts";
 import { isInParts, type Part, runReference } from "../graph/execution/reference.ts";
 import { runPlan } from "../graph/execution/run.ts";
 import type { Spent } from "../graph/limits.ts";
@@ -173,7 +174,9 @@ export function createRunner(options: RunnerOptions): Runner {
         };
         return { parts: maskParts(ran, { mask: masking.ofRun, problems, done }) };
       }
-      const errors = boundErrors([...(ran.errors ?? []).map(masking.ofRun), ...problems]);
+      const failed = ran.errors ?? [];
+      const ownErrors = ran.data === null ? errorsOfEmptied(schema, document, node, failed) : failed;
+      const errors = boundErrors([...ownErrors.map(masking.ofRun), ...problems]);
       const told = errors.length === 0 ? ran : { ...ran, errors };
       const explained = explaining
         ? { ...told, extensions: { ...told.extensions, explain: explaining.explained() } }

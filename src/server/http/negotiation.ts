@@ -136,12 +136,17 @@ export type Coding = "br" | "gzip";
 
 /** The coding that a client likes best, br where it likes both alike; null for an answer as it is. */
 export function codingFor(accepted: string | null): Coding | null {
-  const ranges = rangesOf(accepted ?? "");
-  const weigh = (name: string) => ranges.find((range) => range.name === name)?.weight;
-  const any = weigh("*");
-  const [br, gzip] = [weigh("br") ?? any ?? 0, weigh("gzip") ?? any ?? 0];
-  if (Math.max(br, gzip) === 0 || (weigh("identity") ?? 0) > Math.max(br, gzip)) return null;
+  const weigh = weigher(accepted ?? "");
+  const [br, gzip] = [weigh("br"), weigh("gzip")];
+  if (Math.max(br, gzip) === 0 || weigh("identity") > Math.max(br, gzip)) return null;
   return br >= gzip ? "br" : "gzip";
+}
+
+/** What each coding weighs by a header; `*` is all that are not named but `identity`, which nobody has to name. */
+export function weigher(accepted: string): (coding: Coding | "identity" | "zstd") => number {
+  const ranges = rangesOf(accepted);
+  const named = (name: string) => ranges.find((range) => range.name === name)?.weight;
+  return (coding) => named(coding) ?? (coding === "identity" ? 0 : (named("*") ?? 0));
 }
 
 /** Whether a client takes HTML, and names it: what a browser sends that opens a page. */

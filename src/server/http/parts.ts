@@ -22,12 +22,20 @@ export async function sendParts(
     "content-type": isEvents ? `${type}; charset=utf-8` : `${type}; boundary="-"${spec}`,
   });
   const written = isEvents ? events(parts) : multipart(parts);
+  const ping = isEvents ? setInterval(() => response.write(comment), pingMs).unref() : null;
   try {
     await pipeline(Readable.from(written), response);
   } catch (error) {
     if (!response.destroyed) throw error;
+  } finally {
+    if (ping !== null) clearInterval(ping);
   }
 }
+
+/** Between events something is sent so often, or a proxy may take the connection for idle. */
+const pingMs = 12_000;
+/** An event that is none. */
+const comment = ":\n\n";
 
 /** RFC 2046, in the way of the `deferSpec=20220824` form: a delimiter follows each part at once. */
 async function* multipart(parts: Parts): AsyncGenerator<string> {
@@ -42,7 +50,7 @@ async function* multipart(parts: Parts): AsyncGenerator<string> {
 /** GraphQL over server-sent events, "distinct connections" mode. */
 async function* events(parts: Parts): AsyncGenerator<string> {
   // Some browsers hold back an answer until something of it has come.
-  yield ":\n\n";
+  yield comment;
   for await (const text of parts) yield `event: next\ndata: ${text}\n\n`;
   yield "event: complete\ndata:\n\n";
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 
-/** Deepest nesting of lists and objects in JSON that is sent: whatever reads the value may call itself for each. */
-const deepestJson = 100;
+/** Deepest nesting of lists and objects in JSON that is parsed at all, far beyond what any value of it may have. */
+const deepestJson = 1000;
 
 /** Reads bytes as UTF-8, a byte order mark in front left out; null for bytes that are not UTF-8. */
 export function readText(bytes: Buffer): string | null {
@@ -15,12 +15,20 @@ export type ParsedJson = { readonly value: unknown } | { readonly problem: strin
 
 /** Parses JSON that is not nested deeper than {@link deepestJson}; the depth is counted before anything is parsed. */
 export function parseJson(text: string): ParsedJson {
-  if (isDeeper(text, deepestJson)) return { problem: `is nested deeper than ${deepestJson} levels` };
+  // A shorter text has no room for so many brackets.
+  if (text.length > deepestJson && isDeeper(text, deepestJson))
+    return { problem: `is nested deeper than ${deepestJson} levels` };
   try {
     return { value: JSON.parse(text) };
   } catch {
     return { problem: "is not JSON" };
   }
+}
+
+/** Whether lists and objects of a parsed JSON value are nested in more than so many levels. */
+export function isNestedDeeper(value: unknown, most: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return most === 0 || Object.values(value).some((part) => isNestedDeeper(part, most - 1));
 }
 
 /** Whether a parsed JSON value is Unicode throughout: an escape can be half of a surrogate pair. */
