@@ -1,6 +1,6 @@
 import { GraphQLError } from "graphql";
 import type { DroppedRow } from "../model/backend.ts";
-import { type Failure, isQueueFull, UpstreamError } from "../upstream/errors.ts";
+import { type Failure, isOutOfTime, isQueueFull, UpstreamError } from "../upstream/errors.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
 
 /** Codes of refused requests: told before any upstream call. */
@@ -55,16 +55,13 @@ export function statusOf(error: UpstreamError): SourceStatus {
 /** What a client may know of an upstream failure: our words, the closed code, and the vendor's stable code if it has one. */
 export function toGraphQLError(error: UpstreamError, path?: readonly (string | number)[]): GraphQLError {
   const { code, says } = outcomes[error.failure];
-  const message = isQueueFull(error)
-    ? `The gateway's own queue for the backend "${error.backend}" is full: too many of your calls wait in it.`
-    : `The backend "${error.backend}" ${says}.`;
-  return new GraphQLError(message, {
+  return new GraphQLError(messageOf(error, says), {
     path: path ?? null,
     extensions: {
       code: error.failure === "DENIED" && error.status === 401 ? "UPSTREAM_UNAUTHENTICATED" : code,
       backend: error.backend,
       // What ran out was this operation's time: it was not asked again within it, but may well be in another one.
-      retryable: error.retryable || error.failure === "TIMED_OUT",
+      retryable: error.retryable || error.failure === "TIMED_OUT" || isOutOfTime(error),
       ...(error.retryAfterMs === null ? {} : { retryAfterMs: error.retryAfterMs }),
       ...(error.code === null ? {} : { upstreamCode: error.code }),
       ...(error.status === null ? {} : { upstreamStatus: error.status }),
@@ -72,6 +69,14 @@ export function toGraphQLError(error: UpstreamError, path?: readonly (string | n
       ...(error.operation === null ? {} : { operation: error.operation }),
     },
   });
+}
+
+function messageOf(error: UpstreamError, says: string): string {
+  const backend = `backend "${error.backend}"`;
+  if (isQueueFull(error))
+    return `The gateway's own queue for the ${backend} is full: too many of your calls wait in it.`;
+  if (isOutOfTime(error)) return `The ${backend} was not asked: this operation has used up its time.`;
+  return `The ${backend} ${says}.`;
 }
 
 /** The error that tells of a row left out of a list. */

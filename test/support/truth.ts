@@ -5,6 +5,9 @@ const aboutAsking = new Set(["isComplete", "sources", "health", "circuitOpen", "
 /** A drift verdict is a statement about what could be checked. */
 const aboutVerdict = new Set(["verdict", "reason", "released", "current"]);
 
+/** What a source says of a backend that did not answer as it should. A backend that waited for another one is none. */
+const blames = new Set(["DOWN", "TIMEOUT", "DENIED", "MALFORMED", "THROTTLED"]);
+
 /** What may be said of an answer while some backends are broken. */
 export interface Circumstances {
   /** Configured names of the backends that cannot answer. */
@@ -25,7 +28,11 @@ export function untruths(healthy: Answer, answer: Answer, { broken, sometimes = 
     const code = error.extensions?.["code"];
     if (typeof code !== "string" || !code.startsWith("UPSTREAM_")) found.push(`code ${String(code)}: ${error.message}`);
     const backend = error.extensions?.["backend"];
-    if (typeof backend === "string" && !broken.includes(backend)) found.push(`blames the sound backend ${backend}`);
+    // That this operation had nothing left to ask it with says nothing of a backend.
+    const isBlame = code !== "UPSTREAM_BUDGET_EXCEEDED";
+    if (typeof backend === "string" && isBlame && !broken.includes(backend)) {
+      found.push(`blames the sound backend ${backend}: ${error.message}`);
+    }
   }
   // An error explains its own place, everything below it, and the object it nulled.
   const isExplained = (path: readonly (string | number)[], excused: boolean) =>
@@ -72,6 +79,10 @@ export function untruths(healthy: Answer, answer: Answer, { broken, sometimes = 
     if (!Array.isArray(value)) return;
     for (const source of value) {
       const { backend, status } = source as { backend?: { name?: string }; status?: string };
+      const isSound = !broken.includes(backend?.name ?? "");
+      if (isSound && blames.has(status ?? "") && !JSON.stringify(was).includes(JSON.stringify(status))) {
+        found.push(`${here}: ${status} from the sound backend ${backend?.name}`);
+      }
       if (sometimes && JSON.stringify(was).includes(JSON.stringify(status))) continue;
       if (status === "ABSENT" && broken.includes(backend?.name ?? ""))
         found.push(`${here}: ABSENT from ${backend?.name}, which did not answer`);
