@@ -73,8 +73,7 @@ export function toGraphQLError(error: UpstreamError, path?: readonly (string | n
 
 function messageOf(error: UpstreamError, says: string): string {
   const backend = `backend "${error.backend}"`;
-  if (isQueueFull(error))
-    return `The gateway's own queue for the ${backend} is full: too many of your calls wait in it.`;
+  if (isQueueFull(error)) return `The gateway's queue for the ${backend} is full: too many of your calls wait in it.`;
   if (isOutOfTime(error)) return `The ${backend} was not asked: this operation has used up its time.`;
   return `The ${backend} ${says}.`;
 }
