@@ -198,15 +198,6 @@ test("--help and --version answer and leave", async () => {
   expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
-test("a bug that nobody caught is one line in the log, and the process lives on", async () => {
-  const bug = "process.on('SIGUSR2', () => { throw new Error('boom') })";
-  const gateway = await start([], { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(bug)}` });
-  gateway.signal("SIGUSR2");
-  await expect.poll(() => gateway.stderr()).toContain("boom");
-  expect(gateway.stderr().trimEnd().split("\n")).toHaveLength(1);
-  expect(await ask(gateway.url, "{ __typename }")).toEqual({ data: { __typename: "Query" } });
-});
-
 describe("the end", () => {
   test.each(["SIGTERM", "SIGINT"] as const)(
     "%s ends an idle gateway with 0 at once, kept-alive sockets or not",

@@ -18,6 +18,8 @@ export interface DemoReply {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** The answer does not come, or comes one byte a second. */
+  readonly stalls?: "never answers" | "drips";
 }
 
 export type DemoHandler = (request: DemoRequest) => DemoReply | Promise<DemoReply>;
@@ -216,6 +218,11 @@ function send(response: ServerResponse, reply: DemoReply, fault: Fault | null): 
   const text = typeof reply.body === "string" ? reply.body : reply.body === undefined ? "" : JSON.stringify(reply.body);
   const type = typeof reply.body === "string" ? "text/plain; charset=utf-8" : "application/json; charset=utf-8";
   const headers = { "content-type": fault?.kind === "content-type" ? fault.type : type, ...reply.headers };
+  if (reply.stalls === "never answers") return;
+  if (reply.stalls === "drips") {
+    void dripText(response, text, 1000);
+    return;
+  }
   if (fault?.kind !== "truncated") {
     write(response, reply.status ?? 200, headers, text);
     return;
@@ -244,6 +251,17 @@ async function pour(response: ServerResponse, bytes: number): Promise<void> {
     }
   }
   response.end("null");
+}
+
+/** Sends the whole of a text, one byte at a time. */
+async function dripText(response: ServerResponse, text: string, everyMs: number): Promise<void> {
+  const bytes = Buffer.from(text);
+  response.writeHead(200, { "content-type": "application/json", "content-length": bytes.length });
+  for (let at = 0; at < bytes.length && !response.destroyed; at++) {
+    response.write(bytes.subarray(at, at + 1));
+    await sleep(everyMs, undefined, { ref: false });
+  }
+  response.end();
 }
 
 async function drip(response: ServerResponse, everyMs: number): Promise<void> {

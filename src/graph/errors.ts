@@ -1,7 +1,7 @@
 import { type ASTNode, GraphQLError } from "graphql";
 import type { Unknown, UnknownReason } from "../backends/answers.ts";
 import type { DroppedRow } from "../model/backend.ts";
-import { type Failure, isQueueFull, UpstreamError } from "../upstream/errors.ts";
+import { type Failure, isOutOfTime, isQueueFull, UpstreamError } from "../upstream/errors.ts";
 import { AddressTooLong } from "../upstream/operation.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
 
@@ -152,17 +152,13 @@ export function toGraphQLError(error: NoAnswer, path?: readonly (string | number
     });
   }
   const { code, says } = outcomes[error.failure];
-  const advice = error.advice === null ? "" : ` ${error.advice}`;
-  const message = isQueueFull(error)
-    ? `The gateway's own queue for the backend "${error.backend}" is full: too many of your calls wait in it.`
-    : `The backend "${error.backend}" ${says}.${advice}`;
-  return new GraphQLError(message, {
+  return new GraphQLError(messageOf(error, says), {
     path: path ?? null,
     extensions: {
       code: error.failure === "DENIED" && error.status === 401 ? "UPSTREAM_UNAUTHENTICATED" : code,
       backend: error.backend,
       // What ran out was this operation's time: it was not asked again within it, but may well be in another one.
-      retryable: error.retryable || error.failure === "TIMED_OUT",
+      retryable: error.retryable || error.failure === "TIMED_OUT" || isOutOfTime(error),
       ...(error.retryAfterMs === null ? {} : { retryAfterMs: error.retryAfterMs }),
       ...(error.code === null ? {} : { upstreamCode: error.code }),
       ...(error.status === null ? {} : { upstreamStatus: error.status }),
@@ -170,6 +166,13 @@ export function toGraphQLError(error: NoAnswer, path?: readonly (string | number
       ...(error.operation === null ? {} : { operation: error.operation }),
     },
   });
+}
+
+function messageOf(error: UpstreamError, says: string): string {
+  const backend = `backend "${error.backend}"`;
+  if (isQueueFull(error)) return `The gateway's queue for the ${backend} is full: too many of your calls wait in it.`;
+  if (isOutOfTime(error)) return `The ${backend} was not asked: this operation has used up its time.`;
+  return `The ${backend} ${says}.${error.advice === null ? "" : ` ${error.advice}`}`;
 }
 
 /** The error that tells of a row left out of a list. */

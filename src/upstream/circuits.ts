@@ -13,7 +13,7 @@ export interface Circuits {
    */
   readonly gateFor: (credential: string | null) => Gate;
   readonly stateOf: (credential: string) => CircuitState;
-  /** Credentials whose circuit is not closed. */
+  /** Credentials that are refused now. */
   readonly openCredentials: () => number;
 }
 
@@ -84,6 +84,6 @@ export function createCircuits(settings: CircuitSettings, now?: () => number): C
     server,
     gateFor: (credential) => (credential === null ? server : gateOf(credential)),
     stateOf: (credential) => troubled.get(credential)?.state() ?? "closed",
-    openCredentials: () => [...troubled.values()].filter((circuit) => circuit.state() !== "closed").length,
+    openCredentials: () => [...troubled.values()].filter((circuit) => circuit.isRefusing()).length,
   };
 }

@@ -13,7 +13,7 @@ import {
   type ServerCheck,
 } from "./dialect.ts";
 import { type Ending, endingOf, orEnded, signalOf } from "./ending.ts";
-import { MisshapenAnswer, UpstreamError } from "./errors.ts";
+import { isOutOfTime, MisshapenAnswer, outOfTime, UpstreamError } from "./errors.ts";
 import { type Exchange, type Settle, startExchange } from "./exchange.ts";
 import { createFlights, type Seat } from "./flights.ts";
 import { fingerprint } from "./freshness.ts";
@@ -260,7 +260,8 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     const fresh = keptAs === null ? null : (cache?.fresh(keptAs) ?? null);
     if (fresh) return Promise.resolve(answerFrom(fresh, "CACHE", asked));
     const tries: Tries = { attempt: 0, sent: 0 };
-    if (endingOf(call).isOver) return Promise.resolve(failed(overdue(operation), null, tries, asked));
+    // A backend that is not asked has not been too slow: the time has gone to something else.
+    if (endingOf(call).isOver) return Promise.resolve(failed(outOfTime(backend, operation.name), null, tries, asked));
     if (key === null) {
       return unshared(operation, outgoing, request, call, tries).then(
         (judged) => answered(judged, true, asked),
@@ -287,7 +288,8 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   function failed<T>(failure: unknown, seat: Seat<Judged> | null, tries: Tries, asked: Asked<T>): Reply<T> {
     // Who began it and left does not hear the end; what was asked is told all the same.
     if (seat?.isFirst) seat.flight.then(({ settle }) => settle(null)).catch(() => {});
-    const error = endingOf(asked.call).isOver ? overdue(asked.operation) : failure;
+    const isLate = endingOf(asked.call).isOver && !isOutOfTime(failure);
+    const error = isLate ? overdue(asked.operation) : failure;
     if (!(error instanceof UpstreamError)) throw error;
     const kept = asked.keptAs === null ? null : standInFor(error, asked.keptAs);
     if (kept) return answerFrom(kept, "STALE", asked);

@@ -1,6 +1,6 @@
 /**
  * What can go wrong with one upstream call, as a closed set. Anything else that is thrown is a bug of ours.
- * `OVER_BUDGET` is our own cap: the call was never made.
+ * `OVER_BUDGET` is our own cap, of calls or of time: the call was never made.
  */
 export type Failure =
   | "NOT_FOUND"
@@ -109,4 +109,16 @@ export const queueFullCode = "QUEUE_FULL";
 /** Whether our own queue had no room for the call. */
 export function isQueueFull({ code }: UpstreamError): boolean {
   return code === queueFullCode;
+}
+
+const noTimeLeft = "no time left";
+
+/** The failure of a call that was not made, because its operation's time was over before. */
+export function outOfTime(backend: string, operation: string): UpstreamError {
+  return new UpstreamError("OVER_BUDGET", { backend, operation, reason: noTimeLeft });
+}
+
+/** Whether a call was not made because its operation's time was over before. */
+export function isOutOfTime(error: unknown): boolean {
+  return error instanceof UpstreamError && error.failure === "OVER_BUDGET" && error.reason === noTimeLeft;
 }

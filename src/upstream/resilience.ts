@@ -51,7 +51,7 @@ export interface Check {
 /** How one backend stands right now. */
 export interface Pressure {
   readonly circuit: CircuitState;
-  /** Callers' own credentials whose circuit is not closed. */
+  /** Callers' own credentials that alone are refused now. */
   readonly openCredentials: number;
   readonly inFlight: number;
   /** Calls that wait for a slot. */

@@ -300,7 +300,7 @@ describe("a caller with hundreds of calls", () => {
     // 380 calls and one, of which 3 are under way and 3 × 64 wait.
     expect(errors).toHaveLength(380 + 1 - 3 - 192);
     expect(errors[0]).toMatchObject({
-      message: 'The gateway\'s own queue for the backend "bkrepo" is full: too many of your calls wait in it.',
+      message: 'The gateway\'s queue for the backend "bkrepo" is full: too many of your calls wait in it.',
       extensions: { code: "UPSTREAM_THROTTLED", upstreamCode: "QUEUE_FULL", retryable: true },
     });
     expect(errors[0]?.extensions).not.toHaveProperty("upstreamStatus");

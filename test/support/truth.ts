@@ -7,7 +7,7 @@ const neverSilent = new Set(["builds", "namesakes", "files", "versions", "drift"
 /** Of these, fields of objects that have no sources of their own: the word can only be an error. */
 const withoutSources = new Set(["namesakes", "versions", "drift"]);
 /** Statuses that say that a backend failed, or answered less than it was asked. */
-const blaming = ["STALE", "PARTIAL", "DENIED", "THROTTLED", "TIMEOUT", "DOWN", "MALFORMED", "OVER_BUDGET"];
+const blaming = ["STALE", "PARTIAL", "DENIED", "THROTTLED", "TIMEOUT", "DOWN", "MALFORMED"];
 /** A drift verdict is a statement about what could be checked. */
 const aboutVerdict = new Set(["verdict", "reason", "released", "current"]);
 
@@ -32,7 +32,11 @@ export function untruths(healthy: Answer, answer: Answer, { broken, sometimes = 
     const code = error.extensions?.["code"];
     if (typeof code !== "string" || !code.startsWith("UPSTREAM_")) found.push(`code ${String(code)}: ${error.message}`);
     const backend = error.extensions?.["backend"];
-    if (typeof backend === "string" && !broken.includes(backend)) found.push(`blames the sound backend ${backend}`);
+    // That this operation had nothing left to ask it with says nothing of a backend.
+    const isBlame = code !== "UPSTREAM_BUDGET_EXCEEDED";
+    if (typeof backend === "string" && isBlame && !broken.includes(backend)) {
+      found.push(`blames the sound backend ${backend}: ${error.message}`);
+    }
   }
   // An error explains its own place, everything below it, and the object it nulled.
   const isExplained = (path: readonly (string | number)[], excused: boolean) =>

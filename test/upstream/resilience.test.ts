@@ -513,10 +513,10 @@ describe("a failure stays as small as what it is about", () => {
         outcome(resilience.run({ ...target(), credential: "first" }, request(), backend(word).attempt));
       const trial = first("HANG");
       const waiting = first("OK");
-      for (let times = 0; times < 5000; times++) await ask(resilience, "/1", reset, `bad-${times}`);
+      for (let times = 0; times < 1100; times++) await ask(resilience, "/1", reset, `bad-${times}`);
       expect((await waiting).value).toBe("answer");
       expect(resilience.isOpen("first")).toBe(false);
-      for (let times = 0; times < 5000; times++) {
+      for (let times = 0; times < 1100; times++) {
         for (const path of ["/1", "/2", "/3"]) await ask(resilience, path, reset, `bad-${times}`);
       }
       expect(resilience.pressure().openCredentials).toBe(1024);
