@@ -9,7 +9,7 @@ import { createGate, type Refusal } from "./auth/gate.ts";
 import { discard, readBody } from "./body.ts";
 import { allowOrigin } from "./cors.ts";
 import { refuseCrossSite } from "./cross-site.ts";
-import type { Example } from "./examples.ts";
+import { type Example, generalExamples } from "./examples.ts";
 import { frontPage } from "./front-page.ts";
 import type { GraphQLEndpoint } from "./graphql.ts";
 import { createLastAnswers } from "./last-answers.ts";
@@ -84,16 +84,17 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     const isMidAnswer = inFlight.values().some(({ req, headersSent }) => req.socket === socket && headersSent);
     answerUnreadable(error, socket, { mostHeaderBytes, isMidAnswer, log });
   });
-  const told = config.auth.mode === "none" ? {} : { backends: [], examples: [] };
+  const needsKey = config.auth.mode !== "none";
+  // What is behind the gateway is not for strangers.
+  const told = needsKey ? { backends: [], examples: generalExamples } : {};
   const front = (links: string) => frontPage({ ...options, ...told, links, graphiql: config.server.graphiql });
   const usualFront = front(hereLinks);
   // Nine megabytes that a gateway without GraphiQL never loads.
   const graphiql = once(async () => {
     const { graphiqlPage } = await import("./graphiql.ts");
     return graphiqlPage({
-      // Beside the page itself, below whatever path that is.
-      endpoint: "graphql",
-      defaultQuery: (told.examples ?? options.examples)[0]?.query ?? "{ __typename }",
+      examples: needsKey ? generalExamples : options.examples,
+      needsKey,
     });
   });
   const cors = { origins: config.server.cors.origins, backends: options.backends.map(({ name }) => name) };
