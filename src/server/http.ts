@@ -19,6 +19,7 @@ import { sendPage } from "./page.ts";
 import { createProxies } from "./proxies.ts";
 import { headersOf, requestIdOf } from "./request-id.ts";
 import { secure } from "./security-headers.ts";
+import { limitSenders } from "./slow-senders.ts";
 import { answerUnreadable } from "./unreadable.ts";
 
 /** What the shell needs to know. */
@@ -50,6 +51,7 @@ const plain = "text/plain; charset=utf-8";
 /** Request line and headers without the caller's key or token. */
 const otherHeaderBytes = 16_384;
 const longestUrl = 8192;
+const senderLimits = { headMs: 10_000, bodyMs: 30_000 } as const;
 /** Every answer says what it is called in the log. */
 const requestIdHeader = "x-request-id";
 
@@ -64,8 +66,8 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   const server = createServer(
     {
       keepAliveTimeout: keepAliveMs,
-      // Node counts the time for headers from the moment a connection is opened: one that a balancer opens ahead of its
-      // first request must not be closed earlier than one that waits for its next.
+      // Counted from the moment a connection is opened, which a balancer does ahead of its first request: longer than one is
+      // kept that waits for its next.
       headersTimeout: keepAliveMs + 10_000,
       requestTimeout: keepAliveMs + 30_000,
       maxHeaderSize: mostHeaderBytes,
@@ -86,6 +88,10 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   });
   const needsKey = config.auth.mode !== "none";
   // What is behind the gateway is not for strangers.
+  limitSenders(server, senderLimits, (socket) => {
+    const error = Object.assign(new Error("the request did not arrive in time"), { code: "ERR_HTTP_REQUEST_TIMEOUT" });
+    server.emit("clientError", error, socket);
+  });
   const told = needsKey ? { backends: [], examples: generalExamples } : {};
   const front = (links: string) => frontPage({ ...options, ...told, links, graphiql: config.server.graphiql });
   const usualFront = front(hereLinks);
