@@ -86,12 +86,12 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     const isMidAnswer = inFlight.values().some(({ req, headersSent }) => req.socket === socket && headersSent);
     answerUnreadable(error, socket, { mostHeaderBytes, isMidAnswer, log });
   });
-  const needsKey = config.auth.mode !== "none";
-  // What is behind the gateway is not for strangers.
   limitSenders(server, senderLimits, (socket) => {
     const error = Object.assign(new Error("the request did not arrive in time"), { code: "ERR_HTTP_REQUEST_TIMEOUT" });
     server.emit("clientError", error, socket);
   });
+  const needsKey = config.auth.mode !== "none";
+  // What is behind the gateway is not for strangers.
   const told = needsKey ? { backends: [], examples: generalExamples } : {};
   const front = (links: string) => frontPage({ ...options, ...told, links, graphiql: config.server.graphiql });
   const usualFront = front(hereLinks);
