@@ -3,6 +3,7 @@
 // would load what strips types, 20 MB, to read this very file.
 import fs from "node:fs";
 import module from "node:module";
+import os from "node:os";
 import process from "node:process";
 import url from "node:url";
 import v8 from "node:v8";
@@ -12,6 +13,7 @@ import vm from "node:vm";
 // that a shell tells of a process that a signal ended. Once main.ts listens as well, the signal is its own.
 const codes = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGQUIT: 131 };
 if (process.pid === 1) {
+  for (const signal of ["SIGTERM", "SIGINT"]) if (hasCome(signal)) process.exit(codes[signal]);
   for (const signal of Object.keys(codes)) {
     process.on(signal, () => {
       if (process.listenerCount(signal) === 1) process.exit(codes[signal]);
@@ -26,7 +28,7 @@ if (process.env.npm_lifecycle_event === "start") {
     if (process.ppid === parent) return;
     clearInterval(timer);
     process.kill(process.pid, "SIGTERM");
-  }, 500);
+  }, 200);
   timer.unref();
 }
 
@@ -37,6 +39,20 @@ if (problem === null) {
   import("./main.ts").catch(explain);
 } else {
   refuse(problem);
+}
+
+/**
+ * Whether one of these two signals came before this program began: Node handles them from its own first moment on, once,
+ * and would end here if the system let it.
+ */
+function hasCome(signal) {
+  try {
+    const [, mask] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(fs.readFileSync("/proc/self/status", "latin1"));
+    const place = BigInt(os.constants.signals[signal] - 1);
+    return ((BigInt(`0x${mask}`) >> place) & BigInt(1)) === BigInt(0);
+  } catch {
+    return false;
+  }
 }
 
 function problemOfNode() {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { configOf } from "../src/config.ts";
 import { type Estate, startEstate } from "../src/demo/estate.ts";
 import { demoExamples } from "../src/demo/examples.ts";
-import { examplesFor } from "../src/server/examples.ts";
+import { examplesFor, generalExamples } from "../src/server/examples.ts";
 import { type Gateway, startGateway } from "../src/server/gateway.ts";
 
 let estate: Estate;
@@ -27,17 +27,20 @@ const generic = examplesFor([
   { name: "gitlab", kind: "GITLAB", capabilities: ["PACKAGES"] },
 ]);
 
-test.each([...demoExamples, ...generic])("the query offered as “$title” is answered in full", async ({ query }) => {
-  const response = await fetch(`${gateway.url}/graphql`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ query }),
-  });
-  const answer: unknown = await response.json();
-  expect(answer).not.toHaveProperty("errors");
-  // Every list that is asked for has something to show, or the example would be a poor one.
-  expect(emptyPlaces(answer, "")).toEqual([]);
-});
+test.each([...demoExamples, ...generic, ...generalExamples])(
+  "the query offered as “$title” is answered in full",
+  async ({ query }) => {
+    const response = await fetch(`${gateway.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ query }),
+    });
+    const answer: unknown = await response.json();
+    expect(answer).not.toHaveProperty("errors");
+    // Every list that is asked for has something to show, or the example would be a poor one.
+    expect(emptyPlaces(answer, "")).toEqual([]);
+  },
+);
 
 test("the demo offers the three queries that its greeting promises", () => {
   expect(demoExamples.length).toBeGreaterThanOrEqual(3);

@@ -51,6 +51,9 @@ async function start(server: string, variables: Variables = {}): Promise<Gateway
   return gateway;
 }
 
+/** Waits longer than a busy machine takes. */
+const soon = <T>(look: () => T) => expect.poll(look, { timeout: 10_000 });
+
 const slowQuestion = "{ backends { name health { status } } }";
 
 function ask(url: string, query: string): Promise<Response> {
@@ -69,9 +72,9 @@ async function isReady(url: string): Promise<number> {
 
 describe("a gateway that is told to end", () => {
   test("says for `drainMs` that it is not ready, works on meanwhile, and closes its port then; idle as it is", async () => {
-    const gateway = await start("{ drainMs: 1500 }");
+    const gateway = await start("{ drainMs: 3000 }");
     gateway.signal("SIGTERM");
-    await expect.poll(() => isReady(gateway.url)).toBe(503);
+    await soon(() => isReady(gateway.url)).toBe(503);
     const answer = await ask(gateway.url, "{ __typename }");
     expect([answer.status, answer.headers.get("connection")]).toEqual([200, "close"]);
     expect(await answer.json()).toEqual({ data: { __typename: "Query" } });
@@ -84,19 +87,19 @@ describe("a gateway that is told to end", () => {
   test("does so by itself where nothing is configured, unless a second signal is in a hurry", async () => {
     const gateway = await start("{}");
     gateway.signal("SIGTERM");
-    await expect.poll(() => isReady(gateway.url)).toBe(503);
+    await soon(() => isReady(gateway.url)).toBe(503);
     expect((await ask(gateway.url, "{ __typename }")).status).toBe(200);
     gateway.signal("SIGTERM");
     expect(await gateway.ended).toMatchObject({ code: 143, signal: null });
   });
 
   test("runs what came last before the port closes, and refuses what comes after", async () => {
-    const gateway = await start("{ drainMs: 600 }");
+    const gateway = await start("{ drainMs: 2000 }");
     gateway.signal("SIGTERM");
-    await expect.poll(() => isReady(gateway.url)).toBe(503);
+    await soon(() => isReady(gateway.url)).toBe(503);
     const slow = ask(gateway.url, slowQuestion);
-    await expect.poll(() => held.length).toBe(1);
-    await expect.poll(async () => (await ask(gateway.url, "{ __typename }")).status).toBe(503);
+    await soon(() => held.length).toBe(1);
+    await soon(async () => (await ask(gateway.url, "{ __typename }")).status).toBe(503);
     release();
     expect(await (await slow).json()).toHaveProperty("data.backends.0.name", "gitlab");
     expect(await gateway.ended).toMatchObject({ code: 0 });
@@ -107,9 +110,9 @@ describe("a gateway that is told to end", () => {
     async (signal) => {
       const gateway = await start("{ drainMs: 0 }");
       const slow = ask(gateway.url, slowQuestion);
-      await expect.poll(() => held.length).toBe(1);
+      await soon(() => held.length).toBe(1);
       gateway.signal(signal);
-      await expect.poll(() => isReady(gateway.url)).toBe(503);
+      await soon(() => isReady(gateway.url)).toBe(503);
       release();
       const answer = await slow;
       expect([answer.status, answer.headers.get("connection")]).toEqual([200, "close"]);
@@ -132,9 +135,9 @@ describe("a gateway that is told to end", () => {
     });
     const closed = once(socket, "close");
     socket.write(question(`query First ${slowQuestion}`) + question(`query Second ${slowQuestion}`));
-    await expect.poll(() => held.length).toBe(1);
+    await soon(() => held.length).toBe(1);
     gateway.signal("SIGTERM");
-    await expect.poll(() => isReady(gateway.url)).toBe(503);
+    await soon(() => isReady(gateway.url)).toBe(503);
     release();
     await closed;
     const answers = received.split(/(?=HTTP\/1\.1 )/);
@@ -146,10 +149,10 @@ describe("a gateway that is told to end", () => {
   test("by npm and by the terminal at once takes both signals as one", async () => {
     const gateway = await start("{ drainMs: 0 }", { npm_lifecycle_event: "start" });
     const slow = ask(gateway.url, slowQuestion);
-    await expect.poll(() => held.length).toBe(1);
+    await soon(() => held.length).toBe(1);
     gateway.signal("SIGINT");
     gateway.signal("SIGINT");
-    await expect.poll(() => isReady(gateway.url)).toBe(503);
+    await soon(() => isReady(gateway.url)).toBe(503);
     gateway.signal("SIGINT");
     release();
     expect(await (await slow).json()).toHaveProperty("data.backends.0.name", "gitlab");
@@ -167,6 +170,11 @@ registerHooks({ load: (url, context, next) => {
   }
   return next(url, context);
 }});`;
+
+/** The same before the program's first line. */
+const announceNode = `
+process.stderr.write("loading");
+Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);`;
 
 const canIsolate = (() => {
   try {
@@ -187,6 +195,7 @@ describe("a gateway that is told to end before it is ready", () => {
   async function interrupt(
     signal: NodeJS.Signals,
     command: readonly string[],
+    preload = announceLoading,
     id: (child: ChildProcess) => number | undefined = ({ pid }) => pid,
   ): Promise<{ code: number | null; signal: NodeJS.Signals | null; stdout: string }> {
     const [program = "", ...args] = [...command, "src/start.js", "--config", await configured("{ port: 0 }")];
@@ -195,7 +204,7 @@ describe("a gateway that is told to end before it is ready", () => {
         ...process.env,
         HOST: undefined,
         PORT: undefined,
-        NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(announceLoading)}`,
+        NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}`,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -215,18 +224,21 @@ describe("a gateway that is told to end before it is ready", () => {
     expect(await interrupt(signal, [process.execPath])).toEqual({ code: null, signal, stdout: "" });
   });
 
+  const inside = ({ pid }: ChildProcess) =>
+    Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ")[0]);
+  const isolated = ["unshare", "--pid", "--fork", process.execPath];
+
   test.skipIf(!canIsolate).each([
-    ["SIGTERM", 143],
-    ["SIGINT", 130],
-    ["SIGHUP", 129],
-    ["SIGQUIT", 131],
+    ["SIGTERM", 143, "it loads", announceLoading],
+    ["SIGINT", 130, "it loads", announceLoading],
+    ["SIGHUP", 129, "it loads", announceLoading],
+    ["SIGQUIT", 131, "it loads", announceLoading],
+    ["SIGTERM", 143, "Node starts", announceNode],
+    ["SIGINT", 130, "Node starts", announceNode],
   ] as const)(
-    "ends by %s with %d as the first process of a container, which the system does not end",
-    async (signal, code) => {
-      const inside = ({ pid }: ChildProcess) =>
-        Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ")[0]);
-      const ended = await interrupt(signal, ["unshare", "--pid", "--fork", process.execPath], inside);
-      expect(ended).toEqual({ code, signal: null, stdout: "" });
+    "ends by %s with %d as the first process of a container, which the system does not end, while %s",
+    async (signal, code, _when, preload) => {
+      expect(await interrupt(signal, isolated, preload, inside)).toEqual({ code, signal: null, stdout: "" });
     },
   );
 });

@@ -12,7 +12,7 @@ const exitCodes = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGQUIT: 131 } as co
 const signals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
 
 /** Signals that come again this soon are the same one, where it may come twice. */
-const sameSignalMs = 500;
+const sameSignalMs = 1000;
 
 /**
  * Ends the process on a signal. Until there is something to finish, and from the second signal on, it ends at once with the

@@ -2,7 +2,7 @@
 export const demoExamples = [
   {
     title: "The newest releases of pay, what was built for them, and from which commits",
-    query: `{
+    query: `query ReleasesOfPay {
   releases(filter: { project: "pay" }, first: 3) {
     nodes {
       version
@@ -30,7 +30,7 @@ export const demoExamples = [
   },
   {
     title: "A Maven package in bkrepo, with its newest versions and their files",
-    query: `{
+    query: `query PackageInBkrepo {
   package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: "gav://com.acme.pay:pay-sdk" }) {
     name
     purl
@@ -57,7 +57,7 @@ export const demoExamples = [
   },
   {
     title: "The same package in GitLab: which pipeline and commit published each version",
-    query: `{
+    query: `query PackageInGitlab {
   package(ref: { backend: "gitlab", repository: "pay/api", name: "com/acme/pay/pay-sdk", format: MAVEN }) {
     name
     purl
@@ -81,7 +81,7 @@ export const demoExamples = [
   },
   {
     title: "Where one image comes from and where its bytes lie, traced through every backend",
-    query: `{
+    query: `query TraceOfAnImage {
   traceByImage(image: "swr.cn-north-4.myhuaweicloud.com/pay-core/api:20261102091500-117-main") {
     artifact {
       digest

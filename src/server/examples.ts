@@ -7,13 +7,20 @@ export interface Example {
   readonly query: string;
 }
 
+/** Queries that make sense whatever is behind, and that tell nobody what is: none of them names a backend. */
+export const generalExamples: readonly Example[] = [
+  { title: "Which backends are configured, and what each can be asked", query: backendsQuery() },
+  { title: "The newest releases, with what was built for them", query: releasesQuery(null) },
+  { title: "The newest images, and where they lie", query: imagesQuery(null) },
+];
+
 /** Queries that make sense whatever is behind the backends that were configured. */
 export function examplesFor(backends: readonly BackendIdentity[]): readonly Example[] {
   const able = (capability: Capability) => backends.find(({ capabilities }) => capabilities.includes(capability));
   const releases = able("RELEASES");
   const artifacts = able("ARTIFACTS");
   return [
-    { title: "Which backends are configured, and what each can be asked", query: backendsQuery },
+    { title: "Which backends are configured, and what each can be asked", query: backendsQuery() },
     ...(releases
       ? [
           {
@@ -28,16 +35,20 @@ export function examplesFor(backends: readonly BackendIdentity[]): readonly Exam
   ];
 }
 
-const backendsQuery = `{
+function backendsQuery(): string {
+  return `query Backends {
   backends {
     name
     kind
     capabilities
   }
 }`;
+}
 
-const releasesQuery = (backend: string) => `{
-  releases(filter: { backend: "${backend}" }, first: 5) {
+/** Null asks all backends. */
+function releasesQuery(backend: string | null): string {
+  return `query NewestReleases {
+  releases(${backend === null ? "" : `filter: { backend: "${backend}" }, `}first: 5) {
     nodes {
       version
       project
@@ -58,9 +69,12 @@ const releasesQuery = (backend: string) => `{
     }
   }
 }`;
+}
 
-const imagesQuery = (backend: string) => `{
-  artifacts(filter: { backend: "${backend}", type: IMAGE }, first: 5) {
+/** Null asks all backends. */
+function imagesQuery(backend: string | null): string {
+  return `query NewestImages {
+  artifacts(filter: { ${backend === null ? "" : `backend: "${backend}", `}type: IMAGE }, first: 5) {
     nodes {
       name
       digest
@@ -74,3 +88,4 @@ const imagesQuery = (backend: string) => `{
     }
   }
 }`;
+}

@@ -1,5 +1,6 @@
 import type { BackendIdentity } from "../model/backend.ts";
 import type { Example } from "./examples.ts";
+import { escapeHtml } from "./html.ts";
 import { favicon, mark } from "./mark.ts";
 import { type Page, toPage } from "./page.ts";
 import { contentPolicy, hashSource } from "./security-headers.ts";
@@ -9,7 +10,7 @@ export interface FrontPageOptions {
   readonly version: string;
   /** Empty where strangers may read the page: what is behind the gateway is not for them. */
   readonly backends: readonly BackendIdentity[];
-  /** Empty likewise, for queries name backends. */
+  /** Of those that name no backend, where strangers may read the page. */
   readonly examples: readonly Example[];
   /** What links to other pages begin with: a path that ends in a slash. */
   readonly links: string;
@@ -110,15 +111,4 @@ function exampleItem({ title, query }: Example, links: string | null): string {
 
 function link(links: string, query: string): string {
   return escapeHtml(`${links}graphql?query=${encodeURIComponent(query)}`);
-}
-
-function escapeHtml(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#39;",
-  };
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? "");
 }

@@ -7,7 +7,7 @@ import { once } from "../model/once.ts";
 import { createLine } from "../upstream/line.ts";
 import { createGate, type Refusal as GateRefusal } from "./auth/gate.ts";
 import { guardConnections, promptTimeouts } from "./connections.ts";
-import type { Example } from "./examples.ts";
+import { type Example, generalExamples } from "./examples.ts";
 import { frontPage } from "./front-page.ts";
 import type { GraphQLEndpoint } from "./graphql.ts";
 import { discard, readBody } from "./http/body.ts";
@@ -23,6 +23,7 @@ import { sendPage } from "./page.ts";
 import { createProxies } from "./proxies.ts";
 import { headersOf, requestIdOf } from "./request-id.ts";
 import { secure } from "./security-headers.ts";
+import { limitSenders } from "./slow-senders.ts";
 import { answerUnreadable } from "./unreadable.ts";
 
 /** What the shell needs to know. */
@@ -57,6 +58,7 @@ const longestUrl = 8192;
 const graphMethods = "GET, POST, OPTIONS";
 /** When to ask again what could not be answered at the moment: another replica, or the next process, is there by then. */
 const retryAfterSeconds = 5;
+const senderLimits = { headMs: 10_000, bodyMs: 30_000 } as const;
 /** Every answer says what it is called in the log. */
 const requestIdHeader = "x-request-id";
 
@@ -71,8 +73,8 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   const server = createServer(
     {
       keepAliveTimeout: keepAliveMs,
-      // Node counts the time for headers from the moment a connection is opened: one that a balancer opens ahead of its
-      // first request must not be closed earlier than one that waits for its next.
+      // Counted from the moment a connection is opened, which a balancer does ahead of its first request: longer than one is
+      // kept that waits for its next.
       headersTimeout: keepAliveMs + 10_000,
       requestTimeout: keepAliveMs + 30_000,
       maxHeaderSize: mostHeaderBytes,
@@ -93,16 +95,21 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     answerUnreadable(error, socket, { mostHeaderBytes, isMidAnswer, log });
   });
   guardConnections(server, config.server, log);
-  const told = config.auth.mode === "none" ? {} : { backends: [], examples: [] };
+  limitSenders(server, senderLimits, (socket) => {
+    const error = Object.assign(new Error("the request did not arrive in time"), { code: "ERR_HTTP_REQUEST_TIMEOUT" });
+    server.emit("clientError", error, socket);
+  });
+  const needsKey = config.auth.mode !== "none";
+  // What is behind the gateway is not for strangers.
+  const told = needsKey ? { backends: [], examples: generalExamples } : {};
   const front = (links: string) => frontPage({ ...options, ...told, links, graphiql: config.server.graphiql });
   const usualFront = front(hereLinks);
   // Nine megabytes that a gateway without GraphiQL never loads.
   const graphiql = once(async () => {
     const { graphiqlPage } = await import("./graphiql.ts");
     return graphiqlPage({
-      // Beside the page itself, below whatever path that is.
-      endpoint: "graphql",
-      defaultQuery: (told.examples ?? options.examples)[0]?.query ?? "{ __typename }",
+      examples: needsKey ? generalExamples : options.examples,
+      needsKey,
     });
   });
   const cors = { ...config.server.cors, backends: options.backends.map(({ name }) => name) };

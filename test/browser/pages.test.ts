@@ -1,7 +1,8 @@
-import type { BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type GatewayProcess, startMain } from "../support/process.ts";
 import { startBrowser, type TestBrowser } from "./chromium.ts";
+import { editorText, openTab, run, type Tab } from "./tab.ts";
 
 let gateway: GatewayProcess;
 let chrome: TestBrowser;
@@ -15,35 +16,15 @@ afterAll(async () => {
   await gateway?.close();
 });
 
-/** A tab that can reach the gateway and nothing else; what it tried besides is written down. */
-let context: BrowserContext;
+let tab: Tab;
 let page: Page;
-let strayed: string[];
-let complaints: string[];
 
 beforeEach(async () => {
-  strayed = [];
-  complaints = [];
-  context = await chrome.browser.newContext({ viewport: { width: 1280, height: 860 } });
-  await context.route("**/*", async (route) => {
-    const url = new URL(route.request().url());
-    if (url.origin === gateway.url || url.protocol === "data:" || url.protocol === "blob:") return route.continue();
-    strayed.push(url.href);
-    return route.abort();
-  });
-  page = await context.newPage();
-  // A policy that is too tight shows as a complaint of the browser.
-  page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
+  tab = await openTab(chrome.browser, gateway.url);
+  page = tab.page;
 });
 
-afterEach(async () => {
-  await context.close();
-  expect(strayed, "requests that left the gateway's origin").toEqual([]);
-  expect(complaints, "errors on the browser's console").toEqual([]);
-});
+afterEach(() => tab.close());
 
 describe("the front page", () => {
   test("says what this is and what it is connected to", async () => {
@@ -66,9 +47,8 @@ describe("the front page", () => {
     const links = page.getByRole("list", { name: "Queries to try" }).getByRole("link");
     expect(await links.count()).toBeGreaterThanOrEqual(3);
     await links.first().click();
-    await page.waitForSelector(".graphiql-query-editor .view-lines");
-    expect(await editorText()).toContain("releases(");
-    expect(await run()).toHaveProperty("data");
+    expect(await editorText(page)).toContain("releases(");
+    expect(await run(page)).toHaveProperty("data");
   });
 
   test("is readable in the dark and on a phone", async () => {
@@ -91,7 +71,7 @@ describe("GraphiQL", () => {
     const query = "{ backends { name kind capabilities } }";
     await page.goto(`${gateway.url}/graphql?query=${encodeURIComponent(query)}`);
     await page.waitForSelector(".graphiql-query-editor .view-lines");
-    expect(await run()).toEqual({
+    expect(await run(page)).toEqual({
       data: {
         backends: [
           { name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] },
@@ -106,8 +86,60 @@ describe("GraphiQL", () => {
 
   test("opens with a query worth running", async () => {
     await page.goto(`${gateway.url}/graphql`);
-    await page.waitForSelector(".graphiql-query-editor .view-lines");
-    expect(await editorText()).toContain("releases(");
+    expect(await editorText(page)).toContain("releases(");
+  });
+
+  test("offers the example queries by name, each in a tab of its own", async () => {
+    await page.goto(`${gateway.url}/graphql`);
+    await editorText(page);
+    const menu = page.locator("#examples");
+    await menu.getByText("Example queries").click();
+    const links = menu.getByRole("link");
+    expect(await links.allInnerTexts()).toHaveLength(4);
+    await links.filter({ hasText: "A Maven package in bkrepo" }).click();
+    expect(await links.first().isVisible(), "the menu is closed").toBe(false);
+    await page.locator(".graphiql-tab", { hasText: "PackageInBkrepo" }).waitFor();
+    expect(await page.locator(".graphiql-tab").allInnerTexts()).toEqual(["ReleasesOfPay", "PackageInBkrepo"]);
+    expect(await editorText(page)).toContain("query PackageInBkrepo {");
+    expect(await run(page)).toHaveProperty("data.package.name");
+  });
+
+  test("opens its example queries from elsewhere as links", async () => {
+    await page.goto(`${gateway.url}/graphql`);
+    const href = await page.locator("#examples a").nth(2).getAttribute("href");
+    await page.goto(new URL(href ?? "", `${gateway.url}/graphql`).href);
+    expect(await editorText(page)).toContain("query PackageInGitlab {");
+  });
+
+  test("leads back to the front page", async () => {
+    await page.goto(`${gateway.url}/graphql`);
+    await page.getByRole("link", { name: "front page" }).click();
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    expect(page.url()).toBe(`${gateway.url}/`);
+  });
+
+  test.each(["dark", "light"] as const)("has all its parts in sight on a phone too, in the %s", async (colorScheme) => {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.goto(`${gateway.url}/graphql`);
+    await editorText(page);
+    for (const name of ["Open settings dialog", "front page"]) {
+      const box = await page.getByRole(name === "front page" ? "link" : "button", { name }).boundingBox();
+      expect((box?.y ?? 0) + (box?.height ?? 0)).toBeLessThanOrEqual(740);
+    }
+    for (const panel of ["#examples", "#key"]) {
+      await page.locator(`${panel} summary`).click();
+      const box = await page.locator(`${panel} :is(ul,form)`).boundingBox();
+      expect(box?.x).toBeGreaterThanOrEqual(0);
+      expect((box?.x ?? 0) + (box?.width ?? 0)).toBeLessThanOrEqual(360);
+    }
+    const [ink, paper] = await page.evaluate(() => {
+      const { color, backgroundColor } = getComputedStyle(document.querySelector(".bar") ?? document.body);
+      return [color, backgroundColor].map((value) => (value.match(/\d+/g) ?? []).slice(0, 3).map(Number));
+    });
+    const [lighter, darker] = colorScheme === "dark" ? [ink, paper] : [paper, ink];
+    expect(Math.min(...(lighter ?? []))).toBeGreaterThan(200);
+    expect(Math.max(...(darker ?? []))).toBeLessThan(70);
   });
 
   test("documents the graph", async () => {
@@ -119,21 +151,3 @@ describe("GraphiQL", () => {
     await docs.getByText("All configured backends").waitFor();
   });
 });
-
-/** Runs what stands in the editor; what the endpoint answered. */
-async function run(): Promise<unknown> {
-  const answered = page.waitForResponse(
-    (response) =>
-      response.request().method() === "POST" && !(response.request().postData() ?? "").includes("IntrospectionQuery"),
-  );
-  await page.locator("button.graphiql-execute-button").click();
-  const response = await answered;
-  await page.locator(".result-window .view-lines", { hasText: "data" }).waitFor();
-  return response.json();
-}
-
-// Monaco writes spaces as no-break spaces.
-async function editorText(): Promise<string> {
-  const text = await page.locator(".graphiql-query-editor .view-lines").innerText();
-  return text.replaceAll("\u00a0", " ");
-}

@@ -42,7 +42,8 @@ http {
   }
 }`;
     await writeFile(join(folder, "nginx.conf"), configuration);
-    nginx = spawn("/usr/sbin/nginx", ["-c", join(folder, "nginx.conf"), "-e", join(folder, "error.log")], {
+    nginx = spawn("nginx", ["-c", join(folder, "nginx.conf"), "-e", join(folder, "error.log")], {
+      env: { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin` },
       stdio: ["ignore", "inherit", "inherit"],
     });
     await vi.waitFor(async () => expect((await fetch(`${url}/untold/health`)).status).toBe(200), { timeout: 10_000 });
