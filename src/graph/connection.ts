@@ -1,6 +1,6 @@
 import type { GraphQLResolveInfo } from "graphql";
 import type { Package, Version } from "../model/package.ts";
-import type { Page, PageRequest } from "../model/page.ts";
+import type { Page, PageRequest, Position } from "../model/page.ts";
 import type { Release } from "../model/release.ts";
 import type { ArtifactNode } from "./artifact.ts";
 import type { Context } from "./context.ts";
@@ -8,6 +8,7 @@ import { badInput, droppedRowError } from "./errors.ts";
 import { parseCursor, printCursor } from "./opaque.ts";
 import { type SourceParent, told } from "./outcome.ts";
 import type { PackageFileParent } from "./package-file.ts";
+import type { Seal } from "./seal.ts";
 
 /** A Relay connection whose parts are made when selected: cursors cost a hash each, totals perhaps a call. */
 export interface Connection<T> {
@@ -44,12 +45,25 @@ export interface ListKey {
 /** Default and largest page. */
 const pageSizes = { default: 20, most: 100 } as const;
 
-/** The window a caller asks for; throws BAD_USER_INPUT or BAD_CURSOR. */
-export function windowOf({ first, after }: WindowArguments, list: ListKey): PageRequest {
+/**
+ * The window a caller asks for; throws BAD_USER_INPUT or BAD_CURSOR. `context` is that of the caller: where rules hide
+ * rows, only cursors that were sealed here are believed.
+ */
+export function windowOf(
+  { first, after }: WindowArguments,
+  list: ListKey,
+  context: Context | null = null,
+): PageRequest {
+  const seal = context && sealFor(context);
   return {
     first: checkedFirst(first),
-    after: after === null || after === undefined ? null : parseCursor(after, list.backend, list.filter),
+    after: after === null || after === undefined ? null : parseCursor(after, list.backend, list.filter, seal),
   };
+}
+
+/** What cursors of this caller are sealed with; null for those who may see every row there is. */
+function sealFor({ caller, seal }: Context): Seal | null {
+  return caller.access === null ? null : seal;
 }
 
 /** `first` within its bounds, the default for null; throws BAD_USER_INPUT. */
@@ -70,15 +84,17 @@ export function toConnection<T>(
   request: PageRequest,
 ): Connection<T> {
   reportDropped(context, info, list.backend, page.dropped);
+  const seal = sealFor(context);
+  const cursorOf = (position: Position) => printCursor(list.backend, list.filter, position, seal);
   const cursor = (index: number) => {
     const row = page.rows.at(index);
-    return row ? printCursor(list.backend, list.filter, row.position) : null;
+    return row ? cursorOf(row.position) : null;
   };
   return {
     edges: () =>
       page.rows.map(({ value, position }) => ({
         node: value,
-        cursor: printCursor(list.backend, list.filter, position),
+        cursor: cursorOf(position),
       })),
     nodes: page.rows.map(({ value }) => value),
     pageInfo: () => ({

@@ -11,6 +11,7 @@ import type { CallerFacts } from "../graph/caller.ts";
 import { type Context, createContext, createEstate } from "../graph/context.ts";
 import { boundErrors, toPublicError } from "../graph/errors.ts";
 import { createSchema } from "../graph/schema.ts";
+import { createSeal } from "../graph/seal.ts";
 import { createCall } from "./call.ts";
 import { deferring } from "./defer.ts";
 import { delivering } from "./delivery.ts";
@@ -67,6 +68,7 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
     mutations: config.mutations,
     tellsSdl: config.server.sdl,
   });
+  const seal = createSeal(config.secret);
   const meters = createMeters(config.limits.answerBytes);
   const serve = (
     { headers, onClose, caller, requestId, startedAt }: Serving,
@@ -74,7 +76,7 @@ export function createGraphQL({ config, operations, backends, log, telemetry }: 
   ): Served => {
     const call = createCall({ headers, requestId, startedAt, onClose }, config.limits);
     const problems: GraphQLError[] = [];
-    return { ...createContext(estate, call, caller, problems, audit, meter), problems };
+    return { ...createContext(estate, call, caller, problems, audit, meter, seal), problems };
   };
   const documents = createDocuments(schema, { ...config.limits, introspection: config.server.introspection });
   const lane = createDirectLane({ config, schema, documents, telemetry, serve, maskError, finish: watch.finish });

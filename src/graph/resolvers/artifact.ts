@@ -32,7 +32,7 @@ export const artifactResolvers: Resolvers = {
         branch: filter.branch ?? null,
       };
       const list = { backend: backend.name, filter: ["artifacts", query] };
-      const request = windowOf({ first, after }, list);
+      const request = windowOf({ first, after }, list, context);
       const page = mapPage(await reader.page(query, request), (record) => createArtifact(context, recordSeed(record)));
       return toConnection(context, info, page, list, request);
     },
@@ -91,7 +91,7 @@ export const artifactResolvers: Resolvers = {
       const reader = record && readerOf(context, "releases", record.ref.backend);
       if (!record || !reader) return null;
       const list = { backend: record.ref.backend, filter: ["Artifact.releases", record.ref] };
-      const request = windowOf({ first, after }, list);
+      const request = windowOf({ first, after }, list, context);
       return toConnection(context, info, await reader.containing(record, request), list, request);
     },
     observations: async (artifact) => observationsOf(await artifact.claims()),
