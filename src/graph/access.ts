@@ -252,7 +252,8 @@ async function sieve<T>(
   let window: PageRequest = { first: Math.min(request.first + 1, largestPage), after: request.after };
   for (let round = 0; round < mostRounds; round++) {
     const page = await fetch(window);
-    rows.push(...rowsSeen(page.rows, await Promise.all(page.rows.map(({ value }) => see(value)))));
+    const visible = await Promise.all(page.rows.map(({ value }) => see(value)));
+    for (const row of rowsSeen(page.rows, visible)) rows.push(row);
     const last = page.rows.at(-1);
     const whole = { origin: page.origin, total: null, dropped: [] };
     if (rows.length > request.first) return { ...whole, rows: rows.slice(0, request.first), hasNext: true };

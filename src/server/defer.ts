@@ -33,7 +33,7 @@ export function deferring({ mask, done }: DeferOptions): Plugin<Reporting> {
         const { incremental } = part;
         const late = incremental?.map((one) => (one.errors ? { ...one, errors: one.errors.map(mask) } : one));
         const whole = withProblems(late ? { ...part, incremental: late } : part, context.problems.splice(0));
-        sent.push(...(whole.incremental ?? [whole]));
+        for (const one of whole.incremental ?? [whole]) sent.push(one);
         yield whole;
       }
     } finally {

@@ -75,7 +75,7 @@ export function packageSearch(view: View): PackageSearch {
       const leg = open[index];
       // What comes behind an unfinished project has to wait for its turn.
       if (leg === undefined || more) break;
-      rows.push(...found.rows.map((row) => ({ ...row, position: [leg.project, ...row.position] })));
+      for (const row of found.rows) rows.push({ ...row, position: [leg.project, ...row.position] });
       more = found.hasNext;
     }
     const counted = sum(pages.map((found) => found.total));

@@ -161,7 +161,7 @@ export function versionLoaders(view: View): VersionLoaders {
         groupBy(wanted, ({ ref }) => packageText(ref)).map(async (group) => {
           const [target] = group;
           if (target === undefined) return;
-          const most = Math.max(...group.map(({ first }) => first));
+          const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
           const page = await window(target, newestFirst, { first: most, after: null }).catch(asError);
           for (const { ref, first } of group) {
             answers.set(keyText(packageText(ref), first), page instanceof Error ? page : shorten(page, first));
@@ -212,7 +212,7 @@ export function versionLoaders(view: View): VersionLoaders {
     let { after } = request;
     for (;;) {
       const page = await plain(target, filter, { first: size, after });
-      rows.push(...page.rows.filter(({ value }) => !value.name.startsWith(childPrefix)));
+      for (const row of page.rows) if (!row.value.name.startsWith(childPrefix)) rows.push(row);
       for (const row of page.dropped) dropped.push(row);
       after = page.rows[page.rows.length - 1]?.position ?? null;
       // One row more than asked for proves that another page follows; what is left may be children only.

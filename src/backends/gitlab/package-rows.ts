@@ -176,7 +176,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     let certain = true;
     for (let number = 1; ; number++) {
       const one = await page(list, number);
-      const firstGap = Math.min(...one.dropped.map(({ index }) => index), pageSize);
+      const firstGap = one.dropped.reduce((least, { index }) => Math.min(least, index), pageSize);
       for (const { row, place } of placed(one, number)) {
         if (!isOf(row, name)) continue;
         const found = { row, origin: one.origin };

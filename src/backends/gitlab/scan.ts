@@ -62,7 +62,8 @@ export async function sweep(
   let readable = true;
   for (let number = 1; ; number++) {
     const one = await page(list, number);
-    const firstGap = gaps === "pass gaps" ? pageSize : Math.min(...one.dropped.map(({ index }) => index), pageSize);
+    const firstGap =
+      gaps === "pass gaps" ? pageSize : one.dropped.reduce((least, { index }) => Math.min(least, index), pageSize);
     readable &&= one.dropped.length === 0;
     for (const { row, place } of placed(one, number)) {
       if (place % pageSize > firstGap) break;

@@ -91,7 +91,7 @@ export function createPackageReader(
         const part = await pageOf(leg, namespace, query, { first: Math.max(room, 1), after });
         answer = { ...part, hasNext: room === 0 ? part.rows.length > 0 : part.hasNext };
         for (const row of part.dropped) dropped.push(row);
-        if (room > 0) rows.push(...part.rows.map((row) => inLeg(leg, row)));
+        if (room > 0) for (const row of part.rows) rows.push(inLeg(leg, row));
       } catch (error) {
         if (legs.length === 1) throw error;
         for (const row of missing(error)) dropped.push(row);

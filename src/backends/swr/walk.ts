@@ -55,7 +55,8 @@ export async function walkOn<T>(
   const pages = [first];
   if (first.total !== null) {
     const offsets = Array.from({ length: pagesBehind(first) }, (_, page) => (page + 1) * largestPage);
-    pages.push(...(await Promise.all(offsets.map((offset) => fetch({ limit: largestPage, offset })))));
+    const others = await Promise.all(offsets.map((offset) => fetch({ limit: largestPage, offset })));
+    for (const page of others) pages.push(page);
   } else {
     // Without a total only a short page ends the list; an empty one has no row that could tell a total.
     for (let last = first; last.count >= largestPage; ) {

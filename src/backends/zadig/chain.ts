@@ -21,7 +21,7 @@ export async function chainWindow<L, T>(
     const page = await read(list, { first: request.first - rows.length, after });
     const at = leg;
     pages.push(page);
-    rows.push(...page.rows.map(({ value, position }) => ({ value, position: [at, ...position] })));
+    for (const { value, position } of page.rows) rows.push({ value, position: [at, ...position] });
     if (page.hasNext || rows.length >= request.first) break;
   }
   const [first] = pages;

@@ -110,7 +110,7 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
     const isLast = ({ entry }: Cut<T>) => entry.identity === last;
     let index = waiting.findIndex((cut) => cut.place >= after && isLast(cut));
     if (index < 0 && more) {
-      waiting.push(...(await load()));
+      for (const cut of await load()) waiting.push(cut);
       index = waiting.findIndex((cut) => (cut.page > startedAt || cut.place >= after) && isLast(cut));
     }
     // The row is gone: what stood behind it has moved up into its place.
