@@ -10,6 +10,7 @@ import { checkLimits } from "../graph/limits.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import { credentialHeader } from "./call.ts";
 import type { Documents } from "./documents.ts";
+import { printInTurns } from "./json-text.ts";
 import { createPlanCache, type Prepared } from "./plan-cache.ts";
 import { headersOf, type RequestHeaders, traceParentOf } from "./request-id.ts";
 import { type Credentials, createKeyMaker, createSharedAnswers, type Lead } from "./shared-answers.ts";
@@ -74,6 +75,9 @@ const patience = 0.25;
 
 /** What may begin in one turn of the event loop, in estimated calls: some small questions, or one of any size. */
 const portion = 10;
+
+/** Bytes of data that are printed in one go. */
+const printedAtOnce = 1_048_576;
 
 /** A question that may be run, and what it is reckoned to cost. */
 interface Question extends Prepared {
@@ -148,7 +152,9 @@ export function createDirectLane(options: LaneOptions): DirectLane {
       const result: ExecutionResult = errors.length === 0 ? ran : { ...ran, errors };
       const outcome = outcomeOf(result);
       watched.end(outcome);
-      const written = write(JSON.stringify(finish(result, requestId)));
+      const finished = finish(result, requestId);
+      const isLong = meter.taken() > printedAtOnce;
+      const written = write(isLong ? await printInTurns(finished) : JSON.stringify(finished));
       // Who has nothing left to ask with may have been told less than others would be.
       if (isWhole && outcome === "ok" && context.call.budget.take()) lead?.land(written);
       return written;
