@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import type { ConfiguredBackend } from "./backends/index.ts";
 import { toAccessRules } from "./config/access.ts";
@@ -49,6 +50,8 @@ export interface Config {
   readonly mutations: boolean;
   readonly limits: Limits;
   readonly persisted: Persisted;
+  /** Made from the whole configuration, credentials included: replicas of one have the same. To be told nobody. */
+  readonly secret: string;
   /** In the order of the file. */
   readonly backends: readonly ConfiguredBackend[];
 }
@@ -152,6 +155,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
     access: toAccessRules(access),
     mutations,
     limits,
+    secret: createHash("sha256").update(JSON.stringify(data)).digest("hex"),
     persisted: {
       manifest: persisted.manifest ?? null,
       only: persisted.only,

@@ -61,10 +61,13 @@ export function explainError({ issues: [issue] }: z.ZodError): string {
   return explain(issue);
 }
 
+/** Keys may be the vendor's, and of any length. */
+const longestPath = 200;
+
 // Path and expectation only: zod's own message may quote the value, and values are the vendor's.
 function explain(issue: z.core.$ZodIssue | undefined): string {
   if (!issue) return "unreadable";
-  const path = issue.path.map(String).join(".") || "the row";
+  const path = issue.path.map(String).join(".").slice(0, longestPath) || "the row";
   const expected = issue.code === "invalid_type" ? `expected ${issue.expected}` : issue.code.replaceAll("_", " ");
   return `${path}: ${expected}`;
 }

@@ -9,7 +9,7 @@ export interface DemoFacts {
 
 /** The demo's greeting: where its backends are, and three queries to try. */
 export function demoBanner({ url, backends, examples }: DemoFacts): string {
-  const width = Math.max(...backends.map(({ name }) => name.length));
+  const width = backends.reduce((widest, { name }) => Math.max(widest, name.length), 0);
   return [
     "The demo: made-up data in four backends on this machine.",
     "",

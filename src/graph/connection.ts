@@ -1,7 +1,7 @@
 import type { GraphQLResolveInfo } from "graphql";
 import type { Answer } from "../backends/answers.ts";
 import type { Package, Version } from "../model/package.ts";
-import type { Page, PageRequest } from "../model/page.ts";
+import type { Page, PageRequest, Position } from "../model/page.ts";
 import type { Release } from "../model/release.ts";
 import type { ArtifactNode } from "./artifact.ts";
 import type { Context } from "./context.ts";
@@ -9,6 +9,7 @@ import { badInput, droppedRowError, noAnswer, toGraphQLError } from "./errors.ts
 import { parseCursor, printCursor } from "./opaque.ts";
 import { outcomeIn, plain, type SourceParent } from "./outcome.ts";
 import type { PackageFileParent } from "./package-file.ts";
+import type { Seal } from "./seal.ts";
 import { pathOf } from "./selection.ts";
 
 /** A Relay connection whose parts are made when selected: cursors cost a hash each, totals perhaps a call. */
@@ -46,12 +47,25 @@ export interface ListKey {
 /** Default and largest page. */
 const pageSizes = { default: 20, most: 100 } as const;
 
-/** The window a caller asks for; throws BAD_USER_INPUT or BAD_CURSOR. */
-export function windowOf({ first, after }: WindowArguments, list: ListKey): PageRequest {
+/**
+ * The window a caller asks for; throws BAD_USER_INPUT or BAD_CURSOR. `context` is that of the caller: where rules hide
+ * rows, only cursors that were sealed here are believed.
+ */
+export function windowOf(
+  { first, after }: WindowArguments,
+  list: ListKey,
+  context: Context | null = null,
+): PageRequest {
+  const seal = context && sealFor(context);
   return {
     first: checkedFirst(first),
-    after: after === null || after === undefined ? null : parseCursor(after, list.backend, list.filter),
+    after: after === null || after === undefined ? null : parseCursor(after, list.backend, list.filter, seal),
   };
+}
+
+/** What cursors of this caller are sealed with; null for those who may see every row there is. */
+function sealFor({ caller, seal }: Context): Seal | null {
+  return caller.access === null ? null : seal;
 }
 
 /** `first` within its bounds, the default for null; throws BAD_USER_INPUT. */
@@ -82,15 +96,17 @@ export function toConnection<T>(
   const isTold = answer.gap?.reason === "LOST_ROWS" && page.dropped.length > 0;
   if (error && !isTold) context.report(toGraphQLError(error, pathOf(info)));
   reportDropped(context, info, list.backend, page.dropped);
+  const seal = sealFor(context);
+  const cursorOf = (position: Position) => printCursor(list.backend, list.filter, position, seal);
   const cursor = (index: number) => {
     const row = page.rows.at(index);
-    return row ? printCursor(list.backend, list.filter, row.position) : null;
+    return row ? cursorOf(row.position) : null;
   };
   return {
     edges: () =>
       page.rows.map(({ value, position }) => ({
         node: value,
-        cursor: printCursor(list.backend, list.filter, position),
+        cursor: cursorOf(position),
       })),
     nodes: page.rows.map(({ value }) => value),
     pageInfo: () => ({

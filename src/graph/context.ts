@@ -6,6 +6,7 @@ import type { AnswerMeter } from "./answer-meter.ts";
 import type { Audit } from "./audit.ts";
 import type { CallerFacts } from "./caller.ts";
 import { badInput, report } from "./errors.ts";
+import type { Seal } from "./seal.ts";
 
 /** The configured backends, as the graph looks them up. Lives as long as the process. */
 export interface Estate {
@@ -26,6 +27,8 @@ export interface Context {
   readonly readers: (backend: Backend) => Readers;
   /** Counts the answer while it is made; null where the one who runs the operation does. */
   readonly meter: AnswerMeter | null;
+  /** Seals cursors of callers who may not see every row; null in tests of parts. */
+  readonly seal: Seal | null;
   /** Writes down what changes a backend. */
   readonly audit: Audit;
   /** Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed; or `count` like it. False: from now on they are only counted. */
@@ -51,6 +54,7 @@ export function createContext(
   problems: GraphQLError[],
   audit: Audit,
   meter: AnswerMeter | null = null,
+  seal: Seal | null = null,
 ): Context {
   const opened = new Map<Backend, Readers>();
   const readers = (backend: Backend) => {
@@ -60,7 +64,16 @@ export function createContext(
     opened.set(backend, fresh);
     return fresh;
   };
-  return { estate, call, caller, readers, meter, audit, report: (error, count) => report(problems, error, count) };
+  return {
+    estate,
+    call,
+    caller,
+    readers,
+    meter,
+    seal,
+    audit,
+    report: (error, count) => report(problems, error, count),
+  };
 }
 
 /** The names of readers a backend may have. */

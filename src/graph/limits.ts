@@ -69,7 +69,7 @@ export function checkLimits(asked: Asked, limits: Limits, spent: Spent = { cost:
 const introspectionDepth = 20;
 
 /** Bytes about the schema that count as much as one upstream call: a request may ask for all of it some times. */
-const introspectionBytesACall = 500;
+const introspectionBytesACall = 80;
 
 interface Frame {
   /** Fields above that are about the schema. */
@@ -105,6 +105,8 @@ function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
 
 /** What an honest value has on average, its punctuation included. */
 const valueBytes = 16;
+/** What a description has, of a part of the schema or of a package. */
+const descriptionBytes = 80;
 /** Brackets of an object or a list, with the comma behind. */
 const bracketBytes = 3;
 /** Quotes, colon and comma of a name. */
@@ -114,5 +116,6 @@ const nameBytes = 4;
 function bytesOf({ field, node, times, below }: Step<Frame>): number {
   const name = (node.alias ?? node.name).value.length + nameBytes;
   const isLeaf = field === null || isLeafType(getNamedType(field.type));
-  return times * name + (isLeaf ? Math.max(times, below) * valueBytes : below * bracketBytes);
+  const value = node.name.value === "description" ? descriptionBytes : valueBytes;
+  return times * name + (isLeaf ? Math.max(times, below) * value : below * bracketBytes);
 }

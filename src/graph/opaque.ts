@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Position } from "../model/page.ts";
 import { badInput } from "./errors.ts";
+import type { Seal } from "./seal.ts";
 import { isTooLongInAddress, longestValue } from "./values.ts";
 
 /**
@@ -9,6 +10,8 @@ import { isTooLongInAddress, longestValue } from "./values.ts";
  */
 const version = "1";
 const longestPart = 1024;
+/** Of a position, sealed. */
+const longestPosition = 2048;
 const mostParts = 16;
 
 /** The types that have a global id. */
@@ -26,30 +29,52 @@ export function parseId(id: string): { readonly type: NodeType; readonly parts: 
   return { type, parts };
 }
 
-/** A cursor: where in which list (backend, filter) a row stands. `filter` is anything JSON that tells two lists apart. */
-export function printCursor(backend: string, filter: unknown, position: Position): string {
-  return pack([version, backend, filterHash(filter), JSON.stringify(position)]);
+/**
+ * A cursor: where in which list (backend, filter) a row stands. `filter` is anything JSON that tells two lists apart. A
+ * position counts all rows of a backend, also those that its reader may not see: with `seal` nobody can read it.
+ */
+export function printCursor(backend: string, filter: unknown, position: Position, seal: Seal | null = null): string {
+  const hash = filterHash(filter);
+  const json = JSON.stringify(position);
+  return pack([version, backend, hash, seal === null ? json : seal.close(json, placeOf(backend, hash))]);
 }
 
 /** Throws BAD_CURSOR for text that cannot be a cursor of any list. */
 export function checkCursor(cursor: string): void {
-  takeApart(cursor);
+  const { told } = takeApart(cursor);
+  if (!isSealed.test(told) && readPosition(told) === null) throw notOurs();
 }
 
-/** The position in a cursor; throws BAD_CURSOR when it belongs to another list or is not one of ours. */
-export function parseCursor(cursor: string, backend: string, filter: unknown): Position {
-  const { owner, hash, position } = takeApart(cursor);
-  if (owner !== backend || hash !== filterHash(filter)) {
+/**
+ * The position in a cursor; throws BAD_CURSOR when it belongs to another list or is not one of ours. With `seal` only
+ * what was sealed is ours.
+ */
+export function parseCursor(cursor: string, backend: string, filter: unknown, seal: Seal | null = null): Position {
+  const { owner, hash, told } = takeApart(cursor);
+  const wanted = filterHash(filter);
+  const json = seal === null ? told : seal.open(told, placeOf(backend, wanted));
+  if (owner !== backend || hash !== wanted) {
     throw badInput("BAD_CURSOR", "This cursor belongs to another list: its backend or filter differs.");
   }
+  const position = json === null ? null : readPosition(json);
+  if (position === null) throw notOurs();
   return position;
 }
 
+const isSealed = /^[\w-]{38,}$/;
+
+function placeOf(backend: string, hash: string): string {
+  return JSON.stringify([backend, hash]);
+}
+
 function takeApart(cursor: string) {
-  const [format, owner, hash, json, ...rest] = unpack(cursor) ?? [];
-  const position = json === undefined || json === null || rest.length > 0 ? null : readPosition(json);
-  if (format !== version || position === null) throw badInput("BAD_CURSOR", "This is not a cursor of this graph.");
-  return { owner, hash, position };
+  const [format, owner, hash, told, ...rest] = unpack(cursor, longestPosition) ?? [];
+  if (format !== version || told === undefined || told === null || rest.length > 0) throw notOurs();
+  return { owner, hash, told };
+}
+
+function notOurs() {
+  return badInput("BAD_CURSOR", "This is not a cursor of this graph.");
 }
 
 function filterHash(filter: unknown): string {
@@ -62,7 +87,7 @@ function pack(parts: readonly (string | null)[]): string {
   );
 }
 
-function unpack(text: string): (string | null)[] | null {
+function unpack(text: string, longest = longestPart): (string | null)[] | null {
   if (text.length > longestValue || !/^[A-Za-z0-9_-]+$/.test(text)) return null;
   const bytes = Buffer.from(text, "base64url");
   // One spelling only: the same coordinates must never have two ids.
@@ -81,7 +106,7 @@ function unpack(text: string): (string | null)[] | null {
     if (!length?.[1]) return null;
     const start = at + length[0].length;
     const part = plain.slice(start, start + Number(length[1]));
-    if (part.length !== Number(length[1]) || part.length > longestPart || hasControls(part)) return null;
+    if (part.length !== Number(length[1]) || part.length > longest || hasControls(part)) return null;
     if (isTooLongInAddress(part)) return null;
     parts.push(part);
     at = start + part.length;

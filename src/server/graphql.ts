@@ -23,6 +23,7 @@ import {
 import { sendParts } from "./http/parts.ts";
 import { Refusal, refusalText, refuse, sendRefusal } from "./http/refusal.ts";
 import { targetOf } from "./http/target.ts";
+import { printInTurns } from "./json-text.ts";
 import type { Log } from "./log.ts";
 import { type Causes, createMasking } from "./masking.ts";
 import { logBugs, outcomeOf, withRequestId } from "./outcome.ts";
@@ -174,7 +175,7 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
       if ("parts" in ran) return ran;
       const outcome = outcomeOf(ran.result);
       operation.end(outcome);
-      const encoded = encode(JSON.stringify(ran.result));
+      const encoded = encode(await printInTurns(ran.result));
       if (ran.isWhole && outcome === "ok") lead?.land(encoded);
       return { status: 200, answer: encoded, isFaultless: (ran.result.errors ?? []).length === 0 };
     } catch (error) {

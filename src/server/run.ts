@@ -10,6 +10,7 @@ import { errorsOfEmptied } from "../graph/execution/emptied.ts";
 import { isInParts, type Part, runReference } from "../graph/execution/reference.ts";
 import { runPlan } from "../graph/execution/run.ts";
 import type { Spent } from "../graph/limits.ts";
+import { createSeal } from "../graph/seal.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import { callerKey, createCall } from "./call.ts";
 import { inFull, isDeferred, maskParts } from "./defer.ts";
@@ -26,7 +27,7 @@ import type { Operation } from "./telemetry.ts";
 
 /** What is run with, for as long as the gateway lives. */
 export interface RunnerOptions {
-  readonly config: Pick<Config, "auth" | "limits" | "server">;
+  readonly config: Pick<Config, "auth" | "limits" | "secret" | "server">;
   readonly schema: GraphQLSchema;
   readonly estate: Estate;
   readonly masking: Masking;
@@ -86,6 +87,7 @@ export interface Runner {
 export function createRunner(options: RunnerOptions): Runner {
   const { config, schema, estate, masking, causes, log, preparation, invalidate, admit } = options;
   const trace = config.server.subgraph ? createInlineTrace(schema) : null;
+  const seal = createSeal(config.secret);
   const audit = (event: AuditEvent) => log.info({ audit: event }, "audit");
 
   async function execute(
@@ -131,7 +133,7 @@ export function createRunner(options: RunnerOptions): Runner {
       const problems: GraphQLError[] = [];
       const key = callerKey(config.auth.mode, caller, address);
       const call = createCall({ headers, requestId, callerKey: key, startedAt, onClose }, config.limits);
-      const context = createContext(estate, call, caller, problems, audit, prepared.plan ? null : meter);
+      const context = createContext(estate, call, caller, problems, audit, prepared.plan ? null : meter, seal);
 
       const { document, operation: node, given } = prepared;
       const asked = { schema, document, operation: node, variables: given };

@@ -261,7 +261,7 @@ function pause(ms: number, ending: Ending): Promise<void> {
 
 /** The same failure, after which the breaker let nothing more through. */
 function cutShort(error: UpstreamError): UpstreamError {
-  const { failure, backend, operation, status, code, traceId, retryAfterMs, retryable, silence } = error;
-  const facts = { backend, operation, status, code, traceId, retryAfterMs, retryable, silence };
-  return new UpstreamError(failure, { ...facts, circuitOpen: true, ...(error.reason ? { reason: error.reason } : {}) });
+  const { failure, reason, advice, ...facts } = error;
+  const words = { ...(reason === null ? {} : { reason }), ...(advice === null ? {} : { advice }) };
+  return new UpstreamError(failure, { ...facts, ...words, circuitOpen: true });
 }

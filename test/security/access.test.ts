@@ -485,3 +485,60 @@ function chunks<T>(all: readonly T[], size: number): T[][] {
     all.slice(index * size, (index + 1) * size),
   );
 }
+
+describe("cursors of a list that hides rows", () => {
+  const query = (after: string) =>
+    `query ($after: String) { releases(first: 1, after: ${after}) { edges { cursor node { id } } pageInfo { hasNextPage endCursor } } }`;
+  const page = async (gateway: DemoGateway, after: string | null) => {
+    const { body } = await gateway.ask(query("$after"), { variables: { after } });
+    const { edges, pageInfo } = Object(body.data?.["releases"]);
+    return { ids: edges?.map(({ node }: { node: Row }) => node.id), end: pageInfo?.endCursor, body };
+  };
+
+  test("tell nothing of where their rows stand, and lead on all the same", async () => {
+    const gateway = await restricted({ projects: ["pay"] });
+    try {
+      const open = await page(whole, null);
+      expect(Buffer.from(open.end, "base64url").toString()).toContain("[");
+      const seen: string[] = [];
+      for (let after: string | null = null; ; ) {
+        const { ids, end, body } = await page(gateway, after);
+        seen.push(...ids);
+        expect(Buffer.from(end, "base64url").toString()).toMatch(/^1:15:zadig12:[\w-]{12}\d+:[\w-]{38,}$/);
+        if (!Object(body.data?.["releases"]).pageInfo.hasNextPage) break;
+        after = end;
+      }
+      expect(seen).toEqual((await rowsOf(gateway, lists.releases)).map(({ id }) => id));
+      expect(seen.length).toBeGreaterThan(1);
+    } finally {
+      await gateway.stop();
+    }
+  });
+
+  test("are believed only as they were handed out", async () => {
+    const gateway = await restricted({ projects: ["pay"] });
+    const other = await restricted({ projects: ["pay", "ops"] });
+    try {
+      const { end } = await page(gateway, null);
+      const parts = Buffer.from(end, "base64url").toString();
+      const forged = parts.replace(/\d+:[\w-]{38,}$/, '9:[3,20,""]');
+      const changed = `${parts.slice(0, -1)}${parts.endsWith("A") ? "B" : "A"}`;
+      const strange = (await page(whole, null)).end;
+      const others = (await page(other, null)).end;
+      gateway.estate.servers.zadig.forget();
+      for (const after of [
+        ...[forged, changed].map((one) => Buffer.from(one).toString("base64url")),
+        strange,
+        others,
+      ]) {
+        const { body } = await page(gateway, after);
+        expect(body.errors?.[0]?.extensions?.["code"]).toBe("BAD_CURSOR");
+      }
+      expect(gateway.estate.servers.zadig.seen).toEqual([]);
+      expect((await page(gateway, end)).body.errors).toBeUndefined();
+    } finally {
+      await gateway.stop();
+      await other.stop();
+    }
+  });
+});

@@ -8,6 +8,7 @@ import { checkLimits, type Limits, type Measure } from "../../src/graph/limits.t
 import { printId } from "../../src/graph/opaque.ts";
 import { createSchema } from "../../src/graph/schema.ts";
 import { startGateway } from "../../src/server/gateway.ts";
+import { printInTurns } from "../../src/server/json-text.ts";
 import { createMasking } from "../../src/server/masking.ts";
 import { createPlanCache, keptDocuments } from "../../src/server/plan-cache.ts";
 import { type DemoGateway, startDemoGateway } from "../support/gateway.ts";
@@ -492,6 +493,22 @@ describe("an answer", () => {
     const answers: readonly { readonly data?: unknown }[] = JSON.parse(text);
     const bytes = answers.reduce((sum, { data }) => sum + JSON.stringify(data ?? null).length, 0);
     expect(bytes).toBeLessThan(2_000_000);
+  });
+
+  test("that is long is printed as JSON prints it, in several turns of the event loop", async () => {
+    const row = { name: 'a\u2028"b', none: null, gone: undefined, list: [], map: {}, deep: [[[[[[[[{ a: [1] }]]]]]]]] };
+    const value = { data: { rows: Array.from({ length: 40_000 }, () => row), 'odd "name': [undefined] }, errors: [] };
+    let turns = 0;
+    const counting = setInterval(() => {
+      turns += 1;
+    }, 0);
+    const printed = await printInTurns(value);
+    clearInterval(counting);
+    expect(printed).toBe(JSON.stringify(value));
+    expect(turns).toBeGreaterThanOrEqual(1);
+    for (const odd of [null, [], {}, 1, "x", [null], { a: {} }]) {
+      expect(await printInTurns(odd)).toBe(JSON.stringify(odd));
+    }
   });
 
   test("that fits is not touched", async () => {

@@ -193,7 +193,7 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
         groupBy(wanted, ({ ref }) => packageText(ref)).map(async (group) => {
           const [target] = group;
           if (target === undefined) return;
-          const most = Math.max(...group.map(({ first }) => first));
+          const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
           const page = await window(target, newestFirst, { first: most, after: null }).catch(asError);
           for (const { ref, first } of group) {
             const answer = page instanceof Error ? page : mapAnswer(page, (whole) => shorten(whole, first));

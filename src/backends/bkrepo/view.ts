@@ -76,9 +76,8 @@ export async function collect<T>(
   let isStuck = false;
   if (total !== null) {
     const pages = Math.min(mostPages, Math.ceil(total / pageSize));
-    answers.push(
-      ...(await Promise.all(Array.from({ length: Math.max(0, pages - 1) }, (_, index) => fetch(index + 2)))),
-    );
+    const others = await Promise.all(Array.from({ length: Math.max(0, pages - 1) }, (_, index) => fetch(index + 2)));
+    for (const answer of others) answers.push(answer);
   } else {
     for (let last = head; last.value.count >= pageSize && answers.length < mostPages; ) {
       last = await fetch(answers.length + 1);

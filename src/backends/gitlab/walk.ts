@@ -177,7 +177,8 @@ export async function readAll<T>(fetch: FetchPage<T>, identity: (row: T) => stri
   const pages = [first];
   if (first.more && first.total !== null) {
     const last = Math.ceil(first.total / pageSize);
-    pages.push(...(await Promise.all(Array.from({ length: Math.max(0, last - 1) }, (_, index) => fetch(index + 2)))));
+    const others = await Promise.all(Array.from({ length: Math.max(0, last - 1) }, (_, index) => fetch(index + 2)));
+    for (const page of others) pages.push(page);
   }
   while (pages.at(-1)?.more) pages.push(await fetch(pages.length + 1));
   // Rows that a shifting list repeats are one row.

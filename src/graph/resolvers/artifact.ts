@@ -33,7 +33,7 @@ export const artifactResolvers: Resolvers = {
         branch: filter.branch ?? null,
       };
       const list = { backend: backend.name, filter: ["artifacts", query] };
-      const request = windowOf({ first, after }, list);
+      const request = windowOf({ first, after }, list, context);
       const nodes = mapAnswer(await reader.page(query, request), (page) =>
         mapPage(page, (record) => createArtifact(context, recordSeed(record))),
       );
@@ -94,7 +94,7 @@ export const artifactResolvers: Resolvers = {
       const reader = record && readerOf(context, "releases", record.ref.backend);
       if (!record || !reader) return null;
       const list = { backend: record.ref.backend, filter: ["Artifact.releases", record.ref] };
-      const request = windowOf({ first, after }, list);
+      const request = windowOf({ first, after }, list, context);
       return toConnection(context, info, await reader.containing(record, request), list, request);
     },
     observations: async (artifact) => observationsOf(await artifact.claims()),

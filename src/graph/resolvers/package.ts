@@ -32,7 +32,7 @@ export const packageResolvers: Resolvers = {
       const { repository, group } = scopeOf(context, scope);
       const query = { name: filter.name ?? null, match: filter.match ?? "CONTAINS", format: filter.format ?? null };
       const list = { backend: backend.name, filter: ["packages", repository, group, query] };
-      const request = windowOf({ first, after }, list);
+      const request = windowOf({ first, after }, list, context);
       return toConnection(context, info, await reader.page({ repository, group }, query, request), list, request);
     },
     searchPackages: (_root, { name, match, format, first }, context, info) =>
@@ -61,7 +61,7 @@ export const packageResolvers: Resolvers = {
       const reader = readerOf(context, "packages", ref.backend);
       if (!reader) return null;
       const { query, list } = versionsQuery(ref, { prefix, stage, direction });
-      const request = windowOf({ first, after }, list);
+      const request = windowOf({ first, after }, list, context);
       return toConnection(context, info, await reader.versions(ref, query, request), list, request);
     },
     namesakes: (own, _args, context, info) => namesakesOf(context, info, own),
@@ -77,7 +77,7 @@ export const packageResolvers: Resolvers = {
       const reader = readerOf(context, "packages", ref.package.backend);
       if (!reader) return null;
       const list = { backend: ref.package.backend, filter: ["Version.files", ref] };
-      const request = windowOf({ first, after }, list);
+      const request = windowOf({ first, after }, list, context);
       return reader.files(ref, request).then((answer) => {
         const files = mapAnswer(answer, (page) =>
           mapPage(page, (file) => ({ ...file, version: ref, fetchedAt: page.origin.fetchedAt })),

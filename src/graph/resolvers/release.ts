@@ -45,7 +45,7 @@ export const releaseResolvers: Resolvers = {
         label: filter.label ?? null,
       };
       const list = { backend: backend.name, filter: ["releases", query] };
-      const request = windowOf({ first, after }, list);
+      const request = windowOf({ first, after }, list, context);
       return toConnection(context, info, await reader.page(query, request, selects(info, ...partPaths)), list, request);
     },
   },
