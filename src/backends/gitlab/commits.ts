@@ -73,8 +73,8 @@ export function createCommitReader(
   const mergeRequests = single<CommitKey, Answer<readonly number[]>>(
     commitText,
     async ({ project, sha }) => {
-      const fetch = (page: number) =>
-        orNoPage(client.listMergeRequests(project, sha, page, call), backend, listCommitMergeRequests);
+      const missing = absent(listCommitMergeRequests, "KEYED_READ");
+      const fetch = (page: number) => orNoPage(client.listMergeRequests(project, sha, page, call), backend, missing);
       const list = await readAll(fetch, ({ iid }) => iid);
       const gap = list.dropped.length > 0 ? unknown("LOST_ROWS") : list.gap;
       if (list.rows.length > 0)
@@ -139,11 +139,12 @@ export function createCommitReader(
     commitText,
     async ({ project, sha }) => {
       const list = await readAll(
-        (page) => orNoPage(client.listPipelines(project, sha, page, call), backend, listPipelines),
+        (page) => orNoPage(client.listPipelines(project, sha, page, call), backend, unknown("DETAIL_MISSING")),
         ({ id }) => id,
       );
+      // A project whose packages are told, and whose pipelines are not, may have had some.
+      if (list.absence || list.dropped.length > 0 || list.gap) return "";
       if (list.count === 0) return null;
-      if (list.dropped.length > 0) return "";
       return list.rows.map((row) => parseInstant(row.created_at) ?? "").sort()[0] ?? null;
     },
     by(listPipelines),

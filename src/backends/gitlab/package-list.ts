@@ -164,7 +164,8 @@ export async function readPackages(
 
 /** Whether the place of a list does not exist. */
 function isMissing({ pages }: LegWalk): boolean {
-  return pages[0]?.absence?.proof === "KEYED_READ";
+  const absence = pages[0]?.absence;
+  return absence?.kind === "ABSENT" && absence.proof === "KEYED_READ";
 }
 
 /**
@@ -181,8 +182,8 @@ async function silenceOfWalks(
   if (doubt) return doubt;
   if (goal === "search") return silences[0] ?? null;
   const absences = walks.map(({ pages }) => pages[0]?.absence ?? null);
-  const missing = absences.find((absence) => absence?.proof === "KEYED_READ");
-  if (missing) return missing;
+  const missing = walks.find(isMissing);
+  if (missing) return missing.pages[0]?.absence ?? null;
   const [first] = walks;
   if (first === undefined || absences.includes(null)) return null;
   // The server is too old for the type, and has not said whether there is such a place.

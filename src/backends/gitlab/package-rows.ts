@@ -129,7 +129,12 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
   async function readPage(list: PackageList, number: number): Promise<PackagePage> {
     const { scope, type } = list;
     const refused = type === null ? null : absenceIn(list);
-    const page = await orNoPage(client.listPackages(list, number, call), backend, operationOf(list), refused);
+    const page = await orNoPage(
+      client.listPackages(list, number, call),
+      backend,
+      absent(operationOf(list), "KEYED_READ"),
+      refused,
+    );
     if (scope.kind === "group") return { ...page, repository: null };
     if (!page.isMoved) return { ...page, repository: repositoryIn(page.rows, scope.id) };
     // Another project answers to the name: rules are about that one, so its path has to be known before a row is shown.
