@@ -82,7 +82,10 @@ const versionInfo = z.object({
   created_at: count,
   productEnvInfo: environment.nullish(),
   /** How far images were pushed: from 3.1 on with a row for each, in details only. */
-  progress: z.object({ workflowStatus: list(z.object({ target_image: text, status: text })) }).nullish().catch(null),
+  progress: z
+    .object({ workflowStatus: list(z.object({ target_image: text, status: text })) })
+    .nullish()
+    .catch(null),
 });
 
 /** R1: one release; its five lists are read one by one, so that a bad row costs only itself. */
