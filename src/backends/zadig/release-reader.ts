@@ -47,7 +47,10 @@ export function createReleaseReader(
     const answer = await lists.window(project, request, (one, inner) => pageOf(one, filter, inner, wantsParts));
     // The first answer may have shown only now that it is one that tells no labels.
     refuseUnknowable(filter);
-    return answer;
+    // Zadig lists a project that does not exist as one without releases: the whole list shows nothing of the place.
+    const isWhole =
+      project !== null && request.after === null && [workflow, service, label].every((one) => one === null);
+    return isWhole && !filter.taskId && isEmpty(answer) ? absent(list.operation, "WHOLE_LIST") : answer;
   };
 
   function pageOf(
@@ -270,4 +273,10 @@ function isSame(one: ImageRef, other: ImageRef): boolean {
     (one.digest !== null && one.digest === other.digest) ||
     (one.tag !== null && one.tag === other.tag && one.repository === other.repository)
   );
+}
+
+function isEmpty(answer: Answer<Page<Release>>): boolean {
+  if (answer.kind !== "FOUND" || answer.gap !== null) return false;
+  const { rows, dropped, hasNext } = answer.value;
+  return rows.length === 0 && dropped.length === 0 && !hasNext;
 }
