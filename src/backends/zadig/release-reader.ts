@@ -8,6 +8,7 @@ import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts"
 import { keepRows, readWindow } from "../paging.ts";
 import { isAskable } from "./image-pattern.ts";
 import { getArtifact, listArtifacts, listReleasesOpen } from "./operations.ts";
+import type { ProjectCheck } from "./project-check.ts";
 import type { ProjectLists } from "./project-lists.ts";
 import type { ReleaseList, ReleaseScope } from "./release-list.ts";
 import type { ReleaseLookup } from "./release-lookup.ts";
@@ -31,10 +32,15 @@ export function createReleaseReader(
   lists: ProjectLists,
   lookup: ReleaseLookup,
   artifacts: ArtifactReader,
+  check: ProjectCheck,
 ): ReleaseReader {
   async function fetch(scope: ReleaseScope, detailed: boolean, page: number, size: number) {
     const answer = await list.fetch(scope, detailed, page, size);
-    for (const { row } of answer.rows) if (row) lookup.note(row);
+    for (const { row } of answer.rows) {
+      if (!row) continue;
+      lookup.note(row);
+      check.seen(row.project);
+    }
     return answer;
   }
 
@@ -47,7 +53,9 @@ export function createReleaseReader(
     const answer = await lists.window(project, request, (one, inner) => pageOf(one, filter, inner, wantsParts));
     // The first answer may have shown only now that it is one that tells no labels.
     refuseUnknowable(filter);
-    return answer;
+    const isEmpty =
+      answer.kind === "FOUND" && answer.gap === null && answer.value.rows.length + answer.value.dropped.length === 0;
+    return isEmpty && project !== null && request.after === null ? check.emptied(project, answer) : answer;
   };
 
   function pageOf(
