@@ -35,6 +35,7 @@ import { common, isOf, nameIn, newer, newestFirst, packageText, versionText } fr
 import {
   absenceIn,
   createOrderCheck,
+  firstGapOf,
   operationOf,
   type PackagePage,
   type ReadList,
@@ -250,7 +251,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     for (let number = 1; ; number++) {
       const one = await page(list, number);
       ordered = isOrdered(one);
-      const firstGap = Math.min(...one.dropped.map(({ index }) => index), pageSize);
+      const firstGap = firstGapOf(one);
       const hasGap = pages.some(({ dropped }) => dropped.length > 0);
       pages.push(one);
       for (const { row, place } of placed(one, number)) {
