@@ -43,6 +43,8 @@ export interface Behaviour {
   readonly strict?: readonly string[];
   /** Repositories that these credentials may not read. */
   readonly forbidden?: readonly string[];
+  /** Before 3.0.3: a search of no readable repository is refused. */
+  readonly refusesEmpty?: boolean;
   /** A server that passes over `sortProperty`. */
   readonly isUnsorted?: boolean;
   /** A server that answers its first page under every number (#3446). */
@@ -217,7 +219,7 @@ function search(server: Behaviour, body: string, rows: readonly Record<string, u
   const named = model.rule.rules?.find(({ field }) => field === "repoName");
   const asked = [named?.value].flat().map(String);
   const readable = asked.filter((name) => server.repositories.includes(name) && !server.forbidden?.includes(name));
-  if (named?.operation === "EQ" && readable.length === 0) throw new Refusal(403, 250113);
+  if (readable.length === 0 && (named?.operation === "EQ" || server.refusesEmpty)) throw new Refusal(403, 250113);
   const seen = readable.filter((name) => !server.strict?.includes(name));
   const found = rows.filter((row) => seen.includes(String(row["repoName"])) && fits(model.rule, row));
   const { pageNumber, pageSize } = model.page;
