@@ -193,7 +193,7 @@ export async function readAll<T>(fetch: FetchPage<T>, identity: (row: T) => stri
     origin: first.origin,
     total: first.total,
     more: false,
-    isMoved: first.isMoved,
+    movedTo: first.movedTo,
     absence: first.absence,
     gap: isWhole(pages, identity) ? null : unknown("LOST_ROWS"),
   };
