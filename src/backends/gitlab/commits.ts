@@ -49,7 +49,7 @@ export function createCommitReader(
   );
 
   async function readCommit(project: string, sha: string): Promise<Answer<HostedCommit>> {
-    const { value, origin, isMoved } = await client.getCommit(project, sha, call);
+    const { value, origin, movedTo } = await client.getCommit(project, sha, call);
     // The endpoint takes branch and tag names too, and a branch may be called `deadbeef`: a commit of that beginning may
     // stand behind it. A whole hash is never taken for a name.
     if (!value.id.toLowerCase().startsWith(sha)) {
@@ -57,16 +57,19 @@ export function createCommitReader(
     }
     const page = projectOfCommit(value, web);
     const named = page !== null && isSameProject(page, project) ? page : null;
-    const path = isMoved || (named === null && isNumber(project)) ? await rows.pathOf(project) : named;
-    if (isMoved && path === null) return absent(getCommit, "KEYED_READ");
+    if (movedTo !== null) {
+      const path = (await rows.pathOf(movedTo)) ?? page;
+      return path === null ? absent(getCommit, "KEYED_READ") : found(toCommit(value, path, web, origin));
+    }
+    const path = named === null && isNumber(project) ? await rows.pathOf(project) : named;
     return found(toCommit(value, path ?? project, web, origin));
   }
 
   const mergeRequests = single<CommitKey, Answer<readonly number[]>>(
     commitText,
     async ({ project, sha }) => {
-      const fetch = (page: number) =>
-        orNoPage(client.listMergeRequests(project, sha, page, call), backend, listCommitMergeRequests);
+      const missing = absent(listCommitMergeRequests, "KEYED_READ");
+      const fetch = (page: number) => orNoPage(client.listMergeRequests(project, sha, page, call), backend, missing);
       const list = await readAll(fetch, ({ iid }) => iid);
       const gap = list.dropped.length > 0 ? unknown("LOST_ROWS") : list.gap;
       if (list.rows.length > 0)
@@ -131,11 +134,12 @@ export function createCommitReader(
     commitText,
     async ({ project, sha }) => {
       const list = await readAll(
-        (page) => orNoPage(client.listPipelines(project, sha, page, call), backend, listPipelines),
+        (page) => orNoPage(client.listPipelines(project, sha, page, call), backend, unknown("DETAIL_MISSING")),
         ({ id }) => id,
       );
+      // A project whose packages are told, and whose pipelines are not, may have had some.
+      if (list.absence || list.dropped.length > 0 || list.gap) return "";
       if (list.count === 0) return null;
-      if (list.dropped.length > 0) return "";
       return list.rows.map((row) => parseInstant(row.created_at) ?? "").sort()[0] ?? null;
     },
     by(listPipelines),

@@ -85,7 +85,7 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
     ({ scope, number }) => keyText(scope.kind, scope.id, number),
     ({ scope, number }) => {
       const operation = scope.kind === "group" ? listGroupRepositories : listProjectRepositories;
-      return orNoPage(client.listRepositories(scope, number, call), backend, operation);
+      return orNoPage(client.listRepositories(scope, number, call), backend, absent(operation, "KEYED_READ"));
     },
     {
       call,
@@ -111,7 +111,8 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
     { call, backend, operation: listTags.name },
   );
   const tagPage = ({ row, project }: Located, number: number) =>
-    orNoPage(client.listTags(project, row.id, number, call), backend, listTags);
+    // The repository was listed: that its tags are not found proves nothing.
+    orNoPage(client.listTags(project, row.id, number, call), backend, unknown("DETAIL_MISSING"));
 
   /** The details of one tag, or the failure that says nothing of the server: a 404, and a 500 of this very tag. */
   const details = single<Located & { readonly tag: string }, Sourced<TagDetail> | UpstreamError>(

@@ -268,6 +268,13 @@ const activity = z.object({
 });
 export type ActivityPayload = z.output<typeof activity>;
 
+/** A row of the list of projects. */
+export const projectRow = z.object({ project_key: z.string() });
+export type ProjectPayload = z.output<typeof projectRow>;
+
+/** The frame around the list of projects. */
+export const projectPage = z.object({ projects: z.unknown(), total: z.int().nullish() });
+
 /** An artifact; Dockerfile, layers and free text of activities are left where they are. */
 export const artifact = z.object({
   id: text,

@@ -187,6 +187,22 @@ describe("a package row that its list has and whose page is 404", () => {
   });
 });
 
+describe("what one list names and another does not know", () => {
+  test("is there: a container repository whose tags are 404", async () => {
+    const { ask, gitlab } = await open(web({ "1.0": dated("a", "01") }));
+    gitlab.before((url) =>
+      url.pathname.includes("/70/tags") ? { status: 404, body: { message: "404 Not found" } } : null,
+    );
+    const { data, codes } = await ask(
+      `{ ${image} { key versions { nodes { name } } latestVersion { name } version(name: "1.0") { name } } }`,
+    );
+    expect(data).toEqual({
+      package: { key: "image:acme/shop/web", versions: null, latestVersion: null, version: null },
+    });
+    expect(codes).toEqual(["UPSTREAM_MALFORMED", "UPSTREAM_MALFORMED", "UPSTREAM_MALFORMED"]);
+  });
+});
+
 describe("eight file lists, one of which never answers", () => {
   test("are seven lists in time", async () => {
     const packages = Array.from({ length: 8 }, (_, index) => ({
