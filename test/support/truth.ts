@@ -2,6 +2,12 @@ import type { Answer } from "./gateway.ts";
 
 /** Fields that tell of the asking itself and so change with it. */
 const aboutAsking = new Set(["isComplete", "sources", "health", "circuitOpen", "latencyMs", "checkedAt", "fetchedAt"]);
+/** Fields whose null says that nobody could say, and so needs a word wherever it stands. */
+const neverSilent = new Set(["builds", "namesakes", "files", "versions", "drift", "activities", "releases"]);
+/** Of these, fields of objects that have no sources of their own: the word can only be an error. */
+const withoutSources = new Set(["namesakes", "versions", "drift"]);
+/** Statuses that say that a backend failed, or answered less than it was asked. */
+const blaming = ["STALE", "PARTIAL", "DENIED", "THROTTLED", "TIMEOUT", "DOWN", "MALFORMED", "OVER_BUDGET"];
 /** A drift verdict is a statement about what could be checked. */
 const aboutVerdict = new Set(["verdict", "reason", "released", "current"]);
 
@@ -15,7 +21,8 @@ export interface Circumstances {
 
 /**
  * Everything untrue about an answer that was given while backends were broken, compared with the healthy one: a null or a
- * shorter list that nobody explains, a value that is another one, an ABSENT or a MISSING that nobody could know.
+ * shorter list that nobody explains, a value that is another one, an ABSENT or a MISSING that nobody could know, a source
+ * that blames a backend that was well, and in either answer a null of which nobody says why.
  */
 export function untruths(healthy: Answer, answer: Answer, { broken, sometimes = false }: Circumstances): string[] {
   const found: string[] = [];
@@ -60,6 +67,9 @@ export function untruths(healthy: Answer, answer: Answer, { broken, sometimes = 
     }
     if (typeof is === "object" && typeof was === "object" && was !== null) {
       const before = new Map(Object.entries(was));
+      for (const field of silentNulls(is)) {
+        if (!isExplained([...path, field], false)) found.push(`${here}.${field}: null without a word`);
+      }
       const says = excused || hasFailure(Object.entries(is));
       for (const [key, value] of Object.entries(is)) compare(before.get(key), value, [...path, key], says);
       return;
@@ -70,8 +80,14 @@ export function untruths(healthy: Answer, answer: Answer, { broken, sometimes = 
 
   const checkSources = (was: unknown, value: unknown, here: string): void => {
     if (!Array.isArray(value)) return;
-    for (const source of value) {
-      const { backend, status } = source as { backend?: { name?: string }; status?: string };
+    const before: readonly Told[] = Array.isArray(was) ? was : [];
+    for (const { backend, status } of value as readonly Told[]) {
+      const healthyStatus = before.find((source) => source.backend?.name === backend?.name)?.status;
+      if (!broken.includes(backend?.name ?? "") && status !== healthyStatus) {
+        if (blaming.includes(status ?? "")) found.push(`${here}: ${status} from ${backend?.name}, which was well`);
+        if (status === "ABSENT" && healthyStatus === "OK")
+          found.push(`${here}: ABSENT from ${backend?.name}, which has it`);
+      }
       if (sometimes && JSON.stringify(was).includes(JSON.stringify(status))) continue;
       if (status === "ABSENT" && broken.includes(backend?.name ?? ""))
         found.push(`${here}: ABSENT from ${backend?.name}, which did not answer`);
@@ -82,6 +98,21 @@ export function untruths(healthy: Answer, answer: Answer, { broken, sometimes = 
 
   compare(healthy.body.data, answer.body.data, [], false);
   return found;
+}
+
+interface Told {
+  readonly backend?: { readonly name?: string };
+  readonly status?: string;
+}
+
+/** Fields of one object that are null beside sources that are all well, or that have no sources to explain them. */
+function silentNulls(object: object): string[] {
+  const fields = new Map<string, unknown>(Object.entries(object));
+  const sources = fields.get("sources");
+  const isWell = Array.isArray(sources) && sources.every(({ status }: Told) => status === "OK");
+  return [...fields].flatMap(([name, value]) =>
+    value === null && neverSilent.has(name) && (isWell || withoutSources.has(name)) ? [name] : [],
+  );
 }
 
 // An object whose own `sources` (or completeness) tells of a failure explains what is missing below it.

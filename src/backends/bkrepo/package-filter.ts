@@ -79,7 +79,7 @@ export function meantByPurl(purl: PurlParts): Meant | null {
 }
 
 /** Whether a package URL names a package: by its own URL, or by the one key that the URL stands for. */
-export function isNamedBy({ ref, purl: printed }: Pick<Package, "ref" | "purl">, purl: PurlParts): boolean {
+function isNamedBy({ ref, purl: printed }: Pick<Package, "ref" | "purl">, purl: PurlParts): boolean {
   const own = printed === null ? null : parsePurl(printed);
   const known = keyOfPurl(purl);
   return (known?.isOnly === true && known.key === ref.key) || (own !== null && namesSamePackage(own, purl));

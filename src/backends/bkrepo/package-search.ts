@@ -37,6 +37,12 @@ export interface PackageSearch {
   readonly meant: (meant: Meant, scope: string | null) => Promise<Answer<readonly TaggedPackage[]>>;
 }
 
+/** A part of the places that are searched, in an order of its own. */
+interface SearchLeg {
+  readonly id: string;
+  readonly window: (query: PackageQuery, request: PageRequest) => Promise<Page<TaggedPackage>>;
+}
+
 interface Asked {
   readonly meant: Meant;
   /** One repository, or null for all that are configured. */
@@ -48,14 +54,24 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
   const { client, settings, call } = view;
 
   const configured = repositoriesOf(settings.repositories);
-  const legs = legsOf(configured);
 
-  const legWindow = (leg: Leg, filter: PackageQuery, request: PageRequest): Promise<Page<TaggedPackage>> =>
-    packageWindow(view, leg, oneOf("repoName", leg.repositories), filter, request).catch((error: unknown) => {
-      // Before 3.0.3 a search all of whose repositories are missing or unreadable is refused.
-      if (!isForbidden(error)) throw error;
-      return emptyPage(unasked(view));
-    });
+  /** The repositories of each project, in one search. */
+  const searchLegs = (places: readonly Repository[]): readonly SearchLeg[] =>
+    legsOf(places).map((leg) => ({
+      id: leg.project,
+      window: (query, request) =>
+        packageWindow(view, leg, oneOf("repoName", leg.repositories), query, request).catch((error: unknown) => {
+          // Before 3.0.3 a search all of whose repositories are missing or unreadable is refused.
+          if (!isForbidden(error)) throw error;
+          return emptyPage(unasked(view));
+        }),
+    }));
+
+  /** One repository whose search sees less, by its plain list. */
+  const listLeg = (place: Repository, packages: readonly TaggedPackage[]): SearchLeg => ({
+    id: printRepository(place),
+    window: async (query, request) => listWindow(view, packages, query, request),
+  });
 
   const searches = single(
     ({ query, request }: { query: PackageQuery; request: PageRequest }) =>
@@ -69,38 +85,58 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
   );
 
   async function search(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
-    if (legs.length === 0) return unknown("NOT_CONFIGURED");
+    if (configured.length === 0) return unknown("NOT_CONFIGURED");
     return rulesOf(query) === null ? impossible : searches.load({ query, request });
   }
 
   async function searchAll(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
-    const page = await searchLegs(query, request);
-    if (page.rows.length > 0 || page.dropped.length > 0 || request.after !== null) return found(page);
+    const blind = configured.filter((place) => sights.known(place) === "NARROW");
+    const open = configured.filter((place) => !blind.includes(place));
+    const lists = await listsOf(blind);
+    const page = await windowOver([...searchLegs(open), ...lists.legs], query, request);
+    if (page.rows.length > 0 || page.dropped.length > 0 || request.after !== null) return found(page, lists.gap);
     // Nothing was found: each repository is asked whether its search sees what its list has.
-    const lists = await Promise.all(configured.map((place) => behindSilence(place).catch(failed)));
-    const all = lists.flatMap((list) => (list.kind === "FOUND" ? list.value : []));
-    const gap = firstGap(lists);
-    const rows = listWindow(view, all, query, { first: all.length, after: null });
-    if (rows.rows.length > 0) return found({ ...rows, total: gap === null ? rows.total : null }, gap);
+    const seen = await Promise.all(open.map((place) => sights.sight.load(place).catch(failed)));
+    const narrow = open.filter((_place, index) => {
+      const sight = seen[index];
+      return sight?.kind === "FOUND" && sight.value === "NARROW";
+    });
+    const others = await listsOf(narrow);
+    const rest = await windowOver(others.legs, query, request);
+    const gap = lists.gap ?? firstGap(seen) ?? others.gap;
+    if (rest.rows.length > 0) return found(gap === null ? rest : { ...rest, total: null }, gap);
     if (gap !== null) return gap;
     // Where every place is missing, there is nothing to be empty.
-    const places = lists.filter((list) => list.kind !== "ABSENT" || list.proof !== "KEYED_READ");
-    const missing = lists.find((list): list is Absent => list.kind === "ABSENT");
-    return places.length > 0 || missing === undefined ? found(page) : missing;
+    const missing = seen.find((sight): sight is Absent => sight.kind === "ABSENT");
+    const isAnywhere = lists.legs.length > 0 || seen.some(({ kind }) => kind === "FOUND");
+    return isAnywhere || missing === undefined ? found(page) : missing;
   }
 
-  // Project after project, each in its own order; a position begins with the project it is in.
-  async function searchLegs(query: PackageQuery, request: PageRequest): Promise<Page<TaggedPackage>> {
-    const [project, ...inner] = request.after ?? [];
+  async function listsOf(places: readonly Repository[]) {
+    const lists = await Promise.all(places.map((place) => sights.list.load(place).catch(failed)));
+    const legs = places.flatMap((place, index) => {
+      const list = lists[index];
+      return list?.kind === "FOUND" ? [listLeg(place, list.value)] : [];
+    });
+    return { legs, gap: firstGap(lists) };
+  }
+
+  // One after another, each in its own order; a position begins with the one it is in.
+  async function windowOver(
+    legs: readonly SearchLeg[],
+    query: PackageQuery,
+    request: PageRequest,
+  ): Promise<Page<TaggedPackage>> {
+    const [id, ...inner] = request.after ?? [];
     const start = Math.max(
       0,
-      legs.findIndex((leg) => leg.project === project),
+      legs.findIndex((leg) => leg.id === id),
     );
     const open = legs.slice(start);
     const pages = await Promise.all(
       open.map((leg) => {
-        const after: Position | null = leg.project === project ? inner : null;
-        return legWindow(leg, query, { first: request.first, after });
+        const after: Position | null = leg.id === id ? inner : null;
+        return leg.window(query, { first: request.first, after });
       }),
     );
     const [head] = pages;
@@ -109,9 +145,9 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
     let more = false;
     for (const [index, page] of pages.entries()) {
       const leg = open[index];
-      // What comes behind an unfinished project has to wait for its turn.
+      // What comes behind an unfinished leg has to wait for its turn.
       if (leg === undefined || more) break;
-      rows.push(...page.rows.map((row) => ({ ...row, position: [leg.project, ...row.position] })));
+      rows.push(...page.rows.map((row) => ({ ...row, position: [leg.id, ...row.position] })));
       more = page.hasNext;
     }
     const counted = sum(pages.map((page) => page.total));
@@ -123,7 +159,7 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
           ? counted
           : async () => {
               const rest = await Promise.all(
-                legs.slice(0, start).map((leg) => legWindow(leg, query, { first: 1, after: null })),
+                legs.slice(0, start).map((leg) => leg.window(query, { first: 1, after: null })),
               );
               return sum([counted, ...rest.map((page) => page.total)]);
             },
@@ -218,7 +254,7 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
   }
 
   async function meant(what: Meant, scope: string | null): Promise<Answer<readonly TaggedPackage[]>> {
-    if (scope === null && legs.length === 0) return unknown("NOT_CONFIGURED");
+    if (scope === null && configured.length === 0) return unknown("NOT_CONFIGURED");
     if (scope !== null && parseRepository(scope) === null) return impossible;
     const answer = await byMeaning.load({ meant: what, scope });
     if (answer.kind === "FOUND") packages.remember(answer.value);

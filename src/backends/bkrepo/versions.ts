@@ -100,9 +100,10 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
       if (answer.kind !== "FOUND") return new Map(names.map((name) => [name, answer]));
       const { rows, count, total, dropped } = answer.value;
       for (const row of rows) if (left.delete(row.name)) answers.set(row.name, found(row));
-      const isWhole = total !== null && count >= total;
-      if (isWhole) {
-        for (const name of left) answers.set(name, dropped.length === 0 ? notAmongThem : lostRow());
+      const isRead = total !== null && count >= total;
+      if (isRead) {
+        const isWhole = dropped.length === 0 && new Set(rows.map((row) => row.name)).size >= total;
+        for (const name of left) answers.set(name, isWhole ? notAmongThem : lostRow());
         return answers;
       }
     }
@@ -117,24 +118,21 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
   // The server matches the beginning of a name. Oldest first, because `1.0` is older than most that begin with it.
   async function nameOf(target: Target, name: string): Promise<Answer<Version>> {
     const size = plainPrefix(name) === name ? searchSize : largestPage;
-    let counted = 0;
+    const seen = new Set<string>();
     let dropped = 0;
-    let last: string | null = null;
     for (let index = 0; index < mostSearchPages; index++) {
       const page = await fetchPage(target, { prefix: name, stages: [], direction: "ASC" }, index, size);
       const version = page.rows.find((row) => row.name === name);
       if (version) return found(version);
-      counted += page.count;
+      const before = seen.size + dropped;
+      for (const row of page.rows) seen.add(row.name);
       dropped += page.dropped.length;
-      const first = page.rows[0]?.name ?? null;
-      // A server that does not page answers the same rows again and again.
-      const isStuck = first !== null && first === last;
-      last = first;
-      if (page.total !== null && counted >= page.total) {
+      if (page.total !== null && seen.size + dropped >= page.total) {
         if (dropped > 0) throw lostRow();
         return notAmongThem;
       }
-      if (page.count === 0 || isStuck) throw lostRow();
+      // A server that does not page answers the same rows again and again.
+      if (seen.size + dropped === before) throw lostRow();
     }
     return unknown("UNREAD");
   }

@@ -89,7 +89,12 @@ export async function collect<T>(
   }
   const dropped = answers.flatMap((answer) => answer.value.dropped);
   const count = answers.reduce((sum, answer) => sum + answer.value.count, 0);
-  const isWhole = total === null ? !isStuck && count < mostPages * pageSize : count >= total;
+  // A server that does not page answers the same rows under every number: only different ones count.
+  const differing =
+    answers.length > 1 && total !== null
+      ? new Set(answers.flatMap(({ value }) => value.rows.map((row) => JSON.stringify(row)))).size
+      : count;
+  const isWhole = total === null ? !isStuck && count < mostPages * pageSize : differing + dropped.length >= total;
   return {
     rows: answers.flatMap(({ value, origin, zone }) => value.rows.map((row) => ({ row, context: { origin, zone } }))),
     dropped,

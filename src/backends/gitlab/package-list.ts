@@ -2,7 +2,8 @@ import type { DroppedRow, Origin } from "../../model/backend.ts";
 import { once } from "../../model/once.ts";
 import type { Package } from "../../model/package.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
-import { type Absent, type Answer, found, type Unknown, unknown } from "../answers.ts";
+import { UpstreamError } from "../../upstream/errors.ts";
+import { type Absent, type Answer, failed, found, type Unknown, unknown } from "../answers.ts";
 import type { PackageQuery } from "../backend.ts";
 import { keyText } from "../batch.ts";
 import { isWhole } from "./absence.ts";
@@ -13,6 +14,7 @@ import { answersTo, filterOf } from "./package-name.ts";
 import { type Head, headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
 import { absenceIn, operationOf, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { settled } from "./several.ts";
 import { isCount, placed, resume } from "./walk.ts";
 
 /** One list after the other: a scope's packages, then its Terraform modules, which GitLab keeps apart. */
@@ -61,7 +63,7 @@ export async function readPackages(
   const place = placeOf(request.after, legs.length);
   // A name seldom fills a window: every list will be read anyway, so all of them at once.
   if (request.after === null && filter.name !== null) {
-    await Promise.all(legs.filter((leg) => !leg.isLastResort).map((leg) => rows.page(leg, 1)));
+    await Promise.all(legs.filter((leg) => !leg.isLastResort).map((leg) => settled(rows.page(leg, 1))));
   }
   const shown: { readonly hit: Hit; readonly position: Position }[] = [];
   const dropped: DroppedRow[] = [];
@@ -72,6 +74,8 @@ export async function readPackages(
   let hasNext = false;
   // A window that is full at the end of a list: what follows is only asked for by who wants to know.
   let isOpen = false;
+  // The first list that could not be read at all: what the others hold is handed on.
+  let failure: UpstreamError | null = null;
 
   walking: for (let index = place.leg; index < legs.length; index++) {
     const leg = legs[index];
@@ -82,6 +86,12 @@ export async function readPackages(
       break;
     }
     const fetch = (number: number) => rows.page(leg, number);
+    // A list of one place begins with its packages: without them nothing is known of it.
+    const begun = index > place.leg || (goal === "search" && request.after === null) ? await settled(fetch(1)) : null;
+    if (begun instanceof UpstreamError) {
+      failure ??= begun;
+      continue;
+    }
     const mark = { offset: place.offset, total: place.total, last: index === place.leg ? name : null };
     const start = await resume(fetch, mark, (row) => nameOf(row).name === mark.last, "at");
     if (mark.last === null) name = null;
@@ -134,6 +144,7 @@ export async function readPackages(
     return { value, position };
   });
   const isFirst = request.after === null;
+  if (failure && packages.length === 0) throw failure;
   if (isFirst && packages.length === 0 && dropped.length === 0) {
     const silence = await silenceOfWalks(walks, rows, goal);
     if (silence !== null) return silence;
@@ -148,12 +159,13 @@ export async function readPackages(
   });
   const total = async () => ((await confirmNext()) ? null : count);
   const page = isOpen ? { ...whole, hasNext: true, total, confirmNext } : whole;
-  return found(page, isShort ? unknown("LOST_ROWS") : null);
+  return found(page, failure ? failed(failure) : isShort ? unknown("LOST_ROWS") : null);
 }
 
 /** Whether the place of a list does not exist. */
 function isMissing({ pages }: LegWalk): boolean {
-  return pages[0]?.absence?.proof === "KEYED_READ";
+  const absence = pages[0]?.absence;
+  return absence?.kind === "ABSENT" && absence.proof === "KEYED_READ";
 }
 
 /**
@@ -170,8 +182,8 @@ async function silenceOfWalks(
   if (doubt) return doubt;
   if (goal === "search") return silences[0] ?? null;
   const absences = walks.map(({ pages }) => pages[0]?.absence ?? null);
-  const missing = absences.find((absence) => absence?.proof === "KEYED_READ");
-  if (missing) return missing;
+  const missing = walks.find(isMissing);
+  if (missing) return missing.pages[0]?.absence ?? null;
   const [first] = walks;
   if (first === undefined || absences.includes(null)) return null;
   // The server is too old for the type, and has not said whether there is such a place.

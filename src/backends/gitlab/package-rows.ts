@@ -14,8 +14,8 @@ import {
   unknown,
 } from "../answers.ts";
 import { batched, keyText, type Loader, single } from "../batch.ts";
+import { groupBy } from "../batches.ts";
 import { isWhole, noPage, orNoPage, unreadable } from "./absence.ts";
-import { answering, groupBy } from "./batch-answers.ts";
 import { type GitlabClient, type PackageList, pageSize } from "./client.ts";
 import { isSameProject, type PackageName, printKey, terraformType } from "./identity.ts";
 import {
@@ -42,6 +42,7 @@ import {
   silenceIn,
   sweep,
 } from "./scan.ts";
+import { answering } from "./several.ts";
 import { loadVersions } from "./version-lookup.ts";
 import { placed } from "./walk.ts";
 
@@ -128,7 +129,12 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
   async function readPage(list: PackageList, number: number): Promise<PackagePage> {
     const { scope, type } = list;
     const refused = type === null ? null : absenceIn(list);
-    const page = await orNoPage(client.listPackages(list, number, call), backend, operationOf(list), refused);
+    const page = await orNoPage(
+      client.listPackages(list, number, call),
+      backend,
+      absent(operationOf(list), "KEYED_READ"),
+      refused,
+    );
     if (scope.kind === "group") return { ...page, repository: null };
     if (!page.isMoved) return { ...page, repository: repositoryIn(page.rows, scope.id) };
     // Another project answers to the name: rules are about that one, so its path has to be known before a row is shown.
@@ -189,7 +195,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     // Terraform modules are in no list but their own.
     const groups = groupBy(readable, ({ ref, name }) => keyText(ref.repository, name.type === terraformType ? 1 : 0));
     await Promise.all(
-      [...groups.values()].map((group) =>
+      groups.map((group) =>
         answering(
           group.map(({ text }) => text),
           answers,

@@ -53,9 +53,7 @@ export function createReleaseReader(
     const answer = await lists.window(project, request, (one, inner) => pageOf(one, filter, inner, wantsParts));
     // The first answer may have shown only now that it is one that tells no labels.
     refuseUnknowable(filter);
-    const isEmpty =
-      answer.kind === "FOUND" && answer.gap === null && answer.value.rows.length + answer.value.dropped.length === 0;
-    return isEmpty && project !== null && request.after === null ? check.emptied(project, answer) : answer;
+    return isEmpty(answer) && project !== null && request.after === null ? check.emptied(project, answer) : answer;
   };
 
   function pageOf(
@@ -291,4 +289,10 @@ function isSame(one: ImageRef, other: ImageRef): boolean {
     (one.digest !== null && one.digest === other.digest) ||
     (one.tag !== null && one.tag === other.tag && one.repository === other.repository)
   );
+}
+
+function isEmpty(answer: Answer<Page<Release>>): boolean {
+  if (answer.kind !== "FOUND" || answer.gap !== null) return false;
+  const { rows, dropped, hasNext } = answer.value;
+  return rows.length === 0 && dropped.length === 0 && !hasNext;
 }

@@ -43,8 +43,12 @@ export interface Behaviour {
   readonly strict?: readonly string[];
   /** Repositories that these credentials may not read. */
   readonly forbidden?: readonly string[];
+  /** Before 3.0.3: a search of no readable repository is refused. */
+  readonly refusesEmpty?: boolean;
   /** A server that passes over `sortProperty`. */
   readonly isUnsorted?: boolean;
+  /** A server that answers its first page under every number (#3446). */
+  readonly isUnpaged?: boolean;
 }
 
 interface Rule {
@@ -118,7 +122,7 @@ function answer(server: Behaviour, request: IncomingMessage, body: string): unkn
     case "GET package/page": {
       open(server, parts);
       const rows = server.packages.filter((one) => one.repoName === repoName).map(typedPackage);
-      return page(rows, query);
+      return page(rows, query, server);
     }
     case "GET package/info": {
       open(server, parts);
@@ -127,7 +131,7 @@ function answer(server: Behaviour, request: IncomingMessage, body: string): unkn
     }
     case "GET version/page": {
       open(server, parts);
-      return page(versionsOf(server, repoName, query, []), query);
+      return page(versionsOf(server, repoName, query, []), query, server);
     }
     case "POST version/list": {
       open(server, parts);
@@ -215,11 +219,12 @@ function search(server: Behaviour, body: string, rows: readonly Record<string, u
   const named = model.rule.rules?.find(({ field }) => field === "repoName");
   const asked = [named?.value].flat().map(String);
   const readable = asked.filter((name) => server.repositories.includes(name) && !server.forbidden?.includes(name));
-  if (named?.operation === "EQ" && readable.length === 0) throw new Refusal(403, 250113);
+  if (readable.length === 0 && (named?.operation === "EQ" || server.refusesEmpty)) throw new Refusal(403, 250113);
   const seen = readable.filter((name) => !server.strict?.includes(name));
   const found = rows.filter((row) => seen.includes(String(row["repoName"])) && fits(model.rule, row));
   const { pageNumber, pageSize } = model.page;
-  const records = found.slice((pageNumber - 1) * pageSize, pageNumber * pageSize);
+  const start = server.isUnpaged ? 0 : (pageNumber - 1) * pageSize;
+  const records = found.slice(start, start + pageSize);
   return { pageNumber, pageSize, totalRecords: counts ? found.length : 0, records, count: counts ? found.length : 0 };
 }
 
@@ -295,7 +300,7 @@ function nodeRow({ repoName, fullPath, sha256 = "0".repeat(64) }: StoredNode) {
   };
 }
 
-function page(rows: readonly unknown[], query: URLSearchParams): unknown {
+function page(rows: readonly unknown[], query: URLSearchParams, { isUnpaged }: Behaviour): unknown {
   const pageNumber = Math.max(1, Number(query.get("pageNumber") ?? 1));
   const pageSize = Number(query.get("pageSize") ?? 20);
   if (pageSize === 0) throw new Refusal(500, 250102);
@@ -304,7 +309,7 @@ function page(rows: readonly unknown[], query: URLSearchParams): unknown {
     pageSize,
     totalRecords: rows.length,
     totalPages: Math.ceil(rows.length / pageSize),
-    records: rows.slice((pageNumber - 1) * pageSize, pageNumber * pageSize),
+    records: isUnpaged ? rows.slice(0, pageSize) : rows.slice((pageNumber - 1) * pageSize, pageNumber * pageSize),
     count: rows.length,
     page: pageNumber,
   };

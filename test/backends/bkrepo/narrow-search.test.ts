@@ -29,6 +29,8 @@ const start = {
   packages: [...stored("shut"), ...stored("open")],
   nodes,
   strict: ["shut"],
+  forbidden: [],
+  refusesEmpty: false,
 } as const;
 
 beforeAll(async () => {
@@ -132,6 +134,55 @@ describe("where a search is narrower than the right to read", () => {
     );
     expect(errors).toBeUndefined();
     expect(data.traceByImage).toMatchObject({ artifact: { digest } });
+  });
+});
+
+describe("beside a repository that can be searched", () => {
+  const search = (name: string, first = 20) =>
+    gateway.ask(
+      `query ($name: String!, $first: Int!) {
+        searchPackages(name: $name, match: PREFIX, first: $first) {
+          groups { packages { nodes { repository name } totalCount pageInfo { hasNextPage } } } sources { status }
+        }
+      }`,
+      { name, first },
+    );
+  const repositories = ({ data }: Awaited<ReturnType<typeof search>>) =>
+    data.searchPackages.groups[0].packages.nodes.map(({ repository }: { repository: string }) => repository).sort();
+
+  test("what is known to see less answers from its list", async () => {
+    server.become({ packages: [...stored("shut"), ...stored("open").slice(0, 1)] });
+    await open(["acme/shut", "acme/open"]);
+    // Only the list has it; from then on the repository is known to be narrow.
+    expect(repositories(await search("left"))).toEqual(["acme/shut"]);
+    const both = await search("ap", 2);
+    expect(repositories(both)).toEqual(["acme/open", "acme/shut"]);
+    expect(both.data.searchPackages.groups[0].packages).toMatchObject({
+      totalCount: 3,
+      pageInfo: { hasNextPage: true },
+    });
+  });
+
+  test("a copy of an image is found in a repository that sees less", async () => {
+    server.become({ packages: [...stored("shut"), ...stored("open").slice(0, 2)] });
+    await open(["acme/shut", "acme/open"]);
+    const { data, errors } = await gateway.ask(
+      `{ traceByImage(image: "elsewhere.test/team/api@${digest}") { artifact { locations { image { repository } } } } }`,
+    );
+    expect(errors).toBeUndefined();
+    expect(JSON.stringify(data.traceByImage)).toContain("acme/shut/api");
+  });
+});
+
+describe("before 3.0.3, where a search of nothing readable is refused", () => {
+  test("missing repositories are absent, unreadable ones are not", async () => {
+    server.become({ refusesEmpty: true, forbidden: ["open"] });
+    await open(["acme/gone"]);
+    const search = `{ searchPackages(name: "app") { groups { packages { nodes { name } } } sources { status } } }`;
+    expect((await gateway.ask(search)).data.searchPackages.sources).toMatchObject([{ status: "ABSENT" }]);
+    await gateway.stop();
+    await open(["acme/open"]);
+    expect((await gateway.ask(search)).data.searchPackages.sources).toMatchObject([{ status: "DENIED" }]);
   });
 });
 

@@ -110,7 +110,11 @@ describe("copies of an image", () => {
   });
 
   test("are none where no repository has the name, and nothing is said where none is configured", async () => {
-    expect(await images().copies("api", released)).toBeNull();
+    expect(await present(readers().images).copies("api", released)).toMatchObject({
+      kind: "ABSENT",
+      proof: "WHOLE_LIST",
+      operation: "gitlab.listGroupRepositories",
+    });
     const nowhere = configure({ groups: [], projects: [] }).during(testCall());
     expect(await present(nowhere.images).copies("web", released)).toMatchObject({ reason: "NOT_CONFIGURED" });
   });
@@ -131,10 +135,10 @@ describe("copies of an image", () => {
   });
 
   test("in one project by digest, and nowhere without one", async () => {
-    const found = await images().byDigest(released, "infra/tools");
-    expect(found).toBeNull();
-    expect(await present(readers().images).byDigest(released, null)).toMatchObject({ reason: "NOT_SEARCHABLE" });
-    expect(await images().byDigest(released, "../x")).toBeNull();
+    const reader = present(readers().images);
+    expect(await reader.byDigest(released, "infra/tools")).toMatchObject({ kind: "ABSENT", proof: "WHOLE_LIST" });
+    expect(await reader.byDigest(released, null)).toMatchObject({ reason: "NOT_SEARCHABLE" });
+    expect(await reader.byDigest(released, "../x")).toMatchObject({ kind: "ABSENT", proof: "IMPOSSIBLE" });
   });
 });
 

@@ -305,7 +305,7 @@ describe("searching by name", () => {
       ["pay/web npm:@acme/pay-ui"],
       ["infra/tools npm:audit-watch"],
       ["infra/tools generic:audit-watch"],
-      undefined,
+      [],
     ]);
     // Two pages of either place hold every name: ten filtered lists would be the alternative.
     expect(server.seen).toHaveLength(4);
