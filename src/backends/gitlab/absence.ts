@@ -21,7 +21,7 @@ export interface ListPage<T> extends ProjectPage<T> {
 
 /** The page of a list that does not exist. */
 export function noPage<T>(origin: Origin, absence: Absent | Unknown): ListPage<T> {
-  return { rows: [], count: 0, dropped: [], origin, total: 0, more: false, isMoved: false, absence };
+  return { rows: [], count: 0, dropped: [], origin, total: 0, more: false, movedTo: null, absence };
 }
 
 /**

@@ -57,7 +57,7 @@ export function createCommitReader(
   );
 
   async function readCommit(project: string, sha: string): Promise<Answer<HostedCommit>> {
-    const { value, origin, isMoved } = await client.getCommit(project, sha, call);
+    const { value, origin, movedTo } = await client.getCommit(project, sha, call);
     // The endpoint takes branch and tag names too, and a branch may be called `deadbeef`: a commit of that beginning may
     // stand behind it. A whole hash is never taken for a name.
     if (!value.id.toLowerCase().startsWith(sha)) {
@@ -65,8 +65,11 @@ export function createCommitReader(
     }
     const page = projectOfCommit(value, web);
     const named = page !== null && isSameProject(page, project) ? page : null;
-    const path = isMoved || (named === null && isNumber(project)) ? await rows.pathOf(project) : named;
-    if (isMoved && path === null) return absent(getCommit, "KEYED_READ");
+    if (movedTo !== null) {
+      const path = (await rows.pathOf(movedTo)) ?? page;
+      return path === null ? absent(getCommit, "KEYED_READ") : found(toCommit(value, path, web, origin));
+    }
+    const path = named === null && isNumber(project) ? await rows.pathOf(project) : named;
     return found(toCommit(value, path ?? project, web, origin));
   }
 

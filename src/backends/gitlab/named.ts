@@ -11,7 +11,7 @@ import { nameOf, toPackage, toPackageRef } from "./mapper.ts";
 import { comparablePurl, filterOf, isNamespaced, isSameName } from "./package-name.ts";
 import { headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import { absenceIn, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { absenceIn, type PackagePage, rowsByPackage, type SeenRow, silenceIn } from "./scan.ts";
 import { answering, merged, mergedAnswers } from "./several.ts";
 
 /** A name and a format, looked for in one project or, with null, in every configured place. */
@@ -117,19 +117,15 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
 
   function collapse(list: PackageList, pages: readonly PackagePage[], wanted: Wanted): Package[] {
     const isComplete = pages.every(({ dropped }) => dropped.length === 0) && isWhole(pages, ({ id }) => id);
-    const groups = new Map<string, SeenRow[]>();
-    for (const page of pages) {
-      for (const row of page.rows) {
+    const hits = pages.flatMap((page) =>
+      page.rows.flatMap((row): SeenRow[] => {
         const { type, name } = nameOf(row);
-        if (formatOf(type) !== wanted.format || !isSameName(type, name, wanted.name)) continue;
-        const context = rows.contextOf(row, page);
-        if (context === null) continue;
-        const key = keyText(context.repository, type, name);
-        const group = (groups.get(key) ?? []).filter((other) => other.row.id !== row.id);
-        groups.set(key, [...group, { row, context }]);
-      }
-    }
-    return [...groups.values()].flatMap((group) => {
+        const isMeant = formatOf(type) === wanted.format && isSameName(type, name, wanted.name);
+        const context = isMeant ? rows.contextOf(row, page) : null;
+        return context === null ? [] : [{ row, context }];
+      }),
+    );
+    return [...rowsByPackage(hits).values()].flatMap((group) => {
       const head = headOfAll(group, absenceIn(list));
       if (head === null) return [];
       const { row, context } = head.newest ?? head.some;

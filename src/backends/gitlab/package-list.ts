@@ -5,7 +5,6 @@ import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import { type Absent, type Answer, failed, found, type Unknown, unknown } from "../answers.ts";
 import type { PackageQuery } from "../backend.ts";
-import { keyText } from "../batch.ts";
 import { isWhole } from "./absence.ts";
 import { type PackageList, pageSize, type Scope } from "./client.ts";
 import { formatOf, type PackageName, storedName, terraformType, typeOf } from "./identity.ts";
@@ -13,7 +12,15 @@ import { nameOf, type RowContext, toPackage } from "./mapper.ts";
 import { answersTo, filterOf } from "./package-name.ts";
 import { type Head, headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import { absenceIn, operationOf, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import {
+  absenceIn,
+  identityOf,
+  operationOf,
+  type PackagePage,
+  rowsByPackage,
+  type SeenRow,
+  silenceIn,
+} from "./scan.ts";
 import { settled } from "./several.ts";
 import { isCount, placed, resume } from "./walk.ts";
 
@@ -101,7 +108,7 @@ export async function readPackages(
       const page = await fetch(number);
       walk.pages.push(page);
       latest = page.origin;
-      dropped.push(...page.dropped);
+      for (const one of page.dropped) dropped.push(one);
       for (const { row, place: at } of placed(page, number)) {
         if (at < start || !matches(row, filter, leg)) continue;
         const context = rows.contextOf(row, page);
@@ -114,7 +121,7 @@ export async function readPackages(
         if (named.name !== name) emitted = [];
         name = named.name;
         const short = shortOf(row, leg.scope, context, named);
-        const identity = keyText(context.repository, named.type, named.name);
+        const identity = identityOf({ row, context });
         if (emitted.includes(short) || distinct.has(identity)) continue;
         if (shown.length === request.first) {
           hasNext = true;
@@ -216,17 +223,11 @@ function completeGroups({ leg, firstPage, pages }: LegWalk, rows: PackageRows): 
     ...(!ended && tail ? [nameOf(tail.row).name] : []),
   ]);
   if (ended && firstPage === 1 && !isWhole(pages, ({ id }) => id)) return groups;
-  const members = new Map<string, SeenRow[]>();
-  for (const { row, page } of all) {
-    const named = nameOf(row);
-    const context = rows.contextOf(row, page);
-    if (context === null || open.has(named.name)) continue;
-    const identity = keyText(context.repository, named.type, named.name);
-    // Rows that a shifting list repeats are one row.
-    const group = (members.get(identity) ?? []).filter((other) => other.row.id !== row.id);
-    members.set(identity, [...group, { row, context }]);
-  }
-  for (const [identity, group] of members) {
+  const closed = all.flatMap(({ row, page }): SeenRow[] => {
+    const context = open.has(nameOf(row).name) ? null : rows.contextOf(row, page);
+    return context === null ? [] : [{ row, context }];
+  });
+  for (const [identity, group] of rowsByPackage(closed)) {
     const head = headOfAll(group, absenceIn(leg));
     if (head) groups.set(identity, head);
   }
