@@ -16,7 +16,7 @@ const config: CodegenConfig = {
         mappers: {
           Backend: "../../model/backend.ts#BackendIdentity",
           Source: "../outcome.ts#SourceParent",
-          Release: "../../model/release.ts#Release as ReleaseModel",
+          Release: "../release-parts.ts#ReleaseParent",
           BuildInfo: "../release-parts.ts#BuildParent",
           Deployment: "../release-parts.ts#DeploymentParent",
           Distribution: "../release-parts.ts#DistributionParent",

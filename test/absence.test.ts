@@ -5,7 +5,10 @@ import { configOf } from "../src/config.ts";
 import { startGateway } from "../src/server/gateway.ts";
 
 /** What a server answers to one request; null: that there is no such thing, in its vendor's words. */
-type Reply = (url: URL, body: string) => { readonly status?: number; readonly body: unknown } | null;
+type Reply = (
+  url: URL,
+  body: string,
+) => { readonly status?: number; readonly headers?: Readonly<Record<string, string>>; readonly body: unknown } | null;
 
 interface Server {
   readonly url: string;
@@ -23,7 +26,10 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
 });
 
-async function serve(reply: Reply, nothing: { readonly status: number; readonly body: unknown }): Promise<Server> {
+async function serve(
+  reply: Reply,
+  nothing: { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body: unknown },
+): Promise<Server> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     let body = "";
@@ -33,8 +39,8 @@ async function serve(reply: Reply, nothing: { readonly status: number; readonly 
     request.on("end", () => {
       const url = new URL(request.url ?? "", "http://127.0.0.1");
       asked.push(decodeURIComponent(`${url.pathname}${url.search}`));
-      const { status = 200, body: said } = reply(url, body) ?? nothing;
-      response.writeHead(status, { "content-type": "application/json" });
+      const { status = 200, headers, body: said } = reply(url, body) ?? nothing;
+      response.writeHead(status, { "content-type": "application/json", ...headers });
       response.end(JSON.stringify(said));
     });
   });
@@ -206,5 +212,55 @@ describe("builds of a version", () => {
     expect(versionIn(data).builds).toBeNull();
     expect(statuses(versionIn(data).sources)).toEqual({ swr: "OK", zadig: "NOT_SEARCHABLE" });
     expect(zadig.asked).toEqual([]);
+  });
+});
+
+describe("the highest version", () => {
+  /** A GitLab whose one package has so many versions, 1.0.0 on, newest first. */
+  function versions(count: number): Promise<Server> {
+    const rows = Array.from({ length: count }, (_, index) => ({
+      id: count - index,
+      name: "tool",
+      version: `1.0.${count - index}`,
+      package_type: "npm",
+      created_at: new Date(1_700_000_000_000 - index * 60_000).toISOString(),
+    }));
+    const reply: Reply = (url) => {
+      if (/projects\/[^/]+$/.test(url.pathname)) return { body: { id: 1, path_with_namespace: "acme/tool" } };
+      if (!url.pathname.endsWith("/packages")) return null;
+      const [page, size] = [Number(url.searchParams.get("page") ?? 1), Number(url.searchParams.get("per_page") ?? 20)];
+      const next = page * size < count ? String(page + 1) : "";
+      const headers = {
+        "x-total": String(count),
+        "x-next-page": next,
+        "x-page": String(page),
+        "x-per-page": String(size),
+      };
+      return { headers, body: rows.slice((page - 1) * size, page * size) };
+    };
+    return serve(reply, { status: 404, body: { message: "404 Not found" } });
+  }
+  const query = `{ package(ref: { backend: "own", repository: "acme/tool", key: "npm:tool" }) {
+    name latestVersion(by: SEMVER) { name } } }`;
+
+  test("is the highest of all where all are read", async () => {
+    const ask = await gatewayOver([asBackend("gitlab", "own", await versions(120))]);
+    expect(await ask(query)).toEqual({
+      data: { package: { name: "tool", latestVersion: { name: "1.0.120" } } },
+      errors: [],
+    });
+  });
+
+  test("is null with its reason where there are more than are read", async () => {
+    const ask = await gatewayOver([asBackend("gitlab", "own", await versions(1001))]);
+    const { data, errors } = await ask(query);
+    expect(data).toEqual({ package: { name: "tool", latestVersion: null } });
+    expect(errors).toEqual([
+      expect.objectContaining({
+        path: ["package", "latestVersion"],
+        message: expect.stringContaining("has more rows than are read for one answer"),
+        extensions: { code: "UPSTREAM_BUDGET_EXCEEDED", backend: "own", retryable: false },
+      }),
+    ]);
   });
 });

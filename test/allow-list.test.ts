@@ -128,7 +128,7 @@ describe("what is asked of the backends", () => {
       ["ZADIG", "GET", "/api/aslan/delivery/releases/"],
       ["ZADIG", "POST", "/api/aslan/delivery/releases"],
       ["BKREPO", "GET", "/repository/api/version/download/pay/maven-local?packageKey=a"],
-      ["SWR", "GET", "/v2/manage/namespaces/pay-core"],
+      ["SWR", "GET", "/v2/manage/namespaces/pay-core/access"],
     ] as const)
       expect([url, declared(kind, ask(method, url))]).toEqual([url, []]);
   });

@@ -13,6 +13,7 @@ import {
   visitWithTypeInfo,
 } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DemoReply } from "../src/demo/server.ts";
 import { bkrepoReference, images, places, projects, sdk, swrReference } from "../src/demo/story.ts";
 import { serveZadig, type ZadigGeneration } from "../src/demo/zadig.ts";
 import { estateReleases } from "../src/demo/zadig-estate.ts";
@@ -33,7 +34,7 @@ const names: readonly (readonly [RegExp, (typeof backendKinds)[number]])[] = [
 ];
 /** Sentences that tell of what is not there. */
 const denial =
-  /^(?:Null|Empty|Absent|Not |Where the backend has no word|False|false)|\bhave none\b|\bhas none\b|\bno such\b|cannot be asked/;
+  /^(?:Null|Empty|Absent|Not |Where the backend has no word|False|false)|\bhave none\b|\bhas none\b|\bno such\b|cannot be asked|\bsee `|\bnever does\b/;
 
 /** What the descriptions promise: for each field and value of an enum, the kinds of backend that its sentences name. */
 function promisedBy(schema: GraphQLSchema): Promised[] {
@@ -110,17 +111,26 @@ function note(schema: GraphQLSchema, answer: unknown, home: string | null, seen:
   const homes = own
     ? [own]
     : typename === "Artifact"
-      ? asList(fields.get("locations")).flatMap((place) => kindOf(Object(place).backend) ?? [])
+      ? [...asList(fields.get("locations")), ...asList(fields.get("sources")).filter(isWell)].flatMap(
+          (one) => kindOf(Object(one).backend) ?? [],
+        )
       : home
         ? [home]
         : asList(fields.get("sources")).flatMap((source) => kindOf(Object(source).backend) ?? []);
   for (const [name, value] of fields) {
     const isEmpty = value === null || (Array.isArray(value) && value.length === 0);
     if (!isEmpty) for (const kind of homes) seen.add(`${typename}.${name} ${kind}`);
+    // What another backend's objects stand in was told by that one.
+    for (const one of asList(value))
+      if (kindOf(Object(one).backend)) seen.add(`${typename}.${name} ${kindOf(Object(one).backend)}`);
     const of = isObjectType(type) ? getNamedType(type.getFields()[name]?.type ?? null) : undefined;
     if (isEnumType(of)) for (const kind of homes) seen.add(`${of.name}.${String(value)} ${kind}`);
     note(schema, value, homes[0] ?? home, seen);
   }
+}
+
+function isWell(source: unknown): boolean {
+  return Object(source).status === "OK";
 }
 
 function kindOf(backend: unknown): string | null {
@@ -130,6 +140,14 @@ function kindOf(backend: unknown): string | null {
 
 function asList(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
+}
+
+/** A tamper that rewrites the text of good JSON answers. */
+function rewritten(from: RegExp, to: string) {
+  return (reply: DemoReply): DemoReply => {
+    const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body ?? null);
+    return { ...reply, body: JSON.parse(text.replace(from, to)) };
+  };
 }
 
 /** Promises that no question of this file is answered by, each with the reason why that is no lie. */
@@ -221,6 +239,70 @@ describe("what a description says that a kind of backend tells", () => {
       gateway,
       `{ artifacts(filter: { type: FILE }) ${selectEverything(schema, "ArtifactConnection", 2, latest)} }`,
     );
+  });
+
+  test("is told by a backend that tells more than the story has", async () => {
+    const { zadig } = gateway.estate.servers;
+    zadig.setTamper(rewritten(/"type":"build"/g, '"type":"build","env_name":"live","namespace":"live-1"'));
+    await ask(gateway, `{ artifacts(first: 2) ${selectEverything(schema, "ArtifactConnection", 2, latest)} }`);
+    zadig.setTamper(rewritten(/"branch":/g, '"tag":"v2.4.0","branch":'));
+    await ask(gateway, "{ releases(first: 1) { nodes { builds { commits { tag } } } } }");
+    zadig.setTamper(null);
+    const scope = `backend: "swr-north4", repository: "${swrNamespace}"`;
+    await ask(
+      gateway,
+      `{ packages(scope: { ${scope} }, filter: { format: DOCKER }) { totalCount sources { status } } }`,
+    );
+    const { gitlab } = gateway.estate.servers;
+    gitlab.setTamper(rewritten(/"file_name":"/g, '"file_name":"docs%2F'));
+    const file = `backend: "gitlab", repository: "${projects.api.path}", name: "${sdk.maven.gitlabName}", format: MAVEN`;
+    await ask(gateway, `{ package(ref: { ${file} }) { version(name: "2.4.0") { files { nodes { path } } } } }`);
+    gitlab.setTamper(null);
+    const tools = `backend: "gitlab", repository: "${projects.tools.path}"`;
+    await ask(gateway, `{ packages(scope: { ${tools} }, filter: { format: TERRAFORM_MODULE }) { nodes { format } } }`);
+  });
+
+  const words = {
+    bkrepo: {
+      OCI: "oci",
+      COMPOSER: "composer",
+      RPM: "rpm",
+      NUGET: "nuget",
+      CONAN: "conan",
+      CARGO: "cargo",
+      RDS: "rds",
+    },
+    gitlab: ["rpm", "conan", "cargo", "golang", "debian", "rubygems", "ml_model"],
+  };
+  test.each(Object.entries(words.bkrepo))("is told by a package of bkrepo's type %s", async (type, prefix) => {
+    const { bkrepo } = gateway.estate.servers;
+    bkrepo.setTamper((reply) => {
+      const text = JSON.stringify(reply.body ?? null).replaceAll('"NPM"', `"${type}"`);
+      return { ...reply, body: JSON.parse(text.replaceAll("npm://", `${prefix}://`)) };
+    });
+    const scope = `backend: "bkrepo", repository: "${bkrepoProject}/${bkrepoNpm}"`;
+    await ask(gateway, `{ packages(scope: { ${scope} }) { nodes { format formatName } } }`);
+    bkrepo.setTamper(null);
+  });
+  test.each(words.gitlab)("is told by a package of GitLab's type %s", async (type) => {
+    const { gitlab } = gateway.estate.servers;
+    gitlab.setTamper(rewritten(/"package_type":"\w+"/g, `"package_type":"${type}"`));
+    const scope = `backend: "gitlab", repository: "${projects.api.path}"`;
+    await ask(gateway, `{ packages(scope: { ${scope} }) { nodes { format formatName } } }`);
+    gitlab.setTamper(null);
+  });
+
+  test("is told by backends that refuse", async () => {
+    const { zadig, bkrepo, swr } = gateway.estate.servers;
+    zadig.setTamper(() => ({ status: 400, body: { code: 6001, message: "no" } }));
+    bkrepo.setTamper(() => ({ status: 400, body: { code: 250105, message: "no", data: null, traceId: "t" } }));
+    swr.setTamper(() => ({ status: 403, body: { errors: [{ errorCode: "SVCSTG.SWR.4030000", errorMessage: "no" }] } }));
+    await ask(gateway, '{ searchPackages(name: "api") { sources { status upstreamCode traceId } } }');
+    await ask(
+      gateway,
+      `{ traceByImage(image: "${swrReference(images.api)}") { sources { status upstreamCode traceId } } }`,
+    );
+    for (const server of [zadig, bkrepo, swr]) server.setTamper(null);
   });
 
   const open = { projects: [...new Set(estateReleases.map(({ project }) => project))] };

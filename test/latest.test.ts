@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { found } from "../src/backends/answers.ts";
+import { found, mapAnswer, unknown } from "../src/backends/answers.ts";
 import { latestBySemver } from "../src/graph/latest.ts";
 import type { Origin } from "../src/model/backend.ts";
 import type { Version } from "../src/model/package.ts";
@@ -57,6 +57,30 @@ describe("the latest version by SemVer", () => {
     expect(await highest(["2.0.0-rc.2", "2.0.0-rc.10", "2.0.0-beta"])).toEqual(["2.0.0-rc.10", true]);
     expect(await highest(["latest", "20261102091500-117-main", "1.2"])).toEqual([null, true]);
     expect(await highest([])).toEqual([null, true]);
+  });
+
+  it("passes over signatures, attestations and SBOMs that stand among the tags of an image", async () => {
+    const digest = `sha256-${"a".repeat(64)}`;
+    expect(await highest([`${digest}.sig`, `${digest}.att`, `${digest}.sbom`, digest, "1.4.0"])).toEqual([
+      "1.4.0",
+      true,
+    ]);
+  });
+
+  it("is not known where a version could not be read, or the list broke off", async () => {
+    const { versions } = packageOf(["1.0.0"]);
+    const lost = { operation: "gitlab.listPackages", index: 1, reason: "version is not text" };
+    const spoilt = async (...given: Parameters<typeof versions>) =>
+      mapAnswer(await versions(...given), (page) => ({ ...page, dropped: [lost] }));
+    expect(await latestBySemver({ versions: spoilt }, ref)).toMatchObject({
+      gap: unknown("LOST_ROWS"),
+      dropped: [lost],
+    });
+    const broken = async () => unknown("NARROW_SEARCH");
+    expect(await latestBySemver({ versions: broken }, ref)).toMatchObject({
+      gap: unknown("NARROW_SEARCH"),
+      version: null,
+    });
   });
 
   it("looks through more than one page, and says when there are more than it looks through", async () => {

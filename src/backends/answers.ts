@@ -1,4 +1,3 @@
-import type { Page } from "../model/page.ts";
 import { isNotFound, UpstreamError } from "../upstream/errors.ts";
 import type { Operation, Proof } from "../upstream/operation.ts";
 
@@ -134,9 +133,4 @@ export function mapAnswer<T, U>(answer: Answer<T>, map: (value: T) => U): Answer
 /** The value, or null where it is absent or unknown: for those who go on to ask somebody else. */
 export function valueIn<T>(answer: Answer<T>): T | null {
   return answer.kind === "FOUND" ? answer.value : null;
-}
-
-/** The rows of a page, or none where its place is absent or nobody could say. */
-export function rowsOf<T>(answer: Answer<Page<T>>): Page<T>["rows"] {
-  return answer.kind === "FOUND" ? answer.value.rows : [];
 }

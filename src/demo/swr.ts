@@ -26,6 +26,8 @@ export interface SwrDemoOptions {
   readonly now?: () => number;
   /** How long tokens of its identity service live; default 24 hours. */
   readonly tokenLifetimeMs?: number;
+  /** `pushes`: lists may be ordered by `updated_at` of tags only, as most regions' reference says; default every order. */
+  readonly orders?: "pushes" | "all";
   /** Rows after which the service cuts its package lists (and says so); by default it never does. */
   readonly packageListLimit?: number;
 }
@@ -61,7 +63,7 @@ function route(request: DemoRequest, options: SwrDemoOptions): DemoReply | null 
   if (rest[0] === "packages" || rest[2] === "packages") {
     return options.packages === false ? null : routePackages(rest, request, options);
   }
-  if (rest[0] === "repos" && rest.length === 1) return listRepositories(request);
+  if (rest[0] === "repos" && rest.length === 1) return listRepositories(request, options);
   if (rest[0] === "namespaces" && rest.length === 1) return listNamespaces(request);
   if (rest[0] === "namespaces" && rest.length === 2) return namespaceDetail(decodeURIComponent(rest[1] ?? ""));
   const [root, namespace = "", repos, name = "", tags, tag] = rest;
@@ -70,7 +72,7 @@ function route(request: DemoRequest, options: SwrDemoOptions): DemoReply | null 
   if ("status" in found) return found;
   if (rest.length === 4) return { body: repositoryDetail(found) };
   if (tags !== "tags") return null;
-  return tag === undefined ? listTags(found, request) : tagDetail(found, decodeURIComponent(tag));
+  return tag === undefined ? listTags(found, request, options) : tagDetail(found, decodeURIComponent(tag));
 }
 
 function routePackages(rest: readonly string[], request: DemoRequest, options: SwrDemoOptions): DemoReply | null {
@@ -157,10 +159,11 @@ function namespaceDetail(name: string): DemoReply {
     : imageError(404, "SVCSTG.SWR.4041061", "Namespace not found");
 }
 
-function listRepositories(request: DemoRequest): DemoReply {
+function listRepositories(request: DemoRequest, { orders }: SwrDemoOptions): DemoReply {
   const namespace = request.query.get("namespace");
   const part = request.query.get("name")?.replaceAll("$", "/") ?? "";
-  const sorted = sort(request, ["name", "updated_time", "tag_count", "namespace", "is_public"]);
+  const all = ["name", "updated_time", "tag_count", "namespace", "is_public"];
+  const sorted = sort(request, orders === "pushes" ? [] : all);
   if (sorted) return sorted;
   const rows = repositories
     .filter((one) => (namespace === null || one.namespace === namespace) && one.name.includes(part))
@@ -169,8 +172,8 @@ function listRepositories(request: DemoRequest): DemoReply {
   return paged(rows, request, (one) => ({ ...repositoryRow(one), total_range: rows.length }));
 }
 
-function listTags(found: CatalogueRepository, request: DemoRequest): DemoReply {
-  const sorted = sort(request, ["updated_at", "tag"]);
+function listTags(found: CatalogueRepository, request: DemoRequest, { orders }: SwrDemoOptions): DemoReply {
+  const sorted = sort(request, orders === "pushes" ? ["updated_at"] : ["updated_at", "tag"]);
   const part = request.query.get("tag") ?? "";
   const rows = orderedTags(found, request).filter(({ tag }) => tag.includes(part));
   return sorted ?? paged(rows, request, (one) => tagRow(found, one, "Tag"));

@@ -8,7 +8,11 @@ export function artifact(one: EstateArtifact): Json {
     type: run.type,
     content: run.type === "publish" ? "kubectl --token demo-secret-activity-content apply" : undefined,
     url: run.url,
-    commits: run.commit ? [activityCommit(run.commit)] : undefined,
+    commits: run.commit ? [activityCommit(run.commit), ...depot(one)] : undefined,
+    issues:
+      run.type === "build" && one.name === "api"
+        ? ["https://jira-bot:demo-secret-password@jira.acme.example/browse/PAY-1482"]
+        : undefined,
     start_time: run.startedAt,
     end_time: run.finishedAt,
     created_by: one.createdBy,
@@ -52,6 +56,23 @@ export function artifact(one: EstateArtifact): Json {
     activities,
     sortedActivities: { build: activities.filter(({ type }) => type === "build") },
   };
+}
+
+/** What the oldest service is built from beside its repository: Perforce tells revisions by numbers of change lists. */
+function depot({ name }: EstateArtifact): Json[] {
+  if (name !== "legacy") return [];
+  return [
+    {
+      address: "",
+      source: "perforce",
+      repo_owner: "",
+      repo_name: "ledger-rules",
+      branch: "",
+      commit_id: "1048576",
+      commit_message: "Rules of 2024",
+      author_name: "Jonas Weber",
+    },
+  ];
 }
 
 function activityCommit(commit: EstateCommit): Json {

@@ -71,6 +71,7 @@ export async function serveZadig(options: ZadigOptions = {}): Promise<DemoServer
       return { body: { code: 10000, workflow: [{ name: "pay-release-lin" }], product: [], ifSync: false } };
     }
     const unlicensed = options.licensed === false && version !== "1.6";
+    if (version !== "1.6" && path === "/openapi/projects/project") return projectList();
     const answer = releaseRoute(request.query, path, unlicensed) ?? artifactRoute(request.query, path);
     return answer ?? { status: 404, body: `Invalid path: ${inner}` };
   }
@@ -93,6 +94,12 @@ export async function serveZadig(options: ZadigOptions = {}): Promise<DemoServer
     const last = path.slice("/openapi/delivery/releases/".length);
     if (hasR2) return last === "detail" ? openReleaseByName(query) : null;
     return last.includes("/") ? null : openRelease(last, query);
+  }
+
+  function projectList(): DemoReply {
+    const keys = [...new Set(estateReleases.map(({ project }) => project))].filter((key) => !forbidden.includes(key));
+    const projects = keys.map((key) => ({ project_name: key, project_key: key, description: "", deploy_type: "k8s" }));
+    return { body: { total: projects.length, projects } };
   }
 
   function directoryReleases(query: URLSearchParams): DemoReply {

@@ -134,7 +134,7 @@ function askInScopes<K extends ReaderName, T extends { readonly origin: Origin }
 }
 
 /** The repositories of this backend to look into; null, alone, stands for wherever it can search by digest alone. */
-export function scopesOf(backend: string, hints: readonly Hint[]): readonly (string | null)[] {
+function scopesOf(backend: string, hints: readonly Hint[]): readonly (string | null)[] {
   const own = hints.filter((hint) => hint.backend === backend).map(({ repository }) => repository);
   return own.length > 0 ? [...new Set(own)] : [null];
 }

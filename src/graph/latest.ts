@@ -10,7 +10,7 @@ const mostVersions = 1000;
 
 /** The highest version that was read, and what stood in the way of reading all. */
 export interface Highest {
-  /** Null when none of those read is a semantic version. */
+  /** The highest of those that were read; null when none of them is a semantic version. */
   readonly version: Version | null;
   /** What stands in the way of calling it the highest of all; null when every version was looked at. */
   readonly gap: Unknown | null;
@@ -46,5 +46,7 @@ export async function latestBySemver(reader: Pick<PackageReader, "versions">, re
     if (!page.hasNext || after === null) break;
     if (read >= mostVersions) gap ??= unknown("UNREAD");
   }
+  // A version that could not be read may be the highest.
+  if (dropped.length > 0) gap ??= unknown("LOST_ROWS");
   return { version: best?.version ?? null, gap, dropped };
 }

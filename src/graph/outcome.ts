@@ -46,7 +46,7 @@ export function plain(backend: string, status: SourceStatus): SourceParent {
 }
 
 /** A source for an answer that could not be had. */
-export function sourceOfError(error: NoAnswer): SourceParent {
+function sourceOfError(error: NoAnswer): SourceParent {
   if (!(error instanceof UpstreamError)) return plain(error.backend, statusOf(error));
   return {
     backend: error.backend,

@@ -19,7 +19,10 @@ import { reportDropped } from "./connection.ts";
 import { type Context, readerOf } from "./context.ts";
 import { noAnswer } from "./errors.ts";
 import { lookUp } from "./look-up.ts";
+import { type SourceParent, told } from "./outcome.ts";
 
+/** A release; marked where its lists will be asked for although the answer that told it carried none. */
+export type ReleaseParent = Release & { readonly wantsParts?: true };
 /** A part of a release that remembers whose release it is: the Zadig to ask for its artifact, and as of when. */
 export type InRelease<T> = T & { readonly zadig: string; readonly asOf: string | null };
 /** A build, with its release where it was met inside one: asked for once, not again a row. */
@@ -45,6 +48,25 @@ async function partsOf(context: Context, info: GraphQLResolveInfo, release: Rele
   const whole = reader && (await lookUp(context, info, backend, reader.release(release.ref)));
   if (!whole?.parts) throw noAnswer(backend, unknown("DETAIL_MISSING"));
   return whole.parts;
+}
+
+/**
+ * What Zadig said of a release: PARTIAL where rows could not be read, or where this Zadig keeps one of the lists not at
+ * all. Lists that nobody asks for are not read for it.
+ */
+export async function sourceOfRelease(
+  context: Context,
+  info: GraphQLResolveInfo,
+  release: ReleaseParent,
+): Promise<SourceParent> {
+  // A failure is told by the lists themselves.
+  const parts = release.parts ?? (release.wantsParts ? await partsOf(context, info, release).catch(() => null) : null);
+  return told(release.origin, parts === null || isWhole(parts) ? "OK" : "PARTIAL");
+}
+
+// Builds that are not embedded are put together from artifacts.
+function isWhole({ dropped, deployments, tests, distributions, securityScans }: ReleaseParts): boolean {
+  return dropped.length === 0 && [deployments, tests, distributions, securityScans].every((list) => list !== null);
 }
 
 /** One embedded list, its unreadable rows reported. */

@@ -77,11 +77,14 @@ const identifying = ["arch", "epoch", "distro", "channel", "user", "rrev", "prev
 // Python treats runs of `-`, `_` and `.` as one (PEP 503); npm, composer and NuGet servers compare without case.
 function nameKey({ type, name }: PurlParts): string {
   if (type === "pypi") return name.toLowerCase().replace(/[-_.]+/g, "-");
-  return caseless.includes(type) ? name.toLowerCase() : name;
+  return caselessNames.includes(type) ? name.toLowerCase() : name;
 }
 
 function namespaceKey({ type, namespace }: PurlParts): string | null {
-  return namespace !== null && caseless.includes(type) ? namespace.toLowerCase() : namespace;
+  const isCaseless = caselessNames.includes(type) || caselessNamespaces.includes(type);
+  return namespace !== null && isCaseless ? namespace.toLowerCase() : namespace;
 }
 
-const caseless: readonly string[] = ["npm", "composer", "nuget", "huggingface", "rpm", "deb"];
+const caselessNames: readonly string[] = ["npm", "composer", "nuget", "huggingface", "deb"];
+/** An RPM's name is told apart by case, its vendor is not. */
+const caselessNamespaces: readonly string[] = ["rpm"];

@@ -87,11 +87,3 @@ export function isTooLarge(error: unknown): error is UpstreamError {
 export function isNotFound(error: unknown): error is UpstreamError {
   return error instanceof UpstreamError && error.failure === "NOT_FOUND";
 }
-
-/** Runs a look-up whose "not found" is an answer: null instead of the error, everything else as it is. */
-export function orNull<T>(lookUp: Promise<T>): Promise<T | null> {
-  return lookUp.catch((error: unknown) => {
-    if (isNotFound(error)) return null;
-    throw error;
-  });
-}

@@ -66,9 +66,7 @@ describe.each(subjects)("$kind", (subject) => {
         const stop = exchanges.listen((exchange) => {
           if (exchange.call === call && exchange.via === "WIRE") sent.add(exchange.operation);
         });
-        const answer = await ask(readers(call))
-          .catch(failed)
-          .finally(stop);
+        const answer = await ask(readers(call)).catch(failed).finally(stop);
         // What nobody could say is no lie; what is said to be there is.
         if (answer.kind === "FOUND") expect(answer.value, kind).toMatchObject({ rows: [] });
         if (answer.kind !== "ABSENT") return;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parsePurl, toPurl } from "../../src/model/purl.ts";
+import { namesSamePackage, namesSameVersion, parsePurl, toPurl } from "../../src/model/purl.ts";
 import { nameOfPurl } from "../../src/model/purl-format.ts";
 import { mutationsOf } from "./arbitrary.ts";
 
@@ -117,5 +117,36 @@ describe("a package URL", () => {
     expect(named("pkg:golang/github.com/acme/app@v1.2.3")).toEqual({ name: "github.com/acme/app", format: "GOLANG" });
     expect(named("pkg:swift/github.com/acme/app@v1")).toBeNull();
     expect(nameOfPurl({ type: "constructor", namespace: null, name: "a", version: null, qualifiers: {} })).toBeNull();
+  });
+});
+
+describe("package URLs that name the same package", () => {
+  test.each([
+    ["pkg:pypi/My_Pkg", "pkg:pypi/my-pkg", true],
+    ["pkg:npm/%40Acme/Widget", "pkg:npm/%40acme/widget", true],
+    ["pkg:nuget/Acme.Core", "pkg:nuget/acme.core", true],
+    ["pkg:rpm/redhat/nginx", "pkg:rpm/nginx", true],
+    ["pkg:rpm/RedHat/nginx", "pkg:rpm/redhat/nginx", true],
+    ["pkg:rpm/redhat/nginx", "pkg:rpm/fedora/nginx", false],
+    ["pkg:rpm/ImageMagick", "pkg:rpm/imagemagick", false],
+    ["pkg:maven/com.acme/app", "pkg:maven/org.acme/app", false],
+    ["pkg:maven/com.acme/App", "pkg:maven/com.acme/app", false],
+    ["pkg:npm/app", "pkg:pypi/app", false],
+  ])("%s and %s: %s", (one, other, same) => {
+    const [first, second] = [parsePurl(one), parsePurl(other)];
+    if (!first || !second) throw new Error("no package URL");
+    expect([namesSamePackage(first, second), namesSamePackage(second, first)]).toEqual([same, same]);
+  });
+
+  test.each([
+    ["pkg:rpm/nginx@1.20?arch=x86_64", "pkg:rpm/redhat/nginx@1.20", true],
+    ["pkg:rpm/nginx@1.20?arch=x86_64", "pkg:rpm/nginx@1.20?arch=aarch64", false],
+    ["pkg:deb/debian/curl@7.88?arch=amd64", "pkg:deb/curl@7.88", true],
+    ["pkg:maven/com.acme/app@1.0", "pkg:maven/com.acme/app@1.0?classifier=sources", true],
+    ["pkg:maven/com.acme/app@1.0", "pkg:maven/com.acme/app@1.0.1", false],
+  ])("and the same version, %s and %s: %s", (one, other, same) => {
+    const [first, second] = [parsePurl(one), parsePurl(other)];
+    if (!first || !second) throw new Error("no package URL");
+    expect([namesSameVersion(first, second), namesSameVersion(second, first)]).toEqual([same, same]);
   });
 });

@@ -106,6 +106,8 @@ export function faultMatrix(kind: Kind): void {
       const gateway = gateways[isSlow ? 1 : 0];
       if (!gateway) throw new Error("no gateway");
       const server = estate.servers[kind];
+      // A page that is too large an answer is asked for in smaller ones, down to a single row.
+      const sizes = fault.kind === "huge" || fault.kind === "endless" ? 6 : 1;
       // One call, asked alone: exactly as often as promised.
       await server.setFault(fault);
       try {
@@ -125,7 +127,9 @@ export function faultMatrix(kind: Kind): void {
             const said = callsIn(answer);
             // The broken one is asked for nothing more than when it is well; the others may have to help out.
             const most = (backend: string) =>
-              backend === broken ? (calls[backend] ?? 0) * attempts : (explained(answer).estimated[backend] ?? 0);
+              backend === broken
+                ? (calls[backend] ?? 0) * attempts * sizes
+                : (explained(answer).estimated[backend] ?? 0);
             return [
               ...(took > deadlineMs + slackMs ? [`answered after ${Math.round(took)} ms`] : []),
               ...untruths(before, answer, { broken: code === null ? [] : [broken] }),

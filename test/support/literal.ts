@@ -76,6 +76,15 @@ export interface Told {
   }[];
 }
 
+/** The nodes of a list at the top of the data; fails where there is no list. */
+export function nodesIn<N>(data: Told["data"], field: string): readonly N[] {
+  const list = data?.[field];
+  if (typeof list !== "object" || list === null || !("nodes" in list) || !Array.isArray(list.nodes)) {
+    throw new Error(`no list: ${JSON.stringify(data)}`);
+  }
+  return list.nodes;
+}
+
 /** A gateway over these backends, asked by GraphQL over a socket; ends with the test. */
 export async function gatewayOver(...backends: readonly Readonly<Record<string, unknown>>[]) {
   const reading = configOf({ backends }, { PORT: "0", HOST: "127.0.0.1" });

@@ -37,7 +37,7 @@ export type MatchMethod =
 export type SourceStatus =
   /**
    * It answered, and these credentials can see nothing there. Backends hide what a caller may not see,
-   * so a private thing looks the same (GitLab 404, SWR `[]`, bkrepo `data: null`).
+   * so a private thing looks the same (GitLab 404, bkrepo `data: null`).
    */
   | 'ABSENT'
   /** It refused the credentials or the right to read (HTTP 401 or 403): `UPSTREAM_UNAUTHENTICATED`, `UPSTREAM_FORBIDDEN`. */

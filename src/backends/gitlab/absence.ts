@@ -1,7 +1,7 @@
 import type { Origin } from "../../model/backend.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import { type Absent, absent, type Unknown, unknown } from "../answers.ts";
+import { type Absent, type Unknown, unknown } from "../answers.ts";
 import type { UpstreamPage } from "../paging.ts";
 import type { ProjectPage } from "./client.ts";
 
@@ -10,35 +10,35 @@ export function originNow(backend: string, traceId: string | null = null): Origi
   return { backend, fetchedAt: new Date().toISOString(), stale: false, traceId };
 }
 
-/** One page of a list, or an empty one where the list proved to be none. */
+/** One page of a list, or an empty one where there is none. */
 export interface ListPage<T> extends ProjectPage<T> {
-  /** Why there is no such list: its owner does not exist, or the server knows no such type; null where there is one. */
-  readonly absence: Absent | null;
+  /**
+   * What it means that there is no such list: that its owner does not exist, that the server knows no such type, or that
+   * nobody can say; null where there is one.
+   */
+  readonly absence: Absent | Unknown | null;
 }
 
-/** An operation whose 404 proves that the place it lists does not exist. */
-type KeyedList = Operation & { readonly proves: readonly ["KEYED_READ", ...Operation["proves"]] };
-
 /** The page of a list that does not exist. */
-export function noPage<T>(origin: Origin, absence: Absent): ListPage<T> {
-  return { rows: [], count: 0, dropped: [], origin, total: 0, more: false, isMoved: false, absence };
+export function noPage<T>(origin: Origin, absence: Absent | Unknown): ListPage<T> {
+  return { rows: [], count: 0, dropped: [], origin, total: 0, more: false, movedTo: null, absence };
 }
 
 /**
- * Runs a list whose 404 says that its owner does not exist, or is hidden from these credentials (GitLab says 404 for
- * both). `refused` is what a 400 proves for a list of one package type: a server too old for the type has none of it.
- * Every other failure stays one.
+ * Runs a list. `missing` is what its 404 means: its owner does not exist or is hidden from these credentials (GitLab says
+ * 404 for both), or, where another list names the owner, nothing. `refused` is what a 400 proves for a list of one package
+ * type: a server too old for the type has none of it. Every other failure stays one.
  */
 export function orNoPage<T>(
   page: Promise<ProjectPage<T>>,
   backend: string,
-  operation: KeyedList,
+  missing: Absent | Unknown,
   refused: Absent | null = null,
 ): Promise<ListPage<T>> {
   return page.then(
     (one): ListPage<T> => ({ ...one, absence: null }),
     (error: unknown) => {
-      if (isNotFound(error)) return noPage(originNow(backend, error.traceId), absent(operation, "KEYED_READ"));
+      if (isNotFound(error)) return noPage(originNow(backend, error.traceId), missing);
       if (refused !== null && isRefusal(error)) return noPage(originNow(backend, error.traceId), refused);
       throw error;
     },

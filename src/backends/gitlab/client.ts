@@ -48,14 +48,14 @@ export interface PackageList {
 export interface Sourced<T> {
   readonly value: T;
   readonly origin: Origin;
-  /** Whether the project that was named has another name by now: a redirect was followed to it. */
-  readonly isMoved: boolean;
+  /** The project that answered, by number or path, where a redirect led to it; null where the one asked for answered. */
+  readonly movedTo: string | null;
 }
 
 /** A page of a list that the server may have answered for another project than the one named. */
 export interface ProjectPage<T> extends UpstreamPage<T> {
   /** As in {@link Sourced}. */
-  readonly isMoved: boolean;
+  readonly movedTo: string | null;
 }
 
 /** A page of a list that is walked by cursor. */
@@ -123,7 +123,7 @@ export function createClient(settings: GitlabSettings): GitlabClient {
   async function one<S extends z.ZodType>(operation: Operation, schema: S, parts: PathParts, query: Query, call: Call) {
     const decode = (reply: RawReply) => readOne(schema, reply.body);
     const reply = await upstream.call(operation, { parts, query, decode }, call);
-    return { value: reply.value, origin: reply.origin, isMoved: isMoved(reply) };
+    return { value: reply.value, origin: reply.origin, movedTo: movedTo(reply) };
   }
 
   function many<S extends z.ZodType>(
@@ -146,7 +146,7 @@ export function createClient(settings: GitlabSettings): GitlabClient {
           origin: reply.origin,
           total: totalOf(reply),
           more: followed(reply, count, size),
-          isMoved: isMoved(reply),
+          movedTo: movedTo(reply),
         };
       });
   }
@@ -187,7 +187,7 @@ export function createClient(settings: GitlabSettings): GitlabClient {
         call,
       );
       const next = nextCursor(reply.header("link"));
-      return { ...reply.value, origin: reply.origin, total: null, next, isMoved: isMoved(reply) };
+      return { ...reply.value, origin: reply.origin, total: null, next, movedTo: movedTo(reply) };
     },
     getProject: (project, call) => one(operations.getProject, payload.projectRow, { project }, {}, call),
     getCommit: (project, sha, call) =>
@@ -256,8 +256,15 @@ function oauthCode(body: unknown): string | null {
 
 // Only the path of a renamed or transferred project is redirected (16.7+, `project_moved?` in lib/api/helpers.rb): to
 // another case of the same path the server answers as it is.
-function isMoved(reply: Reply<unknown>): boolean {
-  return reply.header(redirectedTo) !== null;
+function movedTo(reply: Reply<unknown>): string | null {
+  const path = reply.header(redirectedTo);
+  if (path === null) return null;
+  const [, behind = ""] = path.split("/api/v4/projects/", 2);
+  try {
+    return decodeURIComponent(behind.split(/[/?]/, 1)[0] ?? "");
+  } catch {
+    return "";
+  }
 }
 
 // Missing past 10,000 rows, and on some endpoints always.

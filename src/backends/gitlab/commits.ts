@@ -3,17 +3,7 @@ import { parseInstant } from "../../model/time.ts";
 import type { Call } from "../../upstream/call.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import {
-  type Answer,
-  absent,
-  absentIfNotFound,
-  found,
-  foundAny,
-  impossible,
-  joined,
-  mapAnswer,
-  unknown,
-} from "../answers.ts";
+import { type Answer, absent, absentIfNotFound, found, foundAny, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { CommitReader } from "../backend.ts";
 import { keyText, single } from "../batch.ts";
 import { orNoPage, tooFar } from "./absence.ts";
@@ -39,6 +29,7 @@ import {
 import type { PackageRows } from "./package-rows.ts";
 import { nameIn, newer, newestFirst } from "./row-keys.ts";
 import { createOrderCheck, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { mergedAnswers } from "./several.ts";
 import { readAll, silenceOfWhole } from "./walk.ts";
 
 /** The most pages of package rows that are read behind the first for the packages of one commit. */
@@ -66,7 +57,7 @@ export function createCommitReader(
   );
 
   async function readCommit(project: string, sha: string): Promise<Answer<HostedCommit>> {
-    const { value, origin, isMoved } = await client.getCommit(project, sha, call);
+    const { value, origin, movedTo } = await client.getCommit(project, sha, call);
     // The endpoint takes branch and tag names too, and a branch may be called `deadbeef`: a commit of that beginning may
     // stand behind it. A whole hash is never taken for a name.
     if (!value.id.toLowerCase().startsWith(sha)) {
@@ -74,16 +65,19 @@ export function createCommitReader(
     }
     const page = projectOfCommit(value, web);
     const named = page !== null && isSameProject(page, project) ? page : null;
-    const path = isMoved || (named === null && isNumber(project)) ? await rows.pathOf(project) : named;
-    if (isMoved && path === null) return absent(getCommit, "KEYED_READ");
+    if (movedTo !== null) {
+      const path = (await rows.pathOf(movedTo)) ?? page;
+      return path === null ? absent(getCommit, "KEYED_READ") : found(toCommit(value, path, web, origin));
+    }
+    const path = named === null && isNumber(project) ? await rows.pathOf(project) : named;
     return found(toCommit(value, path ?? project, web, origin));
   }
 
   const mergeRequests = single<CommitKey, Answer<readonly number[]>>(
     commitText,
     async ({ project, sha }) => {
-      const fetch = (page: number) =>
-        orNoPage(client.listMergeRequests(project, sha, page, call), backend, listCommitMergeRequests);
+      const missing = absent(listCommitMergeRequests, "KEYED_READ");
+      const fetch = (page: number) => orNoPage(client.listMergeRequests(project, sha, page, call), backend, missing);
       const list = await readAll(fetch, ({ iid }) => iid);
       const gap = list.dropped.length > 0 ? unknown("LOST_ROWS") : list.gap;
       if (list.rows.length > 0)
@@ -98,8 +92,7 @@ export function createCommitReader(
 
   const published = single<CommitKey, Answer<readonly Version[]>>(commitText, async ({ project, sha }) => {
     const lists = [newestFirst(project), newestFirst(project, { type: terraformType })];
-    const answers = await Promise.all(lists.map((list) => publishedIn(list, project, sha)));
-    const both = joined(answers, absent(listProjectPackages, "WHOLE_LIST"));
+    const both = await mergedAnswers(lists.map((list) => publishedIn(list, project, sha)));
     return mapAnswer(both, (all) =>
       [...all].sort((left, right) => newer(left.row, right.row)).map(({ row, context }) => toVersion(row, context)),
     );
@@ -149,11 +142,12 @@ export function createCommitReader(
     commitText,
     async ({ project, sha }) => {
       const list = await readAll(
-        (page) => orNoPage(client.listPipelines(project, sha, page, call), backend, listPipelines),
+        (page) => orNoPage(client.listPipelines(project, sha, page, call), backend, unknown("DETAIL_MISSING")),
         ({ id }) => id,
       );
+      // A project whose packages are told, and whose pipelines are not, may have had some.
+      if (list.absence || list.dropped.length > 0 || list.gap) return "";
       if (list.count === 0) return null;
-      if (list.dropped.length > 0) return "";
       return list.rows.map((row) => parseInstant(row.created_at) ?? "").sort()[0] ?? null;
     },
     by(listPipelines),

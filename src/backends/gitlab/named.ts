@@ -1,17 +1,18 @@
 import type { Package, PackageFormat, Version } from "../../model/package.ts";
 import { namesSameVersion, type PurlParts } from "../../model/purl.ts";
 import { nameOfPurl } from "../../model/purl-format.ts";
-import { type Answer, failed, found, impossible, joined, unknown } from "../answers.ts";
+import { type Answer, found, impossible, unknown } from "../answers.ts";
 import { batched, keyText, type Loader } from "../batch.ts";
+import { groupBy } from "../batches.ts";
 import { isWhole } from "./absence.ts";
-import { answering, groupBy } from "./batch-answers.ts";
 import { type PackageList, pageSize, type Scope } from "./client.ts";
 import { formatOf, storedName, terraformType, typeOf } from "./identity.ts";
 import { nameOf, toPackage, toPackageRef } from "./mapper.ts";
 import { comparablePurl, filterOf, isNamespaced, isSameName } from "./package-name.ts";
 import { headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import { absenceIn, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { absenceIn, type PackagePage, rowsByPackage, type SeenRow, silenceIn } from "./scan.ts";
+import { answering, merged, mergedAnswers } from "./several.ts";
 
 /** A name and a format, looked for in one project or, with null, in every configured place. */
 export interface Named {
@@ -61,7 +62,7 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
       keyText(scope.kind, scope.id, one.type === terraformType ? 1 : 0),
     );
     const told = await Promise.all(
-      [...groups.values()].map((group) =>
+      groups.map((group) =>
         lookIn(
           group[0]?.scope,
           group.map(({ one }) => one),
@@ -116,19 +117,15 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
 
   function collapse(list: PackageList, pages: readonly PackagePage[], wanted: Wanted): Package[] {
     const isComplete = pages.every(({ dropped }) => dropped.length === 0) && isWhole(pages, ({ id }) => id);
-    const groups = new Map<string, SeenRow[]>();
-    for (const page of pages) {
-      for (const row of page.rows) {
+    const hits = pages.flatMap((page) =>
+      page.rows.flatMap((row): SeenRow[] => {
         const { type, name } = nameOf(row);
-        if (formatOf(type) !== wanted.format || !isSameName(type, name, wanted.name)) continue;
-        const context = rows.contextOf(row, page);
-        if (context === null) continue;
-        const key = keyText(context.repository, type, name);
-        const group = (groups.get(key) ?? []).filter((other) => other.row.id !== row.id);
-        groups.set(key, [...group, { row, context }]);
-      }
-    }
-    return [...groups.values()].flatMap((group) => {
+        const isMeant = formatOf(type) === wanted.format && isSameName(type, name, wanted.name);
+        const context = isMeant ? rows.contextOf(row, page) : null;
+        return context === null ? [] : [{ row, context }];
+      }),
+    );
+    return [...rowsByPackage(hits).values()].flatMap((group) => {
       const head = headOfAll(group, absenceIn(list));
       if (head === null) return [];
       const { row, context } = head.newest ?? head.some;
@@ -147,14 +144,8 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
     if (name === null || purl.type === "huggingface") return impossible;
     const scopes = scopesOf(scope);
     if (scopes.length === 0) return unknown("NOT_CONFIGURED");
-    const answers = await Promise.all(
-      scopes.map((one) =>
-        versionsIn({ ...listIn(one, type), name: filterOf(type, name), version: purl.version }, purl).catch(asError),
-      ),
-    );
-    const all = merged(answers);
-    if (all instanceof Error) throw all;
-    return all;
+    const lists = scopes.map((one) => ({ ...listIn(one, type), name: filterOf(type, name), version: purl.version }));
+    return mergedAnswers(lists.map((list) => versionsIn(list, purl)));
   }
 
   async function versionsIn(list: PackageList, purl: PurlParts): Promise<Answer<readonly Version[]>> {
@@ -176,21 +167,6 @@ function isMeant(row: PackageRow, purl: PurlParts): boolean {
   if (row.version !== purl.version) return false;
   const own = comparablePurl(nameOf(row), row.version ?? null, row.name);
   return own !== null && namesSameVersion(own, purl);
-}
-
-/**
- * What several places say as one answer: what one of them could not say is the gap of what the others found. An error
- * where nothing was found and one of them failed.
- */
-function merged<T>(told: readonly (Answer<readonly T[]> | Error)[]): Answer<readonly T[]> | Error {
-  const answers = told.map((one) => (one instanceof Error ? failed(one) : one));
-  const all = joined<T>(answers, unknown("NOT_CONFIGURED"));
-  return (all.kind === "UNKNOWN" && all.failure) || all;
-}
-
-function asError(error: unknown): Error {
-  if (error instanceof Error) return error;
-  throw error;
 }
 
 /** A place's rows, newest first: the list that other questions of the same request read too. */

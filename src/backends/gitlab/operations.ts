@@ -24,6 +24,8 @@ export const listProjects = {
  * Package rows (one row is one version) of a project; 100 of them a call. A 404 is the project's (`find_project!` in
  * lib/api/helpers.rb). `package_name` is `ILIKE %text%` of any length (`search_by_name` in app/models/packages/package.rb),
  * so it answers at least every row whose name holds the text; `package_version` is equality, and ignored before 16.6.
+ * Rows that are hidden, being processed or marked for destruction are in no list without their status, and have no page:
+ * GitLab shows them to nobody.
  */
 export const listProjectPackages = {
   name: "gitlab.listProjectPackages",
@@ -125,7 +127,7 @@ export const listPipelines = {
   path: "/api/v4/projects/{project}/pipelines",
   answers: "the pipelines that ran for one commit: how far back its packages can reach",
   versions: "all",
-  proves: ["KEYED_READ", "WHOLE_LIST"],
+  proves: ["WHOLE_LIST"],
 } as const satisfies Operation;
 
 /** Container repositories of a project. */
@@ -148,14 +150,17 @@ export const listGroupRepositories = {
   proves: ["KEYED_READ", "WHOLE_LIST"],
 } as const satisfies Operation;
 
-/** Tags of one container repository, by name only. */
+/**
+ * Tags of one container repository, by name only. Its 404 proves nothing: it is asked of repositories that their project
+ * lists.
+ */
 export const listTags = {
   name: "gitlab.listTags",
   method: "GET",
   path: "/api/v4/projects/{project}/registry/repositories/{repository}/tags",
   answers: "100 tag names of one container repository",
   versions: "11.8+",
-  proves: ["KEYED_READ", "WHOLE_LIST"],
+  proves: ["WHOLE_LIST"],
 } as const satisfies Operation;
 
 /**

@@ -2,9 +2,9 @@ import type { DroppedRow, Origin } from "../../model/backend.ts";
 import { once } from "../../model/once.ts";
 import type { Package } from "../../model/package.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
-import { type Absent, type Answer, found, type Unknown, unknown } from "../answers.ts";
+import { UpstreamError } from "../../upstream/errors.ts";
+import { type Absent, type Answer, failed, found, type Unknown, unknown } from "../answers.ts";
 import type { PackageQuery } from "../backend.ts";
-import { keyText } from "../batch.ts";
 import { isWhole } from "./absence.ts";
 import { type PackageList, pageSize, type Scope } from "./client.ts";
 import { formatOf, type PackageName, storedName, terraformType, typeOf } from "./identity.ts";
@@ -12,7 +12,16 @@ import { nameOf, type RowContext, toPackage } from "./mapper.ts";
 import { answersTo, filterOf } from "./package-name.ts";
 import { type Head, headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import { absenceIn, operationOf, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import {
+  absenceIn,
+  identityOf,
+  operationOf,
+  type PackagePage,
+  rowsByPackage,
+  type SeenRow,
+  silenceIn,
+} from "./scan.ts";
+import { settled } from "./several.ts";
 import { isCount, placed, resume } from "./walk.ts";
 
 /** One list after the other: a scope's packages, then its Terraform modules, which GitLab keeps apart. */
@@ -61,7 +70,7 @@ export async function readPackages(
   const place = placeOf(request.after, legs.length);
   // A name seldom fills a window: every list will be read anyway, so all of them at once.
   if (request.after === null && filter.name !== null) {
-    await Promise.all(legs.filter((leg) => !leg.isLastResort).map((leg) => rows.page(leg, 1)));
+    await Promise.all(legs.filter((leg) => !leg.isLastResort).map((leg) => settled(rows.page(leg, 1))));
   }
   const shown: { readonly hit: Hit; readonly position: Position }[] = [];
   const dropped: DroppedRow[] = [];
@@ -72,6 +81,8 @@ export async function readPackages(
   let hasNext = false;
   // A window that is full at the end of a list: what follows is only asked for by who wants to know.
   let isOpen = false;
+  // The first list that could not be read at all: what the others hold is handed on.
+  let failure: UpstreamError | null = null;
 
   walking: for (let index = place.leg; index < legs.length; index++) {
     const leg = legs[index];
@@ -82,6 +93,12 @@ export async function readPackages(
       break;
     }
     const fetch = (number: number) => rows.page(leg, number);
+    // A list of one place begins with its packages: without them nothing is known of it.
+    const begun = index > place.leg || (goal === "search" && request.after === null) ? await settled(fetch(1)) : null;
+    if (begun instanceof UpstreamError) {
+      failure ??= begun;
+      continue;
+    }
     const mark = { offset: place.offset, total: place.total, last: index === place.leg ? name : null };
     const start = await resume(fetch, mark, (row) => nameOf(row).name === mark.last, "at");
     if (mark.last === null) name = null;
@@ -91,7 +108,7 @@ export async function readPackages(
       const page = await fetch(number);
       walk.pages.push(page);
       latest = page.origin;
-      dropped.push(...page.dropped);
+      for (const one of page.dropped) dropped.push(one);
       for (const { row, place: at } of placed(page, number)) {
         if (at < start || !matches(row, filter, leg)) continue;
         const context = rows.contextOf(row, page);
@@ -104,7 +121,7 @@ export async function readPackages(
         if (named.name !== name) emitted = [];
         name = named.name;
         const short = shortOf(row, leg.scope, context, named);
-        const identity = keyText(context.repository, named.type, named.name);
+        const identity = identityOf({ row, context });
         if (emitted.includes(short) || distinct.has(identity)) continue;
         if (shown.length === request.first) {
           hasNext = true;
@@ -134,6 +151,7 @@ export async function readPackages(
     return { value, position };
   });
   const isFirst = request.after === null;
+  if (failure && packages.length === 0) throw failure;
   if (isFirst && packages.length === 0 && dropped.length === 0) {
     const silence = await silenceOfWalks(walks, rows, goal);
     if (silence !== null) return silence;
@@ -148,12 +166,13 @@ export async function readPackages(
   });
   const total = async () => ((await confirmNext()) ? null : count);
   const page = isOpen ? { ...whole, hasNext: true, total, confirmNext } : whole;
-  return found(page, isShort ? unknown("LOST_ROWS") : null);
+  return found(page, failure ? failed(failure) : isShort ? unknown("LOST_ROWS") : null);
 }
 
 /** Whether the place of a list does not exist. */
 function isMissing({ pages }: LegWalk): boolean {
-  return pages[0]?.absence?.proof === "KEYED_READ";
+  const absence = pages[0]?.absence;
+  return absence?.kind === "ABSENT" && absence.proof === "KEYED_READ";
 }
 
 /**
@@ -170,8 +189,8 @@ async function silenceOfWalks(
   if (doubt) return doubt;
   if (goal === "search") return silences[0] ?? null;
   const absences = walks.map(({ pages }) => pages[0]?.absence ?? null);
-  const missing = absences.find((absence) => absence?.proof === "KEYED_READ");
-  if (missing) return missing;
+  const missing = walks.find(isMissing);
+  if (missing) return missing.pages[0]?.absence ?? null;
   const [first] = walks;
   if (first === undefined || absences.includes(null)) return null;
   // The server is too old for the type, and has not said whether there is such a place.
@@ -204,17 +223,11 @@ function completeGroups({ leg, firstPage, pages }: LegWalk, rows: PackageRows): 
     ...(!ended && tail ? [nameOf(tail.row).name] : []),
   ]);
   if (ended && firstPage === 1 && !isWhole(pages, ({ id }) => id)) return groups;
-  const members = new Map<string, SeenRow[]>();
-  for (const { row, page } of all) {
-    const named = nameOf(row);
-    const context = rows.contextOf(row, page);
-    if (context === null || open.has(named.name)) continue;
-    const identity = keyText(context.repository, named.type, named.name);
-    // Rows that a shifting list repeats are one row.
-    const group = (members.get(identity) ?? []).filter((other) => other.row.id !== row.id);
-    members.set(identity, [...group, { row, context }]);
-  }
-  for (const [identity, group] of members) {
+  const closed = all.flatMap(({ row, page }): SeenRow[] => {
+    const context = open.has(nameOf(row).name) ? null : rows.contextOf(row, page);
+    return context === null ? [] : [{ row, context }];
+  });
+  for (const [identity, group] of rowsByPackage(closed)) {
     const head = headOfAll(group, absenceIn(leg));
     if (head) groups.set(identity, head);
   }

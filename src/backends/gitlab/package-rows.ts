@@ -14,10 +14,10 @@ import {
   unknown,
 } from "../answers.ts";
 import { batched, keyText, type Loader, single } from "../batch.ts";
+import { groupBy } from "../batches.ts";
 import { isWhole, noPage, orNoPage, unreadable } from "./absence.ts";
-import { answering, groupBy } from "./batch-answers.ts";
 import { type GitlabClient, type PackageList, pageSize } from "./client.ts";
-import { isSameProject, type PackageName, printKey, terraformType } from "./identity.ts";
+import { isProjectPath, isSameProject, type PackageName, printKey, terraformType } from "./identity.ts";
 import {
   type AllRows,
   nameOf,
@@ -35,6 +35,7 @@ import { common, isOf, nameIn, newer, newestFirst, packageText, versionText } fr
 import {
   absenceIn,
   createOrderCheck,
+  firstGapOf,
   operationOf,
   type PackagePage,
   type ReadList,
@@ -42,6 +43,7 @@ import {
   silenceIn,
   sweep,
 } from "./scan.ts";
+import { answering } from "./several.ts";
 import { loadVersions } from "./version-lookup.ts";
 import { placed } from "./walk.ts";
 
@@ -76,7 +78,7 @@ export interface PackageRows extends ReadList {
   readonly known: (version: VersionRef) => KnownRow | null;
   /** A row as a version; one that this request has seen was made into one then. */
   readonly versionOf: (row: PackageRow, context: RowContext) => Version;
-  /** The full path of a project, whatever it is asked by; null where there is none. */
+  /** The full path of a project, whatever it is asked by; null where there is none, or none that may be told. */
   readonly pathOf: (project: string) => Promise<string | null>;
 }
 
@@ -94,13 +96,16 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
   const paths = single<string, string | null>(
     (project) => project,
     (project) =>
-      client.getProject(project, call).then(
-        ({ value }) => value.path_with_namespace,
-        (error: unknown) => {
-          if (isNotFound(error)) return null;
-          throw error;
-        },
-      ),
+      isProjectPath(project)
+        ? client.getProject(project, call).then(
+            ({ value }) => value.path_with_namespace,
+            (error: unknown) => {
+              // Job tokens read packages and no projects.
+              if (isNotFound(error) || (error instanceof UpstreamError && error.failure === "DENIED")) return null;
+              throw error;
+            },
+          )
+        : Promise.resolve(null),
     { call, backend, operation: getProject.name },
   );
   const pathOf = (project: string) => paths.load(project);
@@ -128,22 +133,33 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
   async function readPage(list: PackageList, number: number): Promise<PackagePage> {
     const { scope, type } = list;
     const refused = type === null ? null : absenceIn(list);
-    const page = await orNoPage(client.listPackages(list, number, call), backend, operationOf(list), refused);
+    const page = await orNoPage(
+      client.listPackages(list, number, call),
+      backend,
+      absent(operationOf(list), "KEYED_READ"),
+      refused,
+    );
     if (scope.kind === "group") return { ...page, repository: null };
-    if (!page.isMoved) return { ...page, repository: repositoryIn(page.rows, scope.id) };
+    if (page.movedTo === null) return { ...page, repository: repositoryIn(page.rows, scope.id) };
     // Another project answers to the name: rules are about that one, so its path has to be known before a row is shown.
-    const repository = await pathOf(scope.id);
+    const repository = (await pathOf(page.movedTo)) ?? pathIn(page.rows);
     if (repository !== null) return { ...page, repository };
     return { ...noPage<PackageRow>(page.origin, absent(getProject, "KEYED_READ")), repository: scope.id };
   }
 
   /** A project as its rows spell it: it may have been asked for by number or in another case. */
   function repositoryIn(rows: readonly PackageRow[], asked: string): string {
+    const path = pathIn(rows);
+    return path !== null && isSameProject(path, asked) ? path : asked;
+  }
+
+  /** The project whose page the first row with a page has. */
+  function pathIn(rows: readonly PackageRow[]): string | null {
     for (const row of rows) {
       const path = projectOfPage(row, web);
-      if (path !== null) return isSameProject(path, asked) ? path : asked;
+      if (path !== null) return path;
     }
-    return asked;
+    return null;
   }
 
   function contextOf(row: PackageRow, { repository: project, origin }: PackagePage): RowContext | null {
@@ -189,7 +205,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     // Terraform modules are in no list but their own.
     const groups = groupBy(readable, ({ ref, name }) => keyText(ref.repository, name.type === terraformType ? 1 : 0));
     await Promise.all(
-      [...groups.values()].map((group) =>
+      groups.map((group) =>
         answering(
           group.map(({ text }) => text),
           answers,
@@ -244,7 +260,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     for (let number = 1; ; number++) {
       const one = await page(list, number);
       ordered = isOrdered(one);
-      const firstGap = Math.min(...one.dropped.map(({ index }) => index), pageSize);
+      const firstGap = firstGapOf(one);
       const hasGap = pages.some(({ dropped }) => dropped.length > 0);
       pages.push(one);
       for (const { row, place } of placed(one, number)) {
@@ -297,12 +313,12 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
   /** One row by its number; null when it has no page of its own. */
   async function getRow(project: string, id: string): Promise<SeenRow | null> {
     try {
-      const { value: row, origin, isMoved } = await client.getPackage(project, id, call);
+      const { value: row, origin, movedTo } = await client.getPackage(project, id, call);
       if (String(row.id) !== id) {
         const reason = "a row with another number than the one asked for";
         throw new UpstreamError("MALFORMED", { backend, operation: getPackage.name, reason });
       }
-      const repository = isMoved ? await pathOf(project) : repositoryIn([row], project);
+      const repository = movedTo === null ? repositoryIn([row], project) : ((await pathOf(movedTo)) ?? pathIn([row]));
       if (repository === null) return null;
       const one = { row, context: { repository, web, origin }, absence: null };
       seen.set(rowText(repository, row.id), one);

@@ -27,6 +27,7 @@ import { projectOfRepository, toImagePackage, toImageRecord, toImageVersion } fr
 import { getTag, listGroupRepositories, listProjectRepositories, listTags } from "./operations.ts";
 import { answersTo } from "./package-name.ts";
 import type { RepositoryRow, TagDetail, TagRow } from "./payload.ts";
+import { settled } from "./several.ts";
 import { readAll, readFiltered, silenceOfWhole, type WholeList } from "./walk.ts";
 
 /** The most tags that one question looks into: each is a call here and a round trip to the registry there. */
@@ -84,7 +85,7 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
     ({ scope, number }) => keyText(scope.kind, scope.id, number),
     ({ scope, number }) => {
       const operation = scope.kind === "group" ? listGroupRepositories : listProjectRepositories;
-      return orNoPage(client.listRepositories(scope, number, call), backend, operation);
+      return orNoPage(client.listRepositories(scope, number, call), backend, absent(operation, "KEYED_READ"));
     },
     {
       call,
@@ -110,7 +111,8 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
     { call, backend, operation: listTags.name },
   );
   const tagPage = ({ row, project }: Located, number: number) =>
-    orNoPage(client.listTags(project, row.id, number, call), backend, listTags);
+    // The repository was listed: that its tags are not found proves nothing.
+    orNoPage(client.listTags(project, row.id, number, call), backend, unknown("DETAIL_MISSING"));
 
   /** The details of one tag, or the failure that says nothing of the server: a 404, and a 500 of this very tag. */
   const details = single<Located & { readonly tag: string }, Sourced<TagDetail> | UpstreamError>(
@@ -188,24 +190,29 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
 
   /** Looks into the tags of the given repositories for one digest. */
   async function withDigest(located: readonly Located[], digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
-    const lists = await Promise.all(located.map((one) => tags.load(one)));
+    const listed = await Promise.all(located.map((one) => settled(tags.load(one))));
+    const lists = listed.map((list) => (list instanceof UpstreamError ? null : list));
     const share = Math.floor(mostTags / Math.max(1, located.length));
-    const total = lists.reduce((sum, list) => sum + list.rows.length, 0);
+    const total = lists.reduce((sum, list) => sum + (list?.rows.length ?? 0), 0);
     const looked = await Promise.all(
       lists.flatMap((list, index) => {
         const one = located[index];
-        const names = total > mostTags ? likeliest(list.rows, share) : list.rows;
+        const rows = list?.rows ?? [];
+        const names = total > mostTags ? likeliest(rows, share) : rows;
         return one ? names.filter(({ name }) => isTag(name)).map((tag) => lookInto(one, tag)) : [];
       }),
     );
     const records = looked.flatMap((answer) => (answer.kind === "FOUND" ? [answer.value] : []));
     const hits = records.filter((one) => one.digest === digest);
     // A tag whose details could not be had may be the one; one that is gone meanwhile is not.
-    const gap = firstGap(looked);
+    const failure = listed.find((list) => list instanceof UpstreamError);
+    const gap = failure ? failed(failure) : firstGap(looked);
     if (hits.length > 0) return found(hits, gap);
+    if (failure) throw failure;
     if (total > looked.length) throw tooFar(backend, getTag.name, `more than ${mostTags} tags to look into`);
     if (gap) return gap;
     for (const list of lists) {
+      if (list === null) continue;
       const silence = silenceOfWhole(list, absent(listTags, "WHOLE_LIST"), listTags);
       if (silence.kind === "UNKNOWN") return silence;
     }
@@ -213,17 +220,17 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
   }
 
   async function lookInto(located: Located, tag: TagRow): Promise<Answer<ImageRecord>> {
-    const told = await details.load({ ...located, tag: tag.name });
+    const told = await settled(details.load({ ...located, tag: tag.name }));
     if (!(told instanceof UpstreamError)) return found(toImageRecord(located.row, told.value, told.value, told.origin));
     return isNotFound(told) ? unknown("DETAIL_MISSING") : failed(told);
   }
 
   async function copies(name: string, digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
     if (settings.scopes.length === 0) return unknown("NOT_CONFIGURED");
-    const { rows, silence } = await everywhere(settings.scopes);
+    const { rows, gap, silence } = await everywhere(settings.scopes);
     const candidates = rows.filter(({ row }) => splitName(row.path).last === name);
     const hits = candidates.length > 0 ? await withDigest(candidates, digest) : null;
-    if (hits?.kind === "FOUND") return hits;
+    if (hits?.kind === "FOUND") return found(hits.value, hits.gap ?? gap);
     const whole = silence();
     return whole.kind === "UNKNOWN" ? whole : (hits ?? whole);
   }
@@ -232,23 +239,31 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
   async function everywhere(scopes: readonly Scope[]): Promise<{
     readonly rows: readonly Located[];
     readonly lists: readonly WholeList<RepositoryRow>[];
+    /** Why there may be more. */
+    readonly gap: Unknown | null;
     readonly silence: () => Absent | Unknown;
   }> {
-    const lists = await Promise.all(scopes.map(repositoriesIn));
+    const told = await Promise.all(scopes.map((scope) => settled(repositoriesIn(scope))));
+    const failure = told.find((list) => list instanceof UpstreamError) ?? null;
+    const lists = told.map((list) => (list instanceof UpstreamError ? null : list));
     const byId = new Map<number, Located>();
     lists.forEach((list, index) => {
       const scope = scopes[index];
-      for (const row of list.rows) if (!byId.has(row.id)) byId.set(row.id, locatedIn(row, scope, list.origin));
+      if (list)
+        for (const row of list.rows) if (!byId.has(row.id)) byId.set(row.id, locatedIn(row, scope, list.origin));
     });
     const silence = () => {
+      if (failure) throw failure;
       const operations = scopes.map(({ kind }) => (kind === "group" ? listGroupRepositories : listProjectRepositories));
-      const silences = lists.map((list, index) => {
+      const silences = lists.flatMap((list, index) => {
         const operation = operations[index] ?? listGroupRepositories;
-        return silenceOfWhole(list, absent(operation, "WHOLE_LIST"), operation);
+        return list ? [silenceOfWhole(list, absent(operation, "WHOLE_LIST"), operation)] : [];
       });
       return silences.find(({ kind }) => kind === "UNKNOWN") ?? silences[0] ?? unknown("NOT_CONFIGURED");
     };
-    return { rows: [...byId.values()], lists, silence };
+    const here = lists.flatMap((list) => list ?? []);
+    const gap = failure ? failed(failure) : (here.find((list) => list.gap)?.gap ?? null);
+    return { rows: [...byId.values()], lists: here, gap, silence };
   }
 
   return {
@@ -277,7 +292,7 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
       return mapAnswer(page, (one) => mapPage(one, (row) => toImagePackage(row, one.origin)));
     },
     search: async (scopes, filter, request) => {
-      const { rows, lists, silence } = await everywhere(scopes);
+      const { rows, lists, gap, silence } = await everywhere(scopes);
       const origin = lists[0]?.origin ?? originNow(backend);
       const hits = rows.filter(({ row }) => matchesImage(row, filter));
       const dropped = lists.flatMap((list) => list.dropped);
@@ -285,7 +300,7 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
       const window = sliceWindow(request, hits, ({ row }) => String(row.id), { origin, dropped });
       return found(
         mapPage(window, ({ row }) => toImagePackage(row, origin)),
-        firstGapOf(lists),
+        gap,
       );
     },
     version: async (ref) => {
@@ -348,10 +363,6 @@ function isOwnFailure(error: unknown): error is UpstreamError {
 
 function withoutValue<T>(answer: Answer<T>): Absent | Unknown {
   return answer.kind === "FOUND" ? unknown("LEFT_OUT") : answer;
-}
-
-function firstGapOf(lists: readonly WholeList<unknown>[]): Unknown | null {
-  return lists.find(({ gap }) => gap !== null)?.gap ?? null;
 }
 
 function locatedIn(row: RepositoryRow, scope: Scope | undefined, origin: Origin): Located {

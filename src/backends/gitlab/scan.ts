@@ -1,4 +1,5 @@
 import { type Absent, type Answer, absent, found, type Unknown } from "../answers.ts";
+import { keyText } from "../batch.ts";
 import { type ListPage, silenceOf } from "./absence.ts";
 import { type PackageList, pageSize } from "./client.ts";
 import { printKey } from "./identity.ts";
@@ -60,6 +61,29 @@ export async function findRow(
   }
 }
 
+/** The place of the first row of a page that could not be read; behind its last where all could. */
+export function firstGapOf({ dropped }: PackagePage): number {
+  return dropped.reduce((first, { index }) => Math.min(first, index), pageSize);
+}
+
+/** The text that one package of one project is told apart by. */
+export function identityOf({ row, context }: SeenRow): string {
+  const { type, name } = nameOf(row);
+  return keyText(context.repository, type, name);
+}
+
+/** The rows of each package, by {@link identityOf}. Rows that a shifting list repeats are one row. */
+export function rowsByPackage(rows: readonly SeenRow[]): Map<string, SeenRow[]> {
+  const groups = new Map<string, Map<number, SeenRow>>();
+  for (const one of rows) {
+    const identity = identityOf(one);
+    const group = groups.get(identity);
+    if (group) group.set(one.row.id, one);
+    else groups.set(identity, new Map([[one.row.id, one]]));
+  }
+  return new Map([...groups].map(([identity, group]) => [identity, [...group.values()]]));
+}
+
 /** Whether a list that was asked for newest first is: dates never rise, and none is missing. Pages come in their order. */
 export function createOrderCheck(): (page: PackagePage) => boolean {
   let last = Number.POSITIVE_INFINITY;
@@ -106,7 +130,7 @@ export async function sweep(
     const one = await page(list, number);
     pages.push(one);
     if (goal === "the newest" && !isOrdered(one)) return { found: hits, passed, silence: null };
-    const firstGap = goal === "any" ? pageSize : Math.min(...one.dropped.map(({ index }) => index), pageSize);
+    const firstGap = goal === "any" ? pageSize : firstGapOf(one);
     for (const { row, place } of placed(one, number)) {
       if (place % pageSize > firstGap) break;
       const text = textOf(row);

@@ -1,13 +1,14 @@
 import type { Version, VersionRef } from "../../model/package.ts";
 import { type Answer, found, impossible } from "../answers.ts";
 import { keyText } from "../batch.ts";
-import { answering, groupBy } from "./batch-answers.ts";
+import { groupBy } from "../batches.ts";
 import type { PackageList } from "./client.ts";
 import { isNumber, parseKey, printKey, terraformType } from "./identity.ts";
 import { nameOf, type RowContext, versionName } from "./mapper.ts";
 import type { PackageRow } from "./payload.ts";
 import { common, isOf, nameIn, newestFirst, packageText, versionText } from "./row-keys.ts";
 import { findRow, type PackagePage, type ReadList, type SeenRow, silenceIn, sweep } from "./scan.ts";
+import { answering } from "./several.ts";
 
 /** What a look-up needs of the rows that its request knows and can ask for. */
 export interface RowAccess extends ReadList {
@@ -40,12 +41,8 @@ export async function loadVersions(refs: readonly VersionRef[], rows: RowAccess)
     (ref) => packageText(ref.package),
   );
   await Promise.all([
-    ...[...byId.values()].map((group) =>
-      answering(group.map(versionText), answers, () => versionsById(group, rows, answers)),
-    ),
-    ...[...byName.values()].map((group) =>
-      answering(group.map(versionText), answers, () => versionsByName(group, rows, answers)),
-    ),
+    ...byId.map((group) => answering(group.map(versionText), answers, () => versionsById(group, rows, answers))),
+    ...byName.map((group) => answering(group.map(versionText), answers, () => versionsByName(group, rows, answers))),
   ]);
   return answers;
 }

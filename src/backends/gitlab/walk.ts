@@ -65,7 +65,7 @@ export async function readFiltered<T, P extends ListPage<T> = ListPage<T>>(
   let kept = 0;
   let overflow = false;
   for (;;) {
-    dropped.push(...page.dropped);
+    for (const one of page.dropped) dropped.push(one);
     for (const { row, place } of placed(page, number)) {
       if (!keep(row) || seen.has(identity(row))) continue;
       seen.add(identity(row));
@@ -165,6 +165,9 @@ export function isCount(part: unknown, least = 0): part is number {
   return typeof part === "number" && Number.isInteger(part) && part >= least && part <= 1e9;
 }
 
+/** The most pages that are asked for at the same time. */
+const mostAtOnce = 50;
+
 /** A list that was read to its end. */
 export interface WholeList<T> extends ListPage<T> {
   /** LOST_ROWS where fewer rows came than the server counts, else null. */
@@ -175,8 +178,9 @@ export interface WholeList<T> extends ListPage<T> {
 export async function readAll<T>(fetch: FetchPage<T>, identity: (row: T) => string | number): Promise<WholeList<T>> {
   const first = await fetch(1);
   const pages = [first];
-  if (first.more && first.total !== null) {
-    const last = Math.ceil(first.total / pageSize);
+  const last = first.total === null ? 0 : Math.ceil(first.total / pageSize);
+  // A count is what the server says: many pages are read one by one, so that the list itself tells where it ends.
+  if (first.more && last <= mostAtOnce) {
     pages.push(...(await Promise.all(Array.from({ length: Math.max(0, last - 1) }, (_, index) => fetch(index + 2)))));
   }
   while (pages.at(-1)?.more) pages.push(await fetch(pages.length + 1));
@@ -189,7 +193,7 @@ export async function readAll<T>(fetch: FetchPage<T>, identity: (row: T) => stri
     origin: first.origin,
     total: first.total,
     more: false,
-    isMoved: first.isMoved,
+    movedTo: first.movedTo,
     absence: first.absence,
     gap: isWhole(pages, identity) ? null : unknown("LOST_ROWS"),
   };

@@ -122,7 +122,7 @@ export const getTag = {
 } as const satisfies Operation;
 
 /** As `listTags`, by marker. */
-export const listTagsByMarker = {
+const listTagsByMarker = {
   name: "swr.listTagsByMarker",
   method: "GET",
   path: "/v3/manage/namespaces/{namespace}/repos/{repository}/tags",

@@ -20,7 +20,7 @@ function distinct<T>(rows: readonly T[], identity: Identity<T>): T[] {
 }
 
 /** Pages as one list; rows that came twice because the list moved count once. `isCut`: it is known to go on. */
-export function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>, isCut = false): Whole<T> {
+function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>, isCut = false): Whole<T> {
   const [first] = pages;
   if (first === undefined) throw new RangeError("a walk has at least one page");
   const rows = distinct(

@@ -10,7 +10,7 @@ import {
 } from "../../upstream/client.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, Query } from "../../upstream/operation.ts";
-import { readLeniently } from "../decode.ts";
+import { readLeniently, readOne } from "../decode.ts";
 import { objectId } from "./object-id.ts";
 import {
   findArtifact,
@@ -20,11 +20,12 @@ import {
   getReleaseOpen,
   getReleaseOpenByName,
   listArtifacts,
+  listProjects,
   listReleases,
   listReleasesDirectory,
   listReleasesOpen,
 } from "./operations.ts";
-import { type ArtifactPayload, artifact } from "./payload.ts";
+import { type ArtifactPayload, artifact, type ProjectPayload, projectPage, projectRow } from "./payload.ts";
 import {
   type Expectation,
   type ReleasePayload,
@@ -82,6 +83,7 @@ export interface ZadigClient {
     expected: Expectation,
     call: Call,
   ) => Promise<Reply<ReleaseSlots>>;
+  readonly listProjects: (page: number, size: number, call: Call) => Promise<Reply<Slots<ProjectPayload>>>;
   /** NOT_FOUND for an unknown id; the answer may belong to another project than the one that was asked with. */
   readonly getRelease: (
     id: string,
@@ -129,6 +131,18 @@ export function createClient(settings: ZadigSettings): ZadigClient {
         {
           query: { projectKey: project, pageNum: page, pageSize: size },
           decode: ({ body }, operation) => readOpenReleases(body, expected, operation),
+        },
+        call,
+      ),
+    listProjects: (page, size, call) =>
+      send(
+        listProjects,
+        {
+          query: { pageNum: page, pageSize: size },
+          decode: ({ body }, operation) => {
+            const { projects, total } = readOne(projectPage, body);
+            return readSlots(projectRow, projects ?? null, operation, total ?? null);
+          },
         },
         call,
       ),

@@ -1,5 +1,5 @@
 /** Quotes text for the regular expressions that Zadig makes of its `image` and `name` filters. */
-export function quote(text: string): string {
+function quote(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 

@@ -18,7 +18,7 @@ export const zadig: BackendType<ZadigSettings> = {
 };
 
 /** Opens one Zadig; `now` is the process's clock in milliseconds, by which what was learnt of it is forgotten. */
-export function connectZadig(settings: ZadigSettings, now: () => number = () => Date.now()): Backend {
+function connectZadig(settings: ZadigSettings, now: () => number = () => Date.now()): Backend {
   const client = createClient(settings);
   const memory = createMemory(now);
   return {

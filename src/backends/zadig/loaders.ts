@@ -3,6 +3,7 @@ import type { Readers } from "../backend.ts";
 import { createArtifactReader } from "./artifact-reader.ts";
 import type { ZadigClient } from "./client.ts";
 import type { Memory } from "./memory.ts";
+import { createProjectCheck } from "./project-check.ts";
 import { createProjectLists } from "./project-lists.ts";
 import { createReleaseList } from "./release-list.ts";
 import { createReleaseLookup } from "./release-lookup.ts";
@@ -19,7 +20,7 @@ export function createReaders(client: ZadigClient, settings: ZadigSettings, memo
   // The facade costs one call an image; it is asked only where somebody chose it.
   const artifacts = createArtifactReader(client, memory, call, settings.surface === "directory");
   return {
-    releases: createReleaseReader(name, list, lists, lookup, artifacts),
+    releases: createReleaseReader(name, list, lists, lookup, artifacts, createProjectCheck(client, memory, call)),
     artifacts,
     // Artifacts need no licence, so they answer on every installation.
     ping: async () => (await client.listArtifacts({ page: 1, size: 1 }, call)).origin,

@@ -14,6 +14,8 @@ export interface Memory {
   readonly findsById: Learnt<true>;
   /** That the list of all projects is refused to these credentials. */
   readonly refusesAllProjects: Learnt<true>;
+  /** That this Zadig has said that it cannot list projects (before 1.16). */
+  readonly listsNoProjects: Learnt<true>;
   /** The largest pages that were not too large an answer, where some were. */
   readonly pageSizes: {
     readonly brief: Learnt<number>;
@@ -29,6 +31,7 @@ export function createMemory(now: () => number): Memory {
     lacksArtifactFacade: new Learnt(now),
     findsById: new Learnt(now),
     refusesAllProjects: new Learnt(now),
+    listsNoProjects: new Learnt(now),
     pageSizes: { brief: new Learnt(now), detailed: new Learnt(now), artifacts: new Learnt(now) },
   };
 }

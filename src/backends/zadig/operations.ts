@@ -110,6 +110,19 @@ export const getArtifactDirectory = {
   proves: [],
 } as const satisfies Operation;
 
+/**
+ * The projects that these credentials may see. Lists of releases answer `[]` for a project that there is none of as for one
+ * without releases.
+ */
+export const listProjects = {
+  name: "zadig.listProjects",
+  method: "GET",
+  path: "/openapi/projects/project",
+  answers: "the projects that may be seen; asked only where nothing was found of one project",
+  versions: "1.16 and later",
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
+
 /** Everything this adapter can ask of Zadig: reads only. */
 export const operations: readonly Operation[] = [
   listReleases,
@@ -122,4 +135,5 @@ export const operations: readonly Operation[] = [
   getArtifact,
   findArtifact,
   getArtifactDirectory,
+  listProjects,
 ];

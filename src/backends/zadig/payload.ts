@@ -82,7 +82,10 @@ const versionInfo = z.object({
   created_at: count,
   productEnvInfo: environment.nullish(),
   /** How far images were pushed: from 3.1 on with a row for each, in details only. */
-  progress: z.object({ workflowStatus: list(z.object({ target_image: text, status: text })) }).nullish().catch(null),
+  progress: z
+    .object({ workflowStatus: list(z.object({ target_image: text, status: text })) })
+    .nullish()
+    .catch(null),
 });
 
 /** R1: one release; its five lists are read one by one, so that a bad row costs only itself. */
@@ -264,6 +267,13 @@ const activity = z.object({
   created_time: count,
 });
 export type ActivityPayload = z.output<typeof activity>;
+
+/** A row of the list of projects. */
+export const projectRow = z.object({ project_key: z.string() });
+export type ProjectPayload = z.output<typeof projectRow>;
+
+/** The frame around the list of projects. */
+export const projectPage = z.object({ projects: z.unknown(), total: z.int().nullish() });
 
 /** An artifact; Dockerfile, layers and free text of activities are left where they are. */
 export const artifact = z.object({

@@ -62,7 +62,8 @@ export function joinImages(parts: ImageParts): readonly ReleaseImage[] {
   const spelt = new Set([...images.values()].flatMap(({ source, target }) => [source, target].flatMap(spellings)));
   for (const { name, containers } of environment?.services ?? []) {
     for (const { name: container, image } of containers) {
-      if (image && !spellings(image).some((text) => spelt.has(text))) add(name, container || null, builtAs(image), image);
+      if (image && !spellings(image).some((text) => spelt.has(text)))
+        add(name, container || null, builtAs(image), image);
     }
   }
   const named = new Set([...images.values()].flatMap(({ source, target }) => [source, target].flatMap(printed)));

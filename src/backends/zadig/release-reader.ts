@@ -8,6 +8,7 @@ import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts"
 import { keepRows, readWindow } from "../paging.ts";
 import { isAskable } from "./image-pattern.ts";
 import { getArtifact, listArtifacts, listReleasesOpen } from "./operations.ts";
+import type { ProjectCheck } from "./project-check.ts";
 import type { ProjectLists } from "./project-lists.ts";
 import type { ReleaseList, ReleaseScope } from "./release-list.ts";
 import type { ReleaseLookup } from "./release-lookup.ts";
@@ -31,10 +32,15 @@ export function createReleaseReader(
   lists: ProjectLists,
   lookup: ReleaseLookup,
   artifacts: ArtifactReader,
+  check: ProjectCheck,
 ): ReleaseReader {
   async function fetch(scope: ReleaseScope, detailed: boolean, page: number, size: number) {
     const answer = await list.fetch(scope, detailed, page, size);
-    for (const { row } of answer.rows) if (row) lookup.note(row);
+    for (const { row } of answer.rows) {
+      if (!row) continue;
+      lookup.note(row);
+      check.seen(row.project);
+    }
     return answer;
   }
 
@@ -47,7 +53,9 @@ export function createReleaseReader(
     const answer = await lists.window(project, request, (one, inner) => pageOf(one, filter, inner, wantsParts));
     // The first answer may have shown only now that it is one that tells no labels.
     refuseUnknowable(filter);
-    return answer;
+    const isEmpty =
+      answer.kind === "FOUND" && answer.gap === null && answer.value.rows.length + answer.value.dropped.length === 0;
+    return isEmpty && project !== null && request.after === null ? check.emptied(project, answer) : answer;
   };
 
   function pageOf(
@@ -101,12 +109,16 @@ export function createReleaseReader(
     request: PageRequest,
     needs: { readonly detailed: boolean; readonly parts: boolean },
     belongs: (release: Release) => boolean | null,
-    isLast?: (release: Release) => boolean,
+    past?: Past,
   ): Promise<Answer<Page<Release>>> {
     const isHeavy = needs.detailed && list.surface !== "openapi" && list.generation() !== "r2";
     let unread: Answer<Release> | null = null;
     const answer = await siftWindow<Release, Release>(request, {
-      fetch: (at, size) => fetch(scope, needs.detailed, at, size),
+      fetch: async (at, size) => {
+        const answer = await fetch(scope, needs.detailed, at, size);
+        for (const { row } of answer.rows) if (row) past?.note(row);
+        return answer;
+      },
       ...(isHeavy ? heavyPages(request.first) : { first: briefRows, most: briefRows }),
       maxRows: () => (needs.parts && (list.generation() ?? "r1") !== "r1" ? mostRows.asked : mostRows.embedded),
       stride: needs.parts ? 20 : briefRows,
@@ -118,7 +130,7 @@ export function createReleaseReader(
         if (release.kind !== "FOUND") unread ??= release;
         return release.kind === "FOUND" && belongs(release.value) ? release.value : null;
       },
-      ...(isLast ? { isLast } : {}),
+      ...(past ? { isLast: past.isPast } : {}),
     });
     if (unread === null || answer.kind !== "FOUND") return answer;
     return found(answer.value, answer.gap ?? unknown("DETAIL_MISSING"));
@@ -187,13 +199,12 @@ export function createReleaseReader(
   const containing: ReleaseReader["containing"] = async (record, request) => {
     const own = [...new Set((record.activities ?? []).flatMap(({ project }) => project ?? []))];
     const read = (project: string | null, inner: PageRequest) => {
-      const isPast = pastOf(record);
       return sifted(
         { project, workflow: null, taskId: null, label: null },
         inner,
         { detailed: true, parts: true },
         (release) => release.parts !== null && namesArtifact(release.parts, record),
-        isPast,
+        pastOf(record),
       );
     };
     return own.length > 0 ? lists.merged(own, request, read) : lists.window(null, request, read);
@@ -209,17 +220,27 @@ function heavyPages(wanted: number): { readonly first: number; readonly most: nu
   return { first, most: heavyRows.most };
 }
 
+/** Where a walk may stop. */
+interface Past {
+  /** Hears of each row that was read, in order, before any of them is asked about. */
+  readonly note: (release: Release) => void;
+  /** Whether nothing behind this row can belong. */
+  readonly isPast: (release: Release) => boolean;
+}
+
 /**
- * Tells of rows in order whether nothing behind them can name the record: lists are newest first, and nothing was
- * released before it was built. A list that is seen not to keep its order has no such row.
+ * Lists are newest first, and nothing was released before it was built. A list that is seen not to keep its order is
+ * read to its end.
  */
-function pastOf(record: ArtifactRecord): (release: Release) => boolean {
-  let newest: string | null = null;
+function pastOf(record: ArtifactRecord): Past {
+  let before: string | null = null;
   let isOrdered = true;
-  return ({ createdAt }) => {
-    if (createdAt !== null && newest !== null && Date.parse(createdAt) > Date.parse(newest)) isOrdered = false;
-    newest = createdAt ?? newest;
-    return isOrdered && isBefore(createdAt, record.createdAt);
+  return {
+    note: ({ createdAt }) => {
+      if (createdAt !== null && before !== null && Date.parse(createdAt) > Date.parse(before)) isOrdered = false;
+      before = createdAt ?? before;
+    },
+    isPast: ({ createdAt }) => isOrdered && isBefore(createdAt, record.createdAt),
   };
 }
 

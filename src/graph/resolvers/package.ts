@@ -49,6 +49,7 @@ export const packageResolvers: Resolvers = {
       if (by === "PUBLISHED") return lookUp(context, info, ref.backend, reader.latest(ref));
       const { version, gap, dropped } = await latestBySemver(reader, ref);
       reportDropped(context, info, ref.backend, dropped);
+      // The highest of some is not the highest.
       if (gap) throw noAnswer(ref.backend, gap);
       return version;
     },

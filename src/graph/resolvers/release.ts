@@ -1,3 +1,5 @@
+import { mapAnswer } from "../../backends/answers.ts";
+import { mapPage } from "../../backends/paging.ts";
 import { secondsBetween } from "../../model/time.ts";
 import { createArtifact, imageSeed } from "../artifact.ts";
 import { packagesOf } from "../commit.ts";
@@ -9,8 +11,7 @@ import type { Resolvers } from "../generated/resolvers.ts";
 import { buildId, coordinatesOf, releaseId } from "../ids.ts";
 import { lookUp } from "../look-up.ts";
 import { redactManifests } from "../manifests.ts";
-import { told } from "../outcome.ts";
-import { artifactOf, inRelease, part } from "../release-parts.ts";
+import { artifactOf, inRelease, part, type ReleaseParent, sourceOfRelease } from "../release-parts.ts";
 import { selects } from "../selection.ts";
 import { backendNamed } from "./backend.ts";
 
@@ -46,7 +47,11 @@ export const releaseResolvers: Resolvers = {
       };
       const list = { backend: backend.name, filter: ["releases", query] };
       const request = windowOf({ first, after }, list);
-      return toConnection(context, info, await reader.page(query, request, selects(info, ...partPaths)), list, request);
+      const wantsParts = selects(info, ...partPaths);
+      const listed = mapAnswer(await reader.page(query, request, wantsParts), (page) =>
+        mapPage(page, (release): ReleaseParent => (wantsParts ? { ...release, wantsParts: true } : release)),
+      );
+      return toConnection(context, info, listed, list, request);
     },
   },
   Release: {
@@ -83,7 +88,7 @@ export const releaseResolvers: Resolvers = {
       const verdicts = await Promise.all(images.map((image) => driftOf(context, release, image)));
       return verdicts.flatMap((verdict) => verdict ?? []);
     },
-    sources: ({ origin, parts }) => [told(origin, parts && parts.dropped.length > 0 ? "PARTIAL" : "OK")],
+    sources: async (release, _args, context, info) => [await sourceOfRelease(context, info, release)],
   },
   Environment: {
     services: ({ services, zadig, asOf }) => inRelease(services, zadig, asOf),

@@ -187,6 +187,22 @@ describe("a package row that its list has and whose page is 404", () => {
   });
 });
 
+describe("what one list names and another does not know", () => {
+  test("is there: a container repository whose tags are 404", async () => {
+    const { ask, gitlab } = await open(web({ "1.0": dated("a", "01") }));
+    gitlab.before((url) =>
+      url.pathname.includes("/70/tags") ? { status: 404, body: { message: "404 Not found" } } : null,
+    );
+    const { data, codes } = await ask(
+      `{ ${image} { key versions { nodes { name } } latestVersion { name } version(name: "1.0") { name } } }`,
+    );
+    expect(data).toEqual({
+      package: { key: "image:acme/shop/web", versions: null, latestVersion: null, version: null },
+    });
+    expect(codes).toEqual(["UPSTREAM_MALFORMED", "UPSTREAM_MALFORMED", "UPSTREAM_MALFORMED"]);
+  });
+});
+
 describe("eight file lists, one of which never answers", () => {
   test("are seven lists in time", async () => {
     const packages = Array.from({ length: 8 }, (_, index) => ({
@@ -211,5 +227,69 @@ describe("eight file lists, one of which never answers", () => {
     expect(lists.filter((files) => files !== null)).toHaveLength(7);
     expect(every(data, "digest")).toHaveLength(7);
     expect(codes).toEqual(["UPSTREAM_TIMEOUT"]);
+  });
+});
+
+describe("a place that fails", () => {
+  const pay = { id: 1, name: "cart", package_type: "npm", version: "1.0.0", created_at: "2026-01-01T00:00:00.000Z" };
+  const web = { id: 70, name: "web", tags: { "1.0": dated("a", "01") } };
+  const files = ["cart-1.0.0.tgz"];
+  const projects = [
+    { id: 7, path: "acme/shop", packages: [{ ...pay, files }], repositories: [web] },
+    { id: 8, path: "other/shop", packages: [{ ...pay, id: 2, files }], repositories: [{ ...web, id: 80 }] },
+  ];
+  const backend = { groups: ["acme", "other"] };
+
+  test.each([
+    ['searchPackages(name: "cart", match: EXACT) { groups { packages { nodes { repository } } } sources { status } }'],
+    [
+      'searchPackages(name: "web", match: EXACT, format: DOCKER) { groups { packages { nodes { repository } } } sources { status } }',
+    ],
+    [
+      'traceByPurl(purl: "pkg:npm/cart@1.0.0") { artifact { locations { version { package { repository } } } } sources { status } }',
+    ],
+    [
+      'package(ref: { backend: "gitlab", repository: "acme/shop", key: "npm:cart" }) { repository namesakes { package { key } } }',
+    ],
+    [
+      `traceByImage(image: "registry.test/acme/shop/web:1.0") { artifact { sources { status } locations { version { package { repository } } } } }`,
+    ],
+  ])("takes nothing with it: %s", async (question) => {
+    const { ask, gitlab } = await open({ projects }, { backend });
+    gitlab.before((url) =>
+      url.pathname.includes("/groups/other/") ? { status: 403, body: { message: "403 Forbidden" } } : null,
+    );
+    const { data, codes } = await ask(`{ ${question} }`);
+    expect(new Set(every(data, "repository"))).toEqual(new Set(["acme/shop"]));
+    // What the other place could not say is told beside it.
+    expect([...codes, ...every(data, "status")]).toEqual(
+      expect.arrayContaining([expect.stringMatching(/UPSTREAM_FORBIDDEN|PARTIAL/)]),
+    );
+  });
+
+  test("is an error where nothing was found elsewhere", async () => {
+    const { ask, gitlab } = await open({ projects }, { backend });
+    gitlab.before((url) =>
+      url.pathname.includes("/groups/other/") ? { status: 403, body: { message: "403 Forbidden" } } : null,
+    );
+    for (const question of [
+      'searchPackages(name: "desk", match: EXACT) { sources { status } }',
+      'searchPackages(name: "desk", match: EXACT, format: DOCKER) { sources { status } }',
+      'traceByPurl(purl: "pkg:npm/desk@1.0.0") { sources { status } }',
+    ]) {
+      expect([question, every((await ask(`{ ${question} }`)).data, "status")]).toEqual([question, ["DENIED"]]);
+    }
+  });
+
+  test("of Terraform modules does not hide the packages", async () => {
+    const { ask, gitlab } = await open({ projects }, { backend });
+    gitlab.before((url) =>
+      url.searchParams.get("package_type") === "terraform_module" ? { status: 500, body: { message: "500" } } : null,
+    );
+    const { data, codes } = await ask(
+      `{ packages(scope: { backend: "gitlab", repository: "acme/shop" }) { nodes { key } sources { status } } }`,
+    );
+    expect(data).toEqual({ packages: { nodes: [{ key: "npm:cart" }], sources: [{ status: "PARTIAL" }] } });
+    expect(codes).toEqual(["UPSTREAM_UNAVAILABLE"]);
   });
 });

@@ -235,7 +235,6 @@ describe("a renamed project", () => {
     expect(server.seen.map(({ url }) => url.split("?")[0])).toEqual([
       "/api/v4/projects/pay%2Fgateway-api/packages",
       "/api/v4/projects/42/packages",
-      "/api/v4/projects/pay%2Fgateway-api",
       "/api/v4/projects/42",
     ]);
     expect(server.seen[1]?.url).toContain("package_name=com%2Facme%2Fpay%2Fpay-sdk");

@@ -1,7 +1,11 @@
+import { createServer } from "node:http";
 import { describe, expect, test } from "vitest";
 import { isCompanionTag, isProjectPath, parseKey, parseRecipe } from "../../../src/backends/gitlab/identity.ts";
+import { gitlab } from "../../../src/backends/gitlab/index.ts";
 import { projectOf, projectOfCommit, toPipeline, toWeb } from "../../../src/backends/gitlab/mapper.ts";
 import { filterOf, isSameName } from "../../../src/backends/gitlab/package-name.ts";
+import { testCall } from "../../support/call.ts";
+import { present } from "./support.ts";
 
 // A pattern that tries a letter in two ways takes for ever with these: what takes one pass takes no time at all.
 const many = 50_000;
@@ -45,5 +49,60 @@ describe("whatever a backend or a caller writes is read in one pass", () => {
     expect(run(`https://gitlab.test/sub/${"-".repeat(26)}.-`).webUrl).toBe(
       `https://gitlab.test/sub/${"-".repeat(26)}.-`,
     );
+  });
+});
+
+describe("a server that writes more than it was asked for", () => {
+  const answers = async (
+    body: unknown,
+    headers: Readonly<Record<string, string>>,
+    ask: (told: Told) => Promise<unknown>,
+  ) => {
+    const server = createServer((_request, response) => {
+      response.writeHead(200, { "content-type": "application/json", ...headers });
+      response.end(JSON.stringify(body));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const settings = { kind: "gitlab", name: "gitlab", url: `http://127.0.0.1:${port}`, retries: 0 };
+    const backend = gitlab.connect(gitlab.settings.parse(settings));
+    const told = await ask(backend.during(testCall({ calls: 60 })));
+    await backend.close();
+    server.closeAllConnections();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    return told;
+  };
+  type Told = ReturnType<ReturnType<typeof gitlab.connect>["during"]>;
+  const scope = { repository: "acme/shop", group: null };
+  const any = { name: null, match: "CONTAINS", format: null } as const;
+  const first = { first: 10, after: null };
+
+  test("a page of unreadable rows without end is left out row by row", async () => {
+    const rows = Array.from({ length: 200_000 }, () => ({}));
+    const page = await answers(rows, { "x-next-page": "" }, (told) => present(told.packages).page(scope, any, first));
+    expect(page).toMatchObject({ kind: "FOUND", value: { rows: [] } });
+    const ref = { backend: "gitlab", repository: "acme/shop", key: "npm:cart" };
+    const head = answers(rows, { "x-next-page": "" }, (told) => present(told.packages).latest(ref));
+    await expect(head).rejects.toMatchObject({ failure: "MALFORMED" });
+  });
+
+  test("a page of one package's rows without end is one package", async () => {
+    const rows = Array.from({ length: 60_000 }, (_, id) => ({
+      id: id + 1,
+      name: "cart",
+      package_type: "npm",
+      version: `${id}`,
+    }));
+    const page = await answers(rows, { "x-next-page": "" }, (told) => present(told.packages).page(scope, any, first));
+    expect(page).toMatchObject({ kind: "FOUND", value: { rows: [{ value: { versionCount: 60_000 } }] } });
+  });
+
+  test("a count without end asks for no more than the budget", async () => {
+    const headers = { "x-total": "999999999999999", "x-next-page": "2" };
+    const images = { ...any, name: "web", format: "DOCKER" } as const;
+    const rows = [{ id: 1, name: "web", path: "acme/shop/web" }];
+    const asked = answers(rows, headers, (told) => present(told.packages).named("other", images.format, "acme/shop"));
+    await expect(asked).rejects.toMatchObject({ failure: "OVER_BUDGET" });
   });
 });

@@ -60,6 +60,21 @@ describe("what was published from a commit, in a project of 151 packages", () =>
     });
   });
 
+  test("is not absent because the project does not tell its pipelines", async () => {
+    const { server, commits } = await open({ projects: [project] });
+    server.before((url) =>
+      url.pathname.endsWith("/pipelines") ? { status: 404, body: { message: "404 Not Found" } } : null,
+    );
+    expect(foundIn(await commits().publishedFrom("acme/shop", sha))).toHaveLength(1);
+  });
+
+  test("is of the project that a redirect leads to, as its commit is", async () => {
+    const { commits } = await open({ projects: [{ ...project, formerly: ["team-a/shop"] }] });
+    expect(foundIn(await commits().commit("team-a/shop", sha)).repository).toBe("acme/shop");
+    const [version] = foundIn(await commits().publishedFrom("team-a/shop", sha));
+    expect(version?.ref.package.repository).toBe("acme/shop");
+  });
+
   test("is not cut short by a list that does not keep its order", async () => {
     const rows = [...packages].sort((one, other) => (one.id % 2) - (other.id % 2));
     const { commits } = await open({ projects: [{ ...project, packages: rows }], isOld: true });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { gatewayOver, type Reply, serveJson } from "../../support/literal.ts";
+import { gatewayOver, nodesIn, type Reply, serveJson } from "../../support/literal.ts";
 import { day, digestOf, type LiteralOptions, serveSwr, settingsOf } from "./literal.ts";
 
 const repositories = {
@@ -120,7 +120,7 @@ describe("names", () => {
       name: string;
       versions: { nodes: { id: string; name: string; package: { id: string } }[] };
     };
-    for (const row of (data?.["packages"] as { nodes: Row[] }).nodes) {
+    for (const row of nodesIn<Row>(data, "packages")) {
       const byName = await ask(
         `query ($name: String!) { package(ref: { backend: "swr", repository: "pay", name: $name, format: GENERIC }) { id } }`,
         { name: row.name },
@@ -144,7 +144,7 @@ describe("package URLs", () => {
       name: string;
       versions: { nodes: { name: string; purl: string | null; artifact: { digest: string } }[] };
     };
-    const versions = (data?.["packages"] as { nodes: Row[] }).nodes.flatMap((row) => row.versions.nodes);
+    const versions = nodesIn<Row>(data, "packages").flatMap((row) => row.versions.nodes);
     const printed = versions.filter(({ purl }) => purl !== null);
     expect(printed.map(({ name }) => name)).toEqual(["2.0", "1.0", "1.0", "1.0"]);
     for (const { purl, artifact } of printed) {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { gatewayOver } from "../../support/literal.ts";
+import { gatewayOver, nodesIn } from "../../support/literal.ts";
 import { day, digestOf, type LiteralOptions, serveSwr, settingsOf } from "./literal.ts";
 
 const repositories = {
@@ -116,8 +116,8 @@ describe("an order that was asked for", () => {
     const { data, errors } = await ask(apiQuery);
     expect(errors).toEqual([]);
     expect(data).toMatchObject({ packages: { nodes: [{ latestVersion: { name: "1.21" } }] } });
-    const [{ versions }] = (data?.["packages"] as { nodes: [{ versions: { nodes: { name: string }[] } }] }).nodes;
-    expect(versions.nodes.slice(0, 3).map(({ name }) => name)).toEqual(["1.21", "1.13", "1.5"]);
+    const [api] = nodesIn<{ versions: { nodes: { name: string }[] } }>(data, "packages");
+    expect(api?.versions.nodes.slice(0, 3).map(({ name }) => name)).toEqual(["1.21", "1.13", "1.5"]);
   });
 
   it("that a missing date spoils has no newest", async () => {

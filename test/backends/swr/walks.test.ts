@@ -300,3 +300,25 @@ describe("folders", () => {
     expect(pathOf({ folder, filename: "f" })).toBe(path);
   });
 });
+
+describe("a region that orders tags by their pushes only", () => {
+  it("walks to the same lists as one that knows every order", async () => {
+    const [old, usual] = [await openSwr({ demo: { orders: "pushes" } }), await openSwr()];
+    const lists = await Promise.all(
+      [old, usual].map(async ({ packages }) => {
+        const read = (request: PageRequest) => packages().page(within("pay-core"), everything, request);
+        const tags = (request: PageRequest) => packages().versions(packageRef("image://api"), newestFirst, request);
+        return [await walk(read, packageName, () => 7), await walk(tags, tagName, () => 30)];
+      }),
+    );
+    expect(lists[0]).toEqual(lists[1]);
+  });
+});
+
+describe("the folder of a file", () => {
+  it("is read in one pass, however many slashes it has", () => {
+    const slashes = "/".repeat(400_000);
+    expect(pathOf({ folder: `${slashes}x${slashes}y`, filename: "f" })).toBe(`x${slashes}y/f`);
+    expect(pathOf({ folder: slashes, filename: "f" })).toBe("f");
+  });
+});

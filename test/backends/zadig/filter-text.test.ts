@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { gatewayOver } from "../../support/literal.ts";
+import { gatewayOver, nodesIn } from "../../support/literal.ts";
 import { imageRow, type LiteralOptions, serveZadig, settingsOf } from "./literal.ts";
 
 const base = "registry.test/pay";
@@ -151,7 +151,7 @@ describe("a text in a filter of releases", () => {
             filter,
           },
         );
-        return (data?.["releases"] as { nodes: { version: string }[] }).nodes.map(({ version }) => version);
+        return nodesIn<{ version: string }>(data, "releases").map(({ version }) => version);
       };
       expect(await versions({ project: "pay" })).toEqual(["v1"]);
       expect(await versions({ label: "hot fix" })).toEqual(["v1"]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { gatewayOver } from "../../support/literal.ts";
+import { gatewayOver, nodesIn } from "../../support/literal.ts";
 import { idOf, imageRow, serveZadig, settingsOf } from "./literal.ts";
 
 const run = "/v1/projects/detail/pay/pipelines/custom/w/7";
@@ -12,7 +12,7 @@ async function buildsOf(activity: Record<string, unknown>, fields: string) {
   const ask = await gatewayOver(settingsOf(url));
   const { data, errors } = await ask(`{ artifacts { nodes { builds { ${fields} } } } }`);
   expect(errors).toEqual([]);
-  return (data?.["artifacts"] as { nodes: { builds: Record<string, unknown>[] }[] }).nodes[0]?.builds[0];
+  return nodesIn<{ builds: Record<string, unknown>[] }>(data, "artifacts")[0]?.builds[0];
 }
 
 describe("issues of a build activity", () => {

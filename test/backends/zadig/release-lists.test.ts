@@ -296,7 +296,7 @@ describe("a list that moves or is damaged", () => {
 
   it("reads null as an empty list and keeps its generation open", async () => {
     const { server, readers } = await open("r1");
-    server.setTamper((reply) => ({ ...reply, body: "null" }));
+    server.setTamper((reply, { rawPath }) => (rawPath === releasesPath ? { ...reply, body: "null" } : reply));
     const page = await readers().releases.page(filter({ project: "pay" }), newest, false);
     expect(page).toMatchObject({ rows: [], hasNext: false });
     server.setTamper(null);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { gatewayOver, type Reply } from "../../support/literal.ts";
+import { gatewayOver, nodesIn, type Reply } from "../../support/literal.ts";
 import { idOf, imageRow, type LiteralOptions, type LiteralRelease, serveZadig, settingsOf } from "./literal.ts";
 
 const releases = [1, 2].map(
@@ -93,7 +93,7 @@ describe("a release that its look-up does not find", () => {
     const zadig = await serveZadig({ generation: "r1-1.7", releases });
     const ask = await gatewayOver(settingsOf(zadig.url));
     const { data } = await ask(listed);
-    const [newest] = (data?.["releases"] as { nodes: { id: string; version: string }[] }).nodes;
+    const [newest] = nodesIn<{ id: string }>(data, "releases");
     const { data: again, errors } = await ask(idQuery, { id: newest?.id });
     expect(errors).toEqual([]);
     expect(again?.["release"]).toMatchObject({ version: "v2" });
@@ -104,7 +104,7 @@ describe("a release that its look-up does not find", () => {
     const zadig = await serveZadig(options);
     const ask = await gatewayOver(settingsOf(zadig.url));
     const { data } = await ask(listed);
-    const [newest] = (data?.["releases"] as { nodes: { id: string }[] }).nodes;
+    const [newest] = nodesIn<{ id: string }>(data, "releases");
     // Deleted meanwhile.
     (options as { releases: readonly LiteralRelease[] }).releases = releases.slice(0, 1);
     zadig.asked.length = 0;
