@@ -33,7 +33,7 @@ function traceOf(error: unknown): { readonly type: string; readonly code?: strin
   const frames = (error.stack ?? "")
     .replace(error.message, () => "")
     .split("\n")
-    .filter((line) => /^ {4}at [^\n]*?(?:file|node):[^\n]+:\d+:\d+\)?$/.test(line));
+    .filter((line) => line.startsWith("    at ") && /(?:file|node):/.test(line) && /:\d{1,9}:\d{1,9}\)?$/.test(line));
   const code =
     "code" in error && typeof error.code === "string" && /^[A-Z_\d]{1,64}$/.test(error.code) ? error.code : null;
   return {

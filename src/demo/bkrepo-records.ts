@@ -176,7 +176,7 @@ export function pack(facts: PackageFacts): DemoPackage {
     extension: {},
     historyVersion: facts.records.map(({ name }) => name),
     createdBy: robot,
-    createdDate: dates.length === 0 ? before(400) : Math.min(...dates),
+    createdDate: dates.length === 0 ? before(400) : dates.reduce((least, date) => Math.min(least, date)),
     lastModifiedBy: robot,
     lastModifiedDate: newest?.lastModifiedDate ?? before(400),
     ...facts,

@@ -316,7 +316,7 @@ async function filteredPage<T>(
     read = page;
     const seen = await Promise.all(page.rows.map(({ value }) => see(value)));
     if (whenNone === "ROWS_TELL" && seen.includes(null)) isHome = false;
-    rows.push(...rowsSeen(page.rows, seen));
+    for (const row of rowsSeen(page.rows, seen)) rows.push(row);
     const last = page.rows.at(-1);
     if (rows.length > request.first) return upTo(page, true);
     if (!page.hasNext || !last) {

@@ -221,7 +221,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
     const failures: NoAnswer[] = [];
     for (const role of [...mergeRules[field].trust, ...elsewhere]) {
       const asked = await askedAs(role);
-      failures.push(...errorsIn(asked));
+      for (const error of errorsIn(asked)) failures.push(error);
       const { unknown } = role === "registry" ? await identity() : { unknown: null };
       if (unknown && !failures.includes(unknown)) failures.push(unknown);
       const found = mergeField(field, await claimsOf(role));

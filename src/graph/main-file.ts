@@ -30,7 +30,7 @@ export async function findMainFile(
     const answer: Awaited<ReturnType<PackageReader["files"]>> = await reader.files(version, { first: 100, after });
     if (answer.kind !== "FOUND") return answer;
     const { rows, hasNext, dropped, origin } = answer.value;
-    files.push(...rows.map(({ value }) => value));
+    for (const { value } of rows) files.push(value);
     gap ??= answer.gap ?? (dropped.length > 0 ? unknown("LOST_ROWS") : null);
     after = rows.at(-1)?.position ?? null;
     if (hasNext && after !== null && files.length < mostFiles) continue;

@@ -26,7 +26,7 @@ export async function* maskParts(
         masked(incremental ? { ...part, incremental: incremental.map(masked) } : part),
         problems.splice(0),
       );
-      sent.push(...(whole.incremental ?? [whole]));
+      for (const one of whole.incremental ?? [whole]) sent.push(one);
       yield whole;
     }
   } finally {

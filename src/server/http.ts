@@ -115,7 +115,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   const cors = { ...config.server.cors, backends: options.backends.map(({ name }) => name) };
   const isPrivate = answersToThisMachineOnly(config);
   const proxies = createProxies(config.server.trustedProxies);
-  if (isPrivate && config.server.trustedProxies.some((range) => isLoopback(range.replace(/\/.*$/, "")))) {
+  if (isPrivate && config.server.trustedProxies.some((range) => isLoopback(range.split("/", 1)[0] ?? ""))) {
     // A page with a name of its own for this machine comes from the same address as that proxy.
     log.warn({}, "nobody has to log in, and whatever comes from this machine passes for a trusted proxy");
   }

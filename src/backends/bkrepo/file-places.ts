@@ -1,4 +1,5 @@
 import type { PackageFormat, Version } from "../../model/package.ts";
+import { trimSlashes } from "../../model/text.ts";
 import { parseKey } from "./package-key.ts";
 
 /** Where the files of one version lie: what its record names, and the folder that its registry keeps them in. */
@@ -47,7 +48,7 @@ function folderOf(format: PackageFormat, key: string, version: string, paths: re
     }
     case "ML_MODEL": {
       const [path = `${name.slice(name.indexOf("/") + 1)}/resolve/${version}`] = paths;
-      return `/${path.replace(/^\/+|\/+$/g, "")}/`;
+      return `/${trimSlashes(path)}/`;
     }
     default:
       return null;
@@ -73,6 +74,15 @@ export interface Owner {
   readonly version: string;
 }
 
+/** `/name/-/tarball.tgz` taken apart at its last `/-/`; null for what is no such path. */
+function npmTarball(fullPath: string): { readonly name: string; readonly tarball: string } | null {
+  if (!fullPath.startsWith("/") || !fullPath.endsWith(".tgz")) return null;
+  const path = fullPath.slice(1, -".tgz".length);
+  // Neither part is empty.
+  const at = path.lastIndexOf("/-/", path.length - "/-/".length - 1);
+  return at > 0 ? { name: path.slice(0, at), tarball: path.slice(at + "/-/".length) } : null;
+}
+
 /**
  * The packages and versions that a path suggests in the layouts of the registries; empty for others. The record of the
  * version has to confirm it.
@@ -80,8 +90,8 @@ export interface Owner {
 export function ownersOf(fullPath: string): readonly Owner[] {
   const file = fullPath.slice(fullPath.lastIndexOf("/") + 1);
   const parts = fullPath.split("/").slice(1, -1);
-  const npm = /^\/(.+)\/-\/(.+)\.tgz$/.exec(fullPath);
-  if (npm) return npmOwners(npm[1] ?? "", npm[2] ?? "");
+  const npm = npmTarball(fullPath);
+  if (npm) return npmOwners(npm.name, npm.tarball);
   const crate = /^\/crates\/([^/]+)\/(.+)\.crate$/.exec(fullPath);
   if (crate) return afterName("cargo", crate[1] ?? "", crate[2] ?? "");
   if (file.endsWith(".rpm")) return rpmOwners(parts, file);

@@ -30,7 +30,7 @@ export async function newestOf({ isImage, top, next, lost }: NewestFirst): Promi
   for (let pages = 0; ; pages++) {
     if (answer.kind !== "FOUND") return answer;
     const { value: page } = answer;
-    rows.push(...page.rows);
+    for (const row of page.rows) rows.push(row);
     const head = rows.find(({ value }) => !isImage || !attachment.test(value.name));
     const place = head === undefined ? Number.POSITIVE_INFINITY : Number(head.position[0]) - 1;
     // An unreadable row in front may have been the newest.
@@ -53,7 +53,8 @@ function checked(versions: readonly Version[], isWhole: boolean): Answer<Version
   const moments = versions.map(({ createdAt }) => (createdAt === null ? Number.NaN : Date.parse(createdAt)));
   if (moments.some(Number.isNaN)) return unknown("UNCHECKED_ORDER");
   if (isWhole) {
-    const newest = versions[moments.indexOf(Math.max(...moments))];
+    const newest =
+      versions[moments.indexOf(moments.reduce((latest, moment) => Math.max(latest, moment), Number.NEGATIVE_INFINITY))];
     return found(newest ?? head);
   }
   const isOrdered = moments.every((moment, index) => index === 0 || moment <= (moments[index - 1] ?? 0));

@@ -198,8 +198,10 @@ function rpmVersion(version: string | null): {
   readonly version: string | null;
   readonly qualifiers?: Readonly<Record<string, string>>;
 } {
-  const [, bare, arch] = /^(.+-.+)\.([^.]+)$/.exec(version ?? "") ?? [];
-  return bare === undefined || arch === undefined ? { version } : { version: bare, qualifiers: { arch } };
+  const dot = version?.lastIndexOf(".") ?? -1;
+  const [bare, arch] = [version?.slice(0, Math.max(0, dot)) ?? "", version?.slice(dot + 1) ?? ""];
+  const hasRelease = bare.indexOf("-", 1) > 0 && !bare.endsWith("-");
+  return dot < 0 || arch === "" || !hasRelease ? { version } : { version: bare, qualifiers: { arch } };
 }
 
 /**

@@ -147,7 +147,7 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
       const leg = open[index];
       // What comes behind an unfinished leg has to wait for its turn.
       if (leg === undefined || more) break;
-      rows.push(...page.rows.map((row) => ({ ...row, position: [leg.id, ...row.position] })));
+      for (const row of page.rows) rows.push({ ...row, position: [leg.id, ...row.position] });
       more = page.hasNext;
     }
     const counted = sum(pages.map((page) => page.total));

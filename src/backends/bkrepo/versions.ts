@@ -256,9 +256,9 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
     let { after } = request;
     for (;;) {
       const page = await plain(target, walked, { first: size, after });
-      rows.push(
-        ...page.rows.filter(({ value }) => isMatch(value, filter) && !(hides && value.name.startsWith(childPrefix))),
-      );
+      for (const row of page.rows) {
+        if (isMatch(row.value, filter) && !(hides && row.value.name.startsWith(childPrefix))) rows.push(row);
+      }
       for (const row of page.dropped) dropped.push(row);
       after = page.rows[page.rows.length - 1]?.position ?? null;
       // One row more than asked for proves that another page follows; what is left may not count.

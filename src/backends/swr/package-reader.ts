@@ -110,7 +110,7 @@ export function createPackageReader(
           const { value } = part;
           last = { ...value, hasNext: room === 0 ? value.rows.length > 0 : value.hasNext };
           for (const row of value.dropped) dropped.push(row);
-          if (room > 0) rows.push(...value.rows.map((row) => inLeg(leg, row)));
+          if (room > 0) for (const row of value.rows) rows.push(inLeg(leg, row));
           if (last.hasNext) break;
         }
       } catch (error) {

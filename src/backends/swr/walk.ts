@@ -85,7 +85,7 @@ export async function walkOn<T>(
   // Whoever announces more than that is asked page by page: it may be wrong.
   const ahead = Math.min(pagesBehind(first), mostAtOnce);
   const offsets = Array.from({ length: ahead }, (_, page) => (page + 1) * largestPage);
-  pages.push(...(await Promise.all(offsets.map((offset) => read({ limit: largestPage, offset })))));
+  for (const page of await Promise.all(offsets.map((offset) => read({ limit: largestPage, offset })))) pages.push(page);
   // Only a page that is not full ends the list, whatever the total said; an empty one has no row that could tell a total.
   const seen = new Set(pages.flatMap((page) => page.rows.map(identity)));
   for (let last = pages.at(-1) ?? first; last.count >= largestPage && seen.size !== first.total; ) {

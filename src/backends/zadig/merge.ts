@@ -91,8 +91,8 @@ class Leg<L, T> {
         }
         this.head ??= answer.value;
         this.gap ??= answer.gap;
-        this.dropped.push(...answer.value.dropped);
-        this.#rows.push(...answer.value.rows);
+        for (const row of answer.value.dropped) this.dropped.push(row);
+        for (const row of answer.value.rows) this.#rows.push(row);
         this.#hasNext = answer.value.hasNext && answer.value.rows.length > 0;
       } catch (error) {
         this.#end(failed(error));

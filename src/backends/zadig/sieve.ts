@@ -114,7 +114,7 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
     const isLast = ({ place, entry }: Cut<T>) => place >= after - 1 && entry.identity === last;
     let index = waiting.findIndex(isLast);
     if (index < 0 && more) {
-      waiting.push(...(await load()));
+      for (const cut of await load()) waiting.push(cut);
       index = waiting.findIndex(isLast);
     }
     // The row is gone: what stood behind it has moved up into its place.
