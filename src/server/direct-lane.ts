@@ -101,8 +101,8 @@ export function createDirectLane(options: LaneOptions): DirectLane {
       const prepared = plans.prepare(asked.query, asked.operationName, asked.variables);
       if (!prepared) return null;
       const { document, operation } = prepared;
-      const { cost } = checkLimits({ schema, document, operation, variables: asked.variables }, config.limits);
-      return { ...prepared, cost };
+      const { calls } = checkLimits({ schema, document, operation, variables: asked.variables }, config.limits);
+      return { ...prepared, cost: calls };
     } catch {
       // Refused: the engine says so.
       return null;
