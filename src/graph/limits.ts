@@ -7,7 +7,7 @@ import { type Asked, type Step, walkOperation } from "./walk.ts";
 /** What one operation may ask for; see `limits` in the configuration. */
 export interface Limits {
   readonly depth: number;
-  /** In upstream calls, were nothing shared or batched. */
+  /** In upstream calls, were nothing shared or batched, and in bytes of the answer. */
   readonly cost: number;
   readonly aliases: number;
   /** Most bytes of an answer's data. */
@@ -17,6 +17,9 @@ export interface Limits {
 /** What an operation asks for, before it runs. */
 export interface Measure {
   readonly depth: number;
+  /** Upstream calls, were nothing shared or batched. */
+  readonly calls: number;
+  /** These, and its answer. */
   readonly cost: number;
   readonly aliases: number;
   /** Bytes its answer is reckoned to have, by the sizes of its lists and the names of its fields. */
@@ -68,6 +71,8 @@ export function checkLimits(asked: Asked, limits: Limits, spent: Spent = { cost:
 /** Deepest nesting of fields below `__schema` and `__type`: the usual question about the schema has 15. */
 const introspectionDepth = 20;
 
+/** Bytes of an answer that count as much as one upstream call: to make them takes as long. */
+const bytesACall = 1000;
 /** Bytes about the schema that count as much as one upstream call: a request may ask for all of it some times. */
 const introspectionBytesACall = 80;
 
@@ -77,11 +82,11 @@ interface Frame {
 }
 
 /**
- * Depth, aliases, cost and answer of an operation. Cost is what `@cost` and `@listSize` in the schema say, multiplied
+ * Depth, aliases, cost and answer of an operation. Calls are what `@cost` and `@listSize` in the schema say, multiplied
  * along the selection. Stops counting beyond the limits.
  */
 function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
-  const sum = { depth: 0, cost: 0, aliases: 0, answerBytes: 0 };
+  const sum = { depth: 0, calls: 0, cost: 0, aliases: 0, answerBytes: 0 };
   const isOver = () =>
     sum.depth > limits.depth ||
     spent.cost + sum.cost > limits.cost ||
@@ -95,8 +100,8 @@ function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
     if (!isIntrospection || depth > introspectionDepth) sum.depth = Math.max(sum.depth, depth);
     if (field) checkArguments(field.args, args);
     const bytes = bytesOf(step);
-    // What the schema says asks nobody: only its answer costs something.
-    sum.cost += isIntrospection ? bytes / introspectionBytesACall : weight * times;
+    sum.calls += weight * times;
+    sum.cost += weight * times + bytes / (isIntrospection ? introspectionBytesACall : bytesACall);
     sum.answerBytes += bytes;
     return { isIntrospection };
   });

@@ -13,6 +13,8 @@ import { startGateway } from "../../src/server/gateway.ts";
 /** What a stranger's request may cost, in honest ones of the same size. */
 const mostTimes = 10;
 const runs = Number(process.env["COST_RUNS"] ?? 150);
+/** Whether the dearest request is measured again and printed. */
+const report = process.env["COST_REPORT"] !== undefined;
 const bodyBytes = 262_144;
 
 /** bkrepo as its source answers: a page of packages by search, of versions by page, and nothing else. */
@@ -97,12 +99,12 @@ async function leastWorkOf(questions: readonly Question[], enough: number): Prom
 }
 
 const scope = 'scope: { backend: "bkrepo", repository: "pay/local" }';
-/** What a page of a portal asks: twenty packages, the latest of each and its newest versions; 41 upstream calls. */
+/** What a report asks: the largest page of packages, and the ten newest versions of each; 101 upstream calls. */
 const honest: Question = {
   query: `query Page($first: Int!) { packages(${scope}, first: $first) {
-    nodes { id name format description latestVersion { name createdAt } versions(first: 5) { nodes { id name size createdAt } pageInfo { hasNextPage } } }
+    nodes { id name format description versions(first: 10) { nodes { id name size createdAt } pageInfo { hasNextPage } } }
     pageInfo { hasNextPage endCursor } sources { status fetchedAt } } }`,
-  variables: { first: 20 },
+  variables: { first: 100 },
 };
 
 const many = (count: number, make: (index: number) => string) =>
@@ -290,6 +292,37 @@ function bytesOf(sent: unknown): number {
   }
 }
 
+/** What was dear once, or may be: each is tried before what the generator makes. */
+const known: readonly (readonly Question[])[] = [
+  [{ query: `{ packages(${scope}, first: 100) { nodes { latestVersion { name } } } }` }],
+  [
+    {
+      query: `{ packages(${scope}, first: 100) { nodes { latestVersion { name files(first: 1) { nodes { name } } } } } }`,
+    },
+  ],
+  [
+    {
+      query: `{ packages(${scope}, first: 100) { nodes { versions(first: 100) { nodes { id name size createdAt } } } } }`,
+    },
+  ],
+  [
+    {
+      query: `{ packages(${scope}, first: 100) { nodes { ${many(26, (at) => `a${at}: versions(first: 100) { nodes { id name } }`)} } } }`,
+    },
+  ],
+  Array(10).fill({ query: "{ __schema { types { name fields { name args { name type { name } } } } } }" }),
+  Array(10).fill({ query: "{ backends { name } }" }),
+  [{ query: `{ ${many(100, () => "backends { name kind }")} }` }],
+  [{ query: `{ ${many(1900, (at) => `f${at}`)} }` }],
+  [{ query: "query ($i: [ID!]!) { nodes(ids: $i) { id } }", variables: { i: Array(100).fill("x") } }],
+  [{ query: "query ($i: [ID!]!) { nodes(ids: $i) { id } }", variables: { i: Array(60_000).fill("x") } }],
+  [
+    {
+      query: `{ ${many(30, (at) => `t${at}: traceByImage(image: "a.test/b:${at}") { isComplete sources { status } }`)} }`,
+    },
+  ],
+];
+
 describe("the dearest request", () => {
   test(`costs ${mostTimes} honest ones of its size at most`, async () => {
     for (let warm = 0; warm < 40; warm++) await workOf([honest]);
@@ -301,12 +334,16 @@ describe("the dearest request", () => {
       fc.asyncProperty(questions, async (sent) => {
         const work = await leastWorkOf(sent, usual * mostTimes);
         const times = work / usual;
-        if (times > dearest.times) dearest = { times, sent: JSON.stringify(sent) };
+        // Trying ends where it is enough: for the record, what looks dear is measured again.
+        if (report && times > dearest.times) {
+          const least = (await leastWorkOf(sent, 0)) / usual;
+          if (least > dearest.times) dearest = { times: least, sent: JSON.stringify(sent) };
+        }
         expect(times, JSON.stringify(sent).slice(0, 2000)).toBeLessThanOrEqual(mostTimes);
       }),
-      { numRuns: runs },
+      { numRuns: runs, examples: known.map((one) => [[...one]]) },
     );
-    if (process.env["COST_REPORT"]) {
+    if (report) {
       process.stderr.write(
         `${dearest.times.toFixed(1)} times ${usual.toFixed(0)} µs/kB: ${dearest.sent.slice(0, 1500)}\n`,
       );

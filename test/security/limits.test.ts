@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { text as textOf } from "node:stream/consumers";
 import { GraphQLError, getIntrospectionQuery, getOperationAST, parse, validate } from "graphql";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -99,7 +100,7 @@ describe("a list that a caller sends", () => {
   });
 
   test("costs as much as it is long", () => {
-    const of = (count: number) => measured(ids, { i: Array(count).fill(id) }).cost;
+    const of = (count: number) => measured(ids, { i: Array(count).fill(id) }).calls;
     expect(of(100)).toBe(100 * of(1));
   });
 });
@@ -517,4 +518,84 @@ describe("an answer", () => {
     expect(codes).toEqual([]);
     expect(JSON.parse(text).data.packages.nodes[19].versions.nodes).toHaveLength(100);
   });
+});
+
+describe("the event loop", () => {
+  const fragments = many(200, (index) => `fragment F${index} on Backend { name ...F${index + 1} }`);
+  const corpus: readonly (readonly [what: string, body: unknown, headers?: Readonly<Record<string, string>>])[] = [
+    ["ids", { query: ids, variables: { i: Array(62_000).fill("x") } }],
+    ["a chain of fragments", { query: `{ backends { ...F0 } } ${fragments} fragment F200 on Backend { name }` }],
+    [
+      "fragments side by side",
+      { query: `{ backends { ${many(200, (at) => `...F${at}`)} } } ${fragments} fragment F200 on Backend { name }` },
+    ],
+    ["directives", { query: `{ backends ${many(300, () => "@include(if: true)")} { name } }` }],
+    [
+      "directives on fields",
+      {
+        query: `query ($t: Boolean!) { ${many(150, (at) => `b: backends @skip(if: $t) { n${at}: name }`)} }`,
+        variables: { t: true },
+      },
+    ],
+    ["commas", { query: `{ backends { name } ${",".repeat(250_000)} }` }],
+    ["a comment", { query: `{ backends { name } } #${"x".repeat(250_000)}` }],
+    ["unknown fields", { query: `{ ${many(1900, (at) => `f${at}`)} }` }],
+    [
+      "unknown variables",
+      {
+        query: `query ${"A".repeat(250)} { ${many(300, (at) => `releases(first: $v${at}) { nodes { id } }`).slice(0, 9000)} }`,
+      },
+    ],
+    ["many variables", { query: `query (${many(480, (at) => `$v${at}: Int`)}) { __typename }` }],
+    ["many values", { query: "query ($i: [NameMatch!]) { __typename }", variables: { i: Array(19_000).fill("x") } }],
+    ["a batch of lists", Array(10).fill({ query: ids, variables: { i: Array(1900).fill("x") } })],
+    [
+      "a plan of ids",
+      {
+        query: `query ($i: [ID!]!) { ${many(30, (at) => `a${at}: nodes(ids: $i) { id }`)} }`,
+        variables: { i: Array(100).fill(id) },
+      },
+      { "x-explain": "plan" },
+    ],
+    [
+      "a plan of a thousand names",
+      {
+        query: `query ($i: [ID!]!) { ${many(200, (at) => `a${at}: nodes(ids: $i) { id }`)} }`,
+        variables: { i: Array(100).fill(id) },
+      },
+      { "x-explain": "plan" },
+    ],
+    ["an actual plan of ids", { query: ids, variables: { i: Array(101).fill(id) } }, { "x-explain": "actual" }],
+    [
+      "parts",
+      { query: `{ backends { ${many(60, (at) => `... @defer(label: "${at}") { name }`)} } }` },
+      { accept: "multipart/mixed" },
+    ],
+    ["the name of an operation", { query: "{ __typename }", operationName: "a".repeat(200_000) }],
+    [
+      "a hash",
+      { query: "{ __typename }", extensions: { persistedQuery: { version: 1, sha256Hash: "a".repeat(200_000) } } },
+    ],
+  ];
+
+  test.each(corpus.map(([what, body, headers]) => [what, body, headers ?? {}] as const))(
+    "is never held for long, and nobody hears of a bug: %s",
+    async (_what, body, headers) => {
+      const delay = monitorEventLoopDelay({ resolution: 5 });
+      delay.enable();
+      await new Promise((resolve) => setTimeout(resolve, 15));
+      delay.reset();
+      const response = await fetch(`${gateway.url}/graphql`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify(body),
+      });
+      const text = await response.text();
+      delay.disable();
+      expect(delay.max / 1e6).toBeLessThan(1000);
+      expect(text.length).toBeLessThan(100_000);
+      expect(text).not.toContain("INTERNAL_SERVER_ERROR");
+      expect(gateway.log.filter(({ level }) => level === "error")).toEqual([]);
+    },
+  );
 });
