@@ -1,11 +1,6 @@
-import {
-  createBkrepoData,
-  type DemoNode,
-  type DemoPackage,
-  type DemoRepository,
-  type DemoVersion,
-} from "./bkrepo-estate.ts";
+import { createBkrepoData } from "./bkrepo-estate.ts";
 import { compare, parseQuery, Refusal, run, scopeOf } from "./bkrepo-query.ts";
+import type { DemoNode, DemoPackage, DemoRepository, DemoVersion } from "./bkrepo-records.ts";
 import { type DemoReply, type DemoRequest, type DemoServer, serveDemo } from "./server.ts";
 import { credentials } from "./story.ts";
 

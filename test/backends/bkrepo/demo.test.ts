@@ -3,7 +3,8 @@ import { serveBkrepo } from "../../../src/demo/bkrepo.ts";
 import { proxyPassword } from "../../../src/demo/bkrepo-estate.ts";
 import type { DemoServer } from "../../../src/demo/server.ts";
 import { credentials } from "../../../src/demo/story.ts";
-import { isObject } from "./fixture.ts";
+import { parsePurl } from "../../../src/model/purl.ts";
+import { isObject, openBkrepo } from "./fixture.ts";
 
 let server: DemoServer;
 beforeAll(async () => {
@@ -200,3 +201,25 @@ describe("the demo bkrepo can be another server", () => {
     expect((await ask(`/repository/api/node/detail/pay/maven-local/${file}x`)).answer["code"]).toBe(251010);
   });
 });
+
+test.each([
+  ["rpm-local", "pay-agent", "RPM", ["pay-agent-2.4.0-1.el9.x86_64.rpm"], "pkg:rpm/pay-agent@2.4.0-1.el9?arch=x86_64"],
+  ["conan-local", "zlib", "CONAN", ["conanfile.py", "conan_package.tgz", "conaninfo.txt"], "pkg:conan/zlib@1.3.1"],
+  ["nuget-local", "Acme.Pay.Client", "NUGET", ["acme.pay.client.2.4.0.nupkg"], "pkg:nuget/acme.pay.client@2.4.0"],
+  ["composer-local", "acme/pay-client", "COMPOSER", ["pay-client-2.4.0.zip"], "pkg:composer/acme/pay-client@2.4.0"],
+  ["models", "acme/fraud", "ML_MODEL", ["config.json", "model.safetensors"], "pkg:huggingface/acme/fraud@9f2c1b7e"],
+] as const)("%s holds %s", async (repository, name, format, files, purl) => {
+  const it = await openBkrepo({}, { repositories: [`ops/${repository}`] });
+  const [found] = await it.packages().named(name, format, null);
+  const latest = found && (await it.packages().latest(found.ref));
+  expect(latest?.purl).toBe(purl);
+  const page = latest && (await it.packages().files(latest.ref, { first: 20, after: null }));
+  expect(page?.rows.map(({ value }) => value.name)).toEqual(files);
+  const byPurl = await it.answers().packages.byPurl(parsePurl(purl) ?? unread(purl), null);
+  expect(byPurl).toMatchObject({ kind: "FOUND", value: [{ ref: latest?.ref }] });
+  await it.close();
+});
+
+function unread(purl: string): never {
+  throw new Error(`no package URL: ${purl}`);
+}
