@@ -1,5 +1,5 @@
 /** How long what a server has shown of itself is believed: it may be upgraded, or have been in trouble for a moment. */
-export const learntForMs = 5 * 60_000;
+export const learntForMs = 2 * 60_000;
 
 /**
  * One thing that was learnt about a server from its answers; forgotten when it has not been learnt again for

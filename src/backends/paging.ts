@@ -45,12 +45,14 @@ interface Window<T> {
   /** What was read last. */
   stretch: Stretch<T>;
   readonly seen: Set<string>;
+  /** Stretches in a row that brought nothing but rows seen before. */
+  stale: number;
   readonly rows: Placed<T>[];
   readonly dropped: Dropped[];
 }
 
 function openWindow<T>(begun: Stretch<T>, from: number, last: string | null): Window<T> {
-  const window: Window<T> = { begun, from, stretch: begun, seen: new Set(), rows: [], dropped: [] };
+  const window: Window<T> = { begun, from, stretch: begun, seen: new Set(), stale: 0, rows: [], dropped: [] };
   if (last !== null) window.seen.add(last);
   gather(window, begun, from);
   return window;
@@ -58,7 +60,10 @@ function openWindow<T>(begun: Stretch<T>, from: number, last: string | null): Wi
 
 /** Adds the rows of a stretch from this place on that were not seen before. */
 function gather<T>(window: Window<T>, stretch: Stretch<T>, from: number): void {
-  window.stretch = stretch;
+  const isStale = stretch.rows.length > 0 && stretch.rows.every(({ identity }) => window.seen.has(identity));
+  window.stale = isStale ? window.stale + 1 : 0;
+  // A list that moved shows a row twice. One that shows the same rows again and again would never end.
+  window.stretch = window.stale >= mostStale ? { ...stretch, goesOn: false } : stretch;
   for (const one of stretch.rows) {
     if (one.place < from || window.seen.has(one.identity)) continue;
     window.seen.add(one.identity);
@@ -66,6 +71,8 @@ function gather<T>(window: Window<T>, stretch: Stretch<T>, from: number): void {
   }
   for (const one of stretch.dropped) window.dropped.push(one);
 }
+
+const mostStale = 3;
 
 function isEnough<T>({ stretch, rows }: Window<T>, { first }: PageRequest, { looksAhead }: Walk<T>): boolean {
   if (!stretch.goesOn) return true;

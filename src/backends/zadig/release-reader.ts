@@ -53,9 +53,7 @@ export function createReleaseReader(
     const answer = await lists.window(project, request, (one, inner) => pageOf(one, filter, inner, wantsParts));
     // The first answer may have shown only now that it is one that tells no labels.
     refuseUnknowable(filter);
-    const isEmpty =
-      answer.kind === "FOUND" && answer.gap === null && answer.value.rows.length + answer.value.dropped.length === 0;
-    return isEmpty && project !== null && request.after === null ? check.emptied(project, answer) : answer;
+    return isEmpty(answer) && project !== null && request.after === null ? check.emptied(project, answer) : answer;
   };
 
   function pageOf(

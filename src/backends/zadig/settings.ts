@@ -37,7 +37,7 @@ export const zadigSettings = z
       }),
     projects: z.array(z.string().min(1)).default([]).meta({
       description:
-        "Project keys to walk where Zadig cannot list across projects (openapi) and to look in for a release known by id alone.",
+        "Project keys to walk where Zadig cannot list across projects (openapi) or refuses to (the token of a project's member), and to look in for a release known by id alone.",
     }),
   })
   .refine((settings) => settings.credentials !== undefined || settings.forward !== undefined, {
