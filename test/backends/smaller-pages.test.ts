@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readWindow, type UpstreamPage } from "../../src/backends/paging.ts";
 import { inSmallerPages } from "../../src/backends/smaller-pages.ts";
-import type { Position } from "../../src/model/page.ts";
+import type { Page, Position } from "../../src/model/page.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
 
 const origin = { backend: "b", fetchedAt: "2026-11-02T00:00:00.000Z", stale: false, traceId: null };
@@ -62,7 +62,7 @@ describe("a page that is too large an answer", () => {
           const { fetch } = serve(weights, 60, withTotal);
           const seen: number[] = [];
           for (let after: Position | null = null, more = true; more; ) {
-            const window = await readWindow({ first, after }, { fetch, identity: String, maxSize: 50 });
+            const window: Page<number> = await readWindow({ first, after }, { fetch, identity: String, maxSize: 50 });
             seen.push(...window.rows.map(({ value }) => value));
             after = window.rows.at(-1)?.position ?? after;
             more = window.hasNext && window.rows.length > 0;

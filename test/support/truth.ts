@@ -89,12 +89,13 @@ export function untruths(
     const before: readonly Told[] = Array.isArray(was) ? was : [];
     for (const { backend, status } of value as readonly Told[]) {
       const healthyStatus = before.find((source) => source.backend?.name === backend?.name)?.status;
-      if (!broken.includes(backend?.name ?? "") && status !== healthyStatus) {
+      // A question that does not ask for names tells nothing of whom it blames.
+      if (backend?.name && !broken.includes(backend.name) && status !== healthyStatus) {
         const isStandIn = isKept && status === "STALE";
         if (blaming.includes(status ?? "") && !isStandIn)
-          found.push(`${here}: ${status} from ${backend?.name}, which was well`);
+          found.push(`${here}: ${status} from ${backend.name}, which was well`);
         if (status === "ABSENT" && healthyStatus === "OK")
-          found.push(`${here}: ABSENT from ${backend?.name}, which has it`);
+          found.push(`${here}: ABSENT from ${backend.name}, which has it`);
       }
       if (sometimes && JSON.stringify(was).includes(JSON.stringify(status))) continue;
       if (status === "ABSENT" && broken.includes(backend?.name ?? ""))

@@ -290,3 +290,9 @@ function isSame(one: ImageRef, other: ImageRef): boolean {
     (one.tag !== null && one.tag === other.tag && one.repository === other.repository)
   );
 }
+
+function isEmpty(answer: Answer<Page<Release>>): boolean {
+  if (answer.kind !== "FOUND" || answer.gap !== null) return false;
+  const { rows, dropped, hasNext } = answer.value;
+  return rows.length === 0 && dropped.length === 0 && !hasNext;
+}
