@@ -117,7 +117,7 @@ export function createPreparation(
 
   function measure({ document, operation, given }: Prepared, most: Limits, spent: Spent): number | Refusal {
     try {
-      return checkLimits({ schema, document, operation, variables: given }, most, spent).cost;
+      return checkLimits({ schema, document, operation, variables: given }, most, spent).calls;
     } catch (error) {
       return new Refusal(400, [inputError(error)]);
     }
