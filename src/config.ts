@@ -50,8 +50,8 @@ export interface Config {
   readonly mutations: boolean;
   readonly limits: Limits;
   readonly persisted: Persisted;
-  /** Made from the whole configuration, credentials included: replicas of one have the same. To be told nobody. */
-  readonly secret: string;
+  /** Key that cursors are sealed with, made from the whole configuration: its replicas have the same. Never printed. */
+  readonly cursorKey: string;
   /** In the order of the file. */
   readonly backends: readonly ConfiguredBackend[];
 }
@@ -155,7 +155,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
     access: toAccessRules(access),
     mutations,
     limits,
-    secret: createHash("sha256").update(JSON.stringify(data)).digest("hex"),
+    cursorKey: createHash("sha256").update(JSON.stringify(data)).digest("hex"),
     persisted: {
       manifest: persisted.manifest ?? null,
       only: persisted.only,

@@ -27,7 +27,7 @@ import type { Operation } from "./telemetry.ts";
 
 /** What is run with, for as long as the gateway lives. */
 export interface RunnerOptions {
-  readonly config: Pick<Config, "auth" | "limits" | "secret" | "server">;
+  readonly config: Pick<Config, "auth" | "cursorKey" | "limits" | "server">;
   readonly schema: GraphQLSchema;
   readonly estate: Estate;
   readonly masking: Masking;
@@ -87,7 +87,7 @@ export interface Runner {
 export function createRunner(options: RunnerOptions): Runner {
   const { config, schema, estate, masking, causes, log, preparation, invalidate, admit } = options;
   const trace = config.server.subgraph ? createInlineTrace(schema) : null;
-  const seal = createSeal(config.secret);
+  const seal = createSeal(config.cursorKey);
   const audit = (event: AuditEvent) => log.info({ audit: event }, "audit");
 
   async function execute(
