@@ -1,62 +1,21 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, test, vi } from "vitest";
-import { configOf } from "../src/config.ts";
-import { startGateway } from "../src/server/gateway.ts";
-
-/** What a server answers to one request; null: that there is no such thing, in its vendor's words. */
-type Reply = (
-  url: URL,
-  body: string,
-) => { readonly status?: number; readonly headers?: Readonly<Record<string, string>>; readonly body: unknown } | null;
-
-interface Server {
-  readonly url: string;
-  /** Paths with queries, decoded, in order. */
-  readonly asked: string[];
-}
+import { describe, expect, test, vi } from "vitest";
+import { type Asked, gatewayOver, type Literal, type Reply, serveJson } from "./support/literal.ts";
 
 interface Source {
   readonly backend: { readonly name: string };
   readonly status: string;
 }
 
-const closing: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close();
-});
-
-async function serve(
-  reply: Reply,
-  nothing: { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body: unknown },
-): Promise<Server> {
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    let body = "";
-    request.on("data", (chunk: Buffer) => {
-      body += chunk.toString();
-    });
-    request.on("end", () => {
-      const url = new URL(request.url ?? "", "http://127.0.0.1");
-      asked.push(decodeURIComponent(`${url.pathname}${url.search}`));
-      const { status = 200, headers, body: said } = reply(url, body) ?? nothing;
-      response.writeHead(status, { "content-type": "application/json", ...headers });
-      response.end(JSON.stringify(said));
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  closing.push(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+/** A server; where it answers null, there is no such thing, in its vendor's words. */
+function serve(reply: (asked: Asked) => Reply | null, nothing: Reply): Promise<Literal> {
+  return serveJson((asked) => reply(asked) ?? nothing);
 }
 
 /** A GitLab of one project without packages, whose only image has these tags, or none. */
-function gitlab(path: string, tags: Readonly<Record<string, string>>): Promise<Server> {
+function gitlab(path: string, tags: Readonly<Record<string, string>>): Promise<Literal> {
   const project = "/api/v4/projects/";
-  const reply: Reply = (url) => {
-    const at = decodeURIComponent(url.pathname);
+  const reply = ({ path: asked }: Asked): Reply | null => {
+    const at = decodeURIComponent(asked);
     const repository = { id: 3, name: "", path, project_id: 1, location: `registry.test/${path}` };
     if (at === `${project}${path}` || at === `${project}1`) return { body: { id: 1, path_with_namespace: path } };
     if (/\/groups\/[^/]+\/registry\/repositories$/.test(at) || at === `${project}${path}/registry/repositories`)
@@ -73,38 +32,15 @@ function gitlab(path: string, tags: Readonly<Record<string, string>>): Promise<S
 }
 
 /** A Zadig that knows nothing. */
-function emptyZadig(): Promise<Server> {
-  return serve(({ pathname }) => (/\/delivery\/artifacts$/.test(pathname) ? { body: [] } : null), {
+function emptyZadig(): Promise<Literal> {
+  return serve(({ path: pathname }) => (/\/delivery\/artifacts$/.test(pathname) ? { body: [] } : null), {
     status: 400,
     body: { code: 6662, message: "failed to find artifact" },
   });
 }
 
-async function gatewayOver(backends: readonly object[], settings: object = {}) {
-  const reading = configOf(
-    { backends: backends.map((one) => ({ retries: 0, ...one })), ...settings },
-    { PORT: "0", HOST: "127.0.0.1" },
-  );
-  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
-  const silent = () => {};
-  const log = { info: silent, warn: silent, error: silent };
-  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
-  closing.push(() => gateway.stop(0));
-  return async (query: string) => {
-    const response = await fetch(`${gateway.url}/graphql`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ query }),
-    });
-    const { data, errors = [] } = (await response.json()) as {
-      data: Record<string, never> | null;
-      errors?: { message: string; path?: unknown[]; extensions: { code: string; backend?: string } }[];
-    };
-    return { data, errors };
-  };
-}
-
-const asBackend = (kind: string, name: string, { url }: Server, more: object = {}) => ({
+const asBackend = (kind: string, name: string, { url }: Literal, more: object = {}) => ({
+  retries: 0,
   kind,
   name,
   url,
@@ -122,11 +58,11 @@ describe("a tag that its own registry denies", () => {
 
   async function estate(tags: Readonly<Record<string, string>>) {
     const [own, other, zadig] = await Promise.all([gitlab("acme/web", tags), gitlab("mirror/web", {}), emptyZadig()]);
-    const ask = await gatewayOver([
+    const ask = await gatewayOver(
       asBackend("zadig", "zadig", zadig),
       asBackend("gitlab", "own", own, { hosts: ["registry.test"], groups: ["acme"] }),
       asBackend("gitlab", "other", other, { hosts: ["mirror.test"], groups: ["mirror"] }),
-    ]);
+    );
     return { ask, own, other, zadig };
   }
 
@@ -171,7 +107,7 @@ describe("builds of a version", () => {
     (data as { package: { version: { builds: unknown[] | null; sources: Source[] } } }).package.version;
 
   test("are null with an error where no Zadig is configured", async () => {
-    const ask = await gatewayOver([asBackend("gitlab", "own", await gitlab("acme/web", tags))]);
+    const ask = await gatewayOver(asBackend("gitlab", "own", await gitlab("acme/web", tags)));
     const { data, errors } = await ask(query);
     expect(versionIn(data).builds).toBeNull();
     expect(errors).toEqual([
@@ -184,7 +120,7 @@ describe("builds of a version", () => {
 
   test("are none where a Zadig was asked and knows none", async () => {
     const [own, zadig] = await Promise.all([gitlab("acme/web", tags), emptyZadig()]);
-    const ask = await gatewayOver([asBackend("zadig", "zadig", zadig), asBackend("gitlab", "own", own)]);
+    const ask = await gatewayOver(asBackend("zadig", "zadig", zadig), asBackend("gitlab", "own", own));
     const { data, errors } = await ask(query);
     expect([versionIn(data).builds, errors]).toEqual([[], []]);
     expect(zadig.asked.length).toBeGreaterThan(0);
@@ -192,7 +128,7 @@ describe("builds of a version", () => {
 
   test("are null beside a source that says that it was not asked, where it cannot be", async () => {
     const swr = await serve(
-      ({ pathname }) => {
+      ({ path: pathname }) => {
         const name = pathname.split("/").at(-1);
         if (pathname.endsWith("/packages")) return { body: [{ namespace: "acme", package: "tool", num_versions: 1 }] };
         if (pathname.endsWith("/versions")) return { body: [{ namespace: "acme", package: "tool", version: "1.0" }] };
@@ -202,10 +138,10 @@ describe("builds of a version", () => {
       { status: 404, body: { errors: [{ errorCode: "SVCSTG.SWR.4001000", errorMessage: "not found" }] } },
     );
     const zadig = await emptyZadig();
-    const ask = await gatewayOver([
+    const ask = await gatewayOver(
       asBackend("zadig", "zadig", zadig),
       asBackend("swr", "swr", swr, { credentials: { token: "t" }, namespaces: ["acme"] }),
-    ]);
+    );
     const { data, errors } = await ask(`{ package(ref: { backend: "swr", repository: "acme", key: "tool" }) {
       version(name: "1.0") { name builds { service } sources { backend { name } status } } } }`);
     expect(errors).toEqual([]);
@@ -217,7 +153,7 @@ describe("builds of a version", () => {
 
 describe("the highest version", () => {
   /** A GitLab whose one package has so many versions, 1.0.0 on, newest first. */
-  function versions(count: number): Promise<Server> {
+  function versions(count: number): Promise<Literal> {
     const rows = Array.from({ length: count }, (_, index) => ({
       id: count - index,
       name: "tool",
@@ -225,10 +161,10 @@ describe("the highest version", () => {
       package_type: "npm",
       created_at: new Date(1_700_000_000_000 - index * 60_000).toISOString(),
     }));
-    const reply: Reply = (url) => {
-      if (/projects\/[^/]+$/.test(url.pathname)) return { body: { id: 1, path_with_namespace: "acme/tool" } };
-      if (!url.pathname.endsWith("/packages")) return null;
-      const [page, size] = [Number(url.searchParams.get("page") ?? 1), Number(url.searchParams.get("per_page") ?? 20)];
+    const reply = ({ path, query }: Asked): Reply | null => {
+      if (/projects\/[^/]+$/.test(path)) return { body: { id: 1, path_with_namespace: "acme/tool" } };
+      if (!path.endsWith("/packages")) return null;
+      const [page, size] = [Number(query.get("page") ?? 1), Number(query.get("per_page") ?? 20)];
       const next = page * size < count ? String(page + 1) : "";
       const headers = {
         "x-total": String(count),
@@ -244,7 +180,7 @@ describe("the highest version", () => {
     name latestVersion(by: SEMVER) { name } } }`;
 
   test("is the highest of all where all are read", async () => {
-    const ask = await gatewayOver([asBackend("gitlab", "own", await versions(120))]);
+    const ask = await gatewayOver(asBackend("gitlab", "own", await versions(120)));
     expect(await ask(query)).toEqual({
       data: { package: { name: "tool", latestVersion: { name: "1.0.120" } } },
       errors: [],
@@ -252,7 +188,7 @@ describe("the highest version", () => {
   });
 
   test("is null with its reason where there are more than are read", async () => {
-    const ask = await gatewayOver([asBackend("gitlab", "own", await versions(1001))]);
+    const ask = await gatewayOver(asBackend("gitlab", "own", await versions(1001)));
     const { data, errors } = await ask(query);
     expect(data).toEqual({ package: { name: "tool", latestVersion: null } });
     expect(errors).toEqual([

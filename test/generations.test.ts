@@ -52,7 +52,7 @@ const list = `query ($project: String!, $first: Int, $after: String) {
   releases(filter: { project: $project }, first: $first, after: $after) {
     totalCount
     pageInfo { hasNextPage endCursor }
-    nodes { id zadigId version project type status description createdBy createdAt labels ${parts} }
+    nodes { id zadigId version project type status description createdBy createdAt labels ${parts} sources { status } }
   }
 }`;
 
@@ -76,6 +76,7 @@ interface Node {
   readonly tests: readonly unknown[] | null;
   readonly securityScans: readonly unknown[] | null;
   readonly images: readonly Image[] | null;
+  readonly sources: readonly { readonly status: string }[];
 }
 
 interface List {
@@ -157,6 +158,9 @@ describe.each(cases)("Zadig $server, $how", ({ server, settings }) => {
     // Null is “this generation cannot say”: an empty list would say that there were none.
     if (isR1) expect(newest?.tests?.length).toBeGreaterThan(0);
     else expect([newest?.tests, newest?.securityScans]).toEqual([null, null]);
+    // And a source says so.
+    const isWhole = newest?.tests !== null && newest?.securityScans !== null;
+    expect(newest?.sources).toEqual([{ status: isWhole ? "OK" : "PARTIAL" }]);
   });
 
   test("is walked to its end without a release twice", async () => {

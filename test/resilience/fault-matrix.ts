@@ -107,7 +107,7 @@ export function faultMatrix(kind: Kind): void {
       if (!gateway) throw new Error("no gateway");
       const server = estate.servers[kind];
       // A page that is too large an answer is asked for in smaller ones, down to a single row.
-      const sizes = fault.kind === "huge" || fault.kind === "endless" ? 4 : 1;
+      const sizes = fault.kind === "huge" || fault.kind === "endless" ? 6 : 1;
       // One call, asked alone: exactly as often as promised.
       await server.setFault(fault);
       try {

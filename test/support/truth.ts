@@ -17,6 +17,8 @@ export interface Circumstances {
   readonly broken: readonly string[];
   /** True: they fail now and then, so that what they say as they do when they are well is no lie. */
   readonly sometimes?: boolean;
+  /** True: kept answers stand in for those who do not answer, and STALE blames nobody. */
+  readonly isKept?: boolean;
 }
 
 /**
@@ -24,7 +26,11 @@ export interface Circumstances {
  * shorter list that nobody explains, a value that is another one, an ABSENT or a MISSING that nobody could know, a source
  * that blames a backend that was well, and in either answer a null of which nobody says why.
  */
-export function untruths(healthy: Answer, answer: Answer, { broken, sometimes = false }: Circumstances): string[] {
+export function untruths(
+  healthy: Answer,
+  answer: Answer,
+  { broken, sometimes = false, isKept = false }: Circumstances,
+): string[] {
   const found: string[] = [];
   if (answer.status !== 200) found.push(`status ${answer.status}`);
   const errorPaths = (answer.body.errors ?? []).map(({ path }) => (path ?? []).join("."));
@@ -83,10 +89,13 @@ export function untruths(healthy: Answer, answer: Answer, { broken, sometimes = 
     const before: readonly Told[] = Array.isArray(was) ? was : [];
     for (const { backend, status } of value as readonly Told[]) {
       const healthyStatus = before.find((source) => source.backend?.name === backend?.name)?.status;
-      if (!broken.includes(backend?.name ?? "") && status !== healthyStatus) {
-        if (blaming.includes(status ?? "")) found.push(`${here}: ${status} from ${backend?.name}, which was well`);
+      // A question that does not ask for names tells nothing of whom it blames.
+      if (backend?.name && !broken.includes(backend.name) && status !== healthyStatus) {
+        const isStandIn = isKept && status === "STALE";
+        if (blaming.includes(status ?? "") && !isStandIn)
+          found.push(`${here}: ${status} from ${backend.name}, which was well`);
         if (status === "ABSENT" && healthyStatus === "OK")
-          found.push(`${here}: ABSENT from ${backend?.name}, which has it`);
+          found.push(`${here}: ABSENT from ${backend.name}, which has it`);
       }
       if (sometimes && JSON.stringify(was).includes(JSON.stringify(status))) continue;
       if (status === "ABSENT" && broken.includes(backend?.name ?? ""))

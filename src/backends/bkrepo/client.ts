@@ -109,7 +109,7 @@ const getNode = {
   name: "bkrepo.getNode",
   method: "GET",
   path: "/repository/api/node/detail/{project}/{repository}/{path+}",
-  answers: "One file by its path; made only when a query found none of a version's files.",
+  answers: "One file by its path; made only when a query saw none of a version's files, or not its manifest.",
   versions: "all",
   proves: ["KEYED_READ"],
 } as const satisfies Operation;

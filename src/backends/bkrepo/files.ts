@@ -21,7 +21,7 @@ import { checksumSearch, type FoundNode, nodeFields } from "./checksums.ts";
 import { type DetailService, queryNodes } from "./client.ts";
 import { type FilePlaces, filePlaces, ownersOf } from "./file-places.ts";
 import { toFile, toMainFile } from "./mapper.ts";
-import { isImageKey, parseKey } from "./package-key.ts";
+import { imageNameOf, isImageKey, parseKey } from "./package-key.ts";
 import { parseRepository, type Repository } from "./repository.ts";
 import { allOf, anyOf, beginsIn, is, oneOf, type Rule } from "./rule.ts";
 import type { SightReader } from "./sight.ts";
@@ -36,6 +36,12 @@ export interface FileLoaders {
   readonly byChecksum: (digest: Digest, scope: string | null) => Promise<Answer<readonly FoundFile[]>>;
   /** The file at one path of one repository; unknown when a query does not see one. */
   readonly byPath: Loader<FilePath, Answer<StoredFile>>;
+  /**
+   * The manifest of an image's version, by the path that its record names or that its registry keeps it under; loads share
+   * calls. Unknown when a query does not see one: `readManifest` then reads the path that the record names by itself.
+   */
+  readonly manifestOf: (version: Version, repository: Repository) => Promise<Answer<StoredFile>>;
+  readonly readManifest: (version: Version, repository: Repository) => Promise<Answer<StoredFile>>;
   /** Image manifests with this digest (SHA-256) in one repository: a manifest's checksum is the image's digest. */
   readonly manifestsOf: (repository: Repository, digest: Digest) => Promise<Answer<readonly StoredManifest[]>>;
 }
@@ -296,6 +302,19 @@ export function fileLoaders(view: View, sights: SightReader, versions: VersionLo
 
   const nodesByDigest = checksumSearch(view, sights);
 
+  async function manifestOf(version: Version, repository: Repository): Promise<Answer<StoredFile>> {
+    const { key } = version.ref.package;
+    const paths = version.paths.length > 0 ? version.paths.slice(0, 1) : manifestPathsOf(version);
+    const seen = await Promise.all(paths.map((path) => byPath.load({ repository, key, path })));
+    return seen.find(({ kind }) => kind === "FOUND") ?? seen[0] ?? unknown("NARROW_SEARCH");
+  }
+
+  async function readManifest(version: Version, repository: Repository): Promise<Answer<StoredFile>> {
+    const seen = await manifestOf(version, repository);
+    const [path] = version.paths;
+    return seen.kind === "UNKNOWN" && path !== undefined ? readNode(repository, version, path) : seen;
+  }
+
   async function manifestsOf(repository: Repository, digest: Digest): Promise<Answer<readonly StoredManifest[]>> {
     const nodes = await nodesByDigest(repository, digest);
     if (nodes.kind !== "FOUND") return nodes;
@@ -337,11 +356,18 @@ export function fileLoaders(view: View, sights: SightReader, versions: VersionLo
     return owners.filter((owner) => owner !== null);
   }
 
-  return { page, byPath, byChecksum, manifestsOf };
+  return { page, byPath, byChecksum, manifestOf, readManifest, manifestsOf };
 }
 
 // `/name/manifest/tag/manifest.json`, or `list.manifest.json` of a multi-arch image; before 2022 without the second part.
 const manifestPath = /^\/(.+?)(?:\/manifest)?\/([^/]+)\/(?:list\.)?manifest\.json$/;
+
+/** Where the docker service keeps a manifest (OciLocationUtils): of one platform, of several, and before 2022. */
+function manifestPathsOf({ name, ref }: Version): readonly string[] {
+  const image = imageNameOf(ref.package.key) ?? "";
+  const folder = `/${image}/manifest/${name}`;
+  return [`${folder}/list.manifest.json`, `${folder}/manifest.json`, `/${image}/${name}/manifest.json`];
+}
 
 /** Cut where the sizes of a portion would add up to more than one batch may hold. */
 function portions<T>(values: readonly T[], size: (value: T) => number): T[][] {

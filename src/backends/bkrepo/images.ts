@@ -21,7 +21,7 @@ import type { ImageReader } from "../backend.ts";
 import { batched, keyText, single } from "../batch.ts";
 import { asError } from "../batches.ts";
 import { listVersions, pageVersions } from "./client.ts";
-import type { FileLoaders } from "./files.ts";
+import type { FileLoaders, StoredFile } from "./files.ts";
 import { type ImageLocation, locateImage, referTo } from "./image-location.ts";
 import { childPrefix, toImageRecord, toVersion } from "./mapper.ts";
 import { meantByImageName } from "./package-filter.ts";
@@ -90,7 +90,7 @@ export function imageReader(
     // Docker's own rule for a reference that names neither tag nor digest.
     const tag = ref.tag ?? "latest";
     const version = await versions.byRef.load({ package: place, version: tag, nativeId: null });
-    return version.kind === "FOUND" ? found(await record(version.value, { ...ref, tag }, repository)) : version;
+    return version.kind === "FOUND" ? record(version.value, { ...ref, tag }, repository) : version;
   }
 
   async function holderOf(place: PackageRef, ref: ImageRef, digest: Digest): Promise<Answer<ImageRecord>> {
@@ -119,7 +119,7 @@ export function imageReader(
       if (answer.kind !== "FOUND") continue;
       const tag = version === digest ? null : version;
       const held = await record(answer.value, { ...ref, tag }, repository);
-      if (held.digest === digest) return found(held);
+      if (held.kind === "FOUND" && held.value.digest === digest) return held;
     }
     return otherwise;
   }
@@ -180,21 +180,19 @@ export function imageReader(
 
   /** The digest of a version whose record does not tell it: its manifest's checksum. */
   async function digestOfManifest(version: Version, repository: Repository): Promise<Answer<Digest>> {
-    const [path] = version.paths;
-    if (path === undefined) return unknown("NARROW_SEARCH");
-    const stored = await files.byPath.load({ repository, key: version.ref.package.key, path });
+    const stored = await files.manifestOf(version, repository);
     if (stored.kind !== "FOUND") return stored;
-    const digest = stored.value.file.digests.find((candidate) => candidate.startsWith(childPrefix));
-    return digest === undefined ? unknown("NARROW_SEARCH") : found(digest);
+    const digest = digestIn(stored.value);
+    return digest === null ? unknown("NARROW_SEARCH") : found(digest);
   }
 
-  // The digest is missing from the metadata when the server's second step failed.
-  async function record(version: Version, ref: ImageRef, repository: Repository): Promise<ImageRecord> {
-    const [path] = version.paths;
-    if (version.digest !== null || path === undefined) return toImageRecord(version, ref, version.digest, false);
-    const stored = valueIn(await files.byPath.load({ repository, key: version.ref.package.key, path }));
-    const digest = stored?.file.digests.find((candidate) => candidate.startsWith(childPrefix)) ?? null;
-    return toImageRecord(version, ref, digest, stored?.archived ?? false);
+  // The digest is missing from the metadata when the server's second step failed; the image is there all the same.
+  async function record(version: Version, ref: ImageRef, repository: Repository): Promise<Answer<ImageRecord>> {
+    if (version.digest !== null) return found(toImageRecord(version, ref, version.digest, false));
+    const answer = await files.readManifest(version, repository).catch(failed);
+    const stored = valueIn(answer);
+    const gap = answer.kind === "ABSENT" ? unknown("DETAIL_MISSING") : firstGap([answer]);
+    return found(toImageRecord(version, ref, stored && digestIn(stored), stored?.archived ?? false), gap);
   }
 
   function expectCopies(name: string): void {
@@ -272,6 +270,10 @@ export function imageReader(
   }
 
   return { image, copies, expectCopies, byDigest, isArchived };
+}
+
+function digestIn({ file }: StoredFile): Digest | null {
+  return file.digests.find((candidate) => candidate.startsWith(childPrefix)) ?? null;
 }
 
 const overwritten = absent(pageVersions, "COMPLETE_FILTER");

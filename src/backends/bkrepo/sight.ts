@@ -83,7 +83,7 @@ export function sightReader(view: View): SightReader {
 
   async function walk(repository: Repository): Promise<Answer<readonly TaggedPackage[]>> {
     const packages = new Map<string, TaggedPackage>();
-    let total: number | null = null;
+    let isWhole = false;
     let isLost = false;
     for (let pageNumber = 1; pageNumber <= mostListPages; pageNumber++) {
       const { value, origin, zone } = await client.pagePackages(
@@ -95,14 +95,13 @@ export function sightReader(view: View): SightReader {
       for (const row of value.rows) {
         packages.set(row.key, toPackage(row, { backend: settings.name, repository, origin, zone }));
       }
-      total = value.total;
       isLost ||= value.dropped.length > 0;
-      const isEnd = total === null ? value.count < largestPage : packages.size >= total;
+      isWhole = value.total === null ? value.count < largestPage : packages.size >= value.total;
       // Pages without an order may overlap; one that brings nothing new ends the walk.
-      if (isEnd || packages.size === before) break;
+      if (isWhole || packages.size === before) break;
     }
     const all = [...packages.values()].sort((one, other) => (one.ref.key < other.ref.key ? -1 : 1));
-    if (!isLost && total !== null && packages.size >= total) return found(all);
+    if (isWhole && !isLost) return found(all);
     const gap = isLost ? unknown("LOST_ROWS") : unknown("UNREAD");
     if (all.length === 0) throw unreadable(view, pagePackages.name, "rows of the answer are missing");
     return found(all, gap);

@@ -17,6 +17,8 @@ const versions = [
   { name: "none", manifestPath: manifest("none") },
   { name: `sha256:${hex("6")}`, manifestPath: manifest(`sha256:${hex("6")}`) },
   { name: "index", manifestPath: manifest("index", "list.manifest.json") },
+  { name: "pathless" },
+  { name: "ancient", contentPath: "/api/ancient/manifest.json" },
 ];
 
 let server: Awaited<ReturnType<typeof serveBkrepo>>;
@@ -43,6 +45,8 @@ beforeAll(async () => {
       { repoName: "images", fullPath: manifest("none"), sha256: hex("5") },
       { repoName: "images", fullPath: manifest("index", "list.manifest.json"), sha256: hex("7") },
       { repoName: "wide", fullPath: manifest("v3"), sha256: hex("8") },
+      { repoName: "images", fullPath: manifest("pathless"), sha256: hex("a") },
+      { repoName: "images", fullPath: "/api/ancient/manifest.json", sha256: hex("b") },
     ],
   });
   gateway = await gatewayOver(server.url, { repositories: ["acme/images", "acme/mirror"] });
@@ -68,6 +72,8 @@ describe.each([
   ["bare", "4"],
   ["none", "5"],
   ["index", "7"],
+  ["pathless", "a"],
+  ["ancient", "b"],
 ])("the digest of %s", (tag, digit) => {
   test.each(["api@sha256:", `api:${tag}@sha256:`, "api:other@sha256:"])("is found by %s…", async (start) => {
     const { data, errors } = await trace(`docker.test/acme/images/${start}${hex(digit)}`);

@@ -183,11 +183,13 @@ describe("the digest", () => {
 
   test("is null, with the image still there, when nobody tells it", async () => {
     it.server.setTamper((reply, { rawPath }) =>
-      withRecords(reply, (rows) =>
-        rawPath.includes("/node/")
-          ? []
-          : rows.map((row) => ({ ...(isObject(row) ? row : {}), metadata: {}, packageMetadata: [] })),
-      ),
+      rawPath.includes("/node/detail/")
+        ? { status: 400, body: { code: 251010, data: null } }
+        : withRecords(reply, (rows) =>
+            rawPath.includes("/node/")
+              ? []
+              : rows.map((row) => ({ ...(isObject(row) ? row : {}), metadata: {}, packageMetadata: [] })),
+          ),
     );
     const found = await it.images().image(image(bkrepoReference(images.api)));
     expect(found).toMatchObject({ digest: null, kind: "MANIFEST" });

@@ -127,6 +127,20 @@ describe("where a search is narrower than the right to read", () => {
     expect(JSON.stringify(data.traceByDigest.sources)).not.toMatch(/ABSENT|"OK"/);
   });
 
+  test("an image whose digest only its manifest tells is there, and its digest could not be told", async () => {
+    const untold = [{ repoName: "shut", key: "docker://web", name: "web", type: "DOCKER" }].map((one) => ({
+      ...one,
+      versions: [{ name: "1.0", manifestPath: "/web/manifest/1.0/manifest.json" }],
+    }));
+    server.become({ packages: [...stored("shut"), ...untold] });
+    await open(["acme/shut"]);
+    const { data } = await gateway.ask(
+      `{ traceByImage(image: "docker.test/acme/shut/web:1.0") { isComplete artifact { digest } sources { status } } }`,
+    );
+    expect(data.traceByImage).toMatchObject({ isComplete: false, artifact: { digest: null } });
+    expect(JSON.stringify(data.traceByImage.sources)).not.toContain("ABSENT");
+  });
+
   test("an image and its copies are found", async () => {
     await open(["acme/shut"]);
     const { data, errors } = await gateway.ask(

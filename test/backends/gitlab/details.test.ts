@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { serveZadig } from "../zadig/literal.ts";
 import type { serveLiteral } from "./literal.ts";
 import { every, type GatewaySettings, gatewayOver } from "./literal-gateway.ts";
 
@@ -55,6 +56,29 @@ describe("a tag whose details are 404, as those of an index are", () => {
     // Said at each of the two that asked for details.
     expect(codes).toEqual(["UPSTREAM_MALFORMED", "UPSTREAM_MALFORMED"]);
     expect(gitlab.asked.filter((url) => url.endsWith("/tags/2.0.1"))).toHaveLength(1);
+  });
+
+  test("is not called missing or moved by the drift of a release that has it", async () => {
+    const released = { "2.0.1": `registry.test/acme/shop/web:2.0.1`, "3.0.0": `registry.test/acme/shop/web:3.0.0` };
+    const release = {
+      id: "65a1b2c3d4e5f60718293a4b",
+      version: "v1",
+      project: "shop",
+      at: 1_770_000_000,
+      services: released,
+    };
+    const zadig = await serveZadig({ generation: "r1", releases: [release] });
+    const others = [
+      { kind: "zadig", name: "zadig", url: zadig.url, credentials: { token: "t" }, projects: ["shop"], retries: 0 },
+    ];
+    const { ask } = await open(web({ "2.0.1": 404 }), { others });
+    const { data } = await ask(`{ releases(first: 1) { nodes { drift { image { tag } verdict } } } }`);
+    expect(every(data, "drift").flat()).toEqual(
+      expect.arrayContaining([
+        { image: { tag: "2.0.1" }, verdict: "UNVERIFIABLE" },
+        { image: { tag: "3.0.0" }, verdict: "MISSING" },
+      ]),
+    );
   });
 
   test("is no older than one with a date: which is the newest is not known, and said so", async () => {
