@@ -157,6 +157,7 @@ describe("what a description says that a kind of backend tells", () => {
   const schema = createSchema();
   const seen = new Set<Promised>();
   const limits = {
+    answerBytes: 1_073_741_824,
     depth: 100,
     cost: 10_000_000,
     aliases: 10_000,
