@@ -157,7 +157,7 @@ describe("what a description says that a kind of backend tells", () => {
   const schema = createSchema();
   const seen = new Set<Promised>();
   const limits = {
-    answerBytes: 1_073_741_824,
+    answerBytes: 268_435_456,
     depth: 100,
     cost: 10_000_000,
     aliases: 10_000,
