@@ -171,7 +171,7 @@ function givenUp({ failure, backend, operation, status, code, traceId, reason }:
   });
 }
 
-/** A quarter: what is too large is so by a lot as often as by a little, and each try that fails is read up to the limit. */
+/** An eighth: each try that fails is read up to the limit, so that few of them have to find a size that will do. */
 function smaller(size: number): number {
-  return Math.max(1, Math.floor(size / 4));
+  return Math.max(1, Math.floor(size / 8));
 }
