@@ -57,7 +57,10 @@ export type SourceStatus =
   | 'OK'
   /** It was not asked, or not to the end, because this request spent its cap of upstream calls: `UPSTREAM_BUDGET_EXCEEDED`. */
   | 'OVER_BUDGET'
-  /** It answered in part: rows could not be read and were left out, or one of several calls failed. */
+  /**
+   * It answered in part: rows could not be read and were left out, one of several calls failed, or it answered and could not say
+   * (a search that sees less than may be read, a detail that is missing, data that it does not keep).
+   */
   | 'PARTIAL'
   /** It did not answer; the data is an earlier answer held by the cache, as old as `fetchedAt` says. */
   | 'STALE'
