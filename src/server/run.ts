@@ -178,7 +178,7 @@ export function createRunner(options: RunnerOptions): Runner {
       }
       const failed = ran.errors ?? [];
       const ownErrors = ran.data === null ? errorsOfEmptied(schema, document, node, failed) : failed;
-      const errors = boundErrors([...ownErrors.map(masking.ofRun), ...problems]);
+      const errors = boundErrors([...inOrder(ownErrors.map(masking.ofRun)), ...problems]);
       const told = errors.length === 0 ? ran : { ...ran, errors };
       const explained = explaining
         ? { ...told, extensions: { ...told.extensions, explain: explaining.explained() } }
@@ -189,6 +189,26 @@ export function createRunner(options: RunnerOptions): Runner {
       return { result: withRequestId(result, requestId), isWhole: isWhole && call.budget.take() };
     },
   };
+}
+
+/** Errors by their place in the document, then in the answer: which field failed first is a matter of chance. */
+function inOrder(errors: readonly GraphQLError[]): readonly GraphQLError[] {
+  if (errors.length < 2) return errors;
+  return errors.toSorted(
+    (one, other) =>
+      (one.positions?.[0] ?? 0) - (other.positions?.[0] ?? 0) || comparePaths(one.path ?? [], other.path ?? []),
+  );
+}
+
+function comparePaths(one: readonly (string | number)[], other: readonly (string | number)[]): number {
+  for (const [place, key] of one.entries()) {
+    const counterpart = other[place];
+    if (counterpart === undefined) return 1;
+    if (key === counterpart) continue;
+    if (typeof key === "number" && typeof counterpart === "number") return key - counterpart;
+    return String(key) < String(counterpart) ? -1 : 1;
+  }
+  return one.length - other.length;
 }
 
 /** Whether a call brought less than it can bring: a failure, or what a cache had to say instead. */
