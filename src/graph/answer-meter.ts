@@ -50,7 +50,8 @@ export function createAnswerMeter(most: number): AnswerMeter {
 const punctuation = 4;
 /** What an error adds to an answer, more or less. */
 const errorBytes = 300;
-const escaped = /["\\\p{Cc}]/u;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON escapes the control characters below a blank.
+const escaped = /["\\\x00-\x1f]/;
 
 /** Bytes that a field adds to an answer beside what is below it. */
 export function bytesOfField(name: string): number {

@@ -23,7 +23,7 @@ import {
 import { sendParts } from "./http/parts.ts";
 import { Refusal, refusalText, refuse, sendRefusal } from "./http/refusal.ts";
 import { targetOf } from "./http/target.ts";
-import { printInTurns } from "./json-text.ts";
+import { charactersATurn, printInTurns } from "./json-text.ts";
 import type { Log } from "./log.ts";
 import { type Causes, createMasking } from "./masking.ts";
 import { logBugs, outcomeOf, withRequestId } from "./outcome.ts";
@@ -175,7 +175,8 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
       if ("parts" in ran) return ran;
       const outcome = outcomeOf(ran.result);
       operation.end(outcome);
-      const encoded = encode(await printInTurns(ran.result));
+      const isLong = arrival.meter.taken() > charactersATurn;
+      const encoded = encode(isLong ? await printInTurns(ran.result) : JSON.stringify(ran.result));
       if (ran.isWhole && outcome === "ok") lead?.land(encoded);
       return { status: 200, answer: encoded, isFaultless: (ran.result.errors ?? []).length === 0 };
     } catch (error) {

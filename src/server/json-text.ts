@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** Characters that are printed in one turn of the event loop. */
-const charactersATurn = 1_048_576;
+export const charactersATurn = 1_048_576;
 /** Lists and objects within each other that are printed piece by piece; what lies deeper is one piece. */
 const piecewise = 7;
 
