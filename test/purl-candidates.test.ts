@@ -3,13 +3,18 @@ import { serveBkrepo } from "./backends/bkrepo/literal-server.ts";
 import { gatewayOver } from "./support/literal.ts";
 
 /** What a trace by this package URL says of a repository that holds one version with these files, equal in no byte. */
-async function traced(purl: string, kind: { readonly type: string; readonly key: string }, paths: readonly string[]) {
+async function traced(
+  purl: string,
+  kind: { readonly type: string; readonly key: string },
+  paths: readonly string[],
+  version = "1.0",
+) {
   const [name = ""] = kind.key.split(/[:/]/).slice(-1);
   const server = await serveBkrepo({
     release: "new",
     repositories: ["files"],
     packages: [
-      { repoName: "files", key: kind.key, name, type: kind.type, versions: [{ name: "1.0", contentPaths: paths }] },
+      { repoName: "files", key: kind.key, name, type: kind.type, versions: [{ name: version, contentPaths: paths }] },
     ],
     nodes: paths.map((fullPath, index) => ({ repoName: "files", fullPath, sha256: String(index).repeat(64) })),
   });
@@ -60,5 +65,15 @@ test("a version whose only file is called otherwise is not absent, unless the pa
     candidates: [],
     isComplete: true,
     sources: [{ status: "ABSENT" }],
+  });
+});
+
+test("an RPM whose file is called otherwise is a candidate: its architecture is its version's", async () => {
+  const server = { type: "RPM", key: "rpm:///el7/nginx" };
+  const paths = ["/el7/nginx-latest.rpm"];
+  expect(await traced("pkg:rpm/nginx@1.0-1?arch=x86_64", server, paths, "1.0-1.x86_64")).toMatchObject({
+    artifact: null,
+    candidates: [{ name: "nginx-latest.rpm" }],
+    sources: [{ status: "OK" }],
   });
 });

@@ -73,7 +73,9 @@ function meantFile(files: readonly PackageFile[], purl: PurlParts | null): Meant
     return rule.isEachAnother && named.length > 1 ? { file: null, candidates: named } : newestOf(named);
   }
   // Files that are called otherwise than the tool of the type calls them are the version's all the same.
-  const isNarrowed = narrowing.some((qualifier) => purl.qualifiers[qualifier] !== undefined);
+  const isNarrowed = narrowing.some(
+    (qualifier) => purl.qualifiers[qualifier] !== undefined && !rule.ofVersion?.[qualifier],
+  );
   return { file: null, candidates: isNarrowed ? [] : files };
 }
 
@@ -86,6 +88,8 @@ interface NamingRule {
   readonly patterns: (purl: PurlParts) => readonly RegExp[];
   /** True where the patterns themselves obey the qualifiers `type` and `extension`. */
   readonly knowsType?: true;
+  /** Qualifiers that are told by the version itself: all of its files have them. */
+  readonly ofVersion?: Readonly<Partial<Record<(typeof narrowing)[number], true>>>;
   /** True where files of one name are different things, not uploads of one. */
   readonly isEachAnother?: true;
 }
@@ -144,6 +148,7 @@ const rules: Readonly<Record<string, NamingRule>> = {
       const suffix = arch === undefined ? "(?:\\.(?!src\\b|nosrc\\b)\\w+)?" : `(?:\\.${quoted(arch)})?`;
       return [exactly(`${quoted(name)}-(?:\\d+:)?${versionIn(withoutEpoch(version))}${suffix}\\.rpm`)];
     },
+    ofVersion: { arch: true },
   },
   deb: {
     patterns: ({ name, version, qualifiers: { arch } }) => {
