@@ -106,7 +106,13 @@ const archive = "(?:tgz|tar\\.gz|tar\\.bz2|tar\\.xz|zip)";
  */
 const rules: Readonly<Record<string, NamingRule>> = {
   maven: { patterns: mavenPatterns, knowsType: true },
-  npm: { patterns: ({ name, version }) => [exactly(`${quoted(name)}-${versionIn(version)}\\.(?:tgz|tar\\.gz)`)] },
+  npm: {
+    patterns: ({ namespace, name, version }) => {
+      // `npm pack` writes the scope in front; what is published has it as a folder.
+      const scope = namespace === null ? "" : `(?:${quoted(namespace.replace(/^@/, ""))}-)?`;
+      return [exactly(`${scope}${quoted(name)}-${versionIn(version)}\\.(?:tgz|tar\\.gz)`)];
+    },
+  },
   pypi: {
     // A source distribution is one thing; of wheels there may be one for each platform.
     patterns: ({ name, version }) => {
