@@ -19,13 +19,16 @@ async function artifactOf(records: readonly { readonly digest: string; readonly 
     releases: [{ id: idOf(50), version: "v1", project: "pay", at: at + 100, services: { api: image } }],
   });
   const ask = await gatewayOver(settingsOf(zadig.url));
+  const trace = await ask(
+    `{ traceByImage(image: "${image}") { artifact { digest } candidates { digest } isComplete sources { status } } }`,
+  );
   const { data, errors } = await ask(
     `{ releases(filter: { project: "pay" }) { nodes {
       images { artifact { digest builds { service } } } drift { released }
     } } }`,
   );
   const codes = errors.map(({ path, extensions }) => [path?.at(-1), extensions.code]);
-  return { nodes: nodesIn(data, "releases"), codes };
+  return { nodes: nodesIn(data, "releases"), codes, trace: trace.data?.["traceByImage"] };
 }
 
 test("of records that differ, the newest is known where all of them are dated", async () => {
@@ -41,6 +44,12 @@ test("a record without a date is no old record: which one is the newest is not k
   expect(told.nodes).toMatchObject([
     { images: [{ artifact: { digest: null, builds: null } }], drift: [{ released: null }] },
   ]);
+  expect(told.trace).toEqual({
+    artifact: null,
+    candidates: expect.arrayContaining([{ digest: digestOf("a") }, { digest: digestOf("b") }]),
+    isComplete: false,
+    sources: [{ status: "PARTIAL" }],
+  });
   expect(told.codes).toEqual(
     expect.arrayContaining([
       ["digest", "UPSTREAM_MALFORMED"],

@@ -402,7 +402,7 @@ export function coordinateOf({ seed }: ArtifactNode): readonly (string | null)[]
 }
 
 /** Of records that differ in their bytes, one that tells no time: it may be the newest. */
-function undatedAmong(records: readonly ArtifactRecord[]): ArtifactRecord | null {
+export function undatedAmong(records: readonly ArtifactRecord[]): ArtifactRecord | null {
   const told = records.filter(({ digest }) => digest !== null);
   const digests = new Set(told.map(({ digest }) => digest));
   return digests.size < 2 ? null : (told.find(({ createdAt }) => createdAt === null) ?? null);

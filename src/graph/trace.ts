@@ -1,3 +1,4 @@
+import { unknown } from "../backends/answers.ts";
 import { type Digest, isStrong } from "../model/digest.ts";
 import { type ImageRef, isSameReference, parseImageRef } from "../model/image-ref.ts";
 import { once } from "../model/once.ts";
@@ -12,6 +13,7 @@ import {
   imageSeed,
   type Lazy,
   recordSeed,
+  undatedAmong,
 } from "./artifact.ts";
 import {
   askCopies,
@@ -26,6 +28,7 @@ import { type Context, having } from "./context.ts";
 import { badInput, type NoAnswer } from "./errors.ts";
 import {
   combineSources,
+  couldNotSay,
   isComplete,
   type Outcome,
   outcomeOf,
@@ -76,10 +79,14 @@ export async function traceReference(context: Context, image: ImageRef, wants: T
     start.catch(() => null);
   }
   const [held, listed] = await Promise.all([owners, askZadigSpellings(context, image)]);
-  const zadig = await withHidden(context, image, listed, toldDigest(held));
-  const exact = recordsOf(zadig).find((record) => isOneOf([record.image], image)) ?? null;
+  const all = await withHidden(context, image, listed, toldDigest(held));
+  const own = recordsOf(all).filter((record) => isOneOf([record.image], image));
+  // Without a digest the newest record is meant, and one without a date may be it.
+  const undated = toldDigest(held) === null ? undatedAmong(own) : null;
+  const zadig = undated ? [...all, couldNotSay(undated.ref.backend, unknown("UNCHECKED_ORDER"))] : all;
+  const exact = undated ? null : (own[0] ?? null);
   const digest = toldDigest(held) ?? exact?.digest ?? null;
-  const declared = exact || digest !== null ? null : await declaredSource(context, recordsOf(zadig), image);
+  const declared = exact || undated || digest !== null ? null : await declaredSource(context, recordsOf(zadig), image);
   const source = exact ?? declared;
   const known = digest ?? source?.digest ?? null;
   // Bytes that nobody knows are searched nowhere: what its own registry denies is not there.
