@@ -296,11 +296,11 @@ const mostRounds = 10;
 const largestPage = 100;
 
 /**
- * A window over the rows that may be seen: reads on until one row more than wanted is found, so that neither a short
- * page nor "there is more" speaks of hidden rows. No total, and of rows that could not be read only that there are some:
- * whose they are is not known. OVER_BUDGET when the first thousand rows held nothing. `whenNone` says what an empty window is: the list
- * is there whoever asks (EMPTY), its place is hidden (HIDDEN), or it is hidden where rows of another place stand in it
- * (ROWS_TELL).
+ * A window over the rows that may be seen. It reads on until one row more than wanted is found, so that neither a short
+ * page nor "there is more" speaks of hidden rows. No total is told. Of rows that could not be read only their being there
+ * is told, since whose they are is not known. OVER_BUDGET when the first thousand rows held nothing. `whenNone` says what
+ * an empty window is: the list is there whoever asks (EMPTY), its place is hidden (HIDDEN), or it is hidden where rows of
+ * another place stand in it (ROWS_TELL).
  */
 async function filteredPage<T>(
   { backend }: Sight,

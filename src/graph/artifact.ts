@@ -177,7 +177,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
   );
   const allRecords = once(async () => (seed.digest ? everyRecord() : knownBy(seed.asOf, await everyRecord())));
 
-  /** Why it cannot be told which of its records is the newest; null where it can, or where its digest tells them apart. */
+  /** Why the newest of its records cannot be told; null where it can, or where its digest tells them apart. */
   const whyUnordered = once(async () => {
     const undated = seed.digest ? null : undatedAmong(await everyRecord());
     return undated && noAnswer(undated.ref.backend, unknown("UNCHECKED_ORDER"));

@@ -232,8 +232,8 @@ function nameOf({ name }: PackageFile): string {
 }
 
 /**
- * Where all of these are uploads or builds of one file, the newest; none where they are different things, such as wheels
- * for several platforms.
+ * The newest, where all of these are uploads or builds of one file. No file where they are different things, such as
+ * wheels for several platforms: then all of them are candidates.
  */
 function newestOf(files: readonly PackageFile[]): MeantFile {
   const things = new Set(files.map((file) => nameOf(file).replace(snapshotBuild, "-SNAPSHOT")));
