@@ -1,4 +1,14 @@
-import { type Answer, found, foundAny, hidden, mapAnswer, type Unknown } from "../backends/answers.ts";
+import {
+  type Answer,
+  failed,
+  firstGap,
+  found,
+  foundAny,
+  hidden,
+  mapAnswer,
+  type Unknown,
+  unknown,
+} from "../backends/answers.ts";
 import type {
   ArtifactReader,
   CommitReader,
@@ -13,7 +23,6 @@ import type { ImageRecord, PackageRef, Version } from "../model/package.ts";
 import type { Page, PageRequest, Row } from "../model/page.ts";
 import type { ArtifactRecord, Release } from "../model/release.ts";
 import { UpstreamError } from "../upstream/errors.ts";
-import { provenValue } from "./outcome.ts";
 
 /**
  * One request's readers of a backend, as far as the access rules let its caller see: everything the graph knows comes
@@ -141,15 +150,18 @@ function releaseGuards(sight: Sight, artifacts: ArtifactReader | null): Guards<R
 function artifactGuards(sight: Sight): Guards<ArtifactReader> {
   const see =
     ({ artifact }: ArtifactReader) =>
-    async (record: ArtifactRecord): Promise<ArtifactRecord | null> => {
-      const whole = record.activities === null ? provenValue(sight.backend, await artifact(record.ref)) : record;
-      const activities = whole?.activities?.filter(({ project }) => project !== null && sight.place(project)) ?? [];
-      return activities.length > 0 ? { ...record, activities } : null;
+    async (record: ArtifactRecord): Promise<Answer<ArtifactRecord>> => {
+      const whole = record.activities === null ? await artifact(record.ref) : found(record);
+      if (whole.kind !== "FOUND") return whole;
+      const activities =
+        whole.value.activities?.filter(({ project }) => project !== null && sight.place(project)) ?? [];
+      return activities.length > 0 ? found({ ...record, activities }) : hidden;
     };
   const all = async (reader: ArtifactReader, records: Promise<Answer<readonly ArtifactRecord[]>>) => {
     const answer = await records;
     if (answer.kind !== "FOUND") return answer;
-    return foundAny(present(await Promise.all(answer.value.map(see(reader)))), hidden, answer.gap);
+    const seen = await Promise.all(answer.value.map((record) => see(reader)(record).catch(failed)));
+    return foundAny(valuesIn(seen), hidden, answer.gap ?? firstGap(seen));
   };
   return {
     page: (page, reader) => (filter, request) =>
@@ -158,7 +170,7 @@ function artifactGuards(sight: Sight): Guards<ArtifactReader> {
       const answer = await artifact(ref);
       if (answer.kind !== "FOUND") return answer;
       const seen = await see(reader)(answer.value);
-      return seen ? found(seen, answer.gap) : hidden;
+      return seen.kind === "FOUND" ? found(seen.value, answer.gap) : seen;
     },
     byImage: (byImage, reader) => (image) => all(reader, byImage(image)),
     byNameAndTag: (byNameAndTag, reader) => (name, tag) => all(reader, byNameAndTag(name, tag)),
@@ -284,17 +296,17 @@ const mostRounds = 10;
 const largestPage = 100;
 
 /**
- * A window over the rows that may be seen: reads on until one row more than wanted is found, so that neither a short
- * page nor "there is more" speaks of hidden rows. No total, and nothing of rows that could not be read: whose they are
- * is not known. OVER_BUDGET when the first thousand rows held nothing. `whenNone` says what an empty window is: the list
- * is there whoever asks (EMPTY), its place is hidden (HIDDEN), or it is hidden where rows of another place stand in it
- * (ROWS_TELL).
+ * A window over the rows that may be seen. It reads on until one row more than wanted is found, so that neither a short
+ * page nor "there is more" speaks of hidden rows. No total is told. Of rows that could not be read only their being there
+ * is told, since whose they are is not known. OVER_BUDGET when the first thousand rows held nothing. `whenNone` says what
+ * an empty window is: the list is there whoever asks (EMPTY), its place is hidden (HIDDEN), or it is hidden where rows of
+ * another place stand in it (ROWS_TELL).
  */
 async function filteredPage<T>(
   { backend }: Sight,
   request: PageRequest,
   fetch: (window: PageRequest) => Promise<Answer<Page<T>>>,
-  see: (value: T) => T | null | Promise<T | null>,
+  see: (value: T) => T | null | Promise<Answer<T>>,
   whenNone: "EMPTY" | "HIDDEN" | "ROWS_TELL" = "EMPTY",
 ): Promise<Answer<Page<T>>> {
   const rows: Row<T>[] = [];
@@ -312,10 +324,11 @@ async function filteredPage<T>(
       return upTo(read, false);
     }
     const page = answer.value;
-    gap ??= answer.gap;
     read = page;
-    const seen = await Promise.all(page.rows.map(({ value }) => see(value)));
-    if (whenNone === "ROWS_TELL" && seen.includes(null)) isHome = false;
+    const seen = await Promise.all(page.rows.map(({ value }) => answerOf(see(value))));
+    // A row of which nobody could say whether it may be seen is left out, and so is one that could not be read.
+    gap ??= answer.gap ?? (page.dropped.length > 0 ? unknown("LOST_ROWS") : firstGap(seen));
+    if (whenNone === "ROWS_TELL" && seen.some(({ kind }) => kind === "ABSENT")) isHome = false;
     for (const row of rowsSeen(page.rows, seen)) rows.push(row);
     const last = page.rows.at(-1);
     if (rows.length > request.first) return upTo(page, true);
@@ -328,11 +341,20 @@ async function filteredPage<T>(
   throw new UpstreamError("OVER_BUDGET", { backend, operation: null });
 }
 
-function rowsSeen<T>(rows: readonly Row<T>[], values: readonly (T | null)[]): Row<T>[] {
+function rowsSeen<T>(rows: readonly Row<T>[], seen: readonly Answer<T>[]): Row<T>[] {
   return rows.flatMap(({ position }, index) => {
-    const value = values[index] ?? null;
-    return value === null ? [] : [{ value, position }];
+    const answer = seen[index];
+    return answer?.kind === "FOUND" ? [{ value: answer.value, position }] : [];
   });
+}
+
+async function answerOf<T>(seen: T | null | Promise<Answer<T>>): Promise<Answer<T>> {
+  if (seen instanceof Promise) return seen.catch(failed);
+  return seen === null ? hidden : found(seen);
+}
+
+function valuesIn<T>(answers: readonly Answer<T>[]): T[] {
+  return answers.flatMap((answer) => (answer.kind === "FOUND" ? [answer.value] : []));
 }
 
 function present<T>(values: readonly (T | null)[]): T[] {

@@ -1,3 +1,4 @@
+import { unknown } from "../backends/answers.ts";
 import type { FoundFile } from "../backends/backend.ts";
 import { type Digest, isStrong } from "../model/digest.ts";
 import { type ImageRef, printImageRef } from "../model/image-ref.ts";
@@ -6,7 +7,7 @@ import type { ImageRecord, PackageFile, VersionRef } from "../model/package.ts";
 import type { ArtifactRecord, ArtifactRef } from "../model/release.ts";
 import { askCopies, askOwners, askZadig, expectCopies, type Images, type Records } from "./asking.ts";
 import { type Context, having } from "./context.ts";
-import { badInput, type NoAnswer } from "./errors.ts";
+import { badInput, type NoAnswer, noAnswer } from "./errors.ts";
 import type { MatchMethod } from "./generated/resolvers.ts";
 import {
   type Claim,
@@ -176,9 +177,17 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
   );
   const allRecords = once(async () => (seed.digest ? everyRecord() : knownBy(seed.asOf, await everyRecord())));
 
+  /** Why the newest of its records cannot be told; null where it can, or where its digest tells them apart. */
+  const whyUnordered = once(async () => {
+    const undated = seed.digest ? null : undatedAmong(await everyRecord());
+    return undated && noAnswer(undated.ref.backend, unknown("UNCHECKED_ORDER"));
+  });
+
   // What was built is Zadig's to say: while it cannot, a tag that may have moved must not stand in for it.
   const identity = once(async (): Promise<{ readonly digest: Digest | null; readonly unknown: NoAnswer | null }> => {
     if (seed.digest) return { digest: seed.digest, unknown: null };
+    const unordered = await whyUnordered();
+    if (unordered) return { digest: null, unknown: unordered };
     const newest = (await allRecords()).find((record) => record.digest !== null);
     if (newest?.digest) return { digest: newest.digest, unknown: null };
     const silent = failureIn(await records());
@@ -194,6 +203,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
 
   const sameBytes = (told: Digest | null, own: Digest | null) => told === null || own === null || told === own;
   const record = once(async () => {
+    if (await whyUnordered()) return null;
     const [all, own] = [await allRecords(), await bestDigest()];
     return (
       all.find((one) => one.digest !== null && one.digest === own) ??
@@ -267,7 +277,7 @@ export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNo
       throw badInput("BACKEND_NOT_CONFIGURED", "No configured backend keeps records of builds.");
     }
     const found = await record();
-    const silent = found ? null : failureIn(await records());
+    const silent = found ? null : (failureIn(await records()) ?? (await whyUnordered()));
     if (silent) throw silent;
     return found;
   };
@@ -389,6 +399,13 @@ export function coordinateOf({ seed }: ArtifactNode): readonly (string | null)[]
   return seed.asOf === null || seed.digest !== null
     ? ["image", seed.zadig, reference]
     : ["image", seed.zadig, reference, seed.asOf];
+}
+
+/** Of records that differ in their bytes, one that tells no time: it may be the newest. */
+export function undatedAmong(records: readonly ArtifactRecord[]): ArtifactRecord | null {
+  const told = records.filter(({ digest }) => digest !== null);
+  const digests = new Set(told.map(({ digest }) => digest));
+  return digests.size < 2 ? null : (told.find(({ createdAt }) => createdAt === null) ?? null);
 }
 
 /** Of records that differ in their bytes, those that were there at that time; all of them where nobody says when. */

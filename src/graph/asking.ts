@@ -1,4 +1,4 @@
-import { type Answer, unknown } from "../backends/answers.ts";
+import { type Answer, joined, unknown } from "../backends/answers.ts";
 import type { ArtifactReader, FoundFile, PackageScope } from "../backends/backend.ts";
 import type { Origin } from "../model/backend.ts";
 import type { Digest } from "../model/digest.ts";
@@ -35,15 +35,18 @@ export function askZadigSpellings(context: Context, image: ImageRef): Promise<Re
 
 /**
  * One Zadig's records of whatever ends in the same name and tag. Its list hides multi-arch images, so that its silence
- * proves nothing: where it shows none, the reference itself is asked for.
+ * proves nothing: where it shows none that is meant, the reference itself is asked for.
  */
 export async function recordsOfTag(
   reader: Pick<ArtifactReader, "byNameAndTag" | "byImage">,
   image: ImageRef,
   tag: string,
+  isMeant: (record: ArtifactRecord) => boolean = () => true,
 ): Promise<Answer<readonly ArtifactRecord[]>> {
-  const answer = await reader.byNameAndTag(lastName(image), tag);
-  return answer.kind === "FOUND" ? answer : reader.byImage(taggedText(image));
+  const listed = await reader.byNameAndTag(lastName(image), tag);
+  if (listed.kind === "FOUND" && listed.value.some(isMeant)) return listed;
+  const hidden = await reader.byImage(taggedText(image));
+  return listed.kind === "FOUND" ? joined([listed, hidden], unknown("LEFT_OUT")) : hidden;
 }
 
 /** What each reference holds now, in the registry that it names; references of registries nobody configured are left out. */

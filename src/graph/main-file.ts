@@ -5,10 +5,19 @@ import type { PackageFile, VersionRef } from "../model/package.ts";
 import type { Position } from "../model/page.ts";
 import type { PurlParts } from "../model/purl.ts";
 
-/** The file that a version is, and when its list was told. */
-export interface MainFile {
+/** The file that a package URL means among those of one version. */
+export interface MeantFile {
   /** Null where the version has no such file, or several that could be meant. */
   readonly file: PackageFile | null;
+  /**
+   * Without a file, those that could be meant: several that fit the rule of the type, else every file where the package
+   * URL names no file by its qualifiers. Empty beside a file.
+   */
+  readonly candidates: readonly PackageFile[];
+}
+
+/** As {@link MeantFile}, and when the list of files was told. */
+export interface MainFile extends MeantFile {
   readonly origin: Origin;
 }
 
@@ -16,7 +25,7 @@ export interface MainFile {
 const mostFiles = 1000;
 
 /**
- * Reads the files of a version until the one is found that its package URL means. Absent where the version is; unknown
+ * Reads the files of a version, and chooses the one that its package URL means. Absent where the version is; unknown
  * where the file may be one that could not be read.
  */
 export async function findMainFile(
@@ -35,9 +44,10 @@ export async function findMainFile(
     after = rows.at(-1)?.position ?? null;
     if (hasNext && after !== null && files.length < mostFiles) continue;
     if (hasNext) gap ??= unknown("UNREAD");
-    const file = mainFileOf(files, purl);
+    const meant = meantFile(files, purl);
+    const isNone = meant.file === null && meant.candidates.length === 0;
     // What is not among the files that were read may be among the others; so may a better one.
-    return file === null && gap ? gap : found({ file, origin }, answer.gap);
+    return isNone && gap ? gap : found({ ...meant, origin }, gap);
   }
 }
 
@@ -48,6 +58,10 @@ export async function findMainFile(
  * Null where it is not there, and where several could be meant.
  */
 export function mainFileOf(files: readonly PackageFile[], purl: PurlParts | null): PackageFile | null {
+  return meantFile(files, purl).file;
+}
+
+function meantFile(files: readonly PackageFile[], purl: PurlParts | null): MeantFile {
   const { file_name: fileName, filename = fileName, extension, type = extension } = purl?.qualifiers ?? {};
   if (filename !== undefined) return newestOf(files.filter((file) => nameOf(file) === filename));
   const rule = purl && Object.hasOwn(rules, purl.type) ? rules[purl.type] : undefined;
@@ -55,10 +69,18 @@ export function mainFileOf(files: readonly PackageFile[], purl: PurlParts | null
   const able = rule.knowsType ? files : files.filter((file) => isOfType(file, type));
   for (const pattern of rule.patterns(purl)) {
     const named = able.filter((file) => pattern.test(nameOf(file)));
-    if (named.length > 0) return rule.isEachAnother && named.length > 1 ? null : newestOf(named);
+    if (named.length === 0) continue;
+    return rule.isEachAnother && named.length > 1 ? { file: null, candidates: named } : newestOf(named);
   }
-  return null;
+  // Files that are called otherwise than the tool of the type calls them are the version's all the same.
+  const isNarrowed = narrowing.some(
+    (qualifier) => purl.qualifiers[qualifier] !== undefined && !rule.ofVersion?.[qualifier],
+  );
+  return { file: null, candidates: isNarrowed ? [] : files };
 }
+
+/** Qualifiers that tell one file of a version from the others. */
+const narrowing = ["type", "extension", "classifier", "arch", "platform"] as const;
 
 /** What a version's file is called. */
 interface NamingRule {
@@ -66,6 +88,8 @@ interface NamingRule {
   readonly patterns: (purl: PurlParts) => readonly RegExp[];
   /** True where the patterns themselves obey the qualifiers `type` and `extension`. */
   readonly knowsType?: true;
+  /** Qualifiers that are told by the version itself: all of its files have them. */
+  readonly ofVersion?: Readonly<Partial<Record<(typeof narrowing)[number], true>>>;
   /** True where files of one name are different things, not uploads of one. */
   readonly isEachAnother?: true;
 }
@@ -82,7 +106,13 @@ const archive = "(?:tgz|tar\\.gz|tar\\.bz2|tar\\.xz|zip)";
  */
 const rules: Readonly<Record<string, NamingRule>> = {
   maven: { patterns: mavenPatterns, knowsType: true },
-  npm: { patterns: ({ name, version }) => [exactly(`${quoted(name)}-${versionIn(version)}\\.(?:tgz|tar\\.gz)`)] },
+  npm: {
+    patterns: ({ namespace, name, version }) => {
+      // `npm pack` writes the scope in front; what is published has it as a folder.
+      const scope = namespace === null ? "" : `(?:${quoted(namespace.replace(/^@/, ""))}-)?`;
+      return [exactly(`${scope}${quoted(name)}-${versionIn(version)}\\.(?:tgz|tar\\.gz)`)];
+    },
+  },
   pypi: {
     // A source distribution is one thing; of wheels there may be one for each platform.
     patterns: ({ name, version }) => {
@@ -124,6 +154,7 @@ const rules: Readonly<Record<string, NamingRule>> = {
       const suffix = arch === undefined ? "(?:\\.(?!src\\b|nosrc\\b)\\w+)?" : `(?:\\.${quoted(arch)})?`;
       return [exactly(`${quoted(name)}-(?:\\d+:)?${versionIn(withoutEpoch(version))}${suffix}\\.rpm`)];
     },
+    ofVersion: { arch: true },
   },
   deb: {
     patterns: ({ name, version, qualifiers: { arch } }) => {
@@ -201,13 +232,13 @@ function nameOf({ name }: PackageFile): string {
 }
 
 /**
- * The file, where all of these are uploads or builds of one: the newest. Null where they are different things, such as
- * wheels for several platforms or Conan's packages of several settings.
+ * The newest, where all of these are uploads or builds of one file. No file where they are different things, such as
+ * wheels for several platforms: then all of them are candidates.
  */
-function newestOf(files: readonly PackageFile[]): PackageFile | null {
+function newestOf(files: readonly PackageFile[]): MeantFile {
   const things = new Set(files.map((file) => nameOf(file).replace(snapshotBuild, "-SNAPSHOT")));
-  if (things.size !== 1) return null;
-  return files.toSorted((a, b) => compareTexts(orderOf(b), orderOf(a)))[0] ?? null;
+  if (things.size !== 1) return { file: null, candidates: files };
+  return { file: files.toSorted((a, b) => compareTexts(orderOf(b), orderOf(a)))[0] ?? null, candidates: [] };
 }
 
 /** Grows with time: the moment and number of a snapshot's build, else when it was uploaded; equal only for equal files. */

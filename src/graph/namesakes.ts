@@ -15,7 +15,9 @@ export interface PackageLinkParent {
 
 /**
  * Packages of the same name in other repositories, linked and never merged: by package URLs that name the same package,
- * else by the name and format as the backend itself compares them. What a backend could not say is told in `errors` beside the links that were found; throws when none could.
+ * else by the name and format as the backend itself compares them. What a backend could not say is told in `errors`
+ * beside the links that were found. Backends whose configuration names no place are not asked, and not told of. Throws
+ * when none could say.
  */
 export async function namesakesOf(
   context: Context,

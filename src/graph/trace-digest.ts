@@ -1,3 +1,4 @@
+import { unknown } from "../backends/answers.ts";
 import type { FoundFile } from "../backends/backend.ts";
 import { type Digest, isStrong } from "../model/digest.ts";
 import { once } from "../model/once.ts";
@@ -5,7 +6,7 @@ import type { ImageRecord } from "../model/package.ts";
 import { atHand, createArtifact, failureIn } from "./artifact.ts";
 import { askByChecksum, askByDigest, askCopies, askZadigSpellings, type Hint } from "./asking.ts";
 import type { Context } from "./context.ts";
-import { isComplete, type Outcome, told, wasAsked } from "./outcome.ts";
+import { couldNotSay, isComplete, type Outcome, told, wasAsked } from "./outcome.ts";
 import { fileSeed } from "./package-file.ts";
 import { assemble, everyBackend, type TraceParent, type TraceWants } from "./trace.ts";
 
@@ -20,7 +21,11 @@ export async function traceByDigest(
   hints: readonly Hint[],
   wants: TraceWants,
 ): Promise<TraceParent> {
-  return traceFound(context, digest, await searchDigest(context, digest, hints), wants);
+  const { images, files } = await searchDigest(context, digest, hints);
+  // A hint is a place to begin in: what is not there may be elsewhere in the same backend, where nobody can be asked.
+  const isNone = [...images, ...files].every(({ value }) => value === null || value.length === 0);
+  const elsewhere = isNone ? hints.map(({ backend }) => couldNotSay(backend, unknown("NOT_SEARCHABLE"))) : [];
+  return traceFound(context, digest, { images: [...images, ...elsewhere], files }, wants);
 }
 
 /** What the search for a digest brought, an entry for each place. */

@@ -36,7 +36,7 @@ export async function traceByPurl(
   );
   // A backend that stores no packages of this type has nothing to say of them.
   const files = answers.filter(({ source }) => source.status !== "NOT_SEARCHABLE");
-  const told = files.flatMap(({ value }) => value ?? []);
+  const told = files.flatMap(({ value }) => value ?? []).filter(({ isMeant }) => isMeant);
   const digests = new Set(told.flatMap(({ file }) => file.digests.find(isStrong) ?? []));
   const hinted = told.find(
     ({
@@ -75,12 +75,21 @@ function repositoryOf({ backend }: Reading<"packages">, hint: Hint | null): stri
   return hint?.backend === backend.name ? hint.repository : null;
 }
 
-/** The file that a package URL means, of every version that it names in one backend, or in one repository of it. */
+/** A file of a version that a package URL names. */
+interface NamedFile extends FoundFile {
+  /** Whether the package URL means this one, and not only the version that has it and others. */
+  readonly isMeant: boolean;
+}
+
+/**
+ * The file that a package URL means, of every version that it names in one backend, or in one repository of it; of a
+ * version with several that could be meant, all of these.
+ */
 async function findFiles(
   { backend, reader }: Reading<"packages">,
   purl: PurlParts,
   scope: string | null,
-): Promise<Outcome<readonly FoundFile[]>> {
+): Promise<Outcome<readonly NamedFile[]>> {
   const versions = await outcomeOf(backend.name, reader.byPurl(purl, scope), firstOrigin);
   if (versions.value === null) return { ...versions, value: null };
   const files = await Promise.all(
@@ -90,9 +99,12 @@ async function findFiles(
       return { version: ref, outcome };
     }),
   );
-  const found = files.flatMap(({ version, outcome: { value } }) =>
-    value?.file ? [{ version, file: value.file, origin: value.origin }] : [],
-  );
+  const found = files.flatMap(({ version, outcome: { value } }): NamedFile[] => {
+    if (value === null) return [];
+    const { file, candidates, origin } = value;
+    if (file) return [{ version, file, origin, isMeant: true }];
+    return candidates.map((candidate) => ({ version, file: candidate, origin, isMeant: false }));
+  });
   const [gap = null] = errorsIn([versions, ...files.map(({ outcome }) => outcome)]);
   if (found.length === 0) {
     // Its whole list of files has none that is meant.

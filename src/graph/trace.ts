@@ -1,5 +1,6 @@
+import { unknown } from "../backends/answers.ts";
 import { type Digest, isStrong } from "../model/digest.ts";
-import { type ImageRef, parseImageRef, printImageRef } from "../model/image-ref.ts";
+import { type ImageRef, isSameReference, parseImageRef } from "../model/image-ref.ts";
 import { once } from "../model/once.ts";
 import type { ImageRecord } from "../model/package.ts";
 import type { ArtifactRecord } from "../model/release.ts";
@@ -12,6 +13,7 @@ import {
   imageSeed,
   type Lazy,
   recordSeed,
+  undatedAmong,
 } from "./artifact.ts";
 import {
   askCopies,
@@ -26,6 +28,7 @@ import { type Context, having } from "./context.ts";
 import { badInput, type NoAnswer } from "./errors.ts";
 import {
   combineSources,
+  couldNotSay,
   isComplete,
   type Outcome,
   outcomeOf,
@@ -66,21 +69,52 @@ export async function traceByImage(context: Context, text: string, wants: TraceW
 /** As {@link traceByImage}, for a reference that is taken apart already. */
 export async function traceReference(context: Context, image: ImageRef, wants: TraceWants): Promise<TraceParent> {
   const spelled = image.digest !== null && isStrong(image.digest) ? image.digest : null;
-  const early = spelled !== null && wants.copies ? askCopies(context, image, spelled) : null;
   const owners = askOwners(context, [image]);
-  if (wants.copies && spelled === null) expectCopiesUnlessDenied(context, image, owners);
-  const [held, zadig] = await Promise.all([owners, askZadigSpellings(context, image)]);
-  const exact =
-    recordsOf(zadig).find((record) => record.image !== null && isSameReference(record.image, image)) ?? null;
-  const digest = spelled ?? held[0]?.value?.digest ?? exact?.digest ?? null;
-  const declared = exact || digest !== null ? null : await declaredSource(context, recordsOf(zadig), image);
+  const toldDigest = (held: readonly Outcome<ImageRecord>[]) => spelled ?? held[0]?.value?.digest ?? null;
+  const copiesOf = once(async () => askCopies(context, image, spelled ?? toldDigest(await owners)));
+  if (wants.copies) {
+    if (spelled === null) expectCopiesUnlessDenied(context, image, owners);
+    // As soon as a digest is known: a Zadig that takes its time does not keep the registries waiting.
+    const start = spelled === null ? owners.then((held) => toldDigest(held) && copiesOf()) : copiesOf();
+    start.catch(() => null);
+  }
+  const [held, listed] = await Promise.all([owners, askZadigSpellings(context, image)]);
+  const all = await withHidden(context, image, listed, toldDigest(held));
+  const own = recordsOf(all).filter((record) => isOneOf([record.image], image));
+  // Without a digest the newest record is meant, and one without a date may be it.
+  const undated = toldDigest(held) === null ? undatedAmong(own) : null;
+  const zadig = undated ? [...all, couldNotSay(undated.ref.backend, unknown("UNCHECKED_ORDER"))] : all;
+  const exact = undated ? null : (own[0] ?? null);
+  const digest = toldDigest(held) ?? exact?.digest ?? null;
+  const declared = exact || undated || digest !== null ? null : await declaredSource(context, recordsOf(zadig), image);
   const source = exact ?? declared;
   const known = digest ?? source?.digest ?? null;
   // Bytes that nobody knows are searched nowhere: what its own registry denies is not there.
   const isDenied = known === null && held.length > 0 && held.every(isDenial);
-  const copies = once(async () => early ?? (isDenied ? [] : askCopies(context, image, known)));
+  const copies = once(async () => {
+    if (toldDigest(held) !== null) return copiesOf();
+    return isDenied ? [] : askCopies(context, image, known);
+  });
   if (wants.copies) copies().catch(() => null);
   return assemble(context, { image, digest: known, held, zadig, copies, source, isDeclared: declared !== null });
+}
+
+/**
+ * What the Zadigs said, and what each says of the reference itself that lists other references of its name and tag and
+ * none that is meant: the lists hide multi-arch images.
+ */
+async function withHidden(
+  context: Context,
+  image: ImageRef,
+  zadig: readonly Records[],
+  digest: Digest | null,
+): Promise<readonly Records[]> {
+  const isMeant = (record: ArtifactRecord) =>
+    isOneOf([record.image], image) || (digest !== null && record.digest === digest);
+  if (image.tag === null) return zadig;
+  const silent = zadig.filter(({ value }) => value !== null && !value.some(isMeant));
+  const asked = silent.map(({ source }) => askZadig(context, [image], source.backend));
+  return [...zadig, ...(await Promise.all(asked)).flat()];
 }
 
 /**
@@ -224,10 +258,6 @@ const mostDeclarations = 3;
 
 function isOneOf(references: readonly (ImageRef | null)[], wanted: ImageRef | null): boolean {
   return wanted !== null && references.some((reference) => reference !== null && isSameReference(reference, wanted));
-}
-
-function isSameReference(one: ImageRef, other: ImageRef): boolean {
-  return printImageRef({ ...one, digest: null }) === printImageRef({ ...other, digest: null });
 }
 
 /** Every record once, newest first. */

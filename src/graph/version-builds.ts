@@ -1,8 +1,9 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { mapAnswer } from "../backends/answers.ts";
 import type { ArtifactReader } from "../backends/backend.ts";
+import { isSameReference } from "../model/image-ref.ts";
 import type { Version } from "../model/package.ts";
-import type { BuildInfo } from "../model/release.ts";
+import type { ArtifactRecord, BuildInfo } from "../model/release.ts";
 import { firstOrigin, recordsOfTag } from "./asking.ts";
 import { type Context, having } from "./context.ts";
 import { badInput } from "./errors.ts";
@@ -37,9 +38,12 @@ export function sourcesOfVersion(context: Context, version: Version): readonly S
 function searchFor({ image, digest, pipeline }: Version) {
   if (image?.tag && digest) {
     const { tag } = image;
+    // A record without a digest belongs to its reference.
+    const isOwn = (record: ArtifactRecord) =>
+      record.digest === null ? record.image !== null && isSameReference(record.image, image) : record.digest === digest;
     return (reader: ArtifactReader) =>
-      recordsOfTag(reader, image, tag).then((answer) =>
-        mapAnswer(answer, (records) => records.filter((record) => record.digest === digest).flatMap(reader.buildsOf)),
+      recordsOfTag(reader, image, tag, isOwn).then((answer) =>
+        mapAnswer(answer, (records) => records.filter(isOwn).flatMap(reader.buildsOf)),
       );
   }
   if (pipeline?.sha && pipeline.projectPath) {

@@ -57,3 +57,8 @@ export function imageRef(parts: Omit<ImageRef, "raw">): ImageRef {
 function isRegistry(text: string): boolean {
   return text.includes(".") || text.includes(":") || text.startsWith("[") || text.toLowerCase() === "localhost";
 }
+
+/** Whether two references name the same tag of the same repository, whatever digests stand beside it. */
+export function isSameReference(one: ImageRef, other: ImageRef): boolean {
+  return printImageRef({ ...one, digest: null }) === printImageRef({ ...other, digest: null });
+}

@@ -205,12 +205,17 @@ export function imageReader(
     if (name === "") return impossible;
     const places = await search.meant(meantByImageName(name), null);
     if (places.kind !== "FOUND") return places;
-    const atOnce = await Promise.all(places.value.map((place) => copiesIn(place, digest, withDigest.load)));
+    const lookIn = (load: Parameters<typeof copiesIn>[2]) =>
+      Promise.all(places.value.map((place) => copiesIn(place, digest, load).catch(failed)));
+    const atOnce = await lookIn(withDigest.load);
     const records = atOnce.flatMap((answer) => valueIn(answer) ?? []);
-    if (records.length > 0) return found(records, places.gap);
-    const looked = await Promise.all(places.value.map((place) => copiesIn(place, digest, holdersInList.load)));
-    const answer = joined(looked, absent(pageVersions, "WHOLE_LIST"));
-    return answer.kind === "ABSENT" && places.gap !== null ? places.gap : answer;
+    if (records.length > 0) {
+      const failure = atOnce.find((answer): answer is Unknown => answer.kind === "UNKNOWN" && answer.failure !== null);
+      return found(records, places.gap ?? failure ?? null);
+    }
+    const answer = joined(await lookIn(holdersInList.load), absent(pageVersions, "WHOLE_LIST"));
+    if (places.gap === null || answer.kind === "UNKNOWN") return answer;
+    return answer.kind === "FOUND" ? found(answer.value, answer.gap ?? places.gap) : places.gap;
   }
 
   async function copiesIn(
@@ -250,7 +255,7 @@ export function imageReader(
         const location = { repository, name };
         const part = tag.startsWith(childPrefix) ? { tag: null, digest } : { tag, digest: null };
         const ref = referTo(location, settings.hosts[0] ?? null, part);
-        const answer = await located.load({ location, ref });
+        const answer = await located.load({ location, ref }).catch(failed);
         if (answer.kind !== "FOUND") return answer;
         // The manifest is there, and its tag holds other bytes by now.
         return answer.value.digest === digest ? found({ ...answer.value, archived }) : overwritten;

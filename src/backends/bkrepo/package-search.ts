@@ -10,6 +10,7 @@ import {
   foundAny,
   impossible,
   joined,
+  type Unknown,
   unknown,
 } from "../answers.ts";
 import type { PackageQuery } from "../backend.ts";
@@ -93,8 +94,12 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
     const blind = configured.filter((place) => sights.known(place) === "NARROW");
     const open = configured.filter((place) => !blind.includes(place));
     const lists = await listsOf(blind);
-    const page = await windowOver([...searchLegs(open), ...lists.legs], query, request);
-    if (page.rows.length > 0 || page.dropped.length > 0 || request.after !== null) return found(page, lists.gap);
+    const { page, failure } = await windowOver([...searchLegs(open), ...lists.legs], query, request);
+    if (page.rows.length > 0 || page.dropped.length > 0 || request.after !== null) {
+      return found(failure === null ? page : { ...page, total: null }, failure ?? lists.gap);
+    }
+    // A search that failed says itself why nobody could say.
+    if (failure !== null) return failure;
     // Nothing was found: each repository is asked whether its search sees what its list has.
     const seen = await Promise.all(open.map((place) => sights.sight.load(place).catch(failed)));
     const narrow = open.filter((_place, index) => {
@@ -102,7 +107,7 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
       return sight?.kind === "FOUND" && sight.value === "NARROW";
     });
     const others = await listsOf(narrow);
-    const rest = await windowOver(others.legs, query, request);
+    const { page: rest } = await windowOver(others.legs, query, request);
     const gap = lists.gap ?? firstGap(seen) ?? others.gap;
     if (rest.rows.length > 0) return found(gap === null ? rest : { ...rest, total: null }, gap);
     if (gap !== null) return gap;
@@ -121,26 +126,31 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
     return { legs, gap: firstGap(lists) };
   }
 
-  // One after another, each in its own order; a position begins with the one it is in.
+  // One after another, each in its own order; a position begins with the one it is in. One that fails is passed over.
   async function windowOver(
     legs: readonly SearchLeg[],
     query: PackageQuery,
     request: PageRequest,
-  ): Promise<Page<TaggedPackage>> {
+  ): Promise<{ readonly page: Page<TaggedPackage>; readonly failure: Unknown | null }> {
     const [id, ...inner] = request.after ?? [];
     const start = Math.max(
       0,
       legs.findIndex((leg) => leg.id === id),
     );
-    const open = legs.slice(start);
-    const pages = await Promise.all(
-      open.map((leg) => {
+    const told = await Promise.all(
+      legs.slice(start).map(async (leg) => {
         const after: Position | null = leg.id === id ? inner : null;
-        return leg.window(query, { first: request.first, after });
+        return { leg, answer: await leg.window(query, { first: request.first, after }).then(found, failed) };
       }),
     );
+    const failure = firstGap(told.map(({ answer }) => answer));
+    const open = told.flatMap(({ leg, answer }) => (answer.kind === "FOUND" ? leg : []));
+    const pages = told.flatMap(({ answer }) => (answer.kind === "FOUND" ? answer.value : []));
     const [head] = pages;
-    if (head === undefined) return emptyPage(unasked(view));
+    if (head === undefined) {
+      if (failure?.failure) throw failure.failure;
+      return { page: emptyPage(unasked(view)), failure };
+    }
     const rows: Row<TaggedPackage>[] = [];
     let more = false;
     for (const [index, page] of pages.entries()) {
@@ -151,7 +161,7 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
       more = page.hasNext;
     }
     const counted = sum(pages.map((page) => page.total));
-    return {
+    const page: Page<TaggedPackage> = {
       rows: rows.slice(0, request.first),
       hasNext: more || rows.length > request.first,
       total:
@@ -166,6 +176,7 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
       origin: head.origin,
       dropped: pages.flatMap((page) => page.dropped),
     };
+    return { page, failure };
   }
 
   /** What is meant in one tick is one search in each project. */
@@ -199,16 +210,17 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
     // Where the search is known to see less, the list is read at once.
     const blind = places.filter((place) => sights.known(place) === "NARROW");
     const open = places.filter((place) => !blind.includes(place));
-    const [rows, lists] = await Promise.all([
+    const [{ rows, failures }, lists] = await Promise.all([
       searchFor(wanted, open),
       Promise.all(blind.map((place) => sights.list.load(place).catch(failed))),
     ]);
     return Promise.all(
       wanted.map(async (meant) => {
         const seen = rows.filter(meant.accepts);
-        const answers = lists.map((list) => listed(list, meant.accepts));
+        const answers = [...failures, ...lists.map((list) => listed(list, meant.accepts))];
         if (seen.length > 0) answers.push(found(seen));
-        if (answers.some(({ kind }) => kind === "FOUND")) return joined(answers, notListed);
+        // A search that failed says itself why nobody could say.
+        if (failures.length > 0 || answers.some(({ kind }) => kind === "FOUND")) return joined(answers, notListed);
         const silent = await Promise.all(open.map((place) => behindSilence(place).catch(failed)));
         return joined([...answers, ...silent.map((list) => listed(list, meant.accepts))], notListed);
       }),
@@ -221,8 +233,12 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
     return sight.kind === "FOUND" && sight.value === "NARROW" ? sights.list.load(place) : silenceOf(sight);
   }
 
-  async function searchFor(wanted: readonly Meant[], places: readonly Repository[]): Promise<readonly TaggedPackage[]> {
-    const found = await Promise.all(
+  /** What the searches of these places found; a project whose search failed takes nothing from the others. */
+  async function searchFor(
+    wanted: readonly Meant[],
+    places: readonly Repository[],
+  ): Promise<{ readonly rows: readonly TaggedPackage[]; readonly failures: readonly Unknown[] }> {
+    const told = await Promise.all(
       legsOf(places).flatMap(({ project, repositories }) =>
         chunks(wanted, largestBatch).map(async (some) => {
           const meant = some.map(({ rule }) => rule);
@@ -245,12 +261,15 @@ export function packageSearch(view: View, sights: SightReader, packages: Package
             );
           } catch (error) {
             if (isForbidden(error)) return [];
-            throw error;
+            return failed(error);
           }
         }),
       ),
     );
-    return found.flat();
+    return {
+      rows: told.flatMap((answer) => ("kind" in answer ? [] : answer)),
+      failures: told.flatMap((answer) => ("kind" in answer ? answer : [])),
+    };
   }
 
   async function meant(what: Meant, scope: string | null): Promise<Answer<readonly TaggedPackage[]>> {

@@ -174,9 +174,10 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
 
   const image = single<ImageRef, Answer<ImageRecord>>(
     ({ repository, tag, digest }) => keyText(repository, tag, digest),
-    async ({ registry, repository, tag, digest }) => {
+    async ({ registry, repository, tag: spelled, digest }) => {
       if (registry !== null && !hosts.includes(registry)) return impossible;
-      if (tag === null && digest === null) return impossible;
+      // Docker asks for `latest` where a reference names neither tag nor digest.
+      const tag = spelled ?? (digest === null ? "latest" : null);
       const located = await locatePath(repository);
       if (located.kind !== "FOUND") return located;
       const now = tag === null ? impossible : await tagged(located.value, tag);

@@ -1,7 +1,7 @@
 import type { Digest } from "../../model/digest.ts";
 import type { ImageRef } from "../../model/image-ref.ts";
 import type { ImageRecord } from "../../model/package.ts";
-import { type Answer, absent, found, impossible, joined, mapAnswer, unknown } from "../answers.ts";
+import { type Answer, absent, failed, found, impossible, joined, mapAnswer, unknown } from "../answers.ts";
 import type { ImageReader } from "../backend.ts";
 import type { Access } from "./access.ts";
 import { listRepositories, listTags, type RepositoryName, type Told } from "./client.ts";
@@ -37,23 +37,20 @@ export function createImageReader(
     const same = rows.filter((row) => toManifestDigest(row.digest) === digest);
     // A tag that tells no digest may hold them as well.
     const gap = all.gap ?? (rows.some((row) => toManifestDigest(row.digest) === null) ? unknown("LOST_ROWS") : null);
-    if (same.length === 0) return gap ?? noTag;
+    // What only an index names is in no list, and can be pulled all the same.
+    if (same.length === 0) return gap ?? (rows.some(isIndex) ? unknown("NARROW_SEARCH") : noTag);
     return found(
       same.map((row) => toRecord(name, { row, origin })),
       gap,
     );
   }
 
-  /** Any tag that holds these bytes. What only an index names is in no list, and can be pulled all the same. */
+  /** Any tag that holds these bytes. */
   async function byDigest(name: RepositoryName, digest: Digest): Promise<Answer<ImageRecord>> {
     const answer = await holding(name, digest);
-    if (answer.kind === "FOUND") {
-      const [record] = answer.value;
-      return record === undefined ? noTag : found(record);
-    }
-    if (answer.kind === "UNKNOWN" || answer.operation !== listTags.name) return answer;
-    const all = await tags.all(name);
-    return all.kind === "FOUND" && all.value.rows.some(isIndex) ? unknown("NARROW_SEARCH") : answer;
+    if (answer.kind !== "FOUND") return answer;
+    const [record] = answer.value;
+    return record === undefined ? noTag : found(record);
   }
 
   /** The same bytes in repositories of one namespace; those that say they hold nothing are passed over. */
@@ -69,7 +66,7 @@ export function createImageReader(
     const places = placesIn(repositories.value, namespace, isMeant);
     if (places.length > most) return unknown("UNREAD");
     const records = joined(
-      await Promise.all(places.map((place) => holding(place, digest))),
+      await Promise.all(places.map((place) => holding(place, digest).catch(failed))),
       part === "" ? noTag : noRepository,
     );
     if (repositories.gap === null) return records;
@@ -113,7 +110,7 @@ export function createImageReader(
       const isNamed = (path: string) => path.slice(path.lastIndexOf("/") + 1) === name;
       const records = await Promise.all(
         looked.value.namespaces.map((namespace) =>
-          inNamespace(namespace, name, digest, isNamed, Number.POSITIVE_INFINITY),
+          inNamespace(namespace, name, digest, isNamed, Number.POSITIVE_INFINITY).catch(failed),
         ),
       );
       const answer = joined(records, noRepository);

@@ -4,6 +4,7 @@ import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
 import {
   type Answer,
   absent,
+  failed,
   firstGap,
   found,
   impossible,
@@ -162,7 +163,7 @@ export function createPackageReader(
     const parts = await Promise.all(
       sought.value.lists.map(({ leg, namespace }) =>
         listOf(leg, namespace, query).catch((error: unknown): Answer<Listed<Package>> => {
-          if (legs.length === 1) throw error;
+          if (legs.length === 1) return failed(error);
           if (notes.length === 0) for (const note of missing(error)) notes.push(note);
           else missing(error);
           return unknown("NOT_SEARCHABLE");
@@ -196,7 +197,7 @@ export function createPackageReader(
     if (sought.kind !== "FOUND") return sought;
     const lists = await Promise.all(
       sought.value.lists.map(async ({ namespace }): Promise<Answer<readonly Package[]>> => {
-        const list = await listOf(leg, namespace, { name, match: "EXACT", format });
+        const list = await listOf(leg, namespace, { name, match: "EXACT", format }).catch(failed);
         if (list.kind !== "FOUND") return list;
         return list.value.rows.length > 0 ? found(list.value.rows, list.gap) : (list.gap ?? notNamed[leg]);
       }),

@@ -2,7 +2,7 @@ import { parseDigest } from "../../model/digest.ts";
 import { type ImageRef, parseImageRef } from "../../model/image-ref.ts";
 import type { Version } from "../../model/package.ts";
 import { namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
-import { type Answer, absent, found, impossible, joined, unknown } from "../answers.ts";
+import { type Answer, absent, failed, found, impossible, joined, unknown } from "../answers.ts";
 import type { PackageReader } from "../backend.ts";
 import type { Access } from "./access.ts";
 import { listRepositories, listTags, listVersions, type RepositoryName } from "./client.ts";
@@ -39,7 +39,7 @@ export function createPurlSearch(
     if (packages.kind !== "FOUND") return packages;
     const versions = await Promise.all(
       packages.value.map(async ({ ref }): Promise<Answer<readonly Version[]>> => {
-        const one = await readVersion({ package: ref, version, nativeId: null });
+        const one = await readVersion({ package: ref, version, nativeId: null }).catch(failed);
         return one.kind === "FOUND" ? found([one.value], one.gap) : one;
       }),
     );
@@ -61,7 +61,7 @@ export function createPurlSearch(
     if (looked.kind !== "FOUND") return looked;
     const lists = await Promise.all(
       looked.value.namespaces.map(async (namespace): Promise<Answer<readonly RepositoryName[]>> => {
-        const list = await repositories.list(namespace, purl.name);
+        const list = await repositories.list(namespace, purl.name).catch(failed);
         if (list.kind !== "FOUND") return list;
         const same = list.value.rows
           .filter(({ name }) => name.slice(name.lastIndexOf("/") + 1) === purl.name)
@@ -83,7 +83,7 @@ export function createPurlSearch(
     if (repositories.kind !== "FOUND") return repositories;
     const lists = await Promise.all(
       repositories.value.map(async (name): Promise<Answer<readonly Version[]>> => {
-        const all = await legs.tags.all(name);
+        const all = await legs.tags.all(name).catch(failed);
         if (all.kind !== "FOUND") return all;
         const versions = all.value.rows.map((row) => toImageVersion(row, name, hosts, all.value.origin));
         const meant = versions.filter((version) => isMeant(version, purl));

@@ -66,7 +66,7 @@ export function createLookup(
     try {
       const { read, complete } = await readAll(patternOf(chunk), Math.max(100, chunk.length * 4));
       const listed = gather(read);
-      // The row that is missing may be the one that could not be read, or one behind the most that is read.
+      // A row that could not be read, or one behind the most that is read, may be of any of these keys.
       const gap = read.some(({ dropped }) => dropped.length > 0)
         ? unknown("LOST_ROWS")
         : complete
@@ -75,7 +75,7 @@ export function createLookup(
       await Promise.all(
         chunk.map(async (key) => {
           const rows = listed.get(imageKeyText(key));
-          answers.set(imageKeyText(key), rows ? found(rows) : await unlisted(key, gap));
+          answers.set(imageKeyText(key), rows ? found(rows, gap) : await unlisted(key, gap));
         }),
       );
     } catch (error) {

@@ -43,6 +43,8 @@ export interface Behaviour {
   readonly strict?: readonly string[];
   /** Repositories that these credentials may not read. */
   readonly forbidden?: readonly string[];
+  /** Calls (`POST /path`, then the body) that are answered with a failure of the server. */
+  readonly isFailing?: (call: string) => boolean;
   /** Before 3.0.3: a search of no readable repository is refused. */
   readonly refusesEmpty?: boolean;
   /** A server that passes over `sortProperty`. */
@@ -89,7 +91,9 @@ export async function serveBkrepo(start: Behaviour) {
         response.end(JSON.stringify(body));
       };
       try {
-        const data = answer(behaviour, request, Buffer.concat(chunks).toString("utf8"));
+        const body = Buffer.concat(chunks).toString("utf8");
+        if (behaviour.isFailing?.(`${request.method} ${request.url} ${body}`)) throw new Refusal(500, 250100);
+        const data = answer(behaviour, request, body);
         send(200, { code: 0, message: null, data, traceId: "" });
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;

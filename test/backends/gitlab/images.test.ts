@@ -84,10 +84,15 @@ describe("an image", () => {
     expect(await images().image(image(text))).toBeNull();
   });
 
-  test("of another registry, or without tag and digest, is not looked for", async () => {
+  test("of another registry is not looked for", async () => {
     expect(await images().image(present(parseImageRef("docker.io/pay/web:2.4.0")))).toBeNull();
-    expect(await images().image(image("pay/web"))).toBeNull();
     expect(server.seen).toHaveLength(0);
+  });
+
+  test("without tag and digest is the one that is tagged `latest`", async () => {
+    const tagged = await images().image(image("pay/web:latest"));
+    expect(tagged?.digest).toMatch(/^sha256:/);
+    expect(await images().image(image("pay/web"))).toMatchObject({ digest: tagged?.digest, image: tagged?.image });
   });
 
   test("refused is an error, not absent", async () => {
