@@ -1,9 +1,15 @@
 import type { Dispatcher } from "undici";
 import type { Ending } from "./ending.ts";
 import { AnswerTooLarge } from "./errors.ts";
+import { createTurns } from "./turns.ts";
 
 /** Headers of an answer by lower-case name, as they came. */
 export type Said = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Answers from this length on are read in turns. */
+const leastTurned = 65_536;
+/** Bytes that are read in one turn of the event loop, by all backends together; or one answer that has more. */
+const readings = createTurns(262_144);
 
 /** What is made of an answer, or of there being none. */
 export interface Receiver<T> {
@@ -77,6 +83,13 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    const turn = this.length < leastTurned ? null : readings.take(this.length);
+    if (turn === null) this.#arrive();
+    else void turn.then(() => this.#arrive());
+  }
+
+  /** Several large answers can have come in one turn of the event loop: it is not held for all of them. */
+  #arrive(): void {
     const chunks = this.#chunks;
     const [only] = chunks;
     if (!this.#close()) return;
