@@ -297,6 +297,16 @@ describe("measuring an operation", () => {
     expect(measured(query(inner(5)), {}, limits).cost).toBe(measured(query(once(5)), {}, limits).cost);
   });
 
+  test("reckons long values as long", () => {
+    const scope = 'scope: { backend: "bkrepo", repository: "pay/local" }';
+    const page = (field: string) =>
+      `{ packages(${scope}, first: 100) { nodes { versions(first: 100) { nodes { ${many(12, (at) => `a${at}: ${field}`)} } } } } }`;
+    expect(measured(page("name"), {}, limits).cost).toBeLessThan(5000);
+    for (const field of ["id", "purl"]) expect(() => measured(page(field), {}, limits)).toThrow(/cost/);
+    const cursors = `{ packages(${scope}, first: 100) { nodes { versions(first: 100) { edges { ${many(12, (at) => `a${at}: cursor`)} } } } } }`;
+    expect(() => measured(cursors, {}, limits)).toThrow(/cost/);
+  });
+
   test("ends early for what expands without end", () => {
     const bomb = `query { ...F0 } ${many(30, (index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`)} fragment F30 on Query { __typename }`;
     expect(() => measured(bomb, {}, limits)).toThrow(/expands/);
