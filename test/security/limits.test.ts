@@ -144,17 +144,22 @@ describe("what a caller repeats", () => {
   });
 
   test.each([
-    ["a field 101 times in one place", `{ ${many(101, () => "backends { name }")} }`],
-    ["33 operations", many(33, (index) => `query a${index} { __typename }`)],
-    ["a name of 1,025 letters", `{ ${"a".repeat(1025)}: __typename }`],
-    ["text of 8,300 letters", `{ releases(filter: { project: "${"a".repeat(8300)}" }) { nodes { id } } }`],
-    ["brackets within brackets", `{ nodes(ids: ${"[".repeat(300)}${"]".repeat(300)}) { id } }`],
-    ["braces within braces", `${"{ a ".repeat(300)}${"}".repeat(300)}`],
-    ["types within types", `query ($i: ${"[".repeat(300)}Int${"]".repeat(300)}) { __typename }`],
-  ])("is refused before validation: %s", async (_what, query) => {
+    ["a field 101 times in one place", "more than 100 times", `{ ${many(101, () => "backends { name }")} }`],
+    ["33 operations", "at most 32", many(33, (index) => `query a${index} { __typename }`)],
+    ["a name of 1,025 letters", "more than 1024 characters", `{ ${"a".repeat(1025)}: __typename }`],
+    [
+      "text of 8,300 letters",
+      "more than 8192 characters",
+      `{ releases(filter: { project: "${"a".repeat(8300)}" }) { nodes { id } } }`,
+    ],
+    ["brackets within brackets", "deeper than 256", `{ nodes(ids: ${"[".repeat(300)}${"]".repeat(300)}) { id } }`],
+    ["braces within braces", "deeper than 256", `${"{ a ".repeat(300)}${"}".repeat(300)}`],
+    ["types within types", "deeper than 256", `query ($i: ${"[".repeat(300)}Int${"]".repeat(300)}) { __typename }`],
+  ])("is refused before validation: %s", async (_what, words, query) => {
     for (const accept of ["application/json", "application/graphql-response+json"]) {
       const { status, codes, text } = await post({ query, operationName: "a1" }, { accept });
       expect([status, codes]).toEqual([400, ["BAD_USER_INPUT"]]);
+      expect(text).toContain(words);
       expect(text.length).toBeLessThan(1000);
     }
   });
@@ -182,12 +187,24 @@ describe("what comes beside a document", () => {
   });
 
   test.each([
-    ["a name of a member", { i: { ["a".repeat(1100)]: 1 } }],
-    ["members of one object", { i: Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`a${index}`, 1])) }],
-    ["text", { i: "a".repeat(17_000) }],
-    ["half a character", { i: "\ud800" }],
-  ])("is refused where it is too much: %s", async (_what, variables) => {
-    expect(await post({ query: ids, variables })).toMatchObject({ status: 400, codes: ["BAD_USER_INPUT"] });
+    ["a name of a member", "a name of more than 1024", { i: { ["a".repeat(1100)]: 1 } }],
+    [
+      "members of one object",
+      "more than 100 members",
+      { i: Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`a${index}`, 1])) },
+    ],
+    ["text", "text of more than 16384", { i: "a".repeat(17_000) }],
+    ["half a character", "not Unicode", { i: "\ud800" }],
+  ])("is refused where it is too much: %s", async (_what, words, variables) => {
+    for (const body of [
+      { query: ids, variables },
+      { query: "{ __typename }", variables },
+      { query: "{ __typename }", extensions: variables },
+    ]) {
+      const { status, codes, text } = await post(body);
+      expect([status, codes]).toEqual([400, ["BAD_USER_INPUT"]]);
+      expect(text).toContain(words);
+    }
   });
 
   test.each([
