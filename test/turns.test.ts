@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createTurns } from "../src/server/turns.ts";
+import { createTurns } from "../src/upstream/turns.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

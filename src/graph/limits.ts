@@ -110,8 +110,10 @@ function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
 
 /** What an honest value has on average, its punctuation included. */
 const valueBytes = 16;
-/** What a description has, of a part of the schema or of a package. */
-const descriptionBytes = 80;
+/** What values of some types have on average: ids hold a place and a key, and all of these are dearer to make than a name. */
+const bytesOfType: Readonly<Record<string, number>> = { ID: 64, PURL: 48, Digest: 72, URL: 80, DateTime: 26 };
+/** What fields have whose values are longer than their type says; a description is of the schema or of a package. */
+const bytesOfNamed: Readonly<Record<string, number>> = { description: 80, cursor: 64, startCursor: 64, endCursor: 64 };
 /** Brackets of an object or a list, with the comma behind. */
 const bracketBytes = 3;
 /** Quotes, colon and comma of a name. */
@@ -120,7 +122,8 @@ const nameBytes = 4;
 /** Bytes that a field is reckoned to add to the answer: its name and value, once for each of its parents. */
 function bytesOf({ field, node, times, below }: Step<Frame>): number {
   const name = (node.alias ?? node.name).value.length + nameBytes;
-  const isLeaf = field === null || isLeafType(getNamedType(field.type));
-  const value = node.name.value === "description" ? descriptionBytes : valueBytes;
+  const type = field === null ? null : getNamedType(field.type);
+  const isLeaf = type === null || isLeafType(type);
+  const value = bytesOfNamed[node.name.value] ?? bytesOfType[type?.name ?? ""] ?? valueBytes;
   return times * name + (isLeaf ? Math.max(times, below) * value : below * bracketBytes);
 }

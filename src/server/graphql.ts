@@ -9,6 +9,7 @@ import { createEstate } from "../graph/context.ts";
 import type { Part } from "../graph/execution/reference.ts";
 import type { Spent } from "../graph/limits.ts";
 import { createSchema } from "../graph/schema.ts";
+import { createTurns } from "../upstream/turns.ts";
 import { credentialHeader } from "./call.ts";
 import { deliver, type EncodedAnswer, encode, varyByRequest } from "./delivery.ts";
 import { type AnswerTypes, type JsonType, negotiate, type PartsType } from "./http/negotiation.ts";
@@ -33,7 +34,6 @@ import { headersOf, traceParentOf } from "./request-id.ts";
 import { type Asker, createRunner, type Leading } from "./run.ts";
 import { type Credentials, createKeyMaker, createSharedAnswers, type Lead } from "./shared-answers.ts";
 import type { Operation, Telemetry } from "./telemetry.ts";
-import { createTurns } from "./turns.ts";
 
 /** The GraphQL endpoint, for the HTTP shell around it. */
 export interface GraphQLEndpoint {

@@ -16,7 +16,7 @@ export function parseBody(read: Buffer, media: Media, contentType: string | null
   if (text.trim() === "") return undefined;
   if (media === "text" && !refused) return text;
   try {
-    if (read.length >= mostParts || mayBeDeep(text)) checkShape(read);
+    if (read.length >= leastChecked || mayBeDeep(text)) checkShape(read);
     return media === "exact-json" && longNumber.test(text) ? parseExactly(text) : JSON.parse(text);
   } catch (error) {
     if (refused) return undefined;
@@ -38,7 +38,11 @@ function parseExactly(text: string): unknown {
 /** Several times what any of the vendors sends; whoever walks a value by recursion must not fall off the stack. */
 const deepest = 64;
 /** Lists, objects and their members. An empty list is two bytes on the wire and dozens in memory. */
-const mostParts = 4_000_000;
+const mostParts = 1_000_000;
+/** Members of one object: each takes a microsecond or two to add where there are very many, a hundred times a list's. */
+const mostMembers = 10_000;
+/** Bytes below which an answer cannot have as many members; what it says between them makes it longer. */
+const leastChecked = 4 * mostMembers;
 
 /** Whether there are brackets enough: a page of short lists never has them, and counting them costs next to nothing. */
 function mayBeDeep(json: string): boolean {
@@ -58,6 +62,8 @@ const [quote, backslash, comma, openList, closeList, openObject, closeObject] = 
 function checkShape(json: Uint8Array): void {
   let depth = 0;
   let parts = 0;
+  /** Commas of the lists and objects around, by depth; a list counts from below zero, so that it never has too many. */
+  const members = new Int32Array(deepest + 2);
   for (let at = 0; at < json.length; at++) {
     const byte = json[at];
     if (byte === quote) {
@@ -67,10 +73,16 @@ function checkShape(json: Uint8Array): void {
       parts++;
       depth++;
       if (depth > deepest) throw new MisshapenAnswer(`nested deeper than ${deepest} levels`);
+      members[depth] = byte === openObject ? 1 : -mostParts;
     } else if (byte === closeList || byte === closeObject) {
-      depth--;
+      // Brackets that close nothing are the parser's to refuse.
+      if (depth > 0) depth--;
     } else if (byte === comma) {
       parts++;
+      members[depth] = (members[depth] ?? 0) + 1;
+      if ((members[depth] ?? 0) > mostMembers)
+        throw new AnswerTooLarge(`an object of more than ${mostMembers} members`);
+      if (parts > mostParts) break;
     }
   }
   if (parts > mostParts) throw new AnswerTooLarge(`more than ${mostParts} parts`);

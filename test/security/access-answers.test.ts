@@ -376,6 +376,40 @@ describe("what answers from a place that may not be seen", () => {
     expect(sent).toEqual([]);
   });
 
+  test("is not asked for by its number, whatever a rule allows that the number would fit", async () => {
+    const sent: string[] = [];
+    const readers = readersOf(answering);
+    const packages = {
+      ...readers.packages,
+      package: async (ref: { readonly repository: string }) => {
+        sent.push(ref.repository);
+        return found(packageOf(asked));
+      },
+    };
+    for (const allow of [{ projects: ["*", "4*", "42"] }, { groups: ["4", "42", "*"] }]) {
+      const seen = seenThrough(gitlab, { ...readers, packages }, allow);
+      expectNothing(await seen.packages.package({ backend: "b", repository: "42", key: "npm:widget" }));
+    }
+    expect(sent).toEqual([]);
+  });
+
+  test("is not where copies are looked for first", async () => {
+    const places: (string | null)[] = [];
+    const images = {
+      ...readersOf(asked).images,
+      copies: async (_name: string, _digest: unknown, own?: { readonly repository: string }) => {
+        places.push(own?.repository ?? null);
+        return found([imageIn(asked)]);
+      },
+    };
+    const seen = seenThrough(gitlab, { ...readersOf(asked), images }, { projects: ["team-a/*"] });
+    for (const place of [answering, asked]) {
+      const own = must(parseImageRef(`registry.test/${place}/web:1`));
+      expect(await seen.images.copies("web", digest, own)).toMatchObject({ kind: "FOUND" });
+    }
+    expect(places).toEqual([null, `${asked}/web`]);
+  });
+
   test("is not told of by the pipeline of what may be seen", async () => {
     const readers = readersOf(asked);
     const published = { ...readers.packages, version: async () => found(versionOf(asked, run(answering))) };

@@ -32,7 +32,14 @@ const server = createServer(async (request, response) => {
         versions: 9,
       }))
     : path.includes("/version/page/")
-      ? rows((at) => ({ name: `1.0.${at}`, size: at, downloads: 0, stageTag: [], metadata: { a: "b" } }))
+      ? rows((at) => ({
+          name: `1.0.${at}`,
+          size: at,
+          downloads: 0,
+          stageTag: [],
+          createdDate: "2026-11-01T10:00:00",
+          metadata: { a: "b" },
+        }))
       : [];
   const data = path.includes("/package/info/") ? null : { totalRecords: 1000, records };
   response.setHeader("content-type", "application/json");
@@ -147,7 +154,7 @@ const { selection } = fc.letrec<{ selection: string; ofPackage: string; ofVersio
       repeated(
         fc.oneof(
           deeper,
-          leaf("name", "id", "size", "createdAt", "stages", "metadata { key value }", "__typename"),
+          leaf("name", "id", "size", "purl", "createdAt", "stages", "metadata { key value }", "__typename"),
           tie("ofPackage").map((inner) => `package { ${inner} }`),
           fc
             .tuple(page, leaf("name", "size", "digests"))
@@ -308,6 +315,19 @@ const known: readonly (readonly Question[])[] = [
   [
     {
       query: `{ packages(${scope}, first: 100) { nodes { ${many(26, (at) => `a${at}: versions(first: 100) { nodes { id name } }`)} } } }`,
+    },
+  ],
+  ...["a%: purl", "a%: id", "a%: createdAt", "a%: metadata { key value }", "a%: sources { status fetchedAt }"].flatMap(
+    (field) =>
+      [4, 12, 20].map((times) => [
+        {
+          query: `{ packages(${scope}, first: 100) { nodes { versions(first: 100) { nodes { ${many(times, (at) => field.replace("%", `${at}`))} } } } } }`,
+        },
+      ]),
+  ),
+  [
+    {
+      query: `{ packages(${scope}, first: 100) { nodes { versions(first: 100) { edges { ${many(12, (at) => `a${at}: cursor`)} } } } } }`,
     },
   ],
   Array(10).fill({ query: "{ __schema { types { name fields { name args { name type { name } } } } } }" }),

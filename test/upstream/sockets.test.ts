@@ -255,7 +255,17 @@ describe("an answer of an odd shape", () => {
 
   test("with more parts than any honest answer is MALFORMED before it is built", async () => {
     expect(await told(`[${"[],".repeat(2_500_000)}0]`)).toBe("MALFORMED");
-    expect(await told(`[${"0,".repeat(4_500_000)}0]`)).toBe("MALFORMED");
+    expect(await told(`[${"0,".repeat(1_200_000)}0]`)).toBe("MALFORMED");
+  });
+
+  test("with more members in one object than any honest answer is MALFORMED before it is built", async () => {
+    const members = (count: number) => Array.from({ length: count }, (_, index) => `"k${index}":0`).join();
+    expect(await told(`{${members(10_000)}}`)).toEqual(JSON.parse(`{${members(10_000)}}`));
+    expect(await told(`{${members(10_001)}}`)).toBe("MALFORMED");
+    expect(await told(`[{"a":[1,2],"b":{${members(300_000)}}}]`)).toBe("MALFORMED");
+    // Members are those of one object: a list may have more entries, and many objects more together.
+    const list = `[${"[0],".repeat(20_000)}{${members(9000)}},{${members(9000)}}]`;
+    expect(await told(list)).toEqual(JSON.parse(list));
   });
 
   test("counts no bracket inside a text", async () => {

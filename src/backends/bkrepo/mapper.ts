@@ -2,6 +2,7 @@ import type { Origin } from "../../model/backend.ts";
 import { toCount } from "../../model/count.ts";
 import { type Digest, digestOf, parseDigest } from "../../model/digest.ts";
 import { type ImageRef, imageRef } from "../../model/image-ref.ts";
+import { keep } from "../../model/once.ts";
 import type {
   ImageRecord,
   MetadataEntry,
@@ -59,7 +60,7 @@ export function toPackage(
     format: type === "" ? (parsed?.format ?? "OTHER") : formatOf(type),
     formatName: type || (parsed?.format ?? "OTHER"),
     get purl() {
-      return purlOf(row.key, null);
+      return keep(this, "purl", purlOf(row.key, null));
     },
     description: row.description || null,
     // Public or not is a property of the repository, which package answers do not tell.
@@ -110,7 +111,7 @@ export function toVersion(
     format,
     // Hardly anybody asks for it, and it is the dearest part.
     get purl() {
-      return image === null ? purlOf(key, row.name) : toImagePurl(image);
+      return keep(this, "purl", image === null ? purlOf(key, row.name) : toImagePurl(image));
     },
     status: null,
     stages: row.stageTag ?? [],

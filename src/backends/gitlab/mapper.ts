@@ -1,5 +1,6 @@
 import type { Instant, Origin } from "../../model/backend.ts";
 import { type Digest, digestOf } from "../../model/digest.ts";
+import { keep } from "../../model/once.ts";
 import type {
   HostedCommit,
   MetadataEntry,
@@ -90,7 +91,7 @@ export function toPackage(row: PackageRow, context: RowContext, all: AllRows | n
     format: formatOf(named.type),
     formatName: named.type,
     get purl() {
-      return packagePurl(named, null);
+      return keep(this, "purl", packagePurl(named, null));
     },
     description: null,
     visibility: null,
@@ -117,7 +118,7 @@ export function toVersion(row: PackageRow, context: RowContext): Version {
     format: formatOf(named.type),
     // Hardly anybody asks for it, and it is the dearest part.
     get purl() {
-      return row.version == null ? null : packagePurl(named, row.version, row.name);
+      return keep(this, "purl", row.version == null ? null : packagePurl(named, row.version, row.name));
     },
     status: row.status ?? null,
     stages: none,

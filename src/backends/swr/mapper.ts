@@ -2,6 +2,7 @@ import type { Instant, Origin } from "../../model/backend.ts";
 import { toCount, toInt } from "../../model/count.ts";
 import { type Digest, parseDigest } from "../../model/digest.ts";
 import { type ImageRef, imageRef, parseImageRef } from "../../model/image-ref.ts";
+import { keep } from "../../model/once.ts";
 import type { ImageRecord, MetadataEntry, Package, PackageFile, Version } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
 import { trimSlashes } from "../../model/text.ts";
@@ -133,7 +134,7 @@ export function toImageVersion(
     name: tag,
     format: "DOCKER",
     get purl() {
-      return toImagePurl(image, digest);
+      return keep(this, "purl", toImagePurl(image, digest));
     },
     status: null,
     stages: [],

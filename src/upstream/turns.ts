@@ -1,6 +1,6 @@
-import { createLine } from "../upstream/line.ts";
+import { createLine } from "./line.ts";
 
-/** Lets questions begin in small portions. */
+/** Lets work begin in small portions: questions, and the reading of large answers. */
 export interface Turns {
   /** Null: it may begin now. Else resolves when it may; first come, first served. */
   readonly take: (cost: number) => Promise<void> | null;

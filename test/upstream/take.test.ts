@@ -1,0 +1,58 @@
+import type { Dispatcher } from "undici";
+import { expect, test } from "vitest";
+import { createEnding } from "../../src/upstream/ending.ts";
+import { Taking } from "../../src/upstream/take.ts";
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Answers that have come to their end within one turn of the event loop, and the lengths of those read so far. */
+function arriveTogether(lengths: readonly number[]) {
+  const read: number[] = [];
+  const all = lengths.map((length) => {
+    const stop = createEnding();
+    const taking = new Taking<number>(stop, 1e9, {
+      arrived: (body) => {
+        read.push(body.length);
+        return body.length;
+      },
+      broken: () => new Error("stopped"),
+    });
+    const controller = { abort: () => {} } as unknown as Dispatcher.DispatchController;
+    const answer = taking.from(
+      {
+        dispatch: (_request: unknown, handler: Taking<number>) => {
+          handler.onRequestStart(controller);
+          handler.onResponseStart(controller, 200, {});
+          handler.onResponseData(controller, Buffer.alloc(length));
+          handler.onResponseEnd();
+          return true;
+        },
+      } as unknown as Dispatcher,
+      { path: "/", method: "GET" },
+    );
+    return { stop, answer };
+  });
+  return { read, all };
+}
+
+test("large answers that came together are read in turns, and hold up no small one", async () => {
+  await turn();
+  const { read, all } = arriveTogether([5_000_000, 4_000_000, 100, 3_000_000, 200]);
+  expect(read).toEqual([5_000_000, 100, 200]);
+  await turn();
+  expect(read).toEqual([5_000_000, 100, 200, 4_000_000]);
+  await turn();
+  expect(read).toEqual([5_000_000, 100, 200, 4_000_000, 3_000_000]);
+  expect(await Promise.all(all.map(({ answer }) => answer))).toEqual([5_000_000, 4_000_000, 100, 3_000_000, 200]);
+});
+
+test("an answer that nobody waits for any more is not read when its turn comes", async () => {
+  await turn();
+  const { read, all } = arriveTogether([5_000_000, 4_000_000]);
+  const failed = expect(all[1]?.answer).rejects.toThrow("stopped");
+  all[1]?.stop.end();
+  await failed;
+  await turn();
+  await turn();
+  expect(read).toEqual([5_000_000]);
+});
