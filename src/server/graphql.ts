@@ -10,6 +10,7 @@ import type { Part } from "../graph/execution/reference.ts";
 import type { Spent } from "../graph/limits.ts";
 import { createSchema } from "../graph/schema.ts";
 import { credentialHeader } from "./call.ts";
+import { inEach } from "./defer.ts";
 import { deliver, type EncodedAnswer, encode, varyByRequest } from "./delivery.ts";
 import { type AnswerTypes, type JsonType, negotiate, type PartsType } from "./http/negotiation.ts";
 import {
@@ -252,7 +253,7 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     await deliver(request, response, encode(`[${texts.join(",")}]`), { status, type, isKept: false });
   }
 
-  async function send(answered: Answered, { request, response, types }: Arrival): Promise<void> {
+  async function send(answered: Answered, { request, response, requestId, types }: Arrival): Promise<void> {
     if (answered === "left" || response.destroyed) return;
     const { whole, deferred, namesDeferSpec } = types;
     if (answered instanceof Refusal) {
@@ -261,7 +262,12 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     }
     if ("parts" in answered) {
       varyByRequest(response);
-      return sendParts(response, partsTypeOf(deferred) ?? "multipart/mixed", namesDeferSpec, textsOf(answered.parts));
+      return sendParts(
+        response,
+        partsTypeOf(deferred) ?? "multipart/mixed",
+        namesDeferSpec,
+        textsOf(answered.parts, requestId),
+      );
     }
     const { answer: encoded, status, isFaultless } = answered;
     const parts = partsTypeOf(whole);
@@ -314,8 +320,8 @@ function takesParts({ types }: Arrival): boolean {
   return partsTypeOf(types.deferred) !== null;
 }
 
-async function* textsOf(parts: AsyncIterable<Part>): AsyncGenerator<string> {
-  for await (const part of parts) yield JSON.stringify(part);
+async function* textsOf(parts: AsyncIterable<Part>, requestId: string): AsyncGenerator<string> {
+  for await (const part of parts) yield JSON.stringify(inEach(part, (one) => withRequestId(one, requestId)));
 }
 
 /** The caller's own credentials for the backends, as they were sent; null for none. */

@@ -19,7 +19,7 @@ export function logBugs(log: Log, causes: Causes, { errors }: ExecutionResult, r
 }
 
 /** The same answer with the request's id in what is a bug of the gateway. */
-export function withRequestId(result: ExecutionResult, requestId: string): ExecutionResult {
+export function withRequestId<R extends ExecutionResult>(result: R, requestId: string): R {
   const { errors } = result;
   if (!errors?.some(isBug)) return result;
   return { ...result, errors: errors.map((error) => (isBug(error) ? identified(error, requestId) : error)) };

@@ -140,6 +140,7 @@ export function createRunner(options: RunnerOptions): Runner {
       const explaining = header === undefined ? null : explain(String(header), asked, context, config.limits);
       if (explaining instanceof Refusal) return explaining;
       if (explaining?.isPlan) {
+        if (cost instanceof Refusal) operation.end("refused");
         const errors = cost instanceof Refusal ? { errors: cost.errors } : {};
         return { result: { ...errors, data: null, extensions: { explain: explaining.explained() } }, isWhole: false };
       }

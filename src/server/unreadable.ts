@@ -57,8 +57,11 @@ export function answerUnreadable(server: Server, options: UnreadableOptions): vo
       `Content-Length: ${Buffer.byteLength(text)}`,
       ...(isForPages ? ["Access-Control-Allow-Origin: *"] : []),
     ];
-    log.info({ rule, ...(status === 431 ? { limit: mostHeaderBytes } : {}) }, "a request was refused");
-    answered(status);
+    // Whoever sends no more in the middle of a request has most likely left.
+    if (codeOf(error) !== "HPE_INVALID_EOF_STATE") {
+      log.info({ rule, ...(status === 431 ? { limit: mostHeaderBytes } : {}) }, "a request was refused");
+      answered(status);
+    }
     socket.end(`${head.join("\r\n")}\r\n\r\n${text}`, () => socket.destroy(error));
   }
 
