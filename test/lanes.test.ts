@@ -168,6 +168,17 @@ function errorsOf({ text }: Told): string[] {
   return errors.map(({ message, path, extensions }) => JSON.stringify([message, path, extensions])).sort();
 }
 
+test.each([
+  ['{ node(id: "x") { id } nodes(ids: ["x", "y"]) { id } }', ["node", "nodes.0", "nodes.1"]],
+  ['{ nodes(ids: ["x", "y"]) { id } node(id: "x") { id } }', ["nodes.0", "nodes.1", "node"]],
+  ['{ ...F a: node(id: "x") { id } } fragment F on Query { b: node(id: "x") { id } }', ["a", "b"]],
+])("errors are in the order of the document, both ways: %s", async (query, paths) => {
+  const [direct, engine] = await both({ query });
+  expect(direct).toEqual(engine);
+  const { errors }: { errors: { path: (string | number)[] }[] } = JSON.parse(direct.text);
+  expect(errors.map(({ path }) => path.join("."))).toEqual(paths);
+});
+
 test("a batch whose answers are too large together is answered with none of them, and told as that", async () => {
   const settings = { limits: { answerBytes: 20_000 } };
   const gateways = await Promise.all(

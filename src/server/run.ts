@@ -19,7 +19,7 @@ import { Refusal } from "./http/refusal.ts";
 import { createInlineTrace, traceHeader } from "./inline-trace.ts";
 import type { Log } from "./log.ts";
 import type { Causes, Masking } from "./masking.ts";
-import { logBugs, outcomeOf, withRequestId } from "./outcome.ts";
+import { inDocumentOrder, logBugs, outcomeOf, withRequestId } from "./outcome.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
 import type { RequestHeaders } from "./request-id.ts";
 import type { Credentials } from "./shared-answers.ts";
@@ -179,7 +179,7 @@ export function createRunner(options: RunnerOptions): Runner {
       }
       const failed = ran.errors ?? [];
       const ownErrors = ran.data === null ? errorsOfEmptied(schema, document, node, failed) : failed;
-      const errors = boundErrors([...ownErrors.map(masking.ofRun), ...problems]);
+      const errors = boundErrors([...inDocumentOrder(ownErrors.map(masking.ofRun)), ...problems]);
       const told = errors.length === 0 ? ran : { ...ran, errors };
       const explained = explaining
         ? { ...told, extensions: { ...told.extensions, explain: explaining.explained() } }
