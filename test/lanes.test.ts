@@ -168,6 +168,41 @@ function errorsOf({ text }: Told): string[] {
   return errors.map(({ message, path, extensions }) => JSON.stringify([message, path, extensions])).sort();
 }
 
+test.each([
+  ['{ node(id: "x") { id } nodes(ids: ["x", "y"]) { id } }', ["node", "nodes.0", "nodes.1"]],
+  ['{ nodes(ids: ["x", "y"]) { id } node(id: "x") { id } }', ["nodes.0", "nodes.1", "node"]],
+  ['{ ...F a: node(id: "x") { id } } fragment F on Query { b: node(id: "x") { id } }', ["a", "b"]],
+])("errors are in the order of the document, both ways: %s", async (query, paths) => {
+  const [direct, engine] = await both({ query });
+  expect(direct).toEqual(engine);
+  const { errors }: { errors: { path: (string | number)[] }[] } = JSON.parse(direct.text);
+  expect(errors.map(({ path }) => path.join("."))).toEqual(paths);
+});
+
+test("a batch whose answers are too large together is answered with none of them, and told as that", async () => {
+  const settings = { limits: { answerBytes: 20_000 } };
+  const gateways = await Promise.all(
+    [true, false].map((fastPath) => startDemoGateway({ estate: gateway.estate, settings, fastPath })),
+  );
+  const query = "{ releases(first: 20) { edges { cursor node { id version } } } }";
+  const batch = [{ query }, { query: "{ nothing }" }, ...Array.from({ length: 5 }, () => ({ query }))];
+  const texts: string[] = [];
+  for (const one of gateways) {
+    const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(batch) };
+    const { status, text } = await told(one, init);
+    texts.push(text);
+    expect(status).toBe(200);
+    const answers: { data?: unknown; errors: { extensions: { code: string } }[] }[] = JSON.parse(text);
+    const codes = answers.map(({ data, errors: [error] }) => [data, error?.extensions.code]);
+    const over = [null, "COST_LIMIT_EXCEEDED"];
+    expect(codes).toEqual([over, [undefined, "BAD_USER_INPUT"], over, over, over, over, over]);
+    const outcomes = one.log.flatMap(({ facts }) => ("outcome" in facts ? [facts.outcome] : []));
+    expect(outcomes.toSorted()).toEqual(["failed", "failed", "failed", "failed", "failed", "failed", "refused"]);
+    await one.stop();
+  }
+  expect(texts[1]).toBe(texts[0]);
+});
+
 describe("with limits that let everything through", () => {
   const limits = { tokens: 1_000_000, bodyBytes: 10_000_000, depth: 100, aliases: 10_000, cost: 10_000_000 };
   let open: readonly DemoGateway[] = [];
@@ -203,6 +238,7 @@ describe("with limits that let everything through", () => {
       expect(body.errors).toEqual([
         {
           message: "The document is nested deeper than 256 levels.",
+          locations: [{ line: expect.any(Number), column: expect.any(Number) }],
           extensions: { code: "BAD_USER_INPUT", retryable: false },
         },
       ]);

@@ -129,6 +129,27 @@ describe("a bug of the gateway", () => {
       facts: { requestId: "mine-4", operation: "Broken", outcome: "bug" },
     });
   });
+
+  it("says the id in an answer in parts as well", async () => {
+    const before = log.length;
+    const response = await fetch(`${gateway.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "text/event-stream", "x-request-id": "mine-5" },
+      body: JSON.stringify({ query: "{ backends { name ... @defer { health { status } } } }" }),
+    });
+    const parts = (await response.text()).matchAll(/^data: (\{.*\})$/gm);
+    const errors = [...parts].flatMap(([, text = ""]) => {
+      const { incremental } = JSON.parse(text);
+      return (incremental ?? []).flatMap((one: { errors?: object[] }) => one.errors ?? []);
+    });
+    expect(errors).toHaveLength(4);
+    for (const error of errors) {
+      expect(error).toMatchObject({
+        extensions: { code: "INTERNAL_SERVER_ERROR", retryable: false, requestId: "mine-5" },
+      });
+    }
+    expect(log.slice(before).filter(({ message }) => message === "a bug of the gateway")).toHaveLength(4);
+  });
 });
 
 describe("a process", () => {

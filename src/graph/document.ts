@@ -1,5 +1,5 @@
-import { type DocumentNode, type GraphQLError, Kind, Lexer, parse, Source, TokenKind } from "graphql";
-import { badInput } from "./errors.ts";
+import { type DocumentNode, Kind, Lexer, parse, Source, TokenKind } from "graphql";
+import { badInputAt, badInputIn, type InputCode } from "./errors.ts";
 import { longestName, longestValue } from "./values.ts";
 
 /** Deepest nesting of brackets: what reads, checks and runs a document calls itself for each of them. */
@@ -15,8 +15,9 @@ const mostRepeats = 100;
  */
 export function readDocument(text: string, { tokens }: { readonly tokens: number }): DocumentNode {
   const lines = 2 * tokens;
-  if (hasMoreLines(text, lines)) {
-    throw badInput("TOKEN_LIMIT_EXCEEDED", `The document has more than ${lines} lines.`);
+  const beyond = breakBefore(text, lines + 1);
+  if (beyond !== null) {
+    throw badInputIn(new Source(text), beyond, "TOKEN_LIMIT_EXCEEDED", `The document has more than ${lines} lines.`);
   }
   scan(text, tokens);
   const document = parse(text, { maxTokens: tokens });
@@ -27,19 +28,21 @@ export function readDocument(text: string, { tokens }: { readonly tokens: number
 
 /** Looks at each token once: the parser calls itself for what is nested, and errors quote what is named. */
 function scan(text: string, tokens: number): void {
-  const lexer = new Lexer(new Source(text));
+  const source = new Source(text);
+  const lexer = new Lexer(source);
   let depth = 0;
   for (let count = 0; ; count++) {
     const { kind, start, end } = lexer.advance();
     if (kind === TokenKind.EOF) return;
-    if (count >= tokens) throw tokenLimit(tokens);
+    const refused = (code: InputCode, message: string) => badInputIn(source, start, code, message);
+    if (count >= tokens) throw refused("TOKEN_LIMIT_EXCEEDED", `The document has more than ${tokens} tokens.`);
     if (opening.has(kind)) depth += 1;
     else if (closing.has(kind)) depth -= 1;
-    if (depth > deepest) throw badInput("BAD_USER_INPUT", `The document is nested deeper than ${deepest} levels.`);
+    if (depth > deepest) throw refused("BAD_USER_INPUT", `The document is nested deeper than ${deepest} levels.`);
     const isText = kind === TokenKind.STRING || kind === TokenKind.BLOCK_STRING;
     const most = isText ? 2 * longestValue : longestName;
     if (end - start > most) {
-      throw badInput("BAD_USER_INPUT", `The document holds a ${kind.toLowerCase()} of more than ${most} characters.`);
+      throw refused("BAD_USER_INPUT", `The document holds a ${kind.toLowerCase()} of more than ${most} characters.`);
     }
   }
 }
@@ -47,22 +50,24 @@ function scan(text: string, tokens: number): void {
 const opening: ReadonlySet<string> = new Set([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
 const closing: ReadonlySet<string> = new Set([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
 
-function hasMoreLines(text: string, most: number): boolean {
+/** Where the line break before the line of this number is; null when the text has fewer lines. */
+function breakBefore(text: string, number: number): number | null {
   let lines = 1;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === 0x0a || code === 0x0d) lines += 1;
-    if (lines > most) return true;
+    if (lines === number) return at;
   }
-  return false;
+  return null;
 }
 
 function checkOperations({ definitions }: DocumentNode): void {
-  const operations = definitions.filter(({ kind }) => kind === "OperationDefinition").length;
-  if (operations > mostOperations) {
-    throw badInput(
-      "BAD_USER_INPUT",
-      `The document has ${operations} operations; at most ${mostOperations} are allowed.`,
+  const operations = definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION);
+  const beyond = operations[mostOperations];
+  if (beyond) {
+    throw badInputAt(
+      beyond,
+      `The document has ${operations.length} operations; at most ${mostOperations} are allowed.`,
     );
   }
 }
@@ -78,16 +83,8 @@ function checkRepeats({ definitions }: DocumentNode): void {
       const count = (counts.get(name) ?? 0) + 1;
       counts.set(name, count);
       if (count > mostRepeats && selection.kind === Kind.FIELD) {
-        throw badInput(
-          "BAD_USER_INPUT",
-          `The document asks for "${name}" more than ${mostRepeats} times in one place.`,
-        );
+        throw badInputAt(selection, `The document asks for "${name}" more than ${mostRepeats} times in one place.`);
       }
     }
   }
-}
-
-/** What a document of too many tokens is refused with. */
-function tokenLimit(tokens: number): GraphQLError {
-  return badInput("TOKEN_LIMIT_EXCEEDED", `The document has more than ${tokens} tokens.`);
 }

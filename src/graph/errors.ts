@@ -1,4 +1,4 @@
-import { type ASTNode, GraphQLError } from "graphql";
+import { type ASTNode, GraphQLError, type Source } from "graphql";
 import type { Unknown, UnknownReason } from "../backends/answers.ts";
 import type { DroppedRow } from "../model/backend.ts";
 import { type Failure, isOutOfTime, isQueueFull, UpstreamError } from "../upstream/errors.ts";
@@ -23,6 +23,11 @@ export function badInput(code: InputCode, message: string): GraphQLError {
 /** BAD_USER_INPUT about one place of the document. */
 export function badInputAt(node: ASTNode, message: string): GraphQLError {
   return new GraphQLError(message, { nodes: [node], extensions: { code: "BAD_USER_INPUT", retryable: false } });
+}
+
+/** An error about one place of a text that was not read to its end. */
+export function badInputIn(source: Source, position: number, code: InputCode, message: string): GraphQLError {
+  return new GraphQLError(message, { source, positions: [position], extensions: { code, retryable: false } });
 }
 
 type UpstreamCode =

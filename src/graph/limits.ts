@@ -1,4 +1,4 @@
-import { type GraphQLError, getNamedType, isLeafType } from "graphql";
+import { type FieldNode, GraphQLError, getNamedType, isLeafType } from "graphql";
 import { checkArguments } from "./arguments.ts";
 import { badInput } from "./errors.ts";
 import { checkValues } from "./values.ts";
@@ -98,7 +98,7 @@ function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
     const isIntrospection = step.frame.isIntrospection || node.name.value.startsWith("__");
     if (node.alias) sum.aliases += 1;
     if (!isIntrospection || depth > introspectionDepth) sum.depth = Math.max(sum.depth, depth);
-    if (field) checkArguments(field.args, args);
+    if (field) checkedAt(node, () => checkArguments(field.args, args));
     const bytes = bytesOf(step);
     sum.calls += weight * times;
     sum.cost += weight * times + bytes / (isIntrospection ? introspectionBytesACall : bytesACall);
@@ -106,6 +106,16 @@ function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
     return { isIntrospection };
   });
   return { ...sum, cost: Math.ceil(sum.cost), answerBytes: Math.round(sum.answerBytes), visited };
+}
+
+/** Tells of what is refused where it stands in the document. */
+function checkedAt(node: FieldNode, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof GraphQLError) || error.locations) throw error;
+    throw new GraphQLError(error.message, { nodes: [node], extensions: error.extensions });
+  }
 }
 
 /** What an honest value has on average, its punctuation included. */

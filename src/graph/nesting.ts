@@ -1,5 +1,5 @@
-import { type DocumentNode, Kind, type SelectionSetNode } from "graphql";
-import { badInput } from "./errors.ts";
+import { type ASTNode, type DocumentNode, Kind, type SelectionSetNode } from "graphql";
+import { badInputAt } from "./errors.ts";
 
 /** Deepest nesting of selections, each fragment put where it is spread: whatever reads them calls itself for each level. */
 const deepest = 256;
@@ -18,17 +18,17 @@ interface Level {
  */
 export function checkNesting(document: DocumentNode): void {
   const levels = new Map<string, Level>();
-  const roots: Level[] = [];
+  const all: [definition: ASTNode, level: Level][] = [];
   for (const definition of document.definitions) {
     if (!("selectionSet" in definition)) continue;
     const level = levelOf(definition.selectionSet);
     if (definition.kind === Kind.FRAGMENT_DEFINITION) levels.set(definition.name.value, level);
-    else roots.push(level);
+    all.push([definition, level]);
   }
   const depths = depthsOf(levels);
-  for (const root of [...roots, ...levels.values()]) {
-    if (depthOf(root, depths) > deepest) {
-      throw badInput("BAD_USER_INPUT", `The document is nested deeper than ${deepest} levels.`);
+  for (const [definition, level] of all) {
+    if (depthOf(level, depths) > deepest) {
+      throw badInputAt(definition, `The document is nested deeper than ${deepest} levels.`);
     }
   }
 }

@@ -1,4 +1,5 @@
 import { type DocumentNode, type ExecutionResult, type GraphQLError, visit } from "graphql";
+import { boundErrors } from "../graph/errors.ts";
 import type { Part } from "../graph/execution/reference.ts";
 
 /** What the parts of an answer pass on their way out. */
@@ -18,20 +19,24 @@ export async function* maskParts(
 ): AsyncGenerator<Part> {
   const masked = <R extends ExecutionResult>(one: R): R =>
     one.errors ? { ...one, errors: one.errors.map(mask) } : one;
+  const bounded = <R extends ExecutionResult>(one: R): R =>
+    one.errors ? { ...one, errors: boundErrors(one.errors) } : one;
   const sent: ExecutionResult[] = [];
   try {
     for await (const part of parts) {
-      const { incremental } = part;
-      const whole = withProblems(
-        masked(incremental ? { ...part, incremental: incremental.map(masked) } : part),
-        problems.splice(0),
-      );
+      const whole = inEach(withProblems(inEach(part, masked), problems.splice(0)), bounded);
       for (const one of whole.incremental ?? [whole]) sent.push(one);
       yield whole;
     }
   } finally {
     done({ data: sent[0]?.data ?? null, errors: sent.flatMap(({ errors }) => errors ?? []) });
   }
+}
+
+/** Changes a part, and each of those that it brings along. */
+export function inEach(part: Part, change: <R extends ExecutionResult>(one: R) => R): Part {
+  const { incremental } = part;
+  return change(incremental ? { ...part, incremental: incremental.map(change) } : part);
 }
 
 /** Problems of the first part are the answer's own; later ones belong to the part that lies around their place. */

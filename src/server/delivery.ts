@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { type Coding, codingFor, type JsonType } from "./http/negotiation.ts";
-import { hasCopy } from "./page.ts";
+import { hasCopy, varyBy } from "./page.ts";
 
 /** Bytes of an answer below which headers and the work cost more than is saved. */
 const leastCompressedBytes = 1024;
@@ -84,9 +84,7 @@ function etagOf({ text }: EncodedAnswer, coding: Coding | null): string {
   return `"${hash}${coding === null ? "" : `-${coding}`}"`;
 }
 
-/** Names what an answer depends on beside the address; `origin` stands there already where pages of others may ask. */
+/** Names what an answer about the graph depends on beside the address. */
 export function varyByRequest(response: ServerResponse): void {
-  const before = response.getHeader("vary");
-  const own = "accept, accept-encoding, authorization";
-  response.setHeader("vary", typeof before === "string" && before !== "" ? `${before}, ${own}` : own);
+  varyBy(response, "accept, accept-encoding, authorization");
 }

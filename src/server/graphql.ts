@@ -11,6 +11,7 @@ import type { Spent } from "../graph/limits.ts";
 import { createSchema } from "../graph/schema.ts";
 import { createTurns } from "../upstream/turns.ts";
 import { credentialHeader } from "./call.ts";
+import { inEach } from "./defer.ts";
 import { deliver, type EncodedAnswer, encode, varyByRequest } from "./delivery.ts";
 import { type AnswerTypes, type JsonType, negotiate, type PartsType } from "./http/negotiation.ts";
 import {
@@ -33,7 +34,7 @@ import { createPreparation, type Prepared } from "./prepare.ts";
 import { headersOf, traceParentOf } from "./request-id.ts";
 import { type Asker, createRunner, type Leading } from "./run.ts";
 import { type Credentials, createKeyMaker, createSharedAnswers, type Lead } from "./shared-answers.ts";
-import type { Operation, Telemetry } from "./telemetry.ts";
+import type { Operation, OperationOutcome, Telemetry } from "./telemetry.ts";
 
 /** The GraphQL endpoint, for the HTTP shell around it. */
 export interface GraphQLEndpoint {
@@ -234,16 +235,38 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     await send(await answer(prepared, arrival, operation, takesParts(arrival), lead), arrival);
   }
 
+  /**
+   * Answers a batch. When its answers are too large together, none is sent: which of them would have fitted depends on
+   * the moment at which each of them was made.
+   */
   async function handleBatch(questions: Asked["questions"], type: JsonType, arrival: Arrival): Promise<void> {
-    const { request, response, requestId } = arrival;
+    const { request, response, requestId, meter } = arrival;
     response.setMaxListeners(mostListeners * mostQuestions);
-    const answers = await Promise.all(
+    const answered = await Promise.all(
       questions.map(async (question) => {
         const operation = begin(request, response, requestId);
-        return answer(prepare(question, arrival, operation), arrival, operation, false, null);
+        let outcome: OperationOutcome | null = null;
+        const held: Operation = {
+          ...operation,
+          end: (how) => {
+            outcome ??= how;
+          },
+        };
+        const one = await answer(prepare(question, arrival, held), arrival, held, false, null);
+        const end = (isOver: boolean) => {
+          if (outcome !== null) operation.end(isOver ? "failed" : outcome);
+        };
+        return { one, end };
       }),
     );
     if (response.destroyed) return;
+    const refusal = meter.refusal();
+    const overText = refusal === null ? null : JSON.stringify({ errors: [masking.ofRun(refusal)], data: null });
+    const answers = answered.map(({ one, end }): Answered => {
+      const isOver = overText !== null && one !== "left" && "answer" in one && one.status === 200;
+      end(isOver);
+      return isOver ? { ...one, answer: encode(overText) } : one;
+    });
     const told = answers.flatMap((one) => (one === "left" || "parts" in one ? [] : [one]));
     const texts = told.map((one) => (one instanceof Refusal ? refusalText(one) : one.answer.text));
     const [first] = told;
@@ -253,7 +276,7 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     await deliver(request, response, encode(`[${texts.join(",")}]`), { status, type, isKept: false });
   }
 
-  async function send(answered: Answered, { request, response, types }: Arrival): Promise<void> {
+  async function send(answered: Answered, { request, response, requestId, types }: Arrival): Promise<void> {
     if (answered === "left" || response.destroyed) return;
     const { whole, deferred, namesDeferSpec } = types;
     if (answered instanceof Refusal) {
@@ -262,7 +285,12 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     }
     if ("parts" in answered) {
       varyByRequest(response);
-      return sendParts(response, partsTypeOf(deferred) ?? "multipart/mixed", namesDeferSpec, textsOf(answered.parts));
+      return sendParts(
+        response,
+        partsTypeOf(deferred) ?? "multipart/mixed",
+        namesDeferSpec,
+        textsOf(answered.parts, requestId),
+      );
     }
     const { answer: encoded, status, isFaultless } = answered;
     const parts = partsTypeOf(whole);
@@ -315,8 +343,8 @@ function takesParts({ types }: Arrival): boolean {
   return partsTypeOf(types.deferred) !== null;
 }
 
-async function* textsOf(parts: AsyncIterable<Part>): AsyncGenerator<string> {
-  for await (const part of parts) yield JSON.stringify(part);
+async function* textsOf(parts: AsyncIterable<Part>, requestId: string): AsyncGenerator<string> {
+  for await (const part of parts) yield JSON.stringify(inEach(part, (one) => withRequestId(one, requestId)));
 }
 
 /** The caller's own credentials for the backends, as they were sent; null for none. */

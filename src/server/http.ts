@@ -78,6 +78,8 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       headersTimeout: keepAliveMs + 10_000,
       requestTimeout: keepAliveMs + 30_000,
       maxHeaderSize: mostHeaderBytes,
+      // Node would refuse it without a word; it is refused below.
+      requireHostHeader: false,
       ...promptTimeouts,
     },
     (request, response) => {
@@ -90,9 +92,14 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       answer(request, response).catch((error: unknown) => failed(error, request, response));
     },
   );
-  server.on("clientError", (error, socket) => {
-    const isMidAnswer = inFlight.values().some(({ req, headersSent }) => req.socket === socket && headersSent);
-    answerUnreadable(error, socket, { mostHeaderBytes, isMidAnswer, log });
+  // Node refuses such a request without a word, and tells nobody.
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  answerUnreadable(server, {
+    mostHeaderBytes,
+    isForPages: config.server.cors.origins.length > 0,
+    underWay: inFlight.values,
+    answered: (status) => metrics?.answered(status),
+    log,
   });
   guardConnections(server, config.server, log);
   limitSenders(server, senderLimits, (socket) => {
@@ -186,6 +193,11 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       const message = "This gateway answers to names of this machine only (localhost, 127.0.0.1).";
       return refuse(message, { status: 421 });
     }
+    const hosts = hostsIn(request);
+    if (hosts > 1 || (hosts === 0 && request.httpVersion === "1.1")) {
+      return refuse("A request names its host: send one Host header.");
+    }
+    if (expectsMore(request)) return refuse("Only 100-continue can be expected.", { status: 417 });
     return (request.url ?? "").length > longestUrl ? refuse("This address is too long.", { status: 414 }) : null;
   }
 
@@ -330,6 +342,15 @@ function answersToThisMachineOnly({ auth, server }: Config): boolean {
 
 function isOfThisMachine(host: string | null): boolean {
   return host === null || isLoopback(host.replace(/:\d*$/, ""));
+}
+
+/** Host headers of a request; Node reads the first alone, and a proxy may have read another (RFC 9112, 3.2). */
+function hostsIn({ rawHeaders }: IncomingMessage): number {
+  return rawHeaders.filter((name, at) => at % 2 === 0 && name.length === 4 && name.toLowerCase() === "host").length;
+}
+
+function expectsMore({ headers }: IncomingMessage): boolean {
+  return headers.expect !== undefined && headers.expect.toLowerCase() !== "100-continue";
 }
 
 function wantsPage({ method, headers }: IncomingMessage): boolean {

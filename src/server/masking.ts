@@ -17,7 +17,7 @@ export function createMasking({ introspection }: { readonly introspection: boole
   const told = introspection ? (error: GraphQLError) => error : withoutHints;
   return {
     ofRun: (error) => told(mask(error, causes)),
-    ofInput: (error) => told(error.extensions["code"] === undefined ? asInput(error) : cut(error)),
+    ofInput: (error) => told(error.extensions["code"] === undefined ? asInput(error) : cut(withoutTree(error))),
   };
 }
 
@@ -50,6 +50,10 @@ function asInput(error: GraphQLError): GraphQLError {
 function cut(error: GraphQLError): GraphQLError {
   const { message, extensions } = error;
   return message.length > longestMessage ? rewritten(error, `${message.slice(0, longestMessage)}…`, extensions) : error;
+}
+
+function withoutTree(error: GraphQLError): GraphQLError {
+  return rewritten(error, error.message, error.extensions);
 }
 
 /** The same error in other words. It holds its places and not the nodes: a refusal that is kept holds no tree. */

@@ -52,7 +52,7 @@ export async function sendPage(page: Page, request: IncomingMessage, response: S
   const etag = coding === null ? page.etag : page.etag.replace(/"$/, `-${coding}"`);
   response.setHeader("content-security-policy", page.csp);
   response.setHeader("etag", etag);
-  response.setHeader("vary", "accept, accept-encoding");
+  varyBy(response, "accept, accept-encoding");
   response.setHeader("cache-control", "no-cache");
   if (hasCopy(request.headers["if-none-match"], etag)) {
     response.writeHead(304).end();
@@ -65,6 +65,12 @@ export async function sendPage(page: Page, request: IncomingMessage, response: S
     ...(coding === null ? {} : { "content-encoding": coding }),
   });
   response.end(request.method === "HEAD" ? undefined : body);
+}
+
+/** Names what an answer depends on beside the address; `origin` stands there already where pages of others may ask. */
+export function varyBy(response: ServerResponse, headers: string): void {
+  const before = response.getHeader("vary");
+  response.setHeader("vary", typeof before === "string" && before !== "" ? `${before}, ${headers}` : headers);
 }
 
 /** The coding that a client likes best, the first of those it likes alike; null for a page as it is. */

@@ -73,6 +73,8 @@ export function createPreparation(
       try {
         const document = readDocument(text, limits);
         checkNesting(document);
+        const misnamed = misnamedVariables(document);
+        if (misnamed.length > 0) return misnamed.slice(0, mostDocumentErrors).map(masking.ofInput);
         const errors = validate(schema, document, rules, { maxErrors: mostDocumentErrors }).map(masking.ofInput);
         return errors.length === 0 ? document : errors;
       } catch (error) {
@@ -119,7 +121,7 @@ export function createPreparation(
     try {
       return checkLimits({ schema, document, operation, variables: given }, most, spent).calls;
     } catch (error) {
-      return new Refusal(400, [inputError(error)]);
+      return new Refusal(400, [placedAt(operation, inputError(error))]);
     }
   }
 
@@ -138,6 +140,22 @@ export function createPreparation(
       return measured instanceof Refusal ? measured : null;
     },
   };
+}
+
+/** What every object has in JavaScript: the engines find it under a variable's name where nothing was sent. */
+const namesOfObjects: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
+
+/** Errors for variables of such names; each would be read differently by the two ways of running. */
+function misnamedVariables({ definitions }: DocumentNode): readonly GraphQLError[] {
+  return definitions
+    .flatMap((one) => (one.kind === Kind.OPERATION_DEFINITION ? (one.variableDefinitions ?? []) : []))
+    .filter(({ variable }) => namesOfObjects.has(variable.name.value))
+    .map(({ variable }) => badInputAt(variable, `A variable cannot be called "$${variable.name.value}": rename it.`));
+}
+
+/** The same error at a place of the document, where it has none. */
+function placedAt(node: OperationDefinitionNode, error: GraphQLError): GraphQLError {
+  return error.locations ? error : new GraphQLError(error.message, { nodes: [node], extensions: error.extensions });
 }
 
 function missingOperation({ definitions }: DocumentNode, name: string | null): string {

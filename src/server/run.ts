@@ -19,7 +19,7 @@ import { Refusal } from "./http/refusal.ts";
 import { createInlineTrace, traceHeader } from "./inline-trace.ts";
 import type { Log } from "./log.ts";
 import type { Causes, Masking } from "./masking.ts";
-import { logBugs, outcomeOf, withRequestId } from "./outcome.ts";
+import { inDocumentOrder, logBugs, outcomeOf, withRequestId } from "./outcome.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
 import type { RequestHeaders } from "./request-id.ts";
 import type { Credentials } from "./shared-answers.ts";
@@ -140,6 +140,7 @@ export function createRunner(options: RunnerOptions): Runner {
       const explaining = header === undefined ? null : explain(String(header), asked, context, config.limits);
       if (explaining instanceof Refusal) return explaining;
       if (explaining?.isPlan) {
+        if (cost instanceof Refusal) operation.end("refused");
         const errors = cost instanceof Refusal ? { errors: cost.errors } : {};
         return { result: { ...errors, data: null, extensions: { explain: explaining.explained() } }, isWhole: false };
       }
@@ -178,7 +179,7 @@ export function createRunner(options: RunnerOptions): Runner {
       }
       const failed = ran.errors ?? [];
       const ownErrors = ran.data === null ? errorsOfEmptied(schema, document, node, failed) : failed;
-      const errors = boundErrors([...inOrder(ownErrors.map(masking.ofRun)), ...problems]);
+      const errors = boundErrors([...inDocumentOrder(ownErrors.map(masking.ofRun)), ...problems]);
       const told = errors.length === 0 ? ran : { ...ran, errors };
       const explained = explaining
         ? { ...told, extensions: { ...told.extensions, explain: explaining.explained() } }
@@ -189,26 +190,6 @@ export function createRunner(options: RunnerOptions): Runner {
       return { result: withRequestId(result, requestId), isWhole: isWhole && call.budget.take() };
     },
   };
-}
-
-/** Errors by their place in the document, then in the answer: which field failed first is a matter of chance. */
-function inOrder(errors: readonly GraphQLError[]): readonly GraphQLError[] {
-  if (errors.length < 2) return errors;
-  return errors.toSorted(
-    (one, other) =>
-      (one.positions?.[0] ?? 0) - (other.positions?.[0] ?? 0) || comparePaths(one.path ?? [], other.path ?? []),
-  );
-}
-
-function comparePaths(one: readonly (string | number)[], other: readonly (string | number)[]): number {
-  for (const [place, key] of one.entries()) {
-    const counterpart = other[place];
-    if (counterpart === undefined) return 1;
-    if (key === counterpart) continue;
-    if (typeof key === "number" && typeof counterpart === "number") return key - counterpart;
-    return String(key) < String(counterpart) ? -1 : 1;
-  }
-  return one.length - other.length;
 }
 
 /** Whether a call brought less than it can bring: a failure, or what a cache had to say instead. */

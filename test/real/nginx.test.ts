@@ -38,6 +38,7 @@ http {
     location /told/ { ${forwarded} proxy_set_header X-Forwarded-Prefix /told; proxy_pass http://plain/; }
     location /untold/ { ${forwarded} proxy_pass http://plain/; }
     location /kept { ${forwarded} proxy_pass http://${new URL(below.url).host}; }
+    location /as-it-comes/ { ${forwarded} proxy_http_version 1.0; gzip on; gzip_types *; proxy_pass http://plain/; }
     location /mute/ { proxy_pass http://plain/; }
   }
 }`;
@@ -73,6 +74,24 @@ http {
     }
     const answer = await fetch(`${url}/${path}/graphql?query={__typename}`, { headers: { referer: `${url}/page` } });
     expect(await answer.json()).toEqual({ data: { __typename: "Query" } });
+  });
+
+  test.each(["multipart/mixed", "text/event-stream"])("parts of %s are handed on as they come", async (accept) => {
+    const zadig = plain.estate.servers["zadig"];
+    zadig?.setLatency(500);
+    const query = "{ backends { name } ... @defer { releases(first: 1) { edges { cursor } } } }";
+    const response = await fetch(`${url}/as-it-comes/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept },
+      body: JSON.stringify({ query }),
+    });
+    const chunks: string[] = [];
+    const text = new TextDecoder();
+    for await (const chunk of response.body ?? []) chunks.push(text.decode(chunk));
+    zadig?.setLatency(0);
+    expect(chunks.join("")).toContain('"hasNext":false');
+    expect(chunks[0]).toContain('"hasNext":true');
+    expect(chunks[0]).not.toContain('"hasNext":false');
   });
 
   test("a question by GET from a page of the same site is answered where nginx says which host was asked", async () => {

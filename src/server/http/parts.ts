@@ -19,6 +19,8 @@ export async function sendParts(
   const spec = namesDeferSpec ? `; deferSpec=${deferSpec}` : "";
   response.writeHead(200, {
     "cache-control": "no-store",
+    // What nginx asks for that it may not hold back: it would hand over the first part together with the last.
+    "x-accel-buffering": "no",
     "content-type": isEvents ? `${type}; charset=utf-8` : `${type}; boundary="-"${spec}`,
   });
   const written = isEvents ? events(parts) : multipart(parts);
