@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
+import { demoHeader } from "./demo-header.ts";
 import type { Log } from "./log.ts";
 
 /** What Node's parser calls what it could not read, and the status that says so. */
@@ -15,6 +16,8 @@ export interface Unreadable {
   readonly mostHeaderBytes: number;
   /** Whether part of an answer has been sent on the connection: nothing can be said in the middle of it. */
   readonly isMidAnswer: boolean;
+  /** Whether the backends are the demo's. */
+  readonly demo: boolean;
   readonly log: Log;
 }
 
@@ -25,7 +28,7 @@ export interface Unreadable {
 export function answerUnreadable(
   error: Error,
   socket: Duplex,
-  { mostHeaderBytes, isMidAnswer, log }: Unreadable,
+  { mostHeaderBytes, isMidAnswer, demo, log }: Unreadable,
 ): void {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   if (code === "ECONNRESET" || !socket.writable || isMidAnswer) {
@@ -41,6 +44,7 @@ export function answerUnreadable(
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     "Connection: close",
+    ...(demo ? [`${demoHeader.name}: ${demoHeader.value}`] : []),
     ...(text === "" ? [] : ["Content-Type: text/plain; charset=utf-8"]),
     `Content-Length: ${text.length}`,
   ];
