@@ -45,10 +45,11 @@ async function run(command: Command): Promise<void> {
     case "config-schema":
       process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
       return;
-    case "check":
-      await knownOperations(command.file, configured(command.file, await readFrom(command.file)));
-      process.stdout.write("ok\n");
-      return;
+    case "check": {
+      const config = configured(command.file, await readFrom(command.file));
+      await knownOperations(command.file, config);
+      return command.connect ? checkConnections(config) : void process.stdout.write("ok\n");
+    }
     case "serve": {
       const config = configured(command.file, await readFrom(command.file));
       if (command.found) process.stdout.write(`Serving ${resolve(command.file)}, found in this folder.\n`);
@@ -57,6 +58,13 @@ async function run(command: Command): Promise<void> {
     case "demo":
       return demonstrate(command);
   }
+}
+
+async function checkConnections(config: Config): Promise<void> {
+  const { connect } = await import("./cli/connect.ts");
+  const { isFine, text } = await connect(config);
+  process.stdout.write(text);
+  if (!isFine) process.exitCode = 1;
 }
 
 async function demonstrate({ faults }: Extract<Command, { kind: "demo" }>): Promise<void> {

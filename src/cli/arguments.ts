@@ -8,7 +8,7 @@ export type Command =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | { readonly kind: "config-schema" }
-  | { readonly kind: "check"; readonly file: string }
+  | { readonly kind: "check"; readonly file: string; readonly connect: boolean }
   /** `found`: nobody named the file; it lay in the working folder. */
   | { readonly kind: "serve"; readonly file: string; readonly found: boolean }
   | { readonly kind: "demo"; readonly faults: ReadonlyMap<string, Fault> };
@@ -38,6 +38,7 @@ export interface Faultable {
 const options = {
   config: { type: "string" },
   check: { type: "boolean" },
+  connect: { type: "boolean" },
   demo: { type: "boolean" },
   fault: { type: "string", multiple: true },
   "config-schema": { type: "boolean" },
@@ -52,11 +53,13 @@ export const usage = `delivery-graph: one GraphQL graph over Zadig, bkrepo, Huaw
                                               four made-up backends on this machine, no network needed
   npm start -- --config /etc/gateway.yaml     serve the backends of another configuration
   npm start -- --check --config gateway.yaml  say ok, or everything that is wrong with it; opens no socket
+  npm start -- --check --connect --config …   ask each backend and each configured place once, and say what was found
   npm start -- --demo --fault gitlab=down     the demo with a fault; may be given once for each backend
 
 Options
   --config <file>         configuration to serve or to check; default gateway.yaml in this folder, if it is there
   --check                 check the configuration and leave
+  --connect               with --check: also ask the backends; exit code 1 where one, or a place in it, cannot be read
   --demo                  the demo, whatever else is there; without it, NODE_ENV=production never starts the demo
   --fault <name>=<fault>  by name or kind of a demo backend; faults are down, slow:<ms>, throttle, html,
                           malformed, flaky:<percent> and empty
@@ -90,8 +93,9 @@ export function readArguments(
   if (values.check) {
     if (file === null) throw new Refusal("--check needs --config <file>: it checks that file.");
     if (faults.length > 0) throw new Refusal("--fault needs the demo: leave out --check.");
-    return { kind: "check", file };
+    return { kind: "check", file, connect: values.connect === true };
   }
+  if (values.connect) throw new Refusal("--connect needs --check: it asks what the configuration names, and leaves.");
   if (file === null) {
     if (production && !values.demo) throw new Refusal(noDemo);
     return { kind: "demo", faults: readFaults(faults, demoBackends) };
