@@ -56,6 +56,8 @@ export const usage = `delivery-graph: one GraphQL graph over Zadig, bkrepo, Huaw
   npm start -- --check --connect --config …   ask each backend and each configured place once, and say what was found
   npm start -- --demo --fault gitlab=down     the demo with a fault; may be given once for each backend
 
+Installed as a package, the command is delivery-graph instead of npm start --
+
 Options
   --config <file>         configuration to serve or to check; default gateway.yaml in this folder, if it is there
   --check                 check the configuration and leave
