@@ -1,7 +1,8 @@
+import { lstatSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import process from "node:process";
-import { type Command, Refusal, readArguments, usage } from "./cli/arguments.ts";
+import { type Command, Refusal, readArguments, usage, usualFile } from "./cli/arguments.ts";
 import { demoBanner } from "./cli/banner.ts";
 import { explainSystemError, explainUnreadable, printProblems } from "./cli/report.ts";
 import { listenForSignals } from "./cli/shutdown.ts";
@@ -25,7 +26,8 @@ const log = createLog();
 const shutdown = listenForSignals({ log, comesTwice: process.env["npm_lifecycle_event"] === "start" });
 
 try {
-  await run(readArguments(process.argv.slice(2), demoBackends));
+  const surroundings = { production: process.env["NODE_ENV"] === "production", hasFile: isThere(usualFile) };
+  await run(readArguments(process.argv.slice(2), demoBackends, surroundings));
 } catch (error) {
   if (error instanceof Refusal) process.stderr.write(`${error.message.trimEnd()}\n`);
   else log.error({ err: error }, "could not start");
@@ -43,17 +45,26 @@ async function run(command: Command): Promise<void> {
     case "config-schema":
       process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
       return;
-    case "check":
-      await knownOperations(command.file, configured(command.file, await readFrom(command.file)));
-      process.stdout.write("ok\n");
-      return;
+    case "check": {
+      const config = configured(command.file, await readFrom(command.file));
+      await knownOperations(command.file, config);
+      return command.connect ? checkConnections(config) : void process.stdout.write("ok\n");
+    }
     case "serve": {
       const config = configured(command.file, await readFrom(command.file));
+      if (command.found) process.stdout.write(`Serving ${resolve(command.file)}, found in this folder.\n`);
       return serve(config, { operations: await knownOperations(command.file, config) });
     }
     case "demo":
       return demonstrate(command);
   }
+}
+
+async function checkConnections(config: Config): Promise<void> {
+  const { connect } = await import("./cli/connect.ts");
+  const { isFine, text } = await connect(config);
+  process.stdout.write(text);
+  if (!isFine) process.exitCode = 1;
 }
 
 async function demonstrate({ faults }: Extract<Command, { kind: "demo" }>): Promise<void> {
@@ -104,6 +115,7 @@ async function serve(
   });
   endOnUncaughtError(log, (finishMs) => gateway.stop(finishMs));
   tidyUp();
+  if (estate) log.warn({ demo: true }, "this is the demo: whatever it answers is made up");
   if (estate && examples) {
     process.stdout.write(demoBanner({ url: gateway.url, backends: estate.backends, examples }));
   }
@@ -155,6 +167,11 @@ async function knownOperations(file: string, { persisted: { manifest } }: Config
  */
 function tidyUp(): void {
   globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
+}
+
+/** Whether there is anything of this name, be it a link that leads nowhere: somebody means something to be served. */
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 async function version(): Promise<string> {

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // JavaScript, and plain enough for a Node that is too old for everything else, to which it has to say so: no syntax and no
 // import that Node 12.20 lacks, nothing of the gateway before the check. It is JavaScript for another reason as well: Node
 // would load what strips types, 20 MB, to read this very file.
@@ -32,11 +33,13 @@ if (process.env.npm_lifecycle_event === "start") {
   timer.unref();
 }
 
+// A package holds JavaScript that was made from the sources, since Node strips no types below node_modules.
+const sources = fs.existsSync(new URL("./main.ts", import.meta.url));
 const problem = problemOfNode();
 if (problem === null) {
   tuneHeap();
   keepCompiledCode();
-  import("./main.ts").catch(explain);
+  import(sources ? "./main.ts" : "../dist/main.js").catch(explain);
 } else {
   refuse(problem);
 }
@@ -63,7 +66,7 @@ function problemOfNode() {
     return `delivery-graph needs Node ${engines.node}, and this is ${process.versions.node}. ${way}`;
   }
   // Some distributions build Node without it, and NODE_OPTIONS can switch it off.
-  return process.features.typescript
+  return process.features.typescript || !sources
     ? null
     : `delivery-graph needs a Node that strips types, and this ${process.versions.node} does not. ${way}`;
 }

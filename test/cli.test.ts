@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -57,7 +57,20 @@ describe("without arguments", () => {
       expect(gateway.stdout()).toMatch(new RegExp(`^  ${name} +http://127\\.0\\.0\\.1:\\d+$`, "m"));
     }
     expect(lines.filter((line) => line.startsWith("  # "))).toHaveLength(3);
-    expect(gateway.stderr()).toBe("");
+    expect(
+      gateway
+        .stderr()
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      {
+        level: 40,
+        time: expect.any(String),
+        demo: true,
+        msg: "this is the demo: whatever it answers is made up",
+      },
+    ]);
     expect(await ask(gateway.url, "{ backends { name } }")).toEqual({
       data: { backends: ["zadig", "bkrepo", "swr-north4", "gitlab"].map((name) => ({ name })) },
     });
@@ -69,6 +82,72 @@ describe("without arguments", () => {
     expect(gateway.stdout()).toMatch(/swr-north4 +http:\S+ {2}\(fault: slow, 2000 ms\)/);
     const address = /gitlab +(http:\S+)/.exec(gateway.stdout())?.[1] ?? "";
     await expect(fetch(address)).rejects.toThrow();
+  });
+});
+
+describe("no demo by accident", () => {
+  const secret = { ZADIG_TOKEN: "secret" };
+  const production = { NODE_ENV: "production" };
+  const refusal =
+    "There is no configuration: give --config <file>, or start where a gateway.yaml is. " +
+    "With NODE_ENV=production the demo and its made-up data start only with --demo.\n";
+
+  async function folderWith(text: string | null): Promise<string> {
+    const path = await mkdtemp(join(folder, "working-"));
+    if (text !== null) await writeFile(join(path, "gateway.yaml"), text);
+    return path;
+  }
+
+  async function namesOf(url: string): Promise<unknown> {
+    return ask(url, "{ backends { name } }");
+  }
+
+  test("in production nothing starts without a configuration, and the sentence says what to do", async () => {
+    for (const args of [[], ["--fault", "gitlab=down"]]) {
+      const ended = await runMain(args, production, await folderWith(null));
+      expect(ended).toEqual({ code: 1, signal: null, stdout: "", stderr: refusal });
+    }
+  });
+
+  test("in production the demo starts for who asks for it", async () => {
+    const gateway = await start(["--demo"], production, await folderWith(null));
+    expect((await fetch(`${gateway.url}/ready`)).headers.get("x-delivery-graph")).toBe("demo");
+  });
+
+  test.each([{}, production])("a gateway.yaml in the working folder is served, and said so (%o)", async (variables) => {
+    const path = await folderWith(one);
+    const gateway = await start([], { ...secret, ...variables }, path);
+    expect(gateway.stdout()).toBe(
+      `Serving ${join(await realpath(path), "gateway.yaml")}, found in this folder.\n` +
+        `delivery-graph is ready on ${gateway.url}/graphql\n`,
+    );
+    expect(await namesOf(gateway.url)).toEqual({ data: { backends: [{ name: "zadig" }] } });
+  });
+
+  test("--config goes before it, and --demo as well", async () => {
+    const path = await folderWith("backends: wrong");
+    const gateway = await start(["--config", await file("named.yaml", one)], secret, path);
+    expect(await namesOf(gateway.url)).toEqual({ data: { backends: [{ name: "zadig" }] } });
+    const demo = await start(["--demo"], {}, path);
+    expect(await namesOf(demo.url)).toHaveProperty("data.backends.length", 4);
+  });
+
+  test("one that is wrong, or a link that leads nowhere, starts no demo instead", async () => {
+    const wrong = await runMain([], secret, await folderWith("backends: wrong"));
+    expect(wrong).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^gateway\.yaml: 1 problem\n/) });
+    const path = await folderWith(null);
+    await symlink("/no/such/file", join(path, "gateway.yaml"));
+    const broken = await runMain([], secret, path);
+    expect(broken).toMatchObject({ code: 1, stdout: "", stderr: "Cannot read gateway.yaml: there is no such file.\n" });
+  });
+
+  test("--check checks it, and faults want the demo by name", async () => {
+    const path = await folderWith(one);
+    expect(await runMain(["--check"], secret, path)).toMatchObject({ code: 0, stdout: "ok\n", stderr: "" });
+    expect(await runMain(["--fault", "gitlab=down"], secret, path)).toMatchObject({
+      code: 1,
+      stderr: "--fault needs the demo: add --demo, since this folder has a gateway.yaml.\n",
+    });
   });
 });
 
@@ -206,7 +285,7 @@ describe("the end", () => {
       await (await fetch(`${gateway.url}/health`)).text();
       const asked = performance.now();
       gateway.signal(signal);
-      expect(await gateway.ended).toMatchObject({ code: 0, signal: null, stderr: "" });
+      expect(await gateway.ended).toMatchObject({ code: 0, signal: null });
       expect(performance.now() - asked).toBeLessThan(3000);
     },
   );
@@ -255,7 +334,7 @@ async function untilDraining(url: string): Promise<void> {
     .poll(() =>
       fetch(`${url}/ready`).then(async (response) => ({ status: response.status, body: await response.json() })),
     )
-    .toEqual({ status: 503, body: { status: "draining" } });
+    .toEqual({ status: 503, body: { status: "draining", demo: true } });
 }
 
 async function takenPort(): Promise<{ port: number; close: () => Promise<void> }> {

@@ -53,6 +53,10 @@ export interface Backend extends BackendIdentity {
   readonly places: readonly PackageScope[];
   /** This request's view: loaders that batch and remember, for as long as the request lives. */
   readonly during: (call: Call) => Readers;
+  /** A question for each place that the configuration names, in its order; empty where it names none. */
+  readonly probes: readonly Probe[];
+  /** The name that the backend has for these credentials, or null; left out where it does not tell it cheaply. */
+  readonly identity?: (call: Call) => Promise<string | null>;
   /** How things are deleted; there only with permission, and only where the adapter can. */
   readonly remover?: (call: Call) => Remover;
   /** Whether nothing is sent: to nobody, or on behalf of the caller of this call. */
@@ -62,6 +66,20 @@ export interface Backend extends BackendIdentity {
   /** What asking it costs, as far as is known by now. */
   readonly prices: () => Prices;
   readonly close: () => Promise<void>;
+}
+
+/** How to find out whether one configured place is there, and whether what is in it may be read. */
+export interface Probe {
+  /** What the vendor calls such a place, in lower case. */
+  readonly place: "repository" | "namespace" | "group" | "project";
+  readonly name: string;
+  /** What of it this asks for; there may be a second probe of the same place for the rest. */
+  readonly reads: readonly Capability[];
+  /**
+   * Found, whatever it holds; absent where there is no such place, or none that these credentials may see; unknown, or a
+   * gap, where reading sees less. Rejects with an UpstreamError.
+   */
+  readonly ask: (call: Call) => Promise<Answer<unknown>>;
 }
 
 /** What one backend can be asked within one request, in small optional parts. */

@@ -8,14 +8,26 @@ export type Command =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | { readonly kind: "config-schema" }
-  | { readonly kind: "check"; readonly file: string }
-  | { readonly kind: "serve"; readonly file: string }
+  | { readonly kind: "check"; readonly file: string; readonly connect: boolean }
+  /** `found`: nobody named the file; it lay in the working folder. */
+  | { readonly kind: "serve"; readonly file: string; readonly found: boolean }
   | { readonly kind: "demo"; readonly faults: ReadonlyMap<string, Fault> };
 
 /** A refusal to start: one plain sentence for whoever started the process. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
 }
+
+/** What the command line is read in. */
+export interface Surroundings {
+  /** Whether `NODE_ENV` says that this is no place for made-up data. */
+  readonly production: boolean;
+  /** Whether a `gateway.yaml` lies in the working folder. */
+  readonly hasFile: boolean;
+}
+
+/** The configuration that is used where none is named, from the working folder. */
+export const usualFile = "gateway.yaml";
 
 /** A demo backend as `--fault` may call it. */
 export interface Faultable {
@@ -26,6 +38,7 @@ export interface Faultable {
 const options = {
   config: { type: "string" },
   check: { type: "boolean" },
+  connect: { type: "boolean" },
   demo: { type: "boolean" },
   fault: { type: "string", multiple: true },
   "config-schema": { type: "boolean" },
@@ -36,15 +49,20 @@ const options = {
 /** Text of `--help`. */
 export const usage = `delivery-graph: one GraphQL graph over Zadig, bkrepo, Huawei SWR and GitLab
 
-  npm start                                   the demo: four made-up backends on this machine, no network needed
-  npm start -- --config gateway.yaml          serve the backends of a configuration
+  npm start                                   serve the gateway.yaml of this folder; where there is none, the demo:
+                                              four made-up backends on this machine, no network needed
+  npm start -- --config /etc/gateway.yaml     serve the backends of another configuration
   npm start -- --check --config gateway.yaml  say ok, or everything that is wrong with it; opens no socket
+  npm start -- --check --connect --config …   ask each backend and each configured place once, and say what was found
   npm start -- --demo --fault gitlab=down     the demo with a fault; may be given once for each backend
 
+Installed as a package, the command is delivery-graph instead of npm start --
+
 Options
-  --config <file>         configuration to serve or to check
+  --config <file>         configuration to serve or to check; default gateway.yaml in this folder, if it is there
   --check                 check the configuration and leave
-  --demo                  the demo, also the default without --config
+  --connect               with --check: also ask the backends; exit code 1 where one, or a place in it, cannot be read
+  --demo                  the demo, whatever else is there; without it, NODE_ENV=production never starts the demo
   --fault <name>=<fault>  by name or kind of a demo backend; faults are down, slow:<ms>, throttle, html,
                           malformed, flaky:<percent> and empty
   --config-schema         print the JSON Schema of the configuration file
@@ -55,7 +73,11 @@ PORT and HOST override server.port and server.host.
 `;
 
 /** Reads the command line. Throws a {@link Refusal} that says what to write instead. */
-export function readArguments(given: readonly string[], demoBackends: readonly Faultable[]): Command {
+export function readArguments(
+  given: readonly string[],
+  demoBackends: readonly Faultable[],
+  { production, hasFile }: Surroundings,
+): Command {
   const { values, tokens } = parseArgs({ args: [...given], options, strict: false, tokens: true });
   for (const token of tokens) {
     if (token.kind === "positional") throw new Refusal(`There is no place for "${token.value}". See --help.`);
@@ -65,19 +87,31 @@ export function readArguments(given: readonly string[], demoBackends: readonly F
   if (values.version) return { kind: "version" };
   if (values["config-schema"]) return { kind: "config-schema" };
 
-  const file = typeof values.config === "string" ? values.config : null;
+  const named = typeof values.config === "string" ? values.config : null;
+  const file = named ?? (hasFile && !values.demo ? usualFile : null);
   const faults = (values.fault ?? []).filter((fault) => typeof fault === "string");
-  if (values.demo && file !== null)
+  if (values.demo && named !== null)
     throw new Refusal("--demo and --config exclude each other: the demo has its own configuration.");
   if (values.check) {
     if (file === null) throw new Refusal("--check needs --config <file>: it checks that file.");
     if (faults.length > 0) throw new Refusal("--fault needs the demo: leave out --check.");
-    return { kind: "check", file };
+    return { kind: "check", file, connect: values.connect === true };
   }
-  if (file === null) return { kind: "demo", faults: readFaults(faults, demoBackends) };
-  if (faults.length > 0) throw new Refusal("--fault needs the demo: leave out --config.");
-  return { kind: "serve", file };
+  if (values.connect) throw new Refusal("--connect needs --check: it asks what the configuration names, and leaves.");
+  if (file === null) {
+    if (production && !values.demo) throw new Refusal(noDemo);
+    return { kind: "demo", faults: readFaults(faults, demoBackends) };
+  }
+  if (faults.length > 0) {
+    const way = named === null ? `add --demo, since this folder has a ${usualFile}` : "leave out --config";
+    throw new Refusal(`--fault needs the demo: ${way}.`);
+  }
+  return { kind: "serve", file, found: named === null };
 }
+
+const noDemo =
+  `There is no configuration: give --config <file>, or start where a ${usualFile} is. ` +
+  "With NODE_ENV=production the demo and its made-up data start only with --demo.";
 
 function checkOption(name: string, written: string, value: string | undefined): void {
   const known = Object.entries(options).find(([option]) => option === name)?.[1];

@@ -45,11 +45,11 @@ export async function startGateway({
   operations,
   observers,
   examples,
-  demo,
+  demo = false,
   fastPath = true,
 }: GatewayOptions): Promise<Gateway> {
   const backends = config.backends.map((backend) => backend.connect({ mutations: config.mutations }));
-  const metrics = config.server.metrics ? createMetrics(backends, version) : null;
+  const metrics = config.server.metrics ? createMetrics(backends, { version, demo }) : null;
   const telemetry = createTelemetry([createRequestLog(log), ...(metrics ? [metrics] : []), ...(observers ?? [])]);
   const graphql = createGraphQL({ config, operations: operations ?? new Map(), backends, log, telemetry, fastPath });
   const close = async () => {
@@ -61,7 +61,7 @@ export async function startGateway({
     backends,
     graphql,
     examples: examples ?? examplesFor(backends),
-    demo: demo ?? false,
+    demo,
     version,
     log,
     metrics,

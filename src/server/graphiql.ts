@@ -12,6 +12,8 @@ export interface GraphiqlOptions {
   readonly examples: readonly Example[];
   /** Whether nobody is let in without a key or token. */
   readonly needsKey: boolean;
+  /** Whether the backends are the made-up ones of the demo. */
+  readonly demo: boolean;
 }
 
 const barStyle = `
@@ -29,6 +31,7 @@ body{display:flex;flex-direction:column}
 .bar .home{display:flex;align-items:center;gap:.5rem;padding:.2rem .5rem .2rem .2rem;font-weight:600;margin-right:auto}
 .bar .home svg{width:1.6rem;height:1.6rem;flex:none}
 .bar :is(.home,summary,.list a):hover{background:var(--bar-hover)}
+.bar .badge{border:1px solid var(--bar-line);border-radius:1rem;padding:.05rem .6rem;font-size:.8rem;font-weight:400;color:var(--bar-soft)}
 .bar details{position:relative}
 .bar summary{list-style:none;padding:.3rem .65rem;border:1px solid var(--bar-line);white-space:nowrap}
 .bar summary::-webkit-details-marker{display:none}
@@ -59,7 +62,7 @@ const barScript = readFileSync(new URL("./graphiql-bar.js", import.meta.url), "u
  * and a place for the caller's key. Whatever path the page has, it asks the graph at `graphql` beside it. It is 9 MB, which
  * is why it is made once and sent compressed; import this file only where GraphiQL is on.
  */
-export function graphiqlPage({ examples, needsKey }: GraphiqlOptions): Page {
+export function graphiqlPage({ examples, needsKey, demo }: GraphiqlOptions): Page {
   const options = {
     endpoint: "graphql",
     defaultQuery: examples[0]?.query ?? "{ __typename }",
@@ -102,7 +105,7 @@ YogaGraphiQL.renderYogaGraphiQL(document.querySelector("#root"), ${JSON.stringif
 <style>${barStyle}</style>
 </head>
 <body class="no-focus-outline">
-${bar(examples, needsKey)}
+${bar({ examples, needsKey, demo })}
 <div id="root"></div>
 <noscript>GraphiQL needs JavaScript.</noscript>
 <script>${script}</script>
@@ -113,7 +116,7 @@ ${bar(examples, needsKey)}
   );
 }
 
-function bar(examples: readonly Example[], needsKey: boolean): string {
+function bar({ examples, needsKey, demo }: GraphiqlOptions): string {
   const note = needsKey
     ? "Sent with every request from this tab, and forgotten when the tab is closed."
     : "This gateway asks for none. It is sent all the same, and forgotten when the tab is closed.";
@@ -123,7 +126,7 @@ function bar(examples: readonly Example[], needsKey: boolean): string {
   );
   return `<header class="bar">
 <a class="home" href="./" aria-label="delivery-graph: front page">${mark}<span>delivery-graph</span></a>
-<details id="examples"><summary>Example queries</summary><ul class="list">${items.join("")}</ul></details>
+${demo ? '<strong class="badge">demo with made-up data</strong>\n' : ""}<details id="examples"><summary>Example queries</summary><ul class="list">${items.join("")}</ul></details>
 <details id="key"${needsKey ? " data-needed" : ""}><summary>Key: <span role="status">none</span></summary>
 <form autocomplete="off"><label for="credential">Key or token</label>
 <input id="credential" type="password" autocomplete="off" autocapitalize="off" spellcheck="false" required>

@@ -7,6 +7,7 @@ import { once } from "../model/once.ts";
 import { createLine } from "../upstream/line.ts";
 import { createGate, type Refusal as GateRefusal } from "./auth/gate.ts";
 import { guardConnections, promptTimeouts } from "./connections.ts";
+import { demoHeader } from "./demo-header.ts";
 import { type Example, generalExamples } from "./examples.ts";
 import { frontPage } from "./front-page.ts";
 import type { GraphQLEndpoint } from "./graphql.ts";
@@ -64,7 +65,7 @@ const requestIdHeader = "x-request-id";
 
 /** Builds the server; it listens when told to. */
 export function createHttpShell(options: HttpOptions): HttpShell {
-  const { config, log, metrics } = options;
+  const { config, log, metrics, demo } = options;
   const gate = createGate(config, log);
   const inFlight = createLine<ServerResponse>();
   const lastAnswers = createLastAnswers(inFlight.values);
@@ -96,7 +97,8 @@ export function createHttpShell(options: HttpOptions): HttpShell {
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   answerUnreadable(server, {
     mostHeaderBytes,
-    isForPages: config.server.cors.origins.length > 0,
+    demo,
+    isForPages: demo || config.server.cors.origins.length > 0,
     underWay: inFlight.values,
     answered: (status) => metrics?.answered(status),
     log,
@@ -117,9 +119,11 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     return graphiqlPage({
       examples: needsKey ? generalExamples : options.examples,
       needsKey,
+      demo,
     });
   });
-  const cors = { ...config.server.cors, backends: options.backends.map(({ name }) => name) };
+  // Who builds a frontend against the demo has a server of their own on some port.
+  const cors = { ...config.server.cors, loopback: demo, backends: options.backends.map(({ name }) => name) };
   const isPrivate = answersToThisMachineOnly(config);
   const proxies = createProxies(config.server.trustedProxies);
   if (isPrivate && config.server.trustedProxies.some((range) => isLoopback(range.split("/", 1)[0] ?? ""))) {
@@ -132,6 +136,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     secure(response);
+    if (demo) response.setHeader(demoHeader.name, demoHeader.value);
     response.setHeader(requestIdHeader, requestIdOf(headersOf(request)));
     if (draining) response.setHeader("connection", "close");
     const { host, path: asked, query } = targetOf(request);
@@ -156,7 +161,11 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     if (isGraph) return answerGraphQL(request, response, forwarded ?? [host?.toLowerCase() ?? ""]);
     const pages: Readonly<Record<string, () => void | Promise<void>>> = {
       "/health": () => sendJson(request, response, 200, { status: "ok" }),
-      "/ready": () => sendJson(request, response, leaving ? 503 : 200, { status: leaving ? "draining" : "ready" }),
+      "/ready": () =>
+        sendJson(request, response, leaving ? 503 : 200, {
+          status: leaving ? "draining" : "ready",
+          ...(demo ? { demo } : {}),
+        }),
       "/": async () => {
         if (draining) {
           response.setHeader("retry-after", String(retryAfterSeconds));
@@ -237,7 +246,7 @@ export function createHttpShell(options: HttpOptions): HttpShell {
     if (request.method !== "GET" && request.method !== "POST") {
       return refuse("GraphQL is asked with GET or POST.", { status: 405, headers: { allow: graphMethods } });
     }
-    const doubt = refuseCrossSite(request, config.server.cors.origins, hosts);
+    const doubt = refuseCrossSite(request, cors, hosts);
     if (doubt !== null) return doubt;
     const admission = await gate.admit(request.headers);
     if ("refusal" in admission) {

@@ -19,7 +19,10 @@ const mostFields = 1000;
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30];
 
 /** Counts from zero. Reads the state of the breakers and queues when it is printed, and not before. */
-export function createMetrics(backends: readonly Backend[], version: string): Metrics {
+export function createMetrics(
+  backends: readonly Backend[],
+  { version, demo }: { readonly version: string; readonly demo: boolean },
+): Metrics {
   const registers = [new Registry()];
   const names = createNameBook(mostNames);
   const upstream = ["backend", "operation"] as const;
@@ -30,6 +33,11 @@ export function createMetrics(backends: readonly Backend[], version: string): Me
     labelNames: ["version"],
     registers,
   }).set({ version }, 1);
+  new Gauge({
+    name: "delivery_graph_demo",
+    help: "1 where the backends are the demo's and every answer is made up, else 0.",
+    registers,
+  }).set(demo ? 1 : 0);
   const answers = new Counter({
     name: "delivery_graph_http_responses_total",
     help: "HTTP answers of every page by status; none: the caller had gone before the answer began.",

@@ -1,5 +1,6 @@
 import { type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { demoHeader } from "./demo-header.ts";
 import { refusalText, refuse } from "./http/refusal.ts";
 import type { Log } from "./log.ts";
 
@@ -7,6 +8,8 @@ import type { Log } from "./log.ts";
 export interface UnreadableOptions {
   /** Bytes that request line and headers may have. */
   readonly mostHeaderBytes: number;
+  /** Whether the backends are the demo's. */
+  readonly demo: boolean;
   /** Whether pages of any other origin may read answers. */
   readonly isForPages: boolean;
   /** Answers that are not out yet, in the order in which they were asked for. */
@@ -29,7 +32,7 @@ interface Problem {
  * the request.
  */
 export function answerUnreadable(server: Server, options: UnreadableOptions): void {
-  const { mostHeaderBytes, isForPages, underWay, answered, log } = options;
+  const { mostHeaderBytes, demo, isForPages, underWay, answered, log } = options;
   const problems: Readonly<Record<string, Problem>> = {
     HPE_HEADER_OVERFLOW: {
       status: 431,
@@ -52,6 +55,7 @@ export function answerUnreadable(server: Server, options: UnreadableOptions): vo
     const head = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       "Connection: close",
+      ...(demo ? [`${demoHeader.name}: ${demoHeader.value}`] : []),
       "Cache-Control: no-store",
       "Content-Type: application/json; charset=utf-8",
       `Content-Length: ${Buffer.byteLength(text)}`,

@@ -27,14 +27,18 @@ export interface GatewayProcess {
 /** Settings of the environment that a test hands over; undefined takes a variable away. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Runs `src/main.ts` to its end. */
-export function runMain(args: readonly string[], variables: Variables = {}): Promise<Ended> {
-  return launch(args, variables).ended;
+/** Runs `src/main.ts` to its end, in the project's folder or another one. */
+export function runMain(args: readonly string[], variables: Variables = {}, folder = root): Promise<Ended> {
+  return launch(args, variables, folder).ended;
 }
 
 /** Starts `src/main.ts` and waits for its ready line; rejects with what it said when it ends before. */
-export async function startMain(args: readonly string[], variables: Variables = {}): Promise<GatewayProcess> {
-  const { child, output, ended } = launch(args, { PORT: "0", ...variables });
+export async function startMain(
+  args: readonly string[],
+  variables: Variables = {},
+  folder = root,
+): Promise<GatewayProcess> {
+  const { child, output, ended } = launch(args, { PORT: "0", ...variables }, folder);
   const url = await new Promise<string>((resolve, reject) => {
     const look = () => {
       const ready = /^delivery-graph is ready on (http:\/\/\S+)\/graphql\n/m.exec(output.stdout);
@@ -62,10 +66,10 @@ interface Launched {
   readonly ended: Promise<Ended>;
 }
 
-function launch(args: readonly string[], variables: Variables): Launched {
-  const child = spawn(process.execPath, ["src/main.ts", ...args], {
-    cwd: root,
-    env: { ...process.env, HOST: undefined, PORT: undefined, ...variables },
+function launch(args: readonly string[], variables: Variables, folder: string): Launched {
+  const child = spawn(process.execPath, [`${root}src/main.ts`, ...args], {
+    cwd: folder,
+    env: { ...process.env, HOST: undefined, PORT: undefined, NODE_ENV: undefined, ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };

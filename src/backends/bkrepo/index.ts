@@ -3,6 +3,7 @@ import { bkrepoOperations, createClient } from "./client.ts";
 import { createRemover, removals } from "./delete.ts";
 import { readersOf } from "./loaders.ts";
 import { pricesOf } from "./prices.ts";
+import { probesOf } from "./probes.ts";
 import { type BkrepoSettings, bkrepoSettings } from "./settings.ts";
 import { createSightMemory } from "./sight-memory.ts";
 
@@ -22,6 +23,7 @@ export const bkrepo: BackendType<BkrepoSettings> = {
       capabilities: settings.capabilities,
       hosts: settings.hosts,
       places: settings.repositories.map((repository) => ({ repository, group: null })),
+      probes: probesOf({ client, settings, sights }),
       during: (call) => readersOf({ client, settings, call, sights }),
       ...(permission?.mutations ? { remover: (call) => createRemover(client.upstream, call) } : {}),
       circuitOpen: client.upstream.circuitOpen,

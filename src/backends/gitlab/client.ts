@@ -69,6 +69,8 @@ export interface GitlabClient {
   readonly upstream: Upstream;
   /** The cheapest call these credentials may make. */
   readonly ping: (call: Call) => Promise<Origin>;
+  /** The name of the user whose token this is, be it a bot of a project or group; null for who has none. */
+  readonly userName: (call: Call) => Promise<string | null>;
   readonly listPackages: (list: PackageList, page: number, call: Call) => Promise<ProjectPage<payload.PackageRow>>;
   readonly getPackage: (project: string, id: string, call: Call) => Promise<Sourced<payload.PackageRow>>;
   readonly listFiles: (
@@ -158,6 +160,12 @@ export function createClient(settings: GitlabSettings): GitlabClient {
     ping: async (call) => {
       if (hasToken) return (await one(operations.getVersion, payload.versionInfo, {}, {}, call)).origin;
       return (await many(operations.listProjects, payload.projectRow, {}, { simple: true, page: 1 }, call, 1)).origin;
+    },
+    userName: async (call) => {
+      if (!hasToken) return null;
+      const { username } = (await one(operations.getUser, payload.userInfo, {}, {}, call)).value;
+      // What GitLab allows as a user name (`NAMESPACE_FORMAT_REGEX`); nothing else is shown.
+      return /^[\w.-]{1,255}$/.test(username) ? username : null;
     },
     listPackages: ({ scope, type, name, version, orderBy, sort }, page, call) => {
       const query: Query = {

@@ -4,6 +4,7 @@ import { createRemover, removals } from "./delete.ts";
 import { createReaders } from "./loaders.ts";
 import { operations } from "./operations.ts";
 import { pricesOf } from "./prices.ts";
+import { probesOf } from "./probes.ts";
 import { type GitlabSettings, gitlabSettings } from "./settings.ts";
 
 export type { GitlabSettings } from "./settings.ts";
@@ -26,6 +27,8 @@ export const gitlab: BackendType<GitlabSettings> = {
         ...settings.groups.map((group) => ({ repository: null, group })),
         ...settings.projects.map((repository) => ({ repository, group: null })),
       ],
+      probes: probesOf(client, settings),
+      identity: client.userName,
       during: (call) => createReaders(client, settings, call),
       ...(permission?.mutations ? { remover: (call) => createRemover(client.upstream, call) } : {}),
       circuitOpen: client.circuitOpen,

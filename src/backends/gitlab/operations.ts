@@ -10,6 +10,16 @@ export const getVersion = {
   proves: [],
 } as const satisfies Operation;
 
+/** The user behind an access token; one of a project or a group is a bot of its own (lib/api/users.rb). */
+export const getUser = {
+  name: "gitlab.getUser",
+  method: "GET",
+  path: "/api/v4/user",
+  answers: "whose access token it is; asked by --check --connect alone",
+  versions: "all",
+  proves: [],
+} as const satisfies Operation;
+
 /** The projects that a caller can see. */
 export const listProjects = {
   name: "gitlab.listProjects",
@@ -179,6 +189,7 @@ export const getTag = {
 /** Every call the GitLab adapter can make. */
 export const operations: readonly Operation[] = [
   getVersion,
+  getUser,
   listProjects,
   listProjectPackages,
   listGroupPackages,

@@ -47,6 +47,8 @@ export type PackageRow = z.output<typeof packageRow>;
 
 export const versionInfo = z.object({ version: z.string() });
 
+export const userInfo = z.object({ username: z.string() });
+
 export const fileRow = z.object({
   id,
   file_name: z.string(),

@@ -4,6 +4,7 @@ import { createAuthority } from "./authority.ts";
 import { createClient, listNamespaces, operations } from "./client.ts";
 import { createReaders } from "./loaders.ts";
 import { pricesOf } from "./prices.ts";
+import { probesOf } from "./probes.ts";
 import { createRegion } from "./region.ts";
 import { type SwrSettings, swrSettings } from "./settings.ts";
 import { judgeReply } from "./verdict.ts";
@@ -33,6 +34,8 @@ export function connectSwr(settings: SwrSettings, now: () => number = () => Date
   });
   const client = createClient(upstream);
   const { name, hosts } = settings;
+  const during: Backend["during"] = (call) =>
+    createReaders({ backend: name, base: upstream.base, hosts, client, region, call }, settings);
   return {
     name,
     kind: "SWR",
@@ -41,7 +44,8 @@ export function connectSwr(settings: SwrSettings, now: () => number = () => Date
     },
     hosts,
     places: settings.namespaces.map((repository) => ({ repository, group: null })),
-    during: (call) => createReaders({ backend: name, base: upstream.base, hosts, client, region, call }, settings),
+    probes: probesOf(settings, during),
+    during,
     circuitOpen: upstream.circuitOpen,
     pressure: upstream.pressure,
     prices: () => pricesOf({ ...settings, hasPackages: region.hasPackages() }),

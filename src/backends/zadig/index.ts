@@ -4,6 +4,7 @@ import { createReaders } from "./loaders.ts";
 import { createMemory } from "./memory.ts";
 import { operations } from "./operations.ts";
 import { pricesOf } from "./prices.ts";
+import { probesOf } from "./probes.ts";
 import { type ZadigSettings, zadigSettings } from "./settings.ts";
 
 const capabilities = ["RELEASES", "ARTIFACTS"] as const;
@@ -21,6 +22,7 @@ export const zadig: BackendType<ZadigSettings> = {
 function connectZadig(settings: ZadigSettings, now: () => number = () => Date.now()): Backend {
   const client = createClient(settings);
   const memory = createMemory(now);
+  const during: Backend["during"] = (call) => createReaders(client, settings, memory, call);
   return {
     name: settings.name,
     kind: "ZADIG",
@@ -29,7 +31,8 @@ function connectZadig(settings: ZadigSettings, now: () => number = () => Date.no
     hosts: [],
     // It knows of images and holds none: there is nowhere to look for bytes.
     places: [],
-    during: (call) => createReaders(client, settings, memory, call),
+    probes: probesOf(settings, memory, during),
+    during,
     circuitOpen: client.upstream.circuitOpen,
     pressure: client.upstream.pressure,
     prices: () => pricesOf(settings, memory),

@@ -1,10 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isLoopback } from "../../config.ts";
 import { credentialHeader } from "../call.ts";
+import { demoHeader } from "../demo-header.ts";
 
 /** Which pages of other origins may read answers, and what they may send. */
 export interface CorsOptions {
   /** Exact origins, or `*` for all. */
   readonly origins: readonly string[];
+  /** Whether any page of this machine may as well, whatever its port. */
+  readonly loopback: boolean;
   /** Request headers that are allowed beside the usual ones. */
   readonly headers: readonly string[];
   /** Names of the backends whose credential a caller may send along. */
@@ -62,7 +66,15 @@ const usualHeaders = [
 ] as const;
 
 /** Headers of an answer that a page may read beside those that every page may. */
-const exposedHeaders = ["accept-encoding", "allow", "etag", "retry-after", "www-authenticate", "x-request-id"];
+const exposedHeaders = [
+  "accept-encoding",
+  "allow",
+  "etag",
+  "retry-after",
+  "www-authenticate",
+  demoHeader.name,
+  "x-request-id",
+];
 
 /** What the browser of a page asks before it sends a request. */
 export type Preflight =
@@ -82,8 +94,8 @@ export function allowOrigin(request: IncomingMessage, response: ServerResponse, 
   const { origin } = request.headers;
   const asksFirst = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
   const all = options.origins.includes("*");
-  if (options.origins.length > 0 && !all) response.setHeader("vary", "origin");
-  if (origin === undefined || !(all || options.origins.includes(origin))) return asksFirst ? "other" : "none";
+  if ((options.origins.length > 0 || options.loopback) && !all) response.setHeader("vary", "origin");
+  if (origin === undefined || !isAllowedOrigin(origin, options)) return asksFirst ? "other" : "none";
   response.setHeader("access-control-allow-origin", all ? "*" : origin);
   response.setHeader("access-control-expose-headers", exposedHeaders.join(", "));
   if (!asksFirst) return "none";
@@ -92,4 +104,14 @@ export function allowOrigin(request: IncomingMessage, response: ServerResponse, 
   response.setHeader("access-control-allow-headers", [...headers].join(", "));
   response.setHeader("access-control-max-age", "600");
   return "allowed";
+}
+
+/** Whether pages of this origin may read answers. */
+export function isAllowedOrigin(
+  origin: string | undefined,
+  { origins, loopback }: Pick<CorsOptions, "origins" | "loopback">,
+): boolean {
+  if (origins.includes("*")) return true;
+  if (origin === undefined) return false;
+  return origins.includes(origin) || (loopback && URL.canParse(origin) && isLoopback(new URL(origin).hostname));
 }

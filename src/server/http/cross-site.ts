@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { type CorsOptions, isAllowedOrigin } from "./cors.ts";
 import { requestTypeProblem } from "./negotiation.ts";
 import { type Refusal, refuse } from "./refusal.ts";
 
@@ -10,7 +11,7 @@ import { type Refusal, refuse } from "./refusal.ts";
  */
 export function refuseCrossSite(
   request: IncomingMessage,
-  origins: readonly string[],
+  cors: Pick<CorsOptions, "origins" | "loopback">,
   hosts: readonly string[],
 ): Refusal | null {
   const { headers, method } = request;
@@ -18,13 +19,9 @@ export function refuseCrossSite(
     const problem = requestTypeProblem(headers["content-type"]);
     return problem === null ? null : refuse(problem, { status: 415 });
   }
-  return isOurs(request, hosts) || isAllowed(headers.origin, origins)
+  return isOurs(request, hosts) || isAllowedOrigin(headers.origin, cors)
     ? null
     : refuse("Pages of other sites may not ask with GET.", { status: 403 });
-}
-
-function isAllowed(origin: string | undefined, origins: readonly string[]): boolean {
-  return origins.includes("*") || (origin !== undefined && origins.includes(origin));
 }
 
 /**
