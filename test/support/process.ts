@@ -62,10 +62,15 @@ interface Launched {
   readonly ended: Promise<Ended>;
 }
 
+/** What the machine of a developer may say, and no test means. */
+const unset: Variables = Object.fromEntries(
+  ["HOST", "PORT", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"].map((name) => [name, undefined]),
+);
+
 function launch(args: readonly string[], variables: Variables): Launched {
   const child = spawn(process.execPath, ["src/main.ts", ...args], {
     cwd: root,
-    env: { ...process.env, HOST: undefined, PORT: undefined, ...variables },
+    env: { ...process.env, ...unset, ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };
