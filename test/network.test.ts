@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { configOf } from "../src/config.ts";
 import { startGateway } from "../src/server/gateway.ts";
-import { createAuthority, type Pair, servePlain, serveProxy, serveTls } from "./support/network.ts";
+import { createAuthority, type Pair, servePlain, serveProxy, serveSilence, serveTls } from "./support/network.ts";
 
 const authority = createAuthority();
 const stranger = createAuthority("stranger");
@@ -342,6 +342,16 @@ describe("a proxy that gives no connection is told from the backend", () => {
       expect(gateway.failures()).toHaveLength(1);
       const reason = /^the proxy, UNABLE_TO_VERIFY_LEAF_SIGNATURE: the proxy's certificate /;
       expect(gateway.failures()[0]?.["reason"]).toMatch(reason);
+    });
+  }
+
+  for (const url of [`https://${host}`, "http://plain.corp.test"]) {
+    test(`a proxy that never says anything (${url.split(":")[0]})`, async () => {
+      const port = await serveSilence();
+      const settings = { url, proxy: `https://127.0.0.1:${port}`, timeoutMs: 200, retries: 0 };
+      const gateway = await gatewayOf(settings);
+      expect(await gateway.failure()).toMatchObject({ code: "UPSTREAM_TIMEOUT" });
+      expect(gateway.failures()[0]?.["reason"]).toBe("no connection through the proxy in time");
     });
   }
 

@@ -24,8 +24,8 @@ export interface TlsSettings {
 export interface Connections {
   /** Takes requests with `origin`, `path` and `headers`. */
   readonly dispatcher: Dispatcher;
-  /** Whether a proxy is told the whole address and asks itself: then a 407 is the proxy's answer. */
-  readonly isForwarded: boolean;
+  /** `forward`: a proxy is told the whole address and asks itself, so that a 407 is the proxy's answer. */
+  readonly by: "none" | "tunnel" | "forward";
 }
 
 /** A proxy that takes our connection and never answers must not hold it for as long as an answer may take. */
@@ -41,11 +41,11 @@ export function openConnections(origin: string, connections: number, network: Ne
   const tls = url.protocol === "https:" ? tlsOptions(network.tls) : null;
   const limits = { connections, pipelining: 1 };
   if (proxy === null) {
-    return { dispatcher: new Pool(origin, tls ? { ...limits, connect: tls } : limits), isForwarded: false };
+    return { dispatcher: new Pool(origin, tls ? { ...limits, connect: tls } : limits), by: "none" };
   }
   const way = new URL(proxy);
   const token = authorizationOf(way);
-  if (url.protocol === "http:") return { dispatcher: forwarded(url, way, token, limits), isForwarded: true };
+  if (url.protocol === "http:") return { dispatcher: forwarded(url, way, token, limits), by: "forward" };
   const dispatcher = new ProxyAgent({
     uri: way.origin,
     ...(token === null ? {} : { token }),
@@ -53,7 +53,7 @@ export function openConnections(origin: string, connections: number, network: Ne
     ...(tls ? { requestTls: tls } : {}),
     clientFactory: (address) => new ProxyPool(address),
   });
-  return { dispatcher, isForwarded: false };
+  return { dispatcher, by: "tunnel" };
 }
 
 function tlsOptions(tls: TlsSettings | undefined) {

@@ -157,7 +157,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
         const { status, headers: said } = taking;
         const settled = told(taking);
         try {
-          if (status === 407 && connections.isForwarded) throw new ProxyFailure(status);
+          if (status === 407 && connections.by === "forward") throw new ProxyFailure(status);
           const header = (name: string) => firstOf(said[name]);
           const raw = { status, header, body: parseBody(read, media, header("content-type"), status) };
           return { raw, headers: said, body: read, credentials, settle: settled };
@@ -182,7 +182,13 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
       return failed("MALFORMED", hop, { status: status === 0 ? null : status, ...facts });
     }
     const silence = isSent ? "SILENT" : "UNREACHABLE";
-    if (stop.isOver) return failed("TIMED_OUT", hop, { silence });
+    if (stop.isOver) {
+      const isStuck = !isSent && pool.by !== "none";
+      return failed("TIMED_OUT", hop, {
+        silence,
+        ...(isStuck ? { reason: "no connection through the proxy in time" } : {}),
+      });
+    }
     // With such a certificate, or by such a proxy, the server answers nobody: no question can be the reason.
     const fault = connectionFaultOf(error);
     if (fault) return failed("UNAVAILABLE", hop, { ...fault, silence: "UNREACHABLE" });

@@ -7,7 +7,7 @@ import {
   type IncomingHttpHeaders,
   type RequestListener,
 } from "node:http";
-import { type AddressInfo, connect, isIP, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, isIP, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from "node:tls";
@@ -122,6 +122,11 @@ export async function serveTls(options: TlsOptions, port: number) {
 /** A server over plain HTTP; ends with the test. */
 export function servePlain(listener: RequestListener): Promise<Listening> {
   return listen(createHttpServer(listener));
+}
+
+/** The port of a server that takes connections and says nothing; ends with the test. */
+export async function serveSilence(): Promise<number> {
+  return (await listen(createServer())).port;
 }
 
 /** What a proxy was asked, and by whom. */
