@@ -8,6 +8,7 @@ import { type Environment, substitute } from "./config/environment.ts";
 import { explainIssues, type Finding, type Path, type Problem, printPath, valueAt } from "./config/problems.ts";
 import { keysAt, settings } from "./config/settings.ts";
 import type { AccessRule } from "./model/access.ts";
+import { type EnvironmentProxies, readEnvironmentProxies } from "./upstream/proxies.ts";
 
 export type { AuthConfig, JwtConfig, KeyConfig } from "./config/auth.ts";
 export { configJsonSchema } from "./config/settings.ts";
@@ -52,6 +53,8 @@ export interface Config {
   readonly persisted: Persisted;
   /** Key that cursors are sealed with, made from the whole configuration: its replicas have the same. Never printed. */
   readonly cursorKey: string;
+  /** Proxies of the environment, for what names none of its own. Credentials may be in them. */
+  readonly proxies: EnvironmentProxies;
   /** In the order of the file. */
   readonly backends: readonly ConfiguredBackend[];
 }
@@ -113,6 +116,7 @@ interface Source {
 function check(given: unknown, environment: Environment, source: Source): Reading {
   const { data, result } = parse(withoutEmptySections(given), source.fromEnvironment);
   const overridden = overrides(environment);
+  const { proxies, unreadable } = readEnvironmentProxies(environment);
   const host = overridden.host ?? (result.success ? result.data.server.host : textAt(data, ["server", "host"]));
   const unset = new Set(source.findings.map(({ path }) => JSON.stringify(path)));
   const findings = [
@@ -124,6 +128,10 @@ function check(given: unknown, environment: Environment, source: Source): Readin
     ...twice(data),
     ...openDoor(host, data, overridden.host === null ? ["server", "host"] : ["HOST"]),
     ...overridden.findings,
+    ...(takesProxies(data) ? unreadable : []).map((name) => ({
+      path: [name],
+      message: "must be the http or https address of a proxy, such as http://proxy.example.com:3128",
+    })),
   ];
   if (findings.length > 0 || !result.success) {
     return {
@@ -155,6 +163,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
     access: toAccessRules(access),
     mutations,
     limits,
+    proxies,
     cursorKey: createHash("sha256").update(JSON.stringify(data)).digest("hex"),
     persisted: {
       manifest: persisted.manifest ?? null,
@@ -254,6 +263,13 @@ function twice(data: unknown): readonly Finding[] {
     });
     return findings;
   });
+}
+
+/** Whether anything is asked by the proxies of the environment. */
+function takesProxies(data: unknown): boolean {
+  const backends = valueAt(data, ["backends"]);
+  const isJwt = textAt(data, ["auth", "mode"]) === "jwt";
+  return isJwt || (Array.isArray(backends) && backends.some((entry) => valueAt(entry, ["proxy"]) === undefined));
 }
 
 function openDoor(host: string | null, data: unknown, path: Path): readonly Finding[] {

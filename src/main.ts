@@ -8,7 +8,7 @@ import { explainSystemError, explainUnreadable, printProblems } from "./cli/repo
 import { listenForSignals } from "./cli/shutdown.ts";
 import { endOnUncaughtError } from "./cli/uncaught.ts";
 import { type Operations, readManifest } from "./config/manifest.ts";
-import { tracingOf } from "./config/tracing.ts";
+import { collectorRouteOf, tracingOf } from "./config/tracing.ts";
 import { type Config, configJsonSchema, configOf, type Reading, readConfig } from "./config.ts";
 import type { Estate } from "./demo/estate.ts";
 import { demoBackends } from "./demo/names.ts";
@@ -127,7 +127,7 @@ async function traced(): Promise<Tracing | null> {
   const config = tracingOf(process.env);
   if (config === null) return null;
   const { startTracing } = await import("./server/tracing.ts");
-  return startTracing({ config, version: await version(), log });
+  return startTracing({ config, version: await version(), log, route: collectorRouteOf(process.env) });
 }
 
 function configured(file: string, reading: Reading): Config {

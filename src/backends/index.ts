@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { BackendKind, Capability } from "../model/backend.ts";
+import type { NetworkSettings } from "../upstream/dispatcher.ts";
 import type { Operation } from "../upstream/operation.ts";
+import type { EnvironmentProxies } from "../upstream/proxies.ts";
 import type { Backend, BackendType, Permission } from "./backend.ts";
 import { bkrepo } from "./bkrepo/index.ts";
 import { gitlab } from "./gitlab/index.ts";
@@ -14,8 +16,8 @@ export interface ConfiguredBackend {
   readonly capabilities: readonly Capability[];
   /** Every call it can make. */
   readonly operations: readonly Operation[];
-  /** Opens the backend for the life of the process; sends nothing. */
-  readonly connect: (permission?: Permission) => Backend;
+  /** Opens the backend for the life of the process; sends nothing. `proxies` count where its settings name none. */
+  readonly connect: (permission?: Permission, proxies?: EnvironmentProxies) => Backend;
 }
 
 /** One entry under `backends:`, told apart by its `kind`. A new kind of backend is one line here. */
@@ -29,14 +31,17 @@ export const backendTypes: readonly Pick<BackendType<never>, "kind" | "operation
   gitlab,
 ];
 
-function entry<S extends { readonly name: string }>(type: BackendType<S>) {
-  return type.settings.transform(
-    (settings): ConfiguredBackend => ({
+function entry<S extends NetworkSettings & { readonly name: string; readonly url: string }>(type: BackendType<S>) {
+  return type.settings.transform((settings, context): ConfiguredBackend => {
+    if (settings.tls && settings.url.startsWith("http:")) {
+      context.addIssue({ code: "custom", path: ["tls"], message: "is only looked at with an https url" });
+    }
+    return {
       name: settings.name,
       kind: type.kind,
       capabilities: type.capabilities(settings),
       operations: type.operations,
-      connect: (permission) => type.connect(settings, permission),
-    }),
-  );
+      connect: (permission, proxies) => type.connect({ ...settings, proxy: settings.proxy ?? proxies }, permission),
+    };
+  });
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { proxySetting, tlsSetting } from "./network-settings.ts";
 
 /** Settings every backend has; each kind adds its own credentials and capabilities. */
 export const commonSettings = {
@@ -51,6 +52,13 @@ export const commonSettings = {
     .meta({
       description: "Keeps successful answers, by credential; left out: none is kept. `cache: {}` takes the defaults.",
     }),
+  proxy: proxySetting.optional().meta({
+    description:
+      "Address of the proxy in between, user-info included, or false for none; default HTTPS_PROXY or HTTP_PROXY, and NO_PROXY.",
+  }),
+  tls: tlsSetting.optional().meta({
+    description: "For an https url. Paths of PEM files from the root, or their texts, such as ${file:/run/secrets/ca}.",
+  }),
   forward: z.literal("caller").optional().meta({
     description: "Ask with the credential the caller sent in X-Backend-Token-<name>, and with nothing else.",
   }),

@@ -1,3 +1,4 @@
+import { proxyFor, readEnvironmentProxies } from "../upstream/proxies.ts";
 import type { Environment } from "./environment.ts";
 
 /**
@@ -39,6 +40,27 @@ export function tracingOf(environment: Environment): TracingConfig | null {
       batchSize,
     },
   };
+}
+
+/** The way to a collector behind a proxy. */
+export interface CollectorRoute {
+  /** Address of the proxy, user-info included. */
+  readonly proxy: string;
+  /** Paths of PEM files, as the standard variables name them; null where they name none. */
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+}
+
+/** How the collector is reached by the proxies of the environment; null where it is reached without one. */
+export function collectorRouteOf(environment: Environment): CollectorRoute | null {
+  const variable = (name: string) =>
+    environment[`OTEL_EXPORTER_OTLP_TRACES_${name}`] || environment[`OTEL_EXPORTER_OTLP_${name}`] || null;
+  const address = variable("ENDPOINT");
+  if (address === null || !URL.canParse(address)) return null;
+  const proxy = proxyFor(new URL(address), readEnvironmentProxies(environment).proxies);
+  if (proxy === null) return null;
+  return { proxy, ca: variable("CERTIFICATE"), cert: variable("CLIENT_CERTIFICATE"), key: variable("CLIENT_KEY") };
 }
 
 // What cannot be read counts as not set: a misspelt variable must not keep the gateway from starting.

@@ -36,6 +36,9 @@ export async function startEstate({ faults }: { readonly faults?: ReadonlyMap<st
   };
 }
 
+/** The estate is in this very process, where no proxy finds it. */
+const network = { proxy: false } as const;
+
 function settingsFor(servers: Estate["servers"]): Readonly<Record<string, unknown>> {
   const { bkrepoProject: project } = places;
   return {
@@ -43,8 +46,15 @@ function settingsFor(servers: Estate["servers"]): Readonly<Record<string, unknow
     server: { graphiql: true, introspection: true },
     auth: { mode: "none", allowAnonymous: true, anonymousScopes: ["read", "explain", "release:manifests"] },
     backends: [
-      { name: "zadig", kind: "zadig", url: servers.zadig.url, credentials: { token: credentials.zadig.token } },
       {
+        ...network,
+        name: "zadig",
+        kind: "zadig",
+        url: servers.zadig.url,
+        credentials: { token: credentials.zadig.token },
+      },
+      {
+        ...network,
         name: "bkrepo",
         kind: "bkrepo",
         url: servers.bkrepo.url,
@@ -60,6 +70,7 @@ function settingsFor(servers: Estate["servers"]): Readonly<Record<string, unknow
         timeZone: "+08:00",
       },
       {
+        ...network,
         name: "swr-north4",
         kind: "swr",
         url: servers.swr.url,
@@ -68,6 +79,7 @@ function settingsFor(servers: Estate["servers"]): Readonly<Record<string, unknow
         hosts: [hosts.swr],
       },
       {
+        ...network,
         name: "gitlab",
         kind: "gitlab",
         url: servers.gitlab.url,

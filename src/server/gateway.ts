@@ -48,7 +48,7 @@ export async function startGateway({
   demo = false,
   fastPath = true,
 }: GatewayOptions): Promise<Gateway> {
-  const backends = config.backends.map((backend) => backend.connect({ mutations: config.mutations }));
+  const backends = config.backends.map((backend) => backend.connect({ mutations: config.mutations }, config.proxies));
   const metrics = config.server.metrics ? createMetrics(backends, { version, demo }) : null;
   const telemetry = createTelemetry([createRequestLog(log), ...(metrics ? [metrics] : []), ...(observers ?? [])]);
   const graphql = createGraphQL({ config, operations: operations ?? new Map(), backends, log, telemetry, fastPath });

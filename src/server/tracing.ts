@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import type { AgentOptions } from "node:https";
 import { DiagLogLevel, diag, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
@@ -10,7 +12,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import type { Sampler, TracingConfig } from "../config/tracing.ts";
+import type { CollectorRoute, Sampler, TracingConfig } from "../config/tracing.ts";
 import type { Log } from "./log.ts";
 import type { Observer, Watched } from "./telemetry.ts";
 
@@ -26,6 +28,8 @@ export interface TracingOptions {
   readonly config: TracingConfig;
   readonly version: string;
   readonly log: Log;
+  /** The way to the collector; null or left out: as the exporter finds it. */
+  readonly route?: CollectorRoute | null;
   readonly exporter?: SpanExporter;
 }
 
@@ -35,7 +39,7 @@ const patienceMs = 3000;
  * A span for each operation, and below it one for each loader batch and each request to a backend. They are made when
  * the thing is over, from what telemetry tells of it: no context travels through the code, and none leaves the gateway.
  */
-export function startTracing({ config, version, log, exporter }: TracingOptions): Tracing {
+export function startTracing({ config, version, log, route, exporter }: TracingOptions): Tracing {
   diag.setLogger(toldTo(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const { delayMs, timeoutMs, queueSize, batchSize } = config.batch;
   const provider = new TracerProvider({
@@ -45,7 +49,7 @@ export function startTracing({ config, version, log, exporter }: TracingOptions)
     sampler: samplerOf(config.sampler),
     spanProcessors: [
       new BatchSpanProcessor({
-        exporter: exporter ?? new OTLPTraceExporter(),
+        exporter: exporter ?? new OTLPTraceExporter(route ? { httpAgentOptions: agentOptionsFor(route) } : {}),
         ...(delayMs === null ? {} : { scheduledDelayMillis: delayMs }),
         ...(timeoutMs === null ? {} : { exportTimeoutMillis: timeoutMs }),
         ...(queueSize === null ? {} : { maxQueueSize: queueSize }),
@@ -113,6 +117,17 @@ export function startTracing({ config, version, log, exporter }: TracingOptions)
   };
 }
 
+// Options of our own take the place of what the exporter reads of certificates.
+function agentOptionsFor({ proxy, ca, cert, key }: CollectorRoute): AgentOptions {
+  return {
+    keepAlive: true,
+    proxyEnv: { HTTPS_PROXY: proxy, HTTP_PROXY: proxy },
+    ...(ca === null ? {} : { ca: readFileSync(ca) }),
+    ...(cert === null ? {} : { cert: readFileSync(cert) }),
+    ...(key === null ? {} : { key: readFileSync(key) }),
+  };
+}
+
 function contextOf({ parent }: Watched) {
   if (parent === null) return ROOT_CONTEXT;
   const { traceId, spanId, sampled } = parent;
@@ -127,7 +142,9 @@ function samplerOf({ ratio, followsParent }: Sampler) {
 
 // What the exporter has to say may quote the collector's whole answer: the beginning is enough to know what is wrong.
 function toldTo(log: Log) {
-  const warn = (message: string) => log.warn({ reason: message.slice(0, 200) }, "traces are not getting through");
+  // Node names a proxy that refuses by its whole address.
+  const plain = (message: string) => message.replaceAll(/\/\/[^\s/@]*@/g, "//").slice(0, 200);
+  const warn = (message: string) => log.warn({ reason: plain(message) }, "traces are not getting through");
   const silent = () => undefined;
   return { error: warn, warn, info: silent, debug: silent, verbose: silent };
 }

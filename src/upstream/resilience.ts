@@ -79,7 +79,12 @@ export function createResilience(
   const deadlines = createDeadlines(settings.timeoutMs);
 
   const overdue = (operation: string) => new UpstreamError("TIMED_OUT", { backend, operation, retryable: false });
-  const refused = (operation: string) => new UpstreamError("UNAVAILABLE", { backend, operation, circuitOpen: true });
+  /** Why the server answers nobody until somebody mends it (a certificate, a proxy's rules); null while it may. */
+  let lasting: string | null = null;
+  const refused = (operation: string) => {
+    const cause = lasting === null ? {} : { reason: lasting, retryable: false };
+    return new UpstreamError("UNAVAILABLE", { backend, operation, circuitOpen: true, ...cause });
+  };
   const queueFull = (operation: string) =>
     new UpstreamError("THROTTLED", { backend, operation, code: queueFullCode, reason: "our own queue is full" });
 
@@ -167,7 +172,8 @@ export function createResilience(
       if (ending.isOver) throw overdue(name);
       const admission = gate.admit();
       const pass = typeof admission === "string" ? await admit(gate, name, ending) : admission;
-      const tell = (evidence: Evidence) => {
+      const tell = (evidence: Evidence, failure: unknown = null) => {
+        if (evidence !== "NOTHING") lasting = lastingReason(failure);
         if (pass.record(evidence, `${name} ${target.path}`)) checkServer(gate, call);
       };
       try {
@@ -175,7 +181,7 @@ export function createResilience(
         tell("ANSWERED");
         return value;
       } catch (error) {
-        tell(evidenceOf(error, name));
+        tell(evidenceOf(error, name), error);
         throw error;
       }
     } finally {
@@ -233,6 +239,12 @@ function evidenceOf(error: unknown, operation: string): Evidence {
   if (!(error instanceof UpstreamError) || error.operation !== operation) return "NOTHING";
   if (error.silence !== null) return error.silence;
   return error.status === null && error.failure !== "MALFORMED" ? "NOTHING" : "ANSWERED";
+}
+
+/** The reason of a failure that stays whatever is asked; null for any other. */
+function lastingReason(error: unknown): string | null {
+  const stays = error instanceof UpstreamError && error.silence === "UNREACHABLE" && !error.retryable;
+  return stays ? error.reason : null;
 }
 
 /** An answer by which the server says that it has failed for what was asked. */

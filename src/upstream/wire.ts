@@ -1,7 +1,8 @@
-import { Pool } from "undici";
 import { parseBody } from "./answer.ts";
 import type { Call } from "./call.ts";
+import { codeOf, connectionFaultOf, ProxyFailure } from "./connection-faults.ts";
 import { type Credentials, type Dialect, type Outgoing, type RawReply, type Request, redirectedTo } from "./dialect.ts";
+import { type Connections, type NetworkSettings, openConnections } from "./dispatcher.ts";
 import { type Ending, orEnded } from "./ending.ts";
 import { AnswerTooLarge, type Failure, type FailureFacts, MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Settle, startExchange } from "./exchange.ts";
@@ -9,7 +10,7 @@ import type { Headers } from "./freshness.ts";
 import { type Receiver, type Said, Taking } from "./take.ts";
 
 /** What the wire needs to know about one configured backend. */
-export interface WireSettings {
+export interface WireSettings extends NetworkSettings {
   /** Configured name. */
   readonly name: string;
   /** Base address; its path is kept in front of every operation's path. */
@@ -50,7 +51,7 @@ type About = Pick<Request<unknown>, "media" | "headers">;
 
 /** Over which connections a request goes, and how many redirects have led to it. */
 interface Way {
-  readonly pool: Pool;
+  readonly pool: Connections;
   readonly redirects: number;
 }
 
@@ -80,18 +81,18 @@ const none = {} as const;
 /** Opens a connection pool to one backend; nothing is sent before the first call. */
 export function createWire(settings: WireSettings, dialect: Pick<Dialect, "authorize" | "followsRedirects">): Wire {
   const { origin } = new URL(settings.url);
-  const pool = new Pool(origin, { connections: settings.concurrency, pipelining: 1 });
+  const pool = openConnections(origin, settings.concurrency, settings);
   const { name: backend } = settings;
 
   const send: Wire["send"] = (outgoing, request, attempt) =>
     sendHop(outgoing, request, attempt, { pool, redirects: 0 });
 
   async function sendAlone(outgoing: Outgoing, request: About, attempt: Attempt): Promise<Sent> {
-    const own = new Pool(origin, { connections: 1, pipelining: 1 });
+    const own = openConnections(origin, 1, settings);
     try {
       return await sendHop(outgoing, request, attempt, { pool: own, redirects: 0 });
     } finally {
-      await own.destroy();
+      await own.dispatcher.destroy();
     }
   }
 
@@ -156,6 +157,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
         const { status, headers: said } = taking;
         const settled = told(taking);
         try {
+          if (status === 407 && connections.by === "forward") throw new ProxyFailure(status);
           const header = (name: string) => firstOf(said[name]);
           const raw = { status, header, body: parseBody(read, media, header("content-type"), status) };
           return { raw, headers: said, body: read, credentials, settle: settled };
@@ -165,7 +167,13 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
       },
       broken: (error, taking) => told(taking)(failure(error, hop, stop, taking)),
     };
-    return new Taking(stop, settings.maxResponseBytes, receiver).from(connections, { path, method, headers, body });
+    return new Taking(stop, settings.maxResponseBytes, receiver).from(connections.dispatcher, {
+      origin,
+      path,
+      method,
+      headers,
+      body,
+    });
   }
 
   function failure(error: unknown, hop: Outgoing, stop: Ending, { status, isSent }: Taking<Sent>): UpstreamError {
@@ -174,9 +182,18 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
       return failed("MALFORMED", hop, { status: status === 0 ? null : status, ...facts });
     }
     const silence = isSent ? "SILENT" : "UNREACHABLE";
-    if (stop.isOver) return failed("TIMED_OUT", hop, { silence });
-    // undici's own error codes (ECONNREFUSED, UND_ERR_SOCKET, a TLS failure …) name no address; its messages do.
-    const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "unknown";
+    if (stop.isOver) {
+      const isStuck = !isSent && pool.by !== "none";
+      return failed("TIMED_OUT", hop, {
+        silence,
+        ...(isStuck ? { reason: "no connection through the proxy in time" } : {}),
+      });
+    }
+    // With such a certificate, or by such a proxy, the server answers nobody: no question can be the reason.
+    const fault = connectionFaultOf(error);
+    if (fault) return failed("UNAVAILABLE", hop, { ...fault, silence: "UNREACHABLE" });
+    // undici's own error codes (ECONNREFUSED, UND_ERR_SOCKET …) name no address; its messages do.
+    const code = codeOf(error);
     return failed("UNAVAILABLE", hop, { reason: code, ...(ownFaults.has(code) ? {} : { silence }) });
   }
 
@@ -184,7 +201,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
     return new UpstreamError(failure, { backend, operation: hop.operation, ...facts });
   }
 
-  return { send, sendAlone, close: () => pool.close() };
+  return { send, sendAlone, close: () => pool.dispatcher.close() };
 }
 
 /** The first of a header's values; null where it is not there. */

@@ -66,10 +66,18 @@ interface Launched {
   readonly ended: Promise<Ended>;
 }
 
+/** What the machine of a developer may say, and no test means. */
+const unset: Variables = Object.fromEntries(
+  ["HOST", "PORT", "NODE_ENV", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"].map((name) => [
+    name,
+    undefined,
+  ]),
+);
+
 function launch(args: readonly string[], variables: Variables, folder: string): Launched {
   const child = spawn(process.execPath, [`${root}src/main.ts`, ...args], {
     cwd: folder,
-    env: { ...process.env, HOST: undefined, PORT: undefined, NODE_ENV: undefined, ...variables },
+    env: { ...process.env, ...unset, ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };

@@ -48,9 +48,11 @@ const refusedRestMs = 60_000;
 
 /** `now` is the process's clock in milliseconds. */
 export function createIdentityService(settings: SwrSettings, iam: IamCredentials, now: () => number): IdentityService {
+  // The same network and the same operator, but another host.
+  const tls = settings.tls && { ...settings.tls, serverName: undefined };
   // The call that needs the token is retried as a whole, so the token's own call is not.
   const upstream = createUpstream(
-    { ...settings, url: iam.url, retries: 0, forward: undefined, cache: undefined },
+    { ...settings, url: iam.url, tls, retries: 0, forward: undefined, cache: undefined },
     { authorize: async () => ({}), judge: judgeIam, traceHeader: "x-request-id" },
   );
   let held: Held | null = null;

@@ -3,6 +3,7 @@ import type { Config, JwtConfig } from "../../config.ts";
 import type { CallerFacts } from "../../graph/caller.ts";
 import { allowedTo, type Subject } from "../../model/access.ts";
 import type { Scope } from "../../model/scope.ts";
+import type { EnvironmentProxies } from "../../upstream/proxies.ts";
 import type { Log } from "../log.ts";
 import { createKeyring } from "./keyring.ts";
 import type { SigningKeyTimes } from "./signing-keys.ts";
@@ -55,9 +56,13 @@ const refusals = {
 } as const;
 
 /** The gate as configured. `times` is for tests of key rotation. */
-export function createGate({ auth, access }: Pick<Config, "auth" | "access">, log: Log, times?: SigningKeyTimes): Gate {
+export function createGate(
+  { auth, access, proxies }: Pick<Config, "auth" | "access"> & Partial<Pick<Config, "proxies">>,
+  log: Log,
+  times?: SigningKeyTimes,
+): Gate {
   const keyring = createKeyring(auth.keys);
-  const tokens = auth.jwt === null ? null : openTokens(auth.jwt, log, times);
+  const tokens = auth.jwt === null ? null : openTokens(auth.jwt, log, times, proxies);
   const letIn = (name: string, scopes: readonly Scope[], subject: Subject): Admission => ({
     caller: { name, scopes: new Set(scopes), access: allowedTo(subject, access) },
   });
@@ -98,7 +103,7 @@ export function createGate({ auth, access }: Pick<Config, "auth" | "access">, lo
 }
 
 /** What verifies tokens is loaded at the start where tokens are configured, and never where they are not. */
-async function openTokens(config: JwtConfig, log: Log, times: SigningKeyTimes | undefined): Promise<Tokens> {
+async function openTokens(config: JwtConfig, ...how: [Log, SigningKeyTimes?, EnvironmentProxies?]): Promise<Tokens> {
   const { createTokens } = await import("./tokens.ts");
-  return createTokens(config, log, times);
+  return createTokens(config, ...how);
 }

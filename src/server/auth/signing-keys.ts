@@ -2,6 +2,7 @@ import { createLocalJWKSet, errors, type JWTVerifyGetKey } from "jose";
 import { createUpstream, type RawReply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
+import type { EnvironmentProxies } from "../../upstream/proxies.ts";
 import type { Log } from "../log.ts";
 import { NoSigningKeys } from "./no-signing-keys.ts";
 
@@ -35,7 +36,12 @@ const keyTypes = new Set<unknown>(["RSA", "EC", "OKP"]);
  * Opens the way to a JWKS address; sends nothing yet. A key id that is not known is looked up afresh (the issuer may have
  * changed keys), at most once in the cool-down time. While the address does not answer, the keys at hand go on.
  */
-export function createSigningKeys(address: string, log: Log, times: SigningKeyTimes = usualTimes): SigningKeys {
+export function createSigningKeys(
+  address: string,
+  log: Log,
+  times: SigningKeyTimes = usualTimes,
+  proxies?: EnvironmentProxies,
+): SigningKeys {
   const url = new URL(address);
   const operation: Operation = {
     name: "auth.readSigningKeys",
@@ -54,6 +60,7 @@ export function createSigningKeys(address: string, log: Log, times: SigningKeyTi
       retries: 0,
       breaker: { failures: 1000, coolDownMs: 1 },
       maxResponseBytes: 1_048_576,
+      proxy: proxies,
     },
     { authorize: () => Promise.resolve({}), judge: () => null, traceHeader: null },
   );
@@ -80,7 +87,8 @@ export function createSigningKeys(address: string, log: Log, times: SigningKeyTi
       generation += 1;
     } catch (error) {
       const reason = error instanceof UpstreamError ? error.failure : "MALFORMED";
-      log.warn({ reason, keysAtHand: keys !== null }, "the token issuer's signing keys could not be read");
+      const detail = error instanceof UpstreamError && error.reason !== null ? { detail: error.reason } : {};
+      log.warn({ reason, ...detail, keysAtHand: keys !== null }, "the token issuer's signing keys could not be read");
     }
   }
 

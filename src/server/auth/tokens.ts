@@ -1,6 +1,7 @@
 import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
 import type { JwtConfig } from "../../config.ts";
 import { parseScope, type Scope } from "../../model/scope.ts";
+import type { EnvironmentProxies } from "../../upstream/proxies.ts";
 import type { Log } from "../log.ts";
 import { NoSigningKeys } from "./no-signing-keys.ts";
 import { createSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
@@ -46,8 +47,13 @@ export interface Tokens {
 const toleranceSeconds = 5;
 
 /** Accepts what the configured issuer signed for us with a configured algorithm, and what has not run out. */
-export function createTokens(config: JwtConfig, log: Log, times?: SigningKeyTimes): Tokens {
-  const keys = createSigningKeys(config.jwksUrl, log, times);
+export function createTokens(
+  config: JwtConfig,
+  log: Log,
+  times?: SigningKeyTimes,
+  proxies?: EnvironmentProxies,
+): Tokens {
+  const keys = createSigningKeys(config.jwksUrl, log, times, proxies);
   const options: JWTVerifyOptions = {
     issuer: config.issuer,
     audience: config.audience,
