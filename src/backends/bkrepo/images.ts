@@ -205,15 +205,19 @@ export function imageReader(
     if (name === "") return impossible;
     const places = await search.meant(meantByImageName(name), null);
     if (places.kind !== "FOUND") return places;
-    const lookIn = (load: Parameters<typeof copiesIn>[2]) =>
-      Promise.all(places.value.map((place) => copiesIn(place, digest, load).catch(failed)));
-    const atOnce = await lookIn(withDigest.load);
+    const atOnce = await Promise.all(
+      places.value.map((place) => copiesIn(place, digest, withDigest.load).catch(failed)),
+    );
     const records = atOnce.flatMap((answer) => valueIn(answer) ?? []);
-    if (records.length > 0) {
-      const failure = atOnce.find((answer): answer is Unknown => answer.kind === "UNKNOWN" && answer.failure !== null);
-      return found(records, places.gap ?? failure ?? null);
-    }
-    const answer = joined(await lookIn(holdersInList.load), absent(pageVersions, "WHOLE_LIST"));
+    if (records.length > 0) return found(records, places.gap ?? atOnce.find(isFailure) ?? null);
+    const looked = await Promise.all(
+      places.value.map(async (place, index) => {
+        // A place whose call failed says itself why nobody could say.
+        const failure = atOnce[index];
+        return failure && isFailure(failure) ? failure : copiesIn(place, digest, holdersInList.load).catch(failed);
+      }),
+    );
+    const answer = joined(looked, absent(pageVersions, "WHOLE_LIST"));
     if (places.gap === null || answer.kind === "UNKNOWN") return answer;
     return answer.kind === "FOUND" ? found(answer.value, answer.gap ?? places.gap) : places.gap;
   }
@@ -275,6 +279,10 @@ export function imageReader(
   }
 
   return { image, copies, expectCopies, byDigest, isArchived };
+}
+
+function isFailure(answer: Answer<unknown>): answer is Unknown {
+  return answer.kind === "UNKNOWN" && answer.failure !== null;
 }
 
 function digestIn({ file }: StoredFile): Digest | null {
