@@ -422,6 +422,8 @@ describe("an answer", () => {
   /** bkrepo as its source answers: packages of a project by search, versions by page. */
   let server: Server;
   let seen: string[] = [];
+  /** Whether nothing is answered behind the thirtieth request. */
+  let isHanging = false;
   /** What stands in each version. */
   let filling = { versions: 100, text: "x".repeat(2000), metadata: {} as Record<string, string> };
   let close: (() => Promise<void>) | null = null;
@@ -432,6 +434,7 @@ describe("an answer", () => {
       const path = (request.url ?? "").replace(/\?.*$/, "");
       await textOf(request);
       seen.push(path);
+      if (isHanging && seen.length > 30) return;
       const packages = Array.from({ length: 100 }, (_, index) => ({
         repoName: "local",
         projectId: "pay",
@@ -529,6 +532,35 @@ describe("an answer", () => {
         expect(answer.codes, selection).toEqual(["COST_LIMIT_EXCEEDED"]);
       }
     }
+  });
+
+  test.each([
+    ["the direct lane", ""],
+    ["the engine", "__schema { queryType { name } }"],
+  ])("of many names of types in lists that nobody could reckon is given up by %s", async (_what, beside) => {
+    filling = {
+      versions: 20,
+      text: "x",
+      metadata: Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`k${at}`, "v"])),
+    };
+    const names = many(20, (at) => `t${at}: __typename`);
+    const query = list(`versions(first: 20) { nodes { metadata { ${names} } } }`).replace("{", `{ ${beside}`);
+    const { codes, text } = await post({ query }, { url });
+    expect(codes).toEqual(["COST_LIMIT_EXCEEDED"]);
+    expect(text.length).toBeLessThan(1000);
+  });
+
+  test.each([
+    ["the direct lane", ""],
+    ["the engine", "__schema { queryType { name } }"],
+  ])("that has grown too large waits for nothing more: %s", async (_what, beside) => {
+    filling = { versions: 100, text: "x".repeat(2000), metadata: {} };
+    isHanging = true;
+    const { codes } = await post({ query: list(versions, 100).replace("{", `{ ${beside}`) }, { url });
+    expect(codes).toEqual(["COST_LIMIT_EXCEEDED"]);
+    // Ten answers are too much. Those behind the thirtieth never come: of these a slot each was asked for.
+    expect(seen.length).toBeLessThan(60);
+    isHanging = false;
   });
 
   test("in parts ends with the reason", async () => {

@@ -184,26 +184,37 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
     throw unreadable(view, getPackage.name, "a package whose versions are listed");
   }
 
-  /** Windows at the top of the unfiltered list, where `latest` and `versions` meet: one page of the largest serves all. */
-  const tops = batched<Target & { readonly first: number }, Page<Version>>(
+  const topPages = single(
+    ({ target, first }: { target: Target; first: number }) => keyText(packageText(target.ref), first),
+    ({ target, first }) => window(target, newestFirst, { first, after: null }),
+  );
+
+  /**
+   * Windows at the top of the unfiltered list, where `latest` and `versions` meet: one page of the largest serves all. What
+   * is batched is the choice of that page; each package has its own, and waits for no other's.
+   */
+  const tops = batched<Target & { readonly first: number }, () => Promise<Answer<Page<Version>>>>(
     ({ ref, first }) => keyText(packageText(ref), first),
     async (wanted) => {
-      const answers = new Map<string, Answer<Page<Version>> | Error>();
-      await Promise.all(
-        groupBy(wanted, ({ ref }) => packageText(ref)).map(async (group) => {
-          const [target] = group;
-          if (target === undefined) return;
-          const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
-          const page = await window(target, newestFirst, { first: most, after: null }).catch(asError);
-          for (const { ref, first } of group) {
-            const answer = page instanceof Error ? page : mapAnswer(page, (whole) => shorten(whole, first));
-            answers.set(keyText(packageText(ref), first), answer);
-          }
-        }),
-      );
+      const answers = new Map<string, Answer<() => Promise<Answer<Page<Version>>>>>();
+      for (const group of groupBy(wanted, ({ ref }) => packageText(ref))) {
+        const [target] = group;
+        if (target === undefined) continue;
+        const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
+        for (const { ref, first } of group) {
+          const read = async () =>
+            mapAnswer(await topPages.load({ target, first: most }), (whole) => shorten(whole, first));
+          answers.set(keyText(packageText(ref), first), found(read));
+        }
+      }
       return answers;
     },
   );
+
+  async function topOf(wanted: Target & { readonly first: number }): Promise<Answer<Page<Version>>> {
+    const chosen = await tops.load(wanted);
+    return chosen.kind === "FOUND" ? chosen.value() : chosen;
+  }
 
   const windows = single(
     ({ target, filter, request }: { target: Target; filter: Filter; request: PageRequest }) =>
@@ -344,7 +355,7 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
     const isTop =
       request.after === null && asked.prefix === null && asked.stages.length === 0 && asked.direction === "DESC";
     const answer = isTop
-      ? await tops.load({ ...target, first: request.first })
+      ? await topOf({ ...target, first: request.first })
       : await windows.load({ target, filter: asked, request });
     if (answer.kind !== "FOUND" || request.after !== null) return answer;
     if (answer.value.rows.length > 0 || answer.value.dropped.length > 0) return answer;
@@ -358,7 +369,7 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
     if (target === null) return impossible;
     return newestOf({
       isImage: isImageKey(ref.key),
-      top: () => tops.load({ ...target, first: latestSize }),
+      top: () => topOf({ ...target, first: latestSize }),
       next: (after) => windows.load({ target, filter: newestFirst, request: { first: searchSize, after } }),
       lost: lostRow,
     });
