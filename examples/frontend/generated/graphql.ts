@@ -55,7 +55,7 @@ export type SourceStatus =
   | 'NOT_SEARCHABLE'
   /** It answered in full. */
   | 'OK'
-  /** It was not asked, or not to the end, because this request spent its cap of upstream calls: `UPSTREAM_BUDGET_EXCEEDED`. */
+  /** It was not asked, or not to the end, because this request spent its cap of upstream calls or its time: `UPSTREAM_BUDGET_EXCEEDED`. */
   | 'OVER_BUDGET'
   /**
    * It answered in part: rows could not be read and were left out, one of several calls failed, or it answered and could not say
@@ -64,7 +64,10 @@ export type SourceStatus =
   | 'PARTIAL'
   /** It did not answer; the data is an earlier answer held by the cache, as old as `fetchedAt` says. */
   | 'STALE'
-  /** It asked for fewer calls (HTTP 429, or SWR's own codes for that): `UPSTREAM_THROTTLED`; see `retryAfterMs`. */
+  /**
+   * It asked for fewer calls (HTTP 429, or SWR's own codes for that): `UPSTREAM_THROTTLED`; see `retryAfterMs`. Or the gateway's
+   * own queue for it had no room for more of this caller's calls: then `upstreamCode` is `QUEUE_FULL`.
+   */
   | 'THROTTLED'
   /** It did not answer before the deadline: `UPSTREAM_TIMEOUT`. */
   | 'TIMEOUT';
