@@ -38,8 +38,9 @@ export function checkValues(value: unknown): void {
 
 function checkNames(names: readonly string[]): void {
   if (names.length > mostMembers) throw refused(`hold an object of more than ${mostMembers} members`);
-  for (const { length } of names) {
-    if (length > longestName) throw refused(`hold a name of more than ${longestName} characters`);
+  for (const name of names) {
+    if (name.length > longestName) throw refused(`hold a name of more than ${longestName} characters`);
+    if (!name.isWellFormed()) throw refused("hold text that is not Unicode");
   }
 }
 

@@ -1,7 +1,7 @@
 import { GraphQLError } from "graphql";
 import { checkValues } from "../../graph/values.ts";
 import { Refusal, refuse } from "./refusal.ts";
-import { decodeForm, isNestedDeeper, isUnicode, type ParsedJson, parseJson, readText } from "./text.ts";
+import { decodeForm, type ParsedJson, parseJson, readText } from "./text.ts";
 
 /** The parameters of one GraphQL request, read the same whichever way they came. */
 export interface Parameters {
@@ -25,9 +25,6 @@ type Members = Readonly<Record<string, unknown>>;
 
 /** Questions in one request. */
 export const mostQuestions = 10;
-
-/** Deepest nesting of a parameter's value: whatever reads it may call itself for each level. */
-const deepestValue = 100;
 
 /** Where clients put the id, beside `extensions.persistedQuery`: the last two are Relay's habits. */
 const idNames = ["documentId", "doc_id", "id"] as const;
@@ -87,9 +84,8 @@ function parametersOf(sent: unknown): Parameters | Refusal {
   if (operationName !== null && typeof operationName !== "string") return refuse('"operationName" must be a string.');
   if (!isMap(variables)) return refuse('"variables" must be a JSON object.');
   if (!isMap(extensions)) return refuse('"extensions" must be a JSON object.');
-  for (const [name, value] of Object.entries({ query, operationName, variables, extensions })) {
-    if (isNestedDeeper(value, deepestValue)) return refuse(`"${name}" is nested deeper than ${deepestValue} levels.`);
-    if (!isUnicode(value)) return refuse(`"${name}" holds text that is not Unicode: half of a surrogate pair.`);
+  if (query !== null && !query.isWellFormed()) {
+    return refuse('"query" holds text that is not Unicode: half of a surrogate pair.');
   }
   try {
     checkValues({ operationName, variables, extensions });

@@ -25,20 +25,6 @@ export function parseJson(text: string): ParsedJson {
   }
 }
 
-/** Whether lists and objects of a parsed JSON value are nested in more than so many levels. */
-export function isNestedDeeper(value: unknown, most: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return most === 0 || Object.values(value).some((part) => isNestedDeeper(part, most - 1));
-}
-
-/** Whether a parsed JSON value is Unicode throughout: an escape can be half of a surrogate pair. */
-export function isUnicode(value: unknown): boolean {
-  if (typeof value === "string") return value.isWellFormed();
-  if (typeof value !== "object" || value === null) return true;
-  if (Array.isArray(value)) return value.every(isUnicode);
-  return Object.entries(value).every(([name, part]) => name.isWellFormed() && isUnicode(part));
-}
-
 /** Decodes a part of a form: `+` is a space, `%xx` a byte. Null when the bytes are not UTF-8. */
 export function decodeForm(part: string): string | null {
   const bytes = Buffer.from(part.replaceAll("+", " "), "latin1");
