@@ -141,7 +141,7 @@ function expectCopiesUnlessDenied(
 }
 
 /** Time in which a registry may deny a tag before places of copies are searched beside it. */
-const denialMs = 25;
+const denialMs = 15;
 
 function isDenial({ source }: Outcome<unknown>): boolean {
   return source.status === "ABSENT";
