@@ -6,7 +6,7 @@ import { type AuthConfig, toAuthConfig } from "./config/auth.ts";
 import { readDocument } from "./config/document.ts";
 import { type Environment, substitute } from "./config/environment.ts";
 import { explainIssues, type Finding, type Path, type Problem, printPath, valueAt } from "./config/problems.ts";
-import { keysAt, settings } from "./config/settings.ts";
+import { keysAt, settings, usualLimits } from "./config/settings.ts";
 import type { AccessRule } from "./model/access.ts";
 import { type EnvironmentProxies, readEnvironmentProxies } from "./upstream/proxies.ts";
 
@@ -50,6 +50,7 @@ export interface Config {
   /** Whether the graph has mutations and the backends open a way to delete. */
   readonly mutations: boolean;
   readonly limits: Limits;
+  readonly log: LogSettings;
   readonly persisted: Persisted;
   /** Key that cursors are sealed with, made from the whole configuration: its replicas have the same. Never printed. */
   readonly cursorKey: string;
@@ -57,6 +58,13 @@ export interface Config {
   readonly proxies: EnvironmentProxies;
   /** In the order of the file. */
   readonly backends: readonly ConfiguredBackend[];
+}
+
+/** What is written to stderr, and how. */
+export interface LogSettings {
+  readonly level: "info" | "warn" | "error";
+  /** Null: whoever runs the process decides, by whether stderr is a terminal. */
+  readonly format: "json" | "pretty" | null;
 }
 
 /** Operations that clients name instead of sending. */
@@ -100,6 +108,12 @@ export function configOf(data: unknown, environment: Environment): Reading {
   return check(data, environment, { findings: [], fromEnvironment: () => false, lineOf: () => null });
 }
 
+/** Those of the limits that are not what they are where the configuration says nothing. */
+export function unusualLimits({ limits }: Config): Partial<Limits> {
+  const usual: Readonly<Record<string, number>> = usualLimits;
+  return Object.fromEntries(Object.entries(limits).filter(([name, value]) => value !== usual[name]));
+}
+
 /** Whether only this machine can reach a server that listens there. */
 export function isLoopback(host: string): boolean {
   const plain = host.replace(/^\[|\]$/g, "").toLowerCase();
@@ -139,7 +153,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
     };
   }
 
-  const { server, persisted, auth, access, mutations, limits, backends } = result.data;
+  const { server, persisted, auth, access, mutations, limits, log, backends } = result.data;
   const here = isLoopback(host ?? server.host);
   const config: Config = {
     server: {
@@ -164,6 +178,7 @@ function check(given: unknown, environment: Environment, source: Source): Readin
     mutations,
     limits,
     proxies,
+    log: { level: log.level, format: log.format ?? null },
     cursorKey: createHash("sha256").update(JSON.stringify(data)).digest("hex"),
     persisted: {
       manifest: persisted.manifest ?? null,
@@ -214,7 +229,7 @@ function typeIssues(issues: readonly Issue[], base: Path = []): readonly Path[] 
 // `limits:` with every line below it commented out reads as null, and means the defaults.
 function withoutEmptySections(given: unknown): unknown {
   if (typeof given !== "object" || given === null || Array.isArray(given)) return given;
-  const sections = ["server", "persisted", "auth", "access", "limits"];
+  const sections = ["server", "persisted", "auth", "access", "limits", "log"];
   return Object.fromEntries(Object.entries(given).filter(([key, value]) => value !== null || !sections.includes(key)));
 }
 

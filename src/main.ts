@@ -9,7 +9,7 @@ import { listenForSignals } from "./cli/shutdown.ts";
 import { endOnUncaughtError } from "./cli/uncaught.ts";
 import { type Operations, readManifest } from "./config/manifest.ts";
 import { collectorRouteOf, tracingOf } from "./config/tracing.ts";
-import { type Config, configJsonSchema, configOf, type Reading, readConfig } from "./config.ts";
+import { type Config, configJsonSchema, configOf, type Reading, readConfig, unusualLimits } from "./config.ts";
 import type { Estate } from "./demo/estate.ts";
 import { demoBackends } from "./demo/names.ts";
 import type { Example } from "./server/examples.ts";
@@ -21,7 +21,8 @@ import type { Tracing } from "./server/tracing.ts";
 const graceMs = 10_000;
 /** How long a balancer has to notice that /ready says no, where the configuration does not say. */
 const usualDrainMs = 5000;
-const log = createLog();
+const { isTTY } = process.stderr;
+const log = createLog({ isTerminal: isTTY, hasColours: isTTY && process.stderr.hasColors() });
 // Npm hands a signal on to its child, which a terminal has sent it to as well.
 const shutdown = listenForSignals({ log, comesTwice: process.env["npm_lifecycle_event"] === "start" });
 
@@ -53,7 +54,7 @@ async function run(command: Command): Promise<void> {
     case "serve": {
       const config = configured(command.file, await readFrom(command.file));
       if (command.found) process.stdout.write(`Serving ${resolve(command.file)}, found in this folder.\n`);
-      return serve(config, { operations: await knownOperations(command.file, config) });
+      return serve(config, { file: command.file, operations: await knownOperations(command.file, config) });
     }
     case "demo":
       return demonstrate(command);
@@ -85,11 +86,18 @@ async function demonstrate({ faults }: Extract<Command, { kind: "demo" }>): Prom
 async function serve(
   config: Config,
   {
+    file,
     estate,
     examples,
     operations,
-  }: { readonly estate?: Estate; readonly examples?: readonly Example[]; readonly operations?: Operations },
+  }: {
+    readonly file?: string;
+    readonly estate?: Estate;
+    readonly examples?: readonly Example[];
+    readonly operations?: Operations;
+  },
 ): Promise<void> {
+  log.configure(config.log);
   const tracing = await traced();
   let gateway: Gateway;
   try {
@@ -115,11 +123,26 @@ async function serve(
   });
   endOnUncaughtError(log, (finishMs) => gateway.stop(finishMs));
   tidyUp();
+  log.info(summaryOf(config, file), "started");
   if (estate) log.warn({ demo: true }, "this is the demo: whatever it answers is made up");
   if (estate && examples) {
     process.stdout.write(demoBanner({ url: gateway.url, backends: estate.backends, examples }));
   }
   process.stdout.write(`delivery-graph is ready on ${gateway.url}/graphql\n`);
+}
+
+/** What runs, for whoever reads the log later; limits only where they are not the usual ones. */
+function summaryOf(config: Config, file: string | undefined): object {
+  const { server, auth, backends } = config;
+  const limits = unusualLimits(config);
+  return {
+    ...(file === undefined ? {} : { file: resolve(file) }),
+    backends: backends.map(({ name, kind }) => `${name} (${kind.toLowerCase()})`),
+    auth: auth.mode,
+    graphiql: server.graphiql,
+    introspection: server.introspection,
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+  };
 }
 
 /** Traces, where the environment says where to: a gateway without them never loads what makes them. */

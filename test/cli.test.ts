@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -57,19 +58,10 @@ describe("without arguments", () => {
       expect(gateway.stdout()).toMatch(new RegExp(`^  ${name} +http://127\\.0\\.0\\.1:\\d+$`, "m"));
     }
     expect(lines.filter((line) => line.startsWith("  # "))).toHaveLength(3);
-    expect(
-      gateway
-        .stderr()
-        .trimEnd()
-        .split("\n")
-        .map((line) => JSON.parse(line)),
-    ).toEqual([
-      {
-        level: 40,
-        time: expect.any(String),
-        demo: true,
-        msg: "this is the demo: whatever it answers is made up",
-      },
+    const lineOf = (text: string) => JSON.parse(text);
+    expect(gateway.stderr().trimEnd().split("\n").map(lineOf)).toMatchObject([
+      { level: 30, auth: "none", graphiql: true, introspection: true, msg: "started" },
+      { level: 40, demo: true, msg: "this is the demo: whatever it answers is made up" },
     ]);
     expect(await ask(gateway.url, "{ backends { name } }")).toEqual({
       data: { backends: ["zadig", "bkrepo", "swr-north4", "gitlab"].map((name) => ({ name })) },
@@ -275,6 +267,82 @@ test("--help and --version answer and leave", async () => {
   for (const option of ["--config", "--check", "--demo", "--fault", "PORT"]) expect(help.stdout).toContain(option);
   expect(version).toMatchObject({ code: 0, stderr: "" });
   expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+describe("the log", () => {
+  const secret = { ZADIG_TOKEN: "secret" };
+  const settings = (log: string) => `limits: { depth: 9, deadlineMs: 15000 }\nlog: ${log}\n${one}`;
+
+  /** What is on stderr once an operation was answered and the gateway ended. */
+  async function written(name: string, log: string): Promise<string> {
+    const path = await file(name, settings(log));
+    const gateway = await start(["--config", path], secret);
+    await ask(gateway.url, "query Hello { __typename }");
+    gateway.signal("SIGTERM");
+    const { stderr } = await gateway.ended;
+    expect(stderr).not.toContain("secret");
+    return stderr;
+  }
+
+  test("begins with one line that says what runs, and is JSON where nobody looks on", async () => {
+    const lines = (await written("log-json.yaml", "{}")).trimEnd().split("\n");
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      {
+        level: 30,
+        time: expect.any(String),
+        file: join(folder, "log-json.yaml"),
+        backends: ["zadig (zadig)"],
+        auth: "none",
+        graphiql: true,
+        introspection: true,
+        limits: { depth: 9 },
+        msg: "started",
+      },
+      expect.objectContaining({ operation: "Hello", msg: "answered" }),
+    ]);
+  });
+
+  test("is text for people with format: pretty", async () => {
+    const lines = (await written("log-pretty.yaml", "{ format: pretty }")).trimEnd().split("\n");
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^\d\d:\d\d:\d\d\.\d{3} INFO {2}started file=\S+ backends=\["zadig \(zadig\)"\] auth=none /,
+      ),
+      expect.stringMatching(/^\d\d:\d\d:\d\d\.\d{3} INFO {2}answered requestId=\S+ operation=Hello outcome=ok /),
+    ]);
+  });
+
+  test("leaves out what is below its level", async () => {
+    expect(await written("log-warn.yaml", "{ level: warn }")).toBe("");
+  });
+
+  test.runIf(process.platform === "linux")("is text on a terminal, unless it was to be JSON", async () => {
+    // `script` of util-linux gives its command a terminal.
+    const onTerminal = async (path: string) => {
+      const command = `${process.execPath} src/main.ts --config ${path}`;
+      const child = spawn("script", ["--quiet", "--return", "--flush", "--command", command, "/dev/null"], {
+        env: { ...process.env, ...secret, PORT: "0", HOST: undefined },
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      let output = "";
+      for await (const text of child.stdout.setEncoding("utf8")) {
+        output += text;
+        if (output.includes("is ready on") && output.includes("started")) break;
+      }
+      child.kill("SIGTERM");
+      return output;
+    };
+    expect(await onTerminal(await file("tty.yaml", settings("{}")))).toMatch(/INFO.*started.*auth=none/);
+    expect(await onTerminal(await file("tty-json.yaml", settings("{ format: json }")))).toContain('"msg":"started"');
+  });
+
+  test("has two settings with few words", async () => {
+    const path = await file("log-bad.yaml", settings("{ level: loud, fromat: json }"));
+    const { code, stderr } = await runMain(["--check", "--config", path], secret);
+    expect([code, stderr.split("\n").length]).toEqual([1, 4]);
+    expect(stderr).toContain("log.level");
+    expect(stderr).toContain("log.fromat is not a known key: did you mean format?");
+  });
 });
 
 describe("the end", () => {

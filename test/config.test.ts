@@ -69,6 +69,7 @@ describe("a configuration that is fine", () => {
       upstreamCalls: 200,
       deadlineMs: 15_000,
     });
+    expect(config.log).toEqual({ level: "info", format: null });
     expect(config.backends.map(({ name, kind, capabilities }) => ({ name, kind, capabilities }))).toEqual([
       { name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] },
     ]);

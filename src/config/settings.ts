@@ -145,6 +145,19 @@ const limits = z.strictObject({
   deadlineMs: z.int().min(1).max(600_000).default(15_000).meta({ description: "Time for a whole operation." }),
 });
 
+const log = z.strictObject({
+  level: z
+    .enum(["info", "warn", "error"])
+    .default("info")
+    .meta({ description: "What is written: this and what is graver. info has a line for each operation." }),
+  format: z.enum(["json", "pretty"]).optional().meta({
+    description: "One JSON object a line, or text for people; default pretty on a terminal, else json.",
+  }),
+});
+
+/** Limits where the configuration names none. */
+export const usualLimits = limits.parse({});
+
 /** The whole of gateway.yaml, after substitution. */
 export const settings = z
   .strictObject({
@@ -158,6 +171,7 @@ export const settings = z
       .default(false)
       .meta({ description: "Whether packages and versions can be deleted through the graph." }),
     limits: limits.prefault({}).meta({ description: "What one operation may take." }),
+    log: log.prefault({}).meta({ description: "What is written to stderr, and how." }),
     persisted: persisted.prefault({}).meta({ description: "Operations that clients name instead of sending." }),
     backends: z.array(configuredBackend).min(1).meta({ description: "The systems behind the graph." }),
   })
