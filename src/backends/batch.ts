@@ -27,26 +27,84 @@ export interface Load {
 /** Tells of each batch and each repeated key of the loaders that say whose they are. */
 export const loads = createEvent<Load>("delivery-graph:load");
 
+/** Answers of one batch by the text of their key; an Error for a key whose call failed. */
+export type Answers<V> = Map<string, Answer<V> | Error>;
+
 /**
  * A per-request loader whose keys are objects, equal when their text is equal. `load` gets each distinct key once and
  * answers by key text, so an answer can never be matched by position. A key that it leaves out is unknown, a key whose
  * call failed is an Error in its place, and a rejection of `load` fails every key of the batch.
+ *
+ * A `load` whose keys need several calls puts each answer into `answers` when it is final, and hands back that map: an
+ * answer waits there for those of other keys no longer than {@link maxWaitMs}, so that a call that hangs delays only the
+ * keys that it is for.
  */
 export function batched<K, V>(
   text: (key: K) => string,
-  load: (keys: readonly K[]) => Promise<ReadonlyMap<string, Answer<V> | Error>>,
+  load: (keys: readonly K[], answers: Answers<V>) => Promise<ReadonlyMap<string, Answer<V> | Error>>,
   options: { readonly maxBatchSize?: number; readonly by?: LoadedBy<K> } = {},
 ): Loader<K, Answer<V>> {
   const { by = null, maxBatchSize } = options;
   return new Loader<K, Answer<V>>(
     text,
     by,
-    async (keys) => {
-      const answers = await told(by, keys, () => load(keys));
-      return keys.map((key) => answers.get(text(key)) ?? unknown("LEFT_OUT"));
-    },
+    (keys) => new Batch<V>(keys.map(text)).run((answers) => told(by, keys, () => load(keys, answers))),
     maxBatchSize,
   );
+}
+
+/** The answers to one batch, each handed out when all are there or its wait is over. */
+class Batch<V> extends Map<string, Answer<V> | Error> {
+  readonly #texts: readonly string[];
+  readonly #open = new Map<string, PromiseWithResolvers<Answer<V>>>();
+  readonly #started = performance.now();
+  #isWaitOver = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(texts: readonly string[]) {
+    super();
+    this.#texts = texts;
+  }
+
+  override set(text: string, answer: Answer<V> | Error): this {
+    super.set(text, answer);
+    if (this.#isWaitOver) this.#handOut(text, answer);
+    else this.#timer ??= setTimeout(() => this.#endWait(), maxWaitMs(this.#started));
+    return this;
+  }
+
+  async run(
+    load: (answers: Answers<V>) => Promise<ReadonlyMap<string, Answer<V> | Error>>,
+  ): Promise<Promise<Answer<V>>[]> {
+    const promises = this.#texts.map((text) => {
+      const waiting = Promise.withResolvers<Answer<V>>();
+      this.#open.set(text, waiting);
+      return waiting.promise;
+    });
+    load(this).then(
+      (answers) => this.#end((text) => answers.get(text) ?? unknown("LEFT_OUT")),
+      (error: unknown) => this.#end(() => toError(error)),
+    );
+    return promises;
+  }
+
+  #endWait(): void {
+    this.#isWaitOver = true;
+    for (const [text, answer] of this) this.#handOut(text, answer);
+  }
+
+  #end(answerOf: (text: string) => Answer<V> | Error): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#isWaitOver = true;
+    for (const text of this.#texts) this.#handOut(text, answerOf(text));
+  }
+
+  #handOut(text: string, answer: Answer<V> | Error): void {
+    const waiting = this.#open.get(text);
+    if (!this.#open.delete(text)) return;
+    if (answer instanceof Error) waiting?.reject(answer);
+    else waiting?.resolve(answer);
+  }
 }
 
 /** What one request knows of things that a backend answers one key at a time; equal keys are one call. */
@@ -98,8 +156,13 @@ interface Sibling<K, V> {
   handOut: (() => void) | null;
 }
 
-/** Bounds in milliseconds of the time that an answer waits for those of its siblings. */
-const maxWait = { least: 5, most: 100, perFirstAnswer: 3 } as const;
+/**
+ * Milliseconds that the first answer waits for those of its siblings: three times as long as it took itself, at least 5
+ * and at most 100. `started` is when they were asked for.
+ */
+function maxWaitMs(started: number): number {
+  return Math.min(100, Math.max(5, (performance.now() - started) * 3));
+}
 
 /**
  * Keys that were asked for in one tick, as DataLoader sees ticks. Answers that come close together are handed out
@@ -144,7 +207,7 @@ class Siblings<K, V> {
       this.#left -= 1;
       sibling.handOut = handOut;
       if (this.#left === 0 || this.#isWaitOver) this.#handOutAll();
-      else this.#timer ??= setTimeout(() => this.#endWait(), this.#maxWaitMs());
+      else this.#timer ??= setTimeout(() => this.#endWait(), maxWaitMs(this.#started));
     };
     const fail = (error: unknown) => settle(() => reject(error));
     try {
@@ -152,11 +215,6 @@ class Siblings<K, V> {
     } catch (error) {
       fail(error);
     }
-  }
-
-  #maxWaitMs(): number {
-    const { least, most, perFirstAnswer } = maxWait;
-    return Math.min(most, Math.max(least, (performance.now() - this.#started) * perFirstAnswer));
   }
 
   #endWait(): void {
@@ -183,7 +241,7 @@ const ready = Promise.resolve();
 export class Loader<K, V> {
   readonly #text: (key: K) => string;
   readonly #by: LoadedBy<K> | null;
-  readonly #answer: (keys: readonly K[]) => Promise<readonly (V | Error)[]>;
+  readonly #answer: (keys: readonly K[]) => Promise<readonly Promise<V>[]>;
   readonly #maxBatchSize: number | undefined;
   #opened: { readonly loader: DataLoader<K, V, string>; readonly known: Map<string, Promise<V>> } | null = null;
   #untold: (() => void)[] = [];
@@ -191,7 +249,7 @@ export class Loader<K, V> {
   constructor(
     text: (key: K) => string,
     by: LoadedBy<K> | null,
-    answer: (keys: readonly K[]) => Promise<readonly (V | Error)[]>,
+    answer: (keys: readonly K[]) => Promise<readonly Promise<V>[]>,
     maxBatchSize?: number,
   ) {
     this.#text = text;
@@ -238,7 +296,14 @@ export class Loader<K, V> {
     if (this.#opened) return this.#opened;
     const known = new Map<string, Promise<V>>();
     const limit = this.#maxBatchSize === undefined ? {} : { maxBatchSize: this.#maxBatchSize };
-    const loader = new DataLoader(this.#answer, { cacheKeyFn: this.#text, cacheMap: known, ...limit });
+    // DataLoader resolves a key with what stands in its place, so a promise there is waited for by that key alone: its
+    // types do not tell.
+    const answer = this.#answer as unknown as DataLoader.BatchLoadFn<K, V>;
+    const loader = new DataLoader<K, V, string>(answer, {
+      cacheKeyFn: this.#text,
+      cacheMap: known,
+      ...limit,
+    });
     this.#opened = { loader, known };
     return this.#opened;
   }

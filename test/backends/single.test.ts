@@ -21,6 +21,25 @@ test("keys of one tick are handed out together, so that what follows from them i
   expect(batches).toEqual([[3, 1, 2]]);
 });
 
+test("what a batch has put down is handed out although one of its calls never answers", async () => {
+  const load = batched<string, string>(
+    (key) => key,
+    async (keys, answers) => {
+      await Promise.all(
+        keys.map(async (key) => {
+          if (key === "hangs") await new Promise(() => {});
+          answers.set(key, key === "fails" ? new Error("failed") : found(key));
+        }),
+      );
+      return answers;
+    },
+  );
+  const hanging = load.load("hangs");
+  const [one, other] = await Promise.all([load.load("one"), load.load("fails").catch((error: unknown) => error)]);
+  expect([one, other]).toEqual([found("one"), new Error("failed")]);
+  expect(await Promise.race([hanging, Promise.resolve("still waiting")])).toBe("still waiting");
+});
+
 test("a failure is told to who asked for it, and costs the others nothing but time", async () => {
   const load = single<string, string>(
     (key) => key,

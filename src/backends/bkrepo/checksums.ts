@@ -43,17 +43,17 @@ export function checksumSearch(view: View, sights: SightReader) {
 
   const nodesWith = batched<Checksum, readonly FoundNode[]>(
     checksumText,
-    async (wanted) => {
+    async (wanted, answers) => {
       const groups = groupBy(wanted, ({ repository, algorithm }) => keyText(printRepository(repository), algorithm));
-      const answers = await Promise.all(
+      await Promise.all(
         groups
           .flatMap((group) => chunks(group, largestBatch))
           .map(async (group) => {
             const rows = await nodesOfChecksums(group).catch(asError);
-            return Promise.all(group.map(async (one) => [checksumText(one), await ownOf(one, rows)] as const));
+            await Promise.all(group.map(async (one) => answers.set(checksumText(one), await ownOf(one, rows))));
           }),
       );
-      return new Map(answers.flat());
+      return answers;
     },
     { by: { call, backend: settings.name, operation: queryNodes.name } },
   );

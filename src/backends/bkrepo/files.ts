@@ -103,8 +103,7 @@ export function fileLoaders(view: View, sights: SightReader, versions: VersionLo
 
   const byPath = batched<FilePath, StoredFile>(
     pathText,
-    async (wanted) => {
-      const answers = new Map<string, Answer<StoredFile> | Error>();
+    async (wanted, answers) => {
       const groups = groupBy(wanted, ({ repository }) => repository.project).flatMap((group) =>
         chunks(group, largestBatch),
       );
@@ -136,8 +135,7 @@ export function fileLoaders(view: View, sights: SightReader, versions: VersionLo
   /** Files of many versions, packages and repositories of one project are one query. */
   const ofVersion = batched<Version, VersionFiles>(
     ({ ref }) => versionText(ref),
-    async (wanted) => {
-      const answers = new Map<string, Answer<VersionFiles> | Error>();
+    async (wanted, answers) => {
       const targets = wanted.flatMap((version) => {
         const repository = parseRepository(version.ref.package.repository);
         return repository === null ? [] : [{ version, repository, places: filePlaces(version) }];

@@ -54,12 +54,19 @@ export function imageReader(
 ): ImageReader {
   const { client, settings, call } = view;
 
-  const located = batched<Asked, ImageRecord>(askedText, async (wanted) => {
+  const located = batched<Asked, ImageRecord>(askedText, async (wanted, final) => {
     const answers = new Map<string, Answer<ImageRecord> | Error>();
     let open: readonly Asked[] = wanted;
     for (const scheme of schemes) {
       const tried = open;
-      const read = await Promise.all(tried.map((asked) => readImage(asked, scheme).catch(asError)));
+      const read = await Promise.all(
+        tried.map(async (asked) => {
+          const answer = await readImage(asked, scheme).catch(asError);
+          // Nothing outweighs what was found: it waits for no other image.
+          if (!(answer instanceof Error) && answer.kind === "FOUND") final.set(askedText(asked), answer);
+          return answer;
+        }),
+      );
       const typed = new Set<string>();
       tried.forEach((asked, index) => {
         const answer = read[index];

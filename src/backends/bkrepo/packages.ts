@@ -42,8 +42,7 @@ export function packageLoaders(view: View, sights: SightReader): PackageLoaders 
 
   const byRef = batched<PackageRef, TaggedPackage>(
     packageText,
-    async (refs) => {
-      const answers: Answers = new Map();
+    async (refs, answers) => {
       const wanted: Wanted[] = [];
       for (const ref of refs) {
         const repository = parseRepository(ref.repository);

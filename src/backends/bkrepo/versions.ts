@@ -70,8 +70,7 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
 
   const byRef = batched<VersionRef, Version>(
     versionText,
-    async (refs) => {
-      const answers = new Map<string, Answer<Version> | Error>();
+    async (refs, answers) => {
       await Promise.all(
         groupBy(refs, (ref) => packageText(ref.package)).map(async (group) => {
           const target = targetOf(group[0]?.package);

@@ -195,8 +195,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     return newestFirst(repository, { type, name });
   }
 
-  const heads = batched<PackageRef, Head>(packageText, async (refs) => {
-    const answers = new Map<string, Answer<Head> | Error>();
+  const heads = batched<PackageRef, Head>(packageText, async (refs, answers) => {
     const readable = refs.flatMap((ref): Wanted[] => {
       const name = nameIn(ref);
       if (name === null) answers.set(packageText(ref), impossible);
@@ -289,8 +288,7 @@ export function createPackageRows(client: GitlabClient, backend: string, web: We
     return found(isAll && head ? head : { some, newest: null, doubt: unknown("UNCHECKED_ORDER"), all, absence });
   }
 
-  const packages = batched<PackageRef, Package>(packageText, async (refs) => {
-    const answers = new Map<string, Answer<Package> | Error>();
+  const packages = batched<PackageRef, Package>(packageText, async (refs, answers) => {
     await Promise.all(
       refs.map((ref) =>
         answering([packageText(ref)], answers, async () => {

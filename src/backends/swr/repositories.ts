@@ -70,8 +70,7 @@ export function createRepositories({ backend, client, region, namespaces, call }
 
   const repositories = batched<RepositoryName, Package>(
     textOf,
-    async (names) => {
-      const answers = new Map<string, Answer<Package> | Error>();
+    async (names, answers) => {
       const groups = [...Map.groupBy(names, ({ namespace }) => namespace)];
       await Promise.all(
         groups.map(([namespace, group]) => (group.length === 1 ? detailsOf(group, true) : listed(namespace, group))),

@@ -1,5 +1,5 @@
 import type { Call } from "../../upstream/call.ts";
-import { type Answer, found } from "../answers.ts";
+import { found } from "../answers.ts";
 import { batched, keyText } from "../batch.ts";
 import type { Direction, Listing, RepositoryName, SwrClient } from "./client.ts";
 import { toError } from "./package-leg.ts";
@@ -41,8 +41,7 @@ export function createTagPages(client: SwrClient, call: Call): TagPages {
 
 function startingOnce<P extends string | number, L>(start: P, fetch: (key: PageKey<P>) => Promise<L>) {
   const text = ({ name, direction, at, size }: PageKey<P>) => keyText(name.namespace, name.path, direction, at, size);
-  const loader = batched<PageKey<P>, L>(text, async (keys) => {
-    const answers = new Map<string, Answer<L> | Error>();
+  const loader = batched<PageKey<P>, L>(text, async (keys, answers) => {
     const groups = Map.groupBy(keys, (key) => (key.at === start ? text({ ...key, size: 0 }) : text(key)));
     await Promise.all(
       [...groups.values()].map(async (group) => {

@@ -95,8 +95,7 @@ export function createTags({ backend, client, region, call }: Access, { reposito
   const tagText = ({ name, tag }: TagKey) => keyText(name.namespace, name.path, tag);
   const tags = batched<TagKey, Told<TagRow>>(
     tagText,
-    async (keys) => {
-      const answers = new Map<string, Answer<Told<TagRow>> | Error>();
+    async (keys, answers) => {
       const groups = [...Map.groupBy(keys, ({ name }) => textOf(name)).values()];
       await Promise.all(
         groups.map((group) =>
@@ -116,12 +115,10 @@ export function createTags({ backend, client, region, call }: Access, { reposito
           if (!isAlone) throw error;
           return null;
         });
-        for (const one of group) answers.set(tagText(one), inList(list, one.tag));
         // The list was read for another's sake: the tag itself may be had where that is not whole.
-        const told = answers.get(tagText(key));
-        if (isAlone && (list === null || (told !== undefined && "kind" in told && told.kind === "UNKNOWN"))) {
-          answers.set(tagText(key), await readTag(key));
-        }
+        const isOpen = isAlone && (list === null || inList(list, key.tag).kind === "UNKNOWN");
+        if (isOpen) return void answers.set(tagText(key), await readTag(key));
+        for (const one of group) answers.set(tagText(one), inList(list, one.tag));
       }
     },
     { by: { call, backend, operation: getTag.name } },
