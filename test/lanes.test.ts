@@ -180,7 +180,7 @@ test.each([
 });
 
 test("a batch whose answers are too large together is answered with none of them, and told as that", async () => {
-  const settings = { limits: { answerBytes: 20_000 } };
+  const settings = { limits: { answerBytes: 24_000 } };
   const gateways = await Promise.all(
     [true, false].map((fastPath) => startDemoGateway({ estate: gateway.estate, settings, fastPath })),
   );
