@@ -7,6 +7,8 @@ export default defineConfig({
     environment: "node",
     include: ["test/**/*.test.ts"],
     exclude: ["test/federation/**", "node_modules/**"],
+    // Many tests wait for a clock and not for a core.
+    maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 30_000,
     // What `.ci/run` counts by; the folder is git-ignored.
