@@ -66,9 +66,14 @@ describe("a backend that answers every operation in its own way", () => {
     rmSync(folder, { recursive: true });
   });
 
-  async function figure(name: string): Promise<number> {
+  /** Figures of the process; the longest turn is that since they were read before. */
+  async function figures(): Promise<{ readonly bytes: number; readonly longestTurnSeconds: number }> {
     const text = await (await fetch(`${gateway.url}/metrics`)).text();
-    return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "m").exec(text)?.[1]);
+    const read = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
+    return {
+      bytes: read("process_resident_memory_bytes"),
+      longestTurnSeconds: read("nodejs_eventloop_lag_max_seconds"),
+    };
   }
 
   const vendors = ["zadig", "bkrepo", "swr", "gitlab"] as const;
@@ -96,7 +101,10 @@ describe("a backend that answers every operation in its own way", () => {
       expect(codes.filter((code) => !code.startsWith("UPSTREAM_") && code !== "COST_LIMIT_EXCEEDED")).toEqual([]);
       for (const [, server] of seen) expect(server.seen.length).toBeLessThanOrEqual(200);
     }
-    expect(await figure("process_resident_memory_bytes")).toBeLessThan(700 * 1024 * 1024);
+    const { bytes, longestTurnSeconds } = await figures();
+    expect(bytes).toBeLessThan(700 * 1024 * 1024);
+    // By the clock: other processes of the machine have their part in it.
+    expect(longestTurnSeconds).toBeLessThan(1);
   });
 
   test("and the gateway is as well as before", async () => {
