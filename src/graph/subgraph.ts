@@ -73,7 +73,7 @@ export function subgraphOf<C>(
     resolvers: {
       Query: {
         _service: () => {
-          if (!tellsSdl) throw untold();
+          if (!tellsSdl) throw sdlForbidden();
           return { sdl };
         },
         // All at once, so that the loaders see one batch; each an own promise, so that one fails alone.
@@ -85,7 +85,7 @@ export function subgraphOf<C>(
   };
 }
 
-function untold(): GraphQLError {
+function sdlForbidden(): GraphQLError {
   return new GraphQLError("This gateway does not tell its schema.", {
     extensions: { code: "FORBIDDEN", retryable: false },
   });

@@ -7,10 +7,10 @@ import type { UpstreamPage } from "../paging.ts";
 import { toArtifact } from "./artifact.ts";
 import type { ArtifactPages, ArtifactRow } from "./artifact-pages.ts";
 import type { ZadigClient } from "./client.ts";
+import type { Place } from "./filtered-list.ts";
 import { chunksWithin, endingIn, exactly } from "./image-pattern.ts";
 import type { Memory } from "./memory.ts";
 import { findArtifact, getArtifact, getArtifactDirectory } from "./operations.ts";
-import type { Place } from "./sieve.ts";
 
 /** What artifacts are looked up by: a whole image text, or the `name:tag` at its end. */
 export interface ImageKey {

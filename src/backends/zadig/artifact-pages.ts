@@ -4,8 +4,8 @@ import type { UpstreamPage } from "../paging.ts";
 import { inSmallerPages } from "../smaller-pages.ts";
 import { toArtifact } from "./artifact.ts";
 import type { ArtifactListQuery, ZadigClient } from "./client.ts";
+import type { Place } from "./filtered-list.ts";
 import type { Memory } from "./memory.ts";
-import type { Place } from "./sieve.ts";
 
 /** A row of the artifact list. */
 export interface ArtifactRow {

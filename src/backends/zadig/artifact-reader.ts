@@ -9,16 +9,16 @@ import { toBuilds } from "./artifact.ts";
 import { createLookup, imageKeyText, newestFirst, textOf, withoutScheme } from "./artifact-lookup.ts";
 import { type ArtifactFilters, type ArtifactRow, createArtifactPages } from "./artifact-pages.ts";
 import type { ZadigClient } from "./client.ts";
+import { filteredWindow, type Place } from "./filtered-list.ts";
 import { exactly, isAskable, only } from "./image-pattern.ts";
 import type { Memory } from "./memory.ts";
 import { objectId } from "./object-id.ts";
 import { getArtifact, listArtifacts } from "./operations.ts";
-import { type Place, siftWindow } from "./sieve.ts";
 
 /** Zadig sets no bound; one call answers the largest window we allow. */
 const maxSize = 101;
-const sieveSize = 100;
-const sievePages = 5;
+const filteredPageSize = 100;
+const filteredPages = 5;
 
 /** This request's view of the artifacts of one Zadig. */
 export function createArtifactReader(
@@ -44,14 +44,15 @@ export function createArtifactReader(
     const isMeant = (record: ArtifactRecord) => isAskedFor(record, filter);
     // With a repository or branch Zadig ignores every other filter, answers by build activities, repeats an artifact for
     // each of them and counts activities: the rest is filtered here, and no total can be told.
-    if (filter.repository !== null || filter.branch !== null) return sift(commitFilters(filter), request, isMeant);
+    if (filter.repository !== null || filter.branch !== null)
+      return readFiltered(commitFilters(filter), request, isMeant);
     const filters = {
       ...(filter.image === null ? {} : { image: exactly([withoutScheme(filter.image)]) }),
       ...(filter.name === null ? {} : { name: only(filter.name) }),
       ...(filter.imageTag === null ? {} : { imageTag: filter.imageTag }),
       ...(filter.type === null || filter.type === "OTHER" ? {} : { type: filter.type.toLowerCase() }),
     };
-    if (filter.type === "OTHER") return sift(filters, request, isMeant);
+    if (filter.type === "OTHER") return readFiltered(filters, request, isMeant);
     return window(filters, request, isMeant);
   };
 
@@ -76,18 +77,18 @@ export function createArtifactReader(
     return found({ ...read, rows, total: hasForeign ? null : read.total });
   }
 
-  function sift(
+  function readFiltered(
     filters: ArtifactFilters,
     request: PageRequest,
     isMeant: (record: ArtifactRecord) => boolean,
   ): Promise<Answer<Page<ArtifactRecord>>> {
-    return siftWindow(request, {
+    return filteredWindow(request, {
       fetch: (at, size) => pages(filters, at, size),
-      first: sieveSize,
-      most: sieveSize,
-      maxRows: () => sieveSize * sievePages,
-      sift: async ({ record }: ArtifactRow) => (isMeant(record) ? record : null),
-      stride: sieveSize,
+      first: filteredPageSize,
+      most: filteredPageSize,
+      maxRows: () => filteredPageSize * filteredPages,
+      accept: async ({ record }: ArtifactRow) => (isMeant(record) ? record : null),
+      concurrency: filteredPageSize,
     });
   }
 
@@ -95,15 +96,16 @@ export function createArtifactReader(
     if (![repository, branch ?? "", sha].every(isAskable)) return unknown("NOT_SEARCHABLE");
     const built = new Map<string, ArtifactRecord>();
     let isWhole = true;
-    for (let at = 0; at < sievePages; at++) {
-      const answer = await pages(commitFilters({ repository, branch }), at, sieveSize);
+    for (let at = 0; at < filteredPages; at++) {
+      const answer = await pages(commitFilters({ repository, branch }), at, filteredPageSize);
       isWhole &&= answer.dropped.length === 0;
       const matches = answer.rows.map(({ row, identity }) => {
         const isBuilt = row !== null && isBuiltFrom(row.record, repository, branch, sha);
         if (isBuilt) built.set(identity, row.record);
         return isBuilt;
       });
-      const more = answer.total === null ? answer.count >= sieveSize : (at + 1) * sieveSize < answer.total;
+      const more =
+        answer.total === null ? answer.count >= filteredPageSize : (at + 1) * filteredPageSize < answer.total;
       const records = newestFirst([...built.values()]);
       if (!more && built.size > 0) return found(records, isWhole ? null : unknown("LOST_ROWS"));
       if (!more) return isWhole ? absent(listArtifacts, "COMPLETE_FILTER") : unknown("LOST_ROWS");

@@ -5,12 +5,12 @@ import { UpstreamError } from "../../upstream/errors.ts";
 import type { UpstreamPage } from "../paging.ts";
 import { inSmallerPages } from "../smaller-pages.ts";
 import type { ZadigClient } from "./client.ts";
+import type { Place } from "./filtered-list.ts";
 import { byName, toRelease } from "./mapper.ts";
 import type { Memory } from "./memory.ts";
 import { listReleases, listReleasesDirectory, listReleasesOpen } from "./operations.ts";
 import type { Expectation, ReleaseSlots } from "./release-payload.ts";
 import type { Generation, Surface } from "./settings.ts";
-import type { Place } from "./sieve.ts";
 
 /** What a walk over releases is about; OpenAPI knows the project only. */
 export interface ReleaseScope {

@@ -6,13 +6,13 @@ import { UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, failed, found, foundAny, joined, mapAnswer, unknown } from "../answers.ts";
 import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts";
 import { keepRows, readWindow } from "../paging.ts";
+import { filteredWindow, type Place } from "./filtered-list.ts";
 import { isAskable } from "./image-pattern.ts";
 import { getArtifact, listArtifacts, listReleasesOpen } from "./operations.ts";
 import type { ProjectCheck } from "./project-check.ts";
 import type { ProjectLists } from "./project-lists.ts";
 import type { ReleaseList, ReleaseScope } from "./release-list.ts";
 import type { ReleaseLookup } from "./release-lookup.ts";
-import { type Place, siftWindow } from "./sieve.ts";
 
 /** Zadig sets no bound; one call answers the largest window, one row more for knowing whether it goes on included. */
 const maxSize = 101;
@@ -68,7 +68,7 @@ export function createReleaseReader(
     // Only R2 filters by label, and no generation filters by service without tearing holes into its pages.
     if (service !== null || (label !== null && list.generation() !== "r2")) {
       const needs = { detailed: service !== null || wantsParts, parts: service !== null };
-      return sifted(scope, request, needs, (release) =>
+      return readFiltered(scope, request, needs, (release) =>
         label !== null && !release.labels.includes(label)
           ? null
           : service === null || (release.parts !== null && namesService(release.parts, service)),
@@ -102,7 +102,7 @@ export function createReleaseReader(
    * `belongs` is asked of the row as listed, where null rules it out for good, and then, where `needs.parts`, of the
    * release with its parts: on lists that do not carry them (all but R1's) each row that is left costs one call.
    */
-  async function sifted(
+  async function readFiltered(
     scope: ReleaseScope,
     request: PageRequest,
     needs: { readonly detailed: boolean; readonly parts: boolean },
@@ -111,7 +111,7 @@ export function createReleaseReader(
   ): Promise<Answer<Page<Release>>> {
     const isHeavy = needs.detailed && list.surface !== "openapi" && list.generation() !== "r2";
     let unread: Answer<Release> | null = null;
-    const answer = await siftWindow<Release, Release>(request, {
+    const answer = await filteredWindow<Release, Release>(request, {
       fetch: async (at, size) => {
         const answer = await fetch(scope, needs.detailed, at, size);
         for (const { row } of answer.rows) if (row) past?.note(row);
@@ -119,8 +119,8 @@ export function createReleaseReader(
       },
       ...(isHeavy ? heavyPages(request.first) : { first: briefRows, most: briefRows }),
       maxRows: () => (needs.parts && (list.generation() ?? "r1") !== "r1" ? mostRows.asked : mostRows.embedded),
-      stride: needs.parts ? 20 : briefRows,
-      sift: async (row) => {
+      concurrency: needs.parts ? 20 : briefRows,
+      accept: async (row) => {
         if (belongs(row) === null) return null;
         if (!needs.parts || row.parts !== null) return belongs(row) ? row : null;
         const release = await lookup.release(row.ref);
@@ -197,7 +197,7 @@ export function createReleaseReader(
   const containing: ReleaseReader["containing"] = async (record, request) => {
     const own = [...new Set((record.activities ?? []).flatMap(({ project }) => project ?? []))];
     const read = (project: string | null, inner: PageRequest) => {
-      return sifted(
+      return readFiltered(
         { project, workflow: null, taskId: null, label: null },
         inner,
         { detailed: true, parts: true },

@@ -2,10 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Answer, found } from "../../../src/backends/answers.ts";
 import { hostUrl, parseRun, safeUrl } from "../../../src/backends/zadig/address.ts";
+import { filteredWindow } from "../../../src/backends/zadig/filtered-list.ts";
 import { chunksWithin, endingIn, exactly } from "../../../src/backends/zadig/image-pattern.ts";
 import { mergeWindow } from "../../../src/backends/zadig/merge.ts";
 import { objectId } from "../../../src/backends/zadig/object-id.ts";
-import { siftWindow } from "../../../src/backends/zadig/sieve.ts";
 import type { Page, PageRequest, Position } from "../../../src/model/page.ts";
 import { foundIn } from "../../support/answers.ts";
 
@@ -74,11 +74,11 @@ describe("walks", () => {
       const places = cut.map((row) => ({ row: row % 11 === 10 ? null : row, identity: String(row) }));
       return { rows: places, count: cut.length, dropped: [], origin, total };
     },
-    stride: 7,
+    concurrency: 7,
     maxRows: () => 100_000,
   });
 
-  it("through a sieve have no duplicate and no gap, for any total, page size and window", async () => {
+  it("through a filtered list have no duplicate and no gap, for any total, page size and window", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.nat({ max: 90 }),
@@ -89,20 +89,20 @@ describe("walks", () => {
         fc.constantFrom(1, 2, 8),
         async (total, size, first, every, withTotal, growth) => {
           const rows = Array.from({ length: total }, (_, index) => index);
-          const sieve = {
+          const filtered = {
             ...list(rows, withTotal),
             first: size,
             most: size * growth,
-            sift: async (row: number) => (row % every === 0 ? row : null),
+            accept: async (row: number) => (row % every === 0 ? row : null),
           };
-          const all = await follow(async (request) => foundIn(await siftWindow(request, sieve)), first);
+          const all = await follow(async (request) => foundIn(await filteredWindow(request, filtered)), first);
           expect(all).toEqual(rows.filter((row) => row % 11 !== 10 && row % every === 0));
         },
       ),
     );
   });
 
-  it("through a sieve go on at the right row when up to a page of new rows came in front", async () => {
+  it("through a filtered list go on at the right row when up to a page of new rows came in front", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 2, max: 60 }),
@@ -111,13 +111,13 @@ describe("walks", () => {
         fc.nat({ max: 20 }),
         async (total, size, first, added) => {
           const rows = Array.from({ length: total }, (_, index) => index * 12);
-          const sift = async (row: number) => row;
+          const accept = async (row: number) => row;
           const sizes = { first: size, most: size };
-          const head = foundIn(await siftWindow({ first, after: null }, { ...list(rows, true), ...sizes, sift }));
+          const head = foundIn(await filteredWindow({ first, after: null }, { ...list(rows, true), ...sizes, accept }));
           const last = head.rows.at(-1);
           const fresh = Array.from({ length: Math.min(added, size) }, (_, index) => -12 * (index + 1));
-          const moved = { ...list([...fresh, ...rows], true), ...sizes, sift };
-          const next = async (request: PageRequest) => foundIn(await siftWindow(request, moved));
+          const moved = { ...list([...fresh, ...rows], true), ...sizes, accept };
+          const next = async (request: PageRequest) => foundIn(await filteredWindow(request, moved));
           const tail = await follow(next, first, last?.position ?? null);
           const readable = rows.filter((row) => row % 11 !== 10);
           expect([...head.rows.map(({ value }) => value), ...tail]).toEqual(readable);
@@ -128,13 +128,13 @@ describe("walks", () => {
 
   it("lose nothing when the row they stopped at was deleted", async () => {
     const rows = Array.from({ length: 40 }, (_, index) => index * 12);
-    const sift = async (row: number) => row;
+    const accept = async (row: number) => row;
     const sizes = { first: 10, most: 10 };
-    const head = foundIn(await siftWindow({ first: 13, after: null }, { ...list(rows, true), ...sizes, sift }));
+    const head = foundIn(await filteredWindow({ first: 13, after: null }, { ...list(rows, true), ...sizes, accept }));
     const last = head.rows.at(-1);
     const left = rows.filter((row) => row !== last?.value);
     const tail = await follow(
-      async (request) => foundIn(await siftWindow(request, { ...list(left, true), ...sizes, sift })),
+      async (request) => foundIn(await filteredWindow(request, { ...list(left, true), ...sizes, accept })),
       13,
       last?.position ?? null,
     );
@@ -145,16 +145,16 @@ describe("walks", () => {
   it("stop at the row behind which nothing can follow", async () => {
     const rows = Array.from({ length: 500 }, (_, index) => index);
     let reads = 0;
-    const sieve = {
+    const filtered = {
       ...list(rows, true, () => {
         reads++;
       }),
       first: 20,
       most: 20,
-      sift: async (row: number) => (row === 3 ? row : null),
+      accept: async (row: number) => (row === 3 ? row : null),
       isLast: (row: number) => row >= 45,
     };
-    const page = foundIn(await siftWindow({ first: 5, after: null }, sieve));
+    const page = foundIn(await filteredWindow({ first: 5, after: null }, filtered));
     expect(page.rows.map(({ value }) => value)).toEqual([3]);
     expect(page.hasNext).toBe(false);
     expect(reads).toBe(3);
@@ -162,20 +162,20 @@ describe("walks", () => {
 
   it("say that they go on when the bound cut them, and can go on", async () => {
     const rows = Array.from({ length: 100 }, (_, index) => index);
-    const sieve = {
+    const filtered = {
       ...list(rows, true),
       first: 10,
       most: 10,
       maxRows: () => 20,
-      sift: async (row: number) => (row % 15 === 0 ? row : null),
+      accept: async (row: number) => (row % 15 === 0 ? row : null),
     };
-    const page = foundIn(await siftWindow({ first: 5, after: null }, sieve));
+    const page = foundIn(await filteredWindow({ first: 5, after: null }, filtered));
     expect(page.rows.map(({ value }) => value)).toEqual([0, 15]);
     expect(page.hasNext).toBe(true);
-    const all = await follow(async (request) => foundIn(await siftWindow(request, sieve)), 5);
+    const all = await follow(async (request) => foundIn(await filteredWindow(request, filtered)), 5);
     expect(all).toEqual([0, 15, 30, 45, 60, 75, 90]);
-    const none = { ...sieve, sift: async () => null };
-    expect(await siftWindow({ first: 5, after: null }, none)).toMatchObject({ kind: "UNKNOWN", reason: "UNREAD" });
+    const none = { ...filtered, accept: async () => null };
+    expect(await filteredWindow({ first: 5, after: null }, none)).toMatchObject({ kind: "UNKNOWN", reason: "UNREAD" });
   });
 
   it("over several lists are merged newest first, each row once", async () => {

@@ -11,7 +11,7 @@ export interface Place<T> {
 }
 
 /** How a list is read that Zadig cannot filter the way it was asked to. */
-export interface Sieve<T, U> {
+export interface FilteredList<T, U> {
   readonly fetch: (page: number, size: number) => Promise<UpstreamPage<Place<T>>>;
   /** Rows of the first page; further pages are as large as what was read before, up to `most`. */
   readonly first: number;
@@ -20,9 +20,9 @@ export interface Sieve<T, U> {
   /** Rows that one window may look through; asked again after each page, since the first may show what they cost. */
   readonly maxRows: () => number;
   /** What a row becomes, or null when it does not belong; may ask more of the backend. */
-  readonly sift: (row: T) => Promise<U | null>;
-  /** Rows sifted at the same time. */
-  readonly stride: number;
+  readonly accept: (row: T) => Promise<U | null>;
+  /** Rows decided on at the same time. */
+  readonly concurrency: number;
   /** True for a row behind which nothing can belong. */
   readonly isLast?: (row: T) => boolean;
 }
@@ -34,30 +34,30 @@ interface Cut<T> {
 }
 
 /**
- * Walks a list page by page until `first` rows passed the sieve, and one more to know that there are more. The position
+ * Walks a list page by page until `first` rows were accepted, and one more to know that there are more. The position
  * of a row is `[place behind it, identity]`; rows added in front meanwhile push it towards the end, where the identity
  * finds it again. Unknown where nothing was found in as many rows as may be looked through.
  */
-export async function siftWindow<T, U>(request: PageRequest, sieve: Sieve<T, U>): Promise<Answer<Page<U>>> {
-  const walk = createWalk(sieve, request);
+export async function filteredWindow<T, U>(request: PageRequest, list: FilteredList<T, U>): Promise<Answer<Page<U>>> {
+  const walk = createWalk(list, request);
   const passed: Row<U>[] = [];
   const seen = new Set<string>();
   let isOver = false;
   let isCut = false;
   let reached: Position = [];
   while (passed.length <= request.first && !isOver) {
-    const batch = await walk.next(sieve.stride);
+    const batch = await walk.next(list.concurrency);
     if (batch === "CUT") {
       isCut = true;
       break;
     }
-    const end = batch.findIndex(({ entry: { row } }) => row !== null && sieve.isLast?.(row));
+    const end = batch.findIndex(({ entry: { row } }) => row !== null && list.isLast?.(row));
     isOver = batch.length === 0 || end >= 0;
     const within = end < 0 ? batch : batch.slice(0, end);
-    const sifted = await Promise.all(within.map(({ entry: { row } }) => (row === null ? null : sieve.sift(row))));
+    const values = await Promise.all(within.map(({ entry: { row } }) => (row === null ? null : list.accept(row))));
     for (const [index, { place, entry }] of within.entries()) {
       reached = [place + 1, entry.identity];
-      const value = sifted[index] ?? null;
+      const value = values[index] ?? null;
       if (value === null || seen.has(entry.identity)) continue;
       seen.add(entry.identity);
       passed.push({ value, position: reached });
@@ -82,13 +82,13 @@ interface ListWalk<T> {
   readonly hasLost: () => boolean;
 }
 
-function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T> {
+function createWalk<T, U>(list: FilteredList<T, U>, request: PageRequest): ListWalk<T> {
   const [behind, last] = request.after ?? [];
   const after = typeof behind === "number" && behind >= 1 ? behind : 0;
   // The page of the last row is read again.
-  const start = Math.floor(Math.max(0, after - 1) / sieve.first) * sieve.first;
+  const start = Math.floor(Math.max(0, after - 1) / list.first) * list.first;
   // Resuming reads the page of the last row again, which brings nothing new.
-  const known = request.after === null ? 0 : sizeAt(start, sieve);
+  const known = request.after === null ? 0 : sizeAt(start, list);
   let at = start;
   let waiting: Cut<T>[] = [];
   let more = true;
@@ -97,8 +97,8 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
   const dropped: DroppedRow[] = [];
 
   async function load(): Promise<Cut<T>[]> {
-    const size = sizeAt(at, sieve);
-    const answer = await sieve.fetch(at / size, size);
+    const size = sizeAt(at, list);
+    const answer = await list.fetch(at / size, size);
     const begin = at;
     origin ??= answer.origin;
     for (const row of answer.dropped) dropped.push(row);
@@ -126,7 +126,7 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
     next: async (most) => {
       if (origin === null) await begin();
       while (waiting.length === 0 && more) {
-        if (at - start - known >= sieve.maxRows()) return "CUT";
+        if (at - start - known >= list.maxRows()) return "CUT";
         waiting = await load();
       }
       return waiting.splice(0, most);
@@ -141,7 +141,7 @@ function createWalk<T, U>(sieve: Sieve<T, U>, request: PageRequest): ListWalk<T>
 }
 
 /** The largest page that begins at this place. */
-function sizeAt(place: number, { first, most }: Pick<Sieve<unknown, unknown>, "first" | "most">): number {
+function sizeAt(place: number, { first, most }: Pick<FilteredList<unknown, unknown>, "first" | "most">): number {
   let size = first;
   while (place > 0 && size * 2 <= most && place % (size * 2) === 0) size *= 2;
   return size;
