@@ -1,8 +1,7 @@
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
-import { configOf } from "../src/config.ts";
-import { startGateway } from "../src/server/gateway.ts";
 import { createAuthority, servePlain, serveProxy, serveTls } from "./support/network.ts";
 import { startMain } from "./support/process.ts";
+import { startWith } from "./support/started.ts";
 
 // What leaves the gateway beside the calls to backends: the issuer's keys, tokens of IAM, traces.
 
@@ -12,12 +11,10 @@ const secret = "pr0xyPassw0rd";
 
 /** A gateway over these settings, and what it logged. */
 async function gatewayOf(settings: object, environment: Readonly<Record<string, string>>) {
-  const reading = configOf(settings, { PORT: "0", HOST: "127.0.0.1", ...environment });
-  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
   const lines: { readonly facts: object; readonly message: string }[] = [];
   const take = (facts: object, message: string) => void lines.push({ facts, message });
   const log = { info: take, warn: take, error: take };
-  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
+  const gateway = await startWith(settings, { environment, log });
   onTestFinished(() => gateway.stop(0));
   const ask = (query: string, headers: Readonly<Record<string, string>> = {}) =>
     fetch(`${gateway.url}/graphql`, {

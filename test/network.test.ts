@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { configOf } from "../src/config.ts";
-import { startGateway } from "../src/server/gateway.ts";
 import { createAuthority, type Pair, servePlain, serveProxy, serveSilence, serveTls } from "./support/network.ts";
+import { startWith } from "./support/started.ts";
 
 const authority = createAuthority();
 const stranger = createAuthority("stranger");
@@ -48,12 +48,10 @@ interface Settings {
 /** A gateway over one GitLab, and all that comes out of it. */
 async function gatewayOf({ environment = {}, ...settings }: Settings) {
   const backend = { kind: "gitlab", name: "gitlab", retries: 2, credentials: { token: "t" }, ...settings };
-  const reading = configOf({ backends: [backend] }, { PORT: "0", HOST: "127.0.0.1", ...environment });
-  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
   const lines: { readonly facts: Readonly<Record<string, unknown>>; readonly message: string }[] = [];
   const take = (facts: object, message: string) => void lines.push({ facts: { ...facts }, message });
   const log = { info: take, warn: take, error: take };
-  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
+  const gateway = await startWith({ backends: [backend] }, { environment, log });
   onTestFinished(() => gateway.stop(0));
   const answers: string[] = [];
   const ask = async (query: string) => {

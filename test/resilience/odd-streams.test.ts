@@ -1,8 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { configOf } from "../../src/config.ts";
-import { startGateway } from "../../src/server/gateway.ts";
+import { startWith } from "../support/started.ts";
 
 /** What the server writes on each connection: once, and then the second again and again for as long as anybody reads. */
 let head = "";
@@ -35,13 +34,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const backend = { name: "bkrepo", kind: "bkrepo", url: address, credentials: { token: "t" }, retries: 0 };
-  const reading = configOf(
-    { backends: [{ ...backend, repositories: ["pay/local"], timeoutMs: 12_000 }] },
-    { PORT: "0", HOST: "127.0.0.1" },
-  );
-  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
-  const log = { info: () => {}, warn: () => {}, error: () => {} };
-  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
+  const gateway = await startWith({ backends: [{ ...backend, repositories: ["pay/local"], timeoutMs: 12_000 }] });
   url = gateway.url;
   stop = () => gateway.stop(0);
 });

@@ -3,9 +3,8 @@ import type { AddressInfo } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { configOf } from "../../src/config.ts";
 import { printId } from "../../src/graph/opaque.ts";
-import { startGateway } from "../../src/server/gateway.ts";
+import { startWith } from "../support/started.ts";
 
 // Looks for the request that costs most for its size, and shrinks what it finds. Work is the processor time of the whole
 // process, backend and client included, for a thousand bytes of body; smaller bodies count as a thousand.
@@ -63,10 +62,8 @@ beforeAll(async () => {
     repositories: ["pay/local"],
     concurrency: 64,
   };
-  const reading = configOf({ backends: [backend] }, { PORT: "0", HOST: "127.0.0.1" });
-  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
-  const log = { info: () => {}, warn: () => {}, error: (...line: unknown[]) => void bugs.push(line) };
-  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
+  const log = { error: (...line: unknown[]) => void bugs.push(line) };
+  const gateway = await startWith({ backends: [backend] }, { log });
   url = gateway.url;
   stop = () => gateway.stop(0);
 });

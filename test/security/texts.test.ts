@@ -3,7 +3,6 @@ import type { AddressInfo } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { ESLint } from "eslint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { configOf } from "../../src/config.ts";
 import { redactManifests } from "../../src/graph/manifests.ts";
 import { fits } from "../../src/model/access.ts";
 import { parseDigest } from "../../src/model/digest.ts";
@@ -11,8 +10,8 @@ import { parseImageRef } from "../../src/model/image-ref.ts";
 import { parsePurl, toPurl } from "../../src/model/purl.ts";
 import { trimEndSlashes, trimSlashes } from "../../src/model/text.ts";
 import { parseInstant } from "../../src/model/time.ts";
-import { startGateway } from "../../src/server/gateway.ts";
 import { longestTurn } from "../support/longest-turn.ts";
+import { startWith } from "../support/started.ts";
 
 /** A few times the 50 ms that a turn should have at most: compiling and collecting take part of it. */
 const longestTurnMs = 200;
@@ -124,10 +123,8 @@ describe("an answer of a backend", () => {
     const { port } = server.address() as AddressInfo;
     const address = `http://127.0.0.1:${port}`;
     const backend = { name: "bkrepo", kind: "bkrepo", url: address, credentials: { token: "t" } };
-    const reading = configOf({ backends: [backend] }, { PORT: "0", HOST: "127.0.0.1" });
-    if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
-    const log = { info: () => {}, warn: () => {}, error: (...line: unknown[]) => void logged.push(line) };
-    const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
+    const log = { error: (...line: unknown[]) => void logged.push(line) };
+    const gateway = await startWith({ backends: [backend] }, { log });
     url = gateway.url;
     stop = () => gateway.stop(0);
   });

@@ -1,8 +1,7 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
-import { configOf } from "../../src/config.ts";
-import { startGateway } from "../../src/server/gateway.ts";
+import { startWith } from "./started.ts";
 
 /** What a literal server answers. A body that is text goes out as it is. */
 export interface Reply {
@@ -87,11 +86,7 @@ export function nodesIn<N>(data: Told["data"], field: string): readonly N[] {
 
 /** A gateway over these backends, asked by GraphQL over a socket; ends with the test. */
 export async function gatewayOver(...backends: readonly Readonly<Record<string, unknown>>[]) {
-  const reading = configOf({ backends }, { PORT: "0", HOST: "127.0.0.1" });
-  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
-  const silent = () => {};
-  const log = { info: silent, warn: silent, error: silent };
-  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
+  const gateway = await startWith({ backends });
   onTestFinished(() => gateway.stop(0));
   return async (query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<Told> => {
     const response = await fetch(`${gateway.url}/graphql`, {

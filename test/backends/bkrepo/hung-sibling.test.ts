@@ -2,8 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { configOf } from "../../../src/config.ts";
-import { startGateway } from "../../../src/server/gateway.ts";
+import { startWith } from "../../support/started.ts";
 
 /** bkrepo as its source answers: eight packages by search, their versions by page; one page of versions never comes. */
 const seen: string[] = [];
@@ -45,13 +44,10 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const backend = { name: "bkrepo", kind: "bkrepo", url: address, credentials: { token: "t" }, retries: 0 };
-  const reading = configOf(
-    { limits: { deadlineMs: 2000 }, backends: [{ ...backend, repositories: ["pay/local"] }] },
-    { PORT: "0", HOST: "127.0.0.1" },
-  );
-  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
-  const log = { info: () => {}, warn: () => {}, error: () => {} };
-  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
+  const gateway = await startWith({
+    limits: { deadlineMs: 2000 },
+    backends: [{ ...backend, repositories: ["pay/local"] }],
+  });
   url = gateway.url;
   stop = () => gateway.stop(0);
 });

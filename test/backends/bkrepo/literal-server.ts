@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import { configOf } from "../../../src/config.ts";
-import { startGateway } from "../../../src/server/gateway.ts";
+import { startWith } from "../../support/started.ts";
 
 /** A version as the server stores it. Times are zone-less text, as typed answers have them. */
 export interface StoredVersion {
@@ -330,10 +329,7 @@ export async function gatewayOver(url: string, more: Readonly<Record<string, unk
     retries: 0,
     ...more,
   };
-  const reading = configOf({ backends: [backend] }, { PORT: "0", HOST: "127.0.0.1" });
-  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
-  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
-  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test", demo: true });
+  const gateway = await startWith({ backends: [backend] }, { demo: true });
   return {
     ask: async (query: string, variables: Readonly<Record<string, unknown>> = {}) => {
       const response = await fetch(`${gateway.url}/graphql`, {

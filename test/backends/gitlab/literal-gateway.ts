@@ -1,5 +1,4 @@
-import { configOf } from "../../../src/config.ts";
-import { startGateway } from "../../../src/server/gateway.ts";
+import { startWith } from "../../support/started.ts";
 import { type LiteralOptions, serveLiteral } from "./literal.ts";
 
 export interface GatewaySettings {
@@ -41,14 +40,7 @@ export async function gatewayOver(
 ) {
   const gitlab = await serveLiteral(options);
   const base = { kind: "gitlab", name: "gitlab", url: gitlab.url, hosts: ["registry.test"], retries: 0 };
-  const reading = configOf(
-    { backends: [{ ...base, ...backend }, ...others], ...settings },
-    { PORT: "0", HOST: "127.0.0.1" },
-  );
-  if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
-  const silent = () => {};
-  const log = { info: silent, warn: silent, error: silent };
-  const gateway = await startGateway({ config: reading.config, log, version: "0.0.0-test" });
+  const gateway = await startWith({ backends: [{ ...base, ...backend }, ...others], ...settings });
   return {
     gitlab,
     ask: async (query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<Told> => {
