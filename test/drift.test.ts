@@ -2,27 +2,17 @@ import { describe, expect, it } from "vitest";
 import { images } from "../src/demo/story.ts";
 import { createContext, createEstate } from "../src/graph/context.ts";
 import { driftOf } from "../src/graph/drift.ts";
-import type { Release } from "../src/model/release.ts";
 import { imageOf, openSwr } from "./backends/swr/setup.ts";
 import { testCall } from "./support/call.ts";
+import { bareRelease } from "./support/records.ts";
 
-const release: Release = {
+const release = bareRelease({
   ref: { backend: "zadig", project: "pay", zadigId: null, version: "v1" },
   origin: { backend: "zadig", fetchedAt: "2026-11-20T08:00:00.000Z", stale: false, traceId: null },
   zadigId: null,
   version: "v1",
   project: "pay",
-  workflow: null,
-  taskId: null,
-  type: null,
-  status: null,
-  description: null,
-  labels: [],
-  createdBy: null,
-  createdAt: null,
-  environment: null,
-  parts: null,
-};
+});
 
 describe("drift of a reference that names a digest", () => {
   async function verdictOn(text: string) {

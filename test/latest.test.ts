@@ -5,34 +5,15 @@ import type { Origin } from "../src/model/backend.ts";
 import type { Version } from "../src/model/package.ts";
 import type { Page } from "../src/model/page.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
+import { bareVersion } from "./support/records.ts";
 
 const ref = { backend: "gitlab", repository: "pay/api", key: "npm/x" };
 const origin: Origin = { backend: "gitlab", fetchedAt: "2026-11-20T08:00:00.000Z", stale: false, traceId: null };
 
 /** A package with these versions, newest first, told a hundred at a time. */
 function packageOf(names: readonly string[]) {
-  const version = (name: string): Version => ({
-    ref: { package: ref, version: name, nativeId: null },
-    origin,
-    name,
-    format: "NPM",
-    purl: null,
-    status: null,
-    stages: [],
-    tags: [],
-    size: null,
-    fileCount: null,
-    downloads: null,
-    createdBy: null,
-    createdAt: null,
-    updatedAt: null,
-    metadata: [],
-    downloadUrl: null,
-    paths: [],
-    pipeline: null,
-    image: null,
-    digest: null,
-  });
+  const version = (name: string): Version =>
+    bareVersion({ ref: { package: ref, version: name, nativeId: null }, origin, name });
   return {
     versions: async (_ref: unknown, _query: unknown, { after }: { after: readonly (string | number)[] | null }) => {
       const at = Number(after?.[0] ?? 0);

@@ -18,6 +18,7 @@ import type {
 import type { Page } from "../../src/model/page.ts";
 import { parsePurl } from "../../src/model/purl.ts";
 import type { ArtifactRecord, BuildInfo, Release } from "../../src/model/release.ts";
+import { bareRelease, bareVersion } from "../support/records.ts";
 
 // The place that is asked for may be seen. What answers is, by a redirect, a number or the backend's mistake, another one.
 const asked = "team-a/api";
@@ -74,28 +75,8 @@ const run = (projectPath: string | null): PipelineRun => ({
   user: null,
   createdAt: null,
 });
-const versionOf = (repository: string, pipeline: PipelineRun | null = null): Version => ({
-  ref: versionRef(repository),
-  origin,
-  name: "1.0.0",
-  format: "NPM",
-  purl: null,
-  status: null,
-  stages: [],
-  tags: [],
-  size: null,
-  fileCount: null,
-  downloads: null,
-  createdBy: null,
-  createdAt: null,
-  updatedAt: null,
-  metadata: [],
-  downloadUrl: null,
-  digest: null,
-  image: null,
-  paths: [],
-  pipeline,
-});
+const versionOf = (repository: string, pipeline: PipelineRun | null = null): Version =>
+  bareVersion({ ref: versionRef(repository), origin, name: "1.0.0", pipeline });
 const file: PackageFile = {
   name: "widget-1.0.0.tgz",
   path: null,
@@ -132,23 +113,14 @@ const commitIn = (repository: string): HostedCommit => ({
   authorName: null,
   isPrimary: true,
 });
-const releaseOf = (project: string): Release => ({
-  ref: { backend: "b", project, zadigId: "1", version: null },
-  origin,
-  zadigId: "1",
-  version: "v1",
-  project,
-  workflow: null,
-  taskId: null,
-  type: null,
-  status: null,
-  description: null,
-  labels: [],
-  createdBy: null,
-  createdAt: null,
-  environment: null,
-  parts: null,
-});
+const releaseOf = (project: string): Release =>
+  bareRelease({
+    ref: { backend: "b", project, zadigId: "1", version: null },
+    origin,
+    zadigId: "1",
+    version: "v1",
+    project,
+  });
 const artifactRef = { backend: "b", zadigId: "1", image: null };
 const build: BuildInfo = {
   ref: { backend: "b", artifact: artifactRef, activity: "a" },
