@@ -1,6 +1,6 @@
 import { ServerResponse } from "node:http";
 import process from "node:process";
-import { readConfig } from "../src/config.ts";
+import { readConfig } from "../src/config/index.ts";
 import { startGateway } from "../src/server/gateway.ts";
 import { configuration } from "./servers.ts";
 

@@ -2,20 +2,20 @@ import { lstatSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import process from "node:process";
+import type { Estate } from "../demo/estate.ts";
+import { demoBackends } from "../demo/names.ts";
 import { type Command, Refusal, readArguments, usage, usualFile } from "./cli/arguments.ts";
 import { demoBanner } from "./cli/banner.ts";
 import { explainSystemError, explainUnreadable, printProblems } from "./cli/report.ts";
 import { listenForSignals } from "./cli/shutdown.ts";
 import { endOnUncaughtError } from "./cli/uncaught.ts";
+import { type Config, configJsonSchema, configOf, type Reading, readConfig, unusualLimits } from "./config/index.ts";
 import { type Operations, readManifest } from "./config/manifest.ts";
 import { collectorRouteOf, tracingOf } from "./config/tracing.ts";
-import { type Config, configJsonSchema, configOf, type Reading, readConfig, unusualLimits } from "./config.ts";
-import type { Estate } from "./demo/estate.ts";
-import { demoBackends } from "./demo/names.ts";
-import type { Example } from "./server/examples.ts";
 import { type Gateway, startGateway } from "./server/gateway.ts";
-import { createLog } from "./server/log.ts";
-import type { Tracing } from "./server/tracing.ts";
+import { createLog } from "./server/observability/log.ts";
+import type { Tracing } from "./server/observability/tracing.ts";
+import type { Example } from "./server/pages/examples.ts";
 
 /** How long work in flight may take to finish, once new work is refused. */
 const graceMs = 10_000;
@@ -70,8 +70,8 @@ async function checkConnections(config: Config): Promise<void> {
 
 async function demonstrate({ faults }: Extract<Command, { kind: "demo" }>): Promise<void> {
   const [{ startEstate }, { demoExamples }] = await Promise.all([
-    import("./demo/estate.ts"),
-    import("./demo/examples.ts"),
+    import("../demo/estate.ts"),
+    import("../demo/examples.ts"),
   ]);
   const estate = await startEstate({ faults });
   try {
@@ -149,7 +149,7 @@ function summaryOf(config: Config, file: string | undefined): object {
 async function traced(): Promise<Tracing | null> {
   const config = tracingOf(process.env);
   if (config === null) return null;
-  const { startTracing } = await import("./server/tracing.ts");
+  const { startTracing } = await import("./server/observability/tracing.ts");
   return startTracing({ config, version: await version(), log, route: collectorRouteOf(process.env) });
 }
 

@@ -39,7 +39,7 @@ const problem = problemOfNode();
 if (problem === null) {
   tuneHeap();
   keepCompiledCode();
-  import(sources ? "./main.ts" : "../dist/main.js").catch(explain);
+  import(sources ? "./main.ts" : "../dist/src/main.js").catch(explain);
 } else {
   refuse(problem);
 }

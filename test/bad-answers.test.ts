@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { DemoReply, Fault } from "../src/demo/server.ts";
-import { images, places, projects, sdk, swrReference } from "../src/demo/story.ts";
+import type { DemoReply, Fault } from "../demo/server.ts";
+import { images, places, projects, sdk, swrReference } from "../demo/story.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 let gateway: DemoGateway;

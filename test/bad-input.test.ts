@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { images, places } from "../src/demo/story.ts";
-import { printCursor, printId } from "../src/graph/opaque.ts";
+import { images, places } from "../demo/story.ts";
+import { printCursor, printId } from "../src/graph/identity/opaque.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 let gateway: DemoGateway;

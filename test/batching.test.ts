@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { images, places, projects, sdk, swrReference } from "../src/demo/story.ts";
+import { images, places, projects, sdk, swrReference } from "../demo/story.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 import { idsFrom } from "./support/ids.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Estate, startEstate } from "../src/demo/estate.ts";
+import { type Estate, startEstate } from "../demo/estate.ts";
 import { type TestPackage, testPackage } from "./support/package.ts";
 import { type GatewayProcess, startMain } from "./support/process.ts";
 

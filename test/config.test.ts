@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { type Config, configJsonSchema, configOf, type Problem, readConfig } from "../src/config.ts";
+import { type Config, configJsonSchema, configOf, type Problem, readConfig } from "../src/config/index.ts";
 
 const secrets = { ZADIG_TOKEN: "zadig-secret-1", BKREPO_PASSWORD: "bkrepo-secret-2" };
 

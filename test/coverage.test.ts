@@ -13,11 +13,11 @@ import {
   visitWithTypeInfo,
 } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DemoReply } from "../src/demo/server.ts";
-import { bkrepoReference, images, places, projects, sdk, swrReference } from "../src/demo/story.ts";
-import { serveZadig, type ZadigGeneration } from "../src/demo/zadig.ts";
-import { estateReleases } from "../src/demo/zadig-estate.ts";
-import { createSchema } from "../src/graph/schema.ts";
+import type { DemoReply } from "../demo/server.ts";
+import { bkrepoReference, images, places, projects, sdk, swrReference } from "../demo/story.ts";
+import { serveZadig, type ZadigGeneration } from "../demo/zadig.ts";
+import { estateReleases } from "../demo/zadig-estate.ts";
+import { createSchema } from "../src/graph/schema/schema.ts";
 import type { backendKinds } from "../src/model/backend.ts";
 import { corpus } from "./support/corpus.ts";
 import { selectEverything } from "./support/everything.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { images } from "../src/demo/story.ts";
+import { images } from "../demo/story.ts";
+import { driftOf } from "../src/graph/artifact/drift.ts";
 import { createContext, createEstate } from "../src/graph/context.ts";
-import { driftOf } from "../src/graph/drift.ts";
 import { imageOf, openSwr } from "./backends/swr/setup.ts";
 import { testCall } from "./support/call.ts";
 import { bareRelease } from "./support/records.ts";

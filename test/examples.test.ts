@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { configOf } from "../src/config.ts";
-import { type Estate, startEstate } from "../src/demo/estate.ts";
-import { demoExamples } from "../src/demo/examples.ts";
-import { examplesFor, generalExamples } from "../src/server/examples.ts";
+import { type Estate, startEstate } from "../demo/estate.ts";
+import { demoExamples } from "../demo/examples.ts";
+import { configOf } from "../src/config/index.ts";
 import { type Gateway, startGateway } from "../src/server/gateway.ts";
+import { examplesFor, generalExamples } from "../src/server/pages/examples.ts";
 
 let estate: Estate;
 let gateway: Gateway;

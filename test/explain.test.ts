@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { isObjectType } from "graphql";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { credentials } from "../demo/story.ts";
 import { callsFor } from "../src/backends/prices.ts";
-import { credentials } from "../src/demo/story.ts";
-import { demands } from "../src/graph/demands.ts";
-import { createLedger, type Explained } from "../src/graph/explain.ts";
-import { createSchema } from "../src/graph/schema.ts";
+import { demands } from "../src/graph/cost/demands.ts";
+import { createLedger, type Explained } from "../src/graph/cost/explain.ts";
+import { createSchema } from "../src/graph/schema/schema.ts";
 import { UpstreamError } from "../src/upstream/errors.ts";
 import type { Exchange } from "../src/upstream/exchange.ts";
 import { testCall } from "./support/call.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { commits, credentials, images, places, release, swrReference } from "../src/demo/story.ts";
-import { serveZadig, type ZadigGeneration } from "../src/demo/zadig.ts";
-import { estateReleases } from "../src/demo/zadig-estate.ts";
+import { commits, credentials, images, places, release, swrReference } from "../demo/story.ts";
+import { serveZadig, type ZadigGeneration } from "../demo/zadig.ts";
+import { estateReleases } from "../demo/zadig-estate.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 interface Setup {

@@ -1,10 +1,10 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
-import { type Config, configOf } from "../src/config.ts";
-import { createGraphQL, type GraphQLEndpoint } from "../src/server/graphql.ts";
-import { createHttpShell, type HttpShell } from "../src/server/http.ts";
-import { createTelemetry } from "../src/server/telemetry.ts";
+import { type Config, configOf } from "../src/config/index.ts";
+import { createGraphQL, type GraphQLEndpoint } from "../src/server/graphql/endpoint.ts";
+import { createHttpShell, type HttpShell } from "../src/server/http/server.ts";
+import { createTelemetry } from "../src/server/observability/telemetry.ts";
 
 const backends = [{ name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] }] as const;
 const examples = [

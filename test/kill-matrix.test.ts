@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Fault } from "../src/demo/server.ts";
+import type { Fault } from "../demo/server.ts";
 import { corpus } from "./support/corpus.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 import { untruths } from "./support/truth.ts";

@@ -1,11 +1,11 @@
 import { parse } from "graphql";
 import { serverAudits } from "graphql-http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { configOf } from "../src/config.ts";
-import { createSchema } from "../src/graph/schema.ts";
-import { createMasking } from "../src/server/masking.ts";
-import { createPlanCache, keptDocuments } from "../src/server/plan-cache.ts";
-import { createPreparation, type Prepared } from "../src/server/prepare.ts";
+import { configOf } from "../src/config/index.ts";
+import { createSchema } from "../src/graph/schema/schema.ts";
+import { createPlanCache, keptDocuments } from "../src/server/fast-path/plan-cache.ts";
+import { createMasking } from "../src/server/graphql/masking.ts";
+import { createPreparation, type Prepared } from "../src/server/graphql/prepare.ts";
 import { corpus } from "./support/corpus.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 

@@ -1,10 +1,10 @@
 import { createServer, type Server } from "node:http";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type Estate, startEstate } from "../demo/estate.ts";
 import type { Backend } from "../src/backends/backend.ts";
-import { configOf } from "../src/config.ts";
-import { type Estate, startEstate } from "../src/demo/estate.ts";
+import { configOf } from "../src/config/index.ts";
 import { type Gateway, startGateway } from "../src/server/gateway.ts";
-import type { Log } from "../src/server/log.ts";
+import type { Log } from "../src/server/observability/log.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 import { type GatewayProcess, startMain, type Variables } from "./support/process.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Estate, startEstate } from "../src/demo/estate.ts";
-import { credentials } from "../src/demo/story.ts";
-import { createNameBook } from "../src/server/name-book.ts";
+import { type Estate, startEstate } from "../demo/estate.ts";
+import { credentials } from "../demo/story.ts";
+import { createNameBook } from "../src/server/observability/label-limiter.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 let estate: Estate;

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
-import { configOf } from "../src/config.ts";
+import { configOf } from "../src/config/index.ts";
 import { createAuthority, type Pair, servePlain, serveProxy, serveSilence, serveTls } from "./support/network.ts";
 import { startWith } from "./support/started.ts";
 

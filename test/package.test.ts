@@ -91,8 +91,10 @@ describe("the package that npm makes, installed into an empty folder", () => {
     expect(files.filter((file) => file.endsWith(".ts"))).toEqual([]);
     expect(files.filter((file) => /^(?:test|bench|deploy|examples|node_modules)/.test(file))).toEqual([]);
     for (const file of [
-      "dist/main.js",
-      "dist/server/graphiql-bar.js",
+      "dist/src/main.js",
+      "dist/src/server/pages/graphiql-bar.js",
+      "dist/demo/estate.js",
+      "dist/schema/root.graphql",
       "LICENSE",
       "README.md",
       "gateway.example.yaml",

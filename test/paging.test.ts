@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { images } from "../src/demo/story.ts";
+import { images } from "../demo/story.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 import { documentOf, type List, lists, releasesOfArtifact, type Window, windowOf } from "./support/lists.ts";
 

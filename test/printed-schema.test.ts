@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { CriticalityLevel, diff } from "@graphql-inspector/core";
 import { buildASTSchema, buildSchema, type GraphQLSchema, parse } from "graphql";
 import { describe, expect, test } from "vitest";
-import { printSchemaForm } from "../src/graph/schema.ts";
+import { printSchemaForm } from "../src/graph/schema/schema.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const forms = ["standalone", "subgraph"] as const;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { places, projects } from "../src/demo/story.ts";
+import { places, projects } from "../demo/story.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 interface Row {

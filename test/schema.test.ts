@@ -11,9 +11,9 @@ import {
   parse,
 } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DemoReply } from "../src/demo/server.ts";
-import { bkrepoReference, commits, images, places, projects, sdk, swrReference } from "../src/demo/story.ts";
-import { createSchema, printSchemaForm, type SchemaForm } from "../src/graph/schema.ts";
+import type { DemoReply } from "../demo/server.ts";
+import { bkrepoReference, commits, images, places, projects, sdk, swrReference } from "../demo/story.ts";
+import { createSchema, printSchemaForm, type SchemaForm } from "../src/graph/schema/schema.ts";
 import { coordinatesOf } from "./support/coordinates.ts";
 import { seenIn, selectEverything } from "./support/everything.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type DemoReply, type DemoServer, serveDemo } from "../src/demo/server.ts";
-import { credentials } from "../src/demo/story.ts";
-import { createCall } from "../src/server/call.ts";
-import { type Asker, createKeyMaker, createSharedAnswers } from "../src/server/shared-answers.ts";
+import { type DemoReply, type DemoServer, serveDemo } from "../demo/server.ts";
+import { credentials } from "../demo/story.ts";
+import { type Asker, createKeyMaker, createSharedAnswers } from "../src/server/fast-path/shared-answers.ts";
+import { createCall } from "../src/server/graphql/call.ts";
 import { audience, createSigner, issuerName, startIssuer } from "./security/issuer.ts";
 import { type Answer, type DemoGateway, type Overrides, startDemoGateway } from "./support/gateway.ts";
 

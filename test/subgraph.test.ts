@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { printSchemaForm } from "../src/graph/schema.ts";
+import { printSchemaForm } from "../src/graph/schema/schema.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 let gateway: DemoGateway;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bkrepoReference, commits, images, release, sdk, swrReference } from "../src/demo/story.ts";
-import { layersAlone, rebuilt } from "../src/demo/zadig-estate.ts";
+import { bkrepoReference, commits, images, release, sdk, swrReference } from "../demo/story.ts";
+import { layersAlone, rebuilt } from "../demo/zadig-estate.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 const traced = /* GraphQL */ `

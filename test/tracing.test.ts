@@ -1,12 +1,12 @@
 import { SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import { InMemorySpanExporter, type ReadableSpan } from "@opentelemetry/sdk-trace";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type Estate, startEstate } from "../demo/estate.ts";
+import { configOf } from "../src/config/index.ts";
 import { tracingOf } from "../src/config/tracing.ts";
-import { configOf } from "../src/config.ts";
-import { type Estate, startEstate } from "../src/demo/estate.ts";
 import { type Gateway, startGateway } from "../src/server/gateway.ts";
-import type { Log } from "../src/server/log.ts";
-import { startTracing, type Tracing } from "../src/server/tracing.ts";
+import type { Log } from "../src/server/observability/log.ts";
+import { startTracing, type Tracing } from "../src/server/observability/tracing.ts";
 
 const silent: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const collector = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318" };

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
+import type { Fault } from "../../demo/server.ts";
 import { nearest } from "../config/nearest.ts";
-import type { Fault } from "../demo/server.ts";
 import { readFault } from "./fault.ts";
 
 /** What the process was asked to do. */

@@ -1,4 +1,4 @@
-import type { Example } from "../server/examples.ts";
+import type { Example } from "../server/pages/examples.ts";
 
 /** What the demo says of itself before it is ready. */
 export interface DemoFacts {

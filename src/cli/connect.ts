@@ -1,8 +1,8 @@
 import type { Answer, Unknown } from "../backends/answers.ts";
 import type { Backend, Probe } from "../backends/backend.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/index.ts";
 import type { Capability } from "../model/backend.ts";
-import { createCall } from "../server/call.ts";
+import { createCall } from "../server/graphql/call.ts";
 import type { Call } from "../upstream/call.ts";
 import { UpstreamError } from "../upstream/errors.ts";
 

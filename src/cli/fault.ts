@@ -1,4 +1,4 @@
-import type { Fault } from "../demo/server.ts";
+import type { Fault } from "../../demo/server.ts";
 
 const longestMs = 600_000;
 

@@ -1,4 +1,4 @@
-import type { Problem } from "../config.ts";
+import type { Problem } from "../config/index.ts";
 
 /** Every problem of a configuration on a line of its own, below a line that counts them. */
 export function printProblems(file: string, problems: readonly Problem[]): string {

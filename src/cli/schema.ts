@@ -1,6 +1,6 @@
 import { fstatSync, ftruncateSync, readFileSync, writeSync } from "node:fs";
 import process from "node:process";
-import { printSchemaForm } from "../graph/schema.ts";
+import { printSchemaForm } from "../graph/schema/schema.ts";
 
 const stdout = 1;
 const given = process.argv.slice(2);

@@ -1,5 +1,5 @@
 import process from "node:process";
-import type { Log } from "../server/log.ts";
+import type { Log } from "../server/observability/log.ts";
 
 /** What the signals do that end the process. */
 export interface Shutdown {

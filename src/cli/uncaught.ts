@@ -1,5 +1,5 @@
 import process from "node:process";
-import type { Log } from "../server/log.ts";
+import type { Log } from "../server/observability/log.ts";
 
 /** Milliseconds for what is in flight, and then for closing everything. */
 const grace = { finishMs: 3000, closeMs: 1000 } as const;

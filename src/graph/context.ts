@@ -1,12 +1,12 @@
 import type { GraphQLError } from "graphql";
 import type { Backend, Readers } from "../backends/backend.ts";
 import type { Call } from "../upstream/call.ts";
-import { restrict } from "./access.ts";
-import type { AnswerMeter } from "./answer-meter.ts";
-import type { Audit } from "./audit.ts";
-import type { CallerFacts } from "./caller.ts";
+import { restrict } from "./access/access.ts";
+import type { Audit } from "./access/audit.ts";
+import type { CallerFacts } from "./access/caller.ts";
+import type { AnswerMeter } from "./cost/answer-meter.ts";
 import { badInput, report } from "./errors.ts";
-import type { Seal } from "./seal.ts";
+import type { Seal } from "./identity/seal.ts";
 
 /** The configured backends, as the graph looks them up. Lives as long as the process. */
 export interface Estate {

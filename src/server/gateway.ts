@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Config } from "../config/index.ts";
 import type { Operations } from "../config/manifest.ts";
-import type { Config } from "../config.ts";
-import { type Example, examplesFor } from "./examples.ts";
-import { createGraphQL } from "./graphql.ts";
-import { createHttpShell } from "./http.ts";
-import type { Log } from "./log.ts";
-import { createMetrics } from "./metrics.ts";
-import { createRequestLog } from "./request-log.ts";
-import { createTelemetry, type Observer } from "./telemetry.ts";
+import { createGraphQL } from "./graphql/endpoint.ts";
+import { createHttpShell } from "./http/server.ts";
+import type { Log } from "./observability/log.ts";
+import { createMetrics } from "./observability/metrics.ts";
+import { createRequestLog } from "./observability/request-log.ts";
+import { createTelemetry, type Observer } from "./observability/telemetry.ts";
+import { type Example, examplesFor } from "./pages/examples.ts";
 
 /** What a gateway is made of. */
 export interface GatewayOptions {

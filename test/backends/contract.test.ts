@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import type { DemoServer, Fault } from "../../demo/server.ts";
 import { failed } from "../../src/backends/answers.ts";
 import type { Backend, Readers } from "../../src/backends/backend.ts";
 import { backendTypes } from "../../src/backends/index.ts";
-import type { DemoServer, Fault } from "../../src/demo/server.ts";
 import type { Call } from "../../src/upstream/call.ts";
 import { type Failure, UpstreamError } from "../../src/upstream/errors.ts";
 import { exchanges } from "../../src/upstream/exchange.ts";

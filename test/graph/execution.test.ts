@@ -9,8 +9,8 @@ import {
   parse,
 } from "graphql";
 import { describe, expect, test } from "vitest";
-import { createPlan } from "../../src/graph/execution/plan.ts";
-import { runPlan } from "../../src/graph/execution/run.ts";
+import { createPlan } from "../../src/server/fast-path/plan.ts";
+import { runPlan } from "../../src/server/fast-path/run.ts";
 
 // The runner of plans against the reference execution: random objects in which anything may be missing, late or broken.
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { type Estate, startEstate } from "../../src/demo/estate.ts";
-import type { Fault } from "../../src/demo/server.ts";
+import { type Estate, startEstate } from "../../demo/estate.ts";
+import type { Fault } from "../../demo/server.ts";
 import { corpus } from "../support/corpus.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "../support/gateway.ts";
 import { untruths } from "../support/truth.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { configOf } from "../../src/config.ts";
+import { configOf } from "../../src/config/index.ts";
 import { startGateway } from "../../src/server/gateway.ts";
 
 /** A server of this test's own; what it was asked, path and query. */

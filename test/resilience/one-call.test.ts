@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DemoReply } from "../../src/demo/server.ts";
+import type { DemoReply } from "../../demo/server.ts";
 import { corpus } from "../support/corpus.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "../support/gateway.ts";
 import { untruths } from "../support/truth.ts";

@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { configOf } from "../../src/config.ts";
+import { configOf } from "../../src/config/index.ts";
 import { startGateway } from "../../src/server/gateway.ts";
 
 const closing: (() => unknown)[] = [];

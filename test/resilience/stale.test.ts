@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { DemoReply, DemoRequest } from "../../src/demo/server.ts";
-import { credentials } from "../../src/demo/story.ts";
+import type { DemoReply, DemoRequest } from "../../demo/server.ts";
+import { credentials } from "../../demo/story.ts";
 import { corpus } from "../support/corpus.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "../support/gateway.ts";
 import { untruths } from "../support/truth.ts";

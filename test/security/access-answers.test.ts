@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Answer, found } from "../../src/backends/answers.ts";
 import type { Readers } from "../../src/backends/backend.ts";
-import { restrict } from "../../src/graph/access.ts";
+import { restrict } from "../../src/graph/access/access.ts";
 import type { Allowed } from "../../src/model/access.ts";
 import type { BackendIdentity, Origin } from "../../src/model/backend.ts";
 import { parseDigest } from "../../src/model/digest.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { configOf } from "../../src/config.ts";
-import { type Estate, startEstate } from "../../src/demo/estate.ts";
-import { bkrepoReference, images, swrReference } from "../../src/demo/story.ts";
+import { type Estate, startEstate } from "../../demo/estate.ts";
+import { bkrepoReference, images, swrReference } from "../../demo/story.ts";
+import { configOf } from "../../src/config/index.ts";
 import { allowedTo, fits } from "../../src/model/access.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "../support/gateway.ts";
 

@@ -1,14 +1,14 @@
 import { InMemorySpanExporter } from "@opentelemetry/sdk-trace";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type Estate, startEstate } from "../../demo/estate.ts";
+import type { DemoReply } from "../../demo/server.ts";
+import { bkrepoReference, credentials, hosts, images, swrReference } from "../../demo/story.ts";
+import { configOf } from "../../src/config/index.ts";
 import { tracingOf } from "../../src/config/tracing.ts";
-import { configOf } from "../../src/config.ts";
-import { type Estate, startEstate } from "../../src/demo/estate.ts";
-import type { DemoReply } from "../../src/demo/server.ts";
-import { bkrepoReference, credentials, hosts, images, swrReference } from "../../src/demo/story.ts";
-import { createSchema } from "../../src/graph/schema.ts";
+import { createSchema } from "../../src/graph/schema/schema.ts";
 import { type Gateway, startGateway } from "../../src/server/gateway.ts";
-import { startTracing, type Tracing } from "../../src/server/tracing.ts";
+import { startTracing, type Tracing } from "../../src/server/observability/tracing.ts";
 import { everyQuery, type Samples } from "./every-query.ts";
 
 /** Letters and digits only, so that no form of escaping hides it. */

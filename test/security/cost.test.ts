@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { printId } from "../../src/graph/opaque.ts";
+import { printId } from "../../src/graph/identity/opaque.ts";
 import { startWith } from "../support/started.ts";
 
 // Looks for the request that costs most for its size, and shrinks what it finds. Work is the processor time of the whole

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
 import { backendTypes } from "../../src/backends/index.ts";
-import { createSchema, printSchemaForm } from "../../src/graph/schema.ts";
+import { createSchema, printSchemaForm } from "../../src/graph/schema/schema.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "../support/gateway.ts";
 import { filesBelow } from "../support/sources.ts";
 
@@ -104,7 +104,7 @@ describe("with mutations off", () => {
 
   test("no backend has a way to delete", async () => {
     const settings = { url: "http://127.0.0.1:9", credentials: { token: "t" } };
-    const { configOf } = await import("../../src/config.ts");
+    const { configOf } = await import("../../src/config/index.ts");
     const listed = ["bkrepo", "gitlab"].map((kind) => ({ name: kind, kind, ...settings }));
     const reading = configOf({ backends: listed }, {});
     if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
@@ -119,7 +119,7 @@ describe("with mutations off", () => {
 
   test("DELETE is a word of the two files that are opened by permission, and no other call has it", () => {
     const speakers = filesBelow("src", [".ts"])
-      .filter(({ path, text }) => /["'`]DELETE["'`]/.test(text) && !path.startsWith("src/demo/"))
+      .filter(({ path, text }) => /["'`]DELETE["'`]/.test(text) && !path.startsWith("demo/"))
       .map(({ path }) => path);
     expect(speakers).toEqual([
       "src/backends/bkrepo/delete.ts",

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { configOf } from "../../src/config.ts";
+import { configOf } from "../../src/config/index.ts";
 import { type DemoGateway, startDemoGateway } from "../support/gateway.ts";
 import { audience, createSigner, type Issuer, issuerName, type Signer, startIssuer } from "./issuer.ts";
 

@@ -4,9 +4,9 @@ import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { configOf } from "../../src/config.ts";
-import { type DemoServer, serveDemo } from "../../src/demo/server.ts";
-import { credentials } from "../../src/demo/story.ts";
+import { type DemoServer, serveDemo } from "../../demo/server.ts";
+import { credentials } from "../../demo/story.ts";
+import { configOf } from "../../src/config/index.ts";
 import { type Gateway, startGateway } from "../../src/server/gateway.ts";
 import { type DemoGateway, startDemoGateway } from "../support/gateway.ts";
 

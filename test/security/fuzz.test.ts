@@ -3,8 +3,8 @@ import { request as httpRequest } from "node:http";
 import { text } from "node:stream/consumers";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { images, release, swrReference } from "../../demo/story.ts";
 import { backendTypes } from "../../src/backends/index.ts";
-import { images, release, swrReference } from "../../src/demo/story.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "../support/gateway.ts";
 
 // 10,000 cases in all; many of them travel together in one request.

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Estate, startEstate } from "../../src/demo/estate.ts";
+import { type Estate, startEstate } from "../../demo/estate.ts";
 import { corpus } from "../support/corpus.ts";
 import { type GatewayProcess, startMain } from "../support/process.ts";
 

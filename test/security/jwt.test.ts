@@ -2,7 +2,7 @@ import { createHmac, createPublicKey } from "node:crypto";
 import fc from "fast-check";
 import { exportSPKI, importJWK } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { AuthConfig, JwtConfig } from "../../src/config.ts";
+import type { AuthConfig, JwtConfig } from "../../src/config/index.ts";
 import { createGate, type Gate } from "../../src/server/auth/gate.ts";
 import { audience, createSigner, type Issuer, issuerName, type Signer, startIssuer } from "./issuer.ts";
 

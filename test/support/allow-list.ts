@@ -1,5 +1,5 @@
+import type { Seen } from "../../demo/server.ts";
 import { backendTypes } from "../../src/backends/index.ts";
-import type { Seen } from "../../src/demo/server.ts";
 import type { BackendKind } from "../../src/model/backend.ts";
 import type { Operation } from "../../src/upstream/operation.ts";
 

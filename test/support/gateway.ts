@@ -1,8 +1,8 @@
-import { configOf } from "../../src/config.ts";
-import { type Estate, startEstate } from "../../src/demo/estate.ts";
-import type { Seen } from "../../src/demo/server.ts";
+import { type Estate, startEstate } from "../../demo/estate.ts";
+import type { Seen } from "../../demo/server.ts";
+import { configOf } from "../../src/config/index.ts";
 import { startGateway } from "../../src/server/gateway.ts";
-import type { Log } from "../../src/server/log.ts";
+import type { Log } from "../../src/server/observability/log.ts";
 
 /** A GraphQL answer as a client reads it. */
 export interface Answer {

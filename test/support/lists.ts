@@ -1,4 +1,4 @@
-import { images, places, projects, sdk, swrReference } from "../../src/demo/story.ts";
+import { images, places, projects, sdk, swrReference } from "../../demo/story.ts";
 import type { DemoGateway } from "./gateway.ts";
 
 /** One connection of the graph, as it is asked for. */

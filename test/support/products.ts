@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import { makeExecutableSchema } from "@graphql-tools/schema";
 import { type DocumentNode, type GraphQLSchema, Kind, parse } from "graphql";
 import { createYoga, type Plugin } from "graphql-yoga";
-import { type Representation, subgraphOf } from "../../src/graph/subgraph.ts";
-import { createInlineTrace, traceHeader } from "../../src/server/inline-trace.ts";
+import { type Representation, subgraphOf } from "../../src/graph/schema/subgraph.ts";
+import { createInlineTrace, traceHeader } from "../../src/server/graphql/inline-trace.ts";
 
 // The products subgraph of Apollo's compatibility tests, with the data they expect, on this gateway's own machinery.
 

@@ -1,6 +1,6 @@
-import { configOf } from "../../src/config.ts";
+import { configOf } from "../../src/config/index.ts";
 import { type Gateway, startGateway } from "../../src/server/gateway.ts";
-import type { Log } from "../../src/server/log.ts";
+import type { Log } from "../../src/server/observability/log.ts";
 
 export interface StartOptions {
   /** Variables of the environment, over a free port of 127.0.0.1. */

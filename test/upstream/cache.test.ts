@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
-import type { DemoHandler, DemoReply, DemoRequest } from "../../src/demo/server.ts";
+import type { DemoHandler, DemoReply, DemoRequest } from "../../demo/server.ts";
 import { createCache } from "../../src/upstream/cache.ts";
 import type { Dialect, UpstreamSettings } from "../../src/upstream/client.ts";
 import { MisshapenAnswer } from "../../src/upstream/errors.ts";

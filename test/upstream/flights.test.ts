@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import type { DemoHandler } from "../../src/demo/server.ts";
+import type { DemoHandler } from "../../demo/server.ts";
 import type { Call } from "../../src/upstream/call.ts";
 import type { UpstreamSettings } from "../../src/upstream/client.ts";
 import { type Exchange, exchanges } from "../../src/upstream/exchange.ts";

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import type { DemoHandler } from "../../src/demo/server.ts";
+import type { DemoHandler } from "../../demo/server.ts";
 import type { Dialect, UpstreamSettings } from "../../src/upstream/client.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
 import { testCall } from "../support/call.ts";

@@ -1,4 +1,4 @@
-import { type DemoHandler, type DemoServer, serveDemo } from "../../src/demo/server.ts";
+import { type DemoHandler, type DemoServer, serveDemo } from "../../demo/server.ts";
 import { createUpstream, type Dialect, type Upstream, type UpstreamSettings } from "../../src/upstream/client.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
 import type { Operation } from "../../src/upstream/operation.ts";

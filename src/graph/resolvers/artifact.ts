@@ -4,20 +4,20 @@ import { mapPage } from "../../backends/paging.ts";
 import { parseDigest } from "../../model/digest.ts";
 import { toPurl } from "../../model/purl.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
-import { type ArtifactNode, coordinateOf, createArtifact, recordSeed } from "../artifact.ts";
-import { toConnection, windowOf } from "../connection.ts";
+import { type ArtifactNode, coordinateOf, createArtifact, recordSeed } from "../artifact/artifact.ts";
+import { lookUp } from "../artifact/look-up.ts";
+import { conflictsOf, type MergedField, observationsOf } from "../artifact/merge.ts";
+import { traceByImage } from "../artifact/trace.ts";
+import { traceByDigest } from "../artifact/trace-digest.ts";
+import { traceByPurl } from "../artifact/trace-purl.ts";
 import { type Context, choose, readerOf } from "../context.ts";
 import { badInput, toGraphQLError } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
-import { hintOf } from "../hint.ts";
-import { lookUp } from "../look-up.ts";
-import { conflictsOf, type MergedField, observationsOf } from "../merge.ts";
-import { printId } from "../opaque.ts";
-import { pathOf, selects } from "../selection.ts";
-import { traceByImage } from "../trace.ts";
-import { traceByDigest } from "../trace-digest.ts";
-import { traceByPurl } from "../trace-purl.ts";
+import { hintOf } from "../identity/hint.ts";
+import { printId } from "../identity/opaque.ts";
 import { backendNamed } from "./backend.ts";
+import { toConnection, windowOf } from "./connection.ts";
+import { pathOf, selects } from "./selection.ts";
 
 /** Resolvers of schema/artifact.graphql. */
 export const artifactResolvers: Resolvers = {

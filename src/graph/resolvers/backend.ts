@@ -1,8 +1,8 @@
 import type { BackendIdentity } from "../../model/backend.ts";
+import { healthOf } from "../artifact/health.ts";
+import { aged } from "../artifact/outcome.ts";
 import type { Context } from "../context.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
-import { healthOf } from "../health.ts";
-import { aged } from "../outcome.ts";
 
 /** The backend of that name. A model object can only name a configured one, so anything else is our bug. */
 export function backendNamed(context: Context, name: string): BackendIdentity {

@@ -1,4 +1,4 @@
-import { deletePackage, deleteVersion } from "../deletion.ts";
+import { deletePackage, deleteVersion } from "../access/deletion.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { backendNamed } from "./backend.ts";
 

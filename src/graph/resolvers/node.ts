@@ -1,5 +1,5 @@
 import type { Resolvers } from "../generated/resolvers.ts";
-import { loadNode } from "../nodes.ts";
+import { loadNode } from "../identity/nodes.ts";
 
 /** Resolvers of schema/node.graphql: the standalone form only. */
 export const nodeResolvers: Resolvers = {

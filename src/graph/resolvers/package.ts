@@ -3,22 +3,22 @@ import { type Answer, failed, found, mapAnswer, unknown } from "../../backends/a
 import type { PackageReader } from "../../backends/backend.ts";
 import { mapPage } from "../../backends/paging.ts";
 import type { Package } from "../../model/package.ts";
-import { createArtifact } from "../artifact.ts";
-import { commitOfPipeline } from "../commit.ts";
-import { checkedFirst, reportDropped, toConnection, windowOf } from "../connection.ts";
+import { createArtifact } from "../artifact/artifact.ts";
+import { commitOfPipeline } from "../artifact/commit.ts";
+import { latestBySemver } from "../artifact/latest.ts";
+import { lookUp, reportHere } from "../artifact/look-up.ts";
+import { namesakesOf } from "../artifact/namesakes.ts";
+import { artifactOfVersion, fileSeed } from "../artifact/package-file.ts";
+import { searchPackages } from "../artifact/search.ts";
+import { buildsOfVersion, sourcesOfVersion } from "../artifact/version-builds.ts";
 import { choose, readerOf } from "../context.ts";
 import { badInput, noAnswer } from "../errors.ts";
 import type { PackageRef as PackageRefInput, Resolvers } from "../generated/resolvers.ts";
-import { scopeOf } from "../hint.ts";
-import { packageId, versionId } from "../ids.ts";
-import { latestBySemver } from "../latest.ts";
-import { lookUp, reportHere } from "../look-up.ts";
-import { namesakesOf } from "../namesakes.ts";
-import { artifactOfVersion, fileSeed } from "../package-file.ts";
-import { loadPackage, versionsQuery } from "../prefetch.ts";
-import { searchPackages } from "../search.ts";
-import { buildsOfVersion, sourcesOfVersion } from "../version-builds.ts";
+import { scopeOf } from "../identity/hint.ts";
+import { packageId, versionId } from "../identity/ids.ts";
 import { backendNamed } from "./backend.ts";
+import { checkedFirst, reportDropped, toConnection, windowOf } from "./connection.ts";
+import { loadPackage, versionsQuery } from "./prefetch.ts";
 
 /** Resolvers of schema/package.graphql. */
 export const packageResolvers: Resolvers = {

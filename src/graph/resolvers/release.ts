@@ -1,19 +1,19 @@
 import { mapAnswer } from "../../backends/answers.ts";
 import { mapPage } from "../../backends/paging.ts";
 import { secondsBetween } from "../../model/time.ts";
-import { createArtifact, imageSeed } from "../artifact.ts";
-import { packagesOf } from "../commit.ts";
-import { toConnection, windowOf } from "../connection.ts";
+import { createArtifact, imageSeed } from "../artifact/artifact.ts";
+import { packagesOf } from "../artifact/commit.ts";
+import { driftOf } from "../artifact/drift.ts";
+import { lookUp } from "../artifact/look-up.ts";
+import { redactInTurns } from "../artifact/manifests.ts";
+import { artifactOf, inRelease, part, type ReleaseParent, sourceOfRelease } from "../artifact/release-parts.ts";
 import { choose, readerOf } from "../context.ts";
-import { driftOf } from "../drift.ts";
 import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
-import { buildId, coordinatesOf, releaseId } from "../ids.ts";
-import { lookUp } from "../look-up.ts";
-import { redactInTurns } from "../manifests.ts";
-import { artifactOf, inRelease, part, type ReleaseParent, sourceOfRelease } from "../release-parts.ts";
-import { selects } from "../selection.ts";
+import { buildId, coordinatesOf, releaseId } from "../identity/ids.ts";
 import { backendNamed } from "./backend.ts";
+import { toConnection, windowOf } from "./connection.ts";
+import { selects } from "./selection.ts";
 
 const partFields = [
   "environment",

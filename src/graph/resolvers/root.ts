@@ -1,5 +1,5 @@
 import type { Resolvers } from "../generated/resolvers.ts";
-import { scalars } from "../scalars.ts";
+import { scalars } from "../schema/scalars.ts";
 
 /** Resolvers of schema/root.graphql. */
 export const rootResolvers: Resolvers = {

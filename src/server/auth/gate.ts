@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Config, JwtConfig } from "../../config.ts";
-import type { CallerFacts } from "../../graph/caller.ts";
+import type { Config, JwtConfig } from "../../config/index.ts";
+import type { CallerFacts } from "../../graph/access/caller.ts";
 import { allowedTo, type Subject } from "../../model/access.ts";
 import type { Scope } from "../../model/scope.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../observability/log.ts";
 import { createKeyring } from "./keyring.ts";
 import type { SigningKeyTimes } from "./signing-keys.ts";
 import type { TokenRule, Tokens } from "./tokens.ts";

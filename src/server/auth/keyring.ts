@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { KeyConfig } from "../../config.ts";
+import type { KeyConfig } from "../../config/index.ts";
 
 /** Finds the key that a caller shows. */
 export interface Keyring {

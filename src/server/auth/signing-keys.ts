@@ -3,7 +3,7 @@ import { createUpstream, type RawReply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../observability/log.ts";
 import { NoSigningKeys } from "./no-signing-keys.ts";
 
 /** The issuer's public keys, read when first wanted and kept. */

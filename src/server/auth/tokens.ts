@@ -1,8 +1,8 @@
 import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
-import type { JwtConfig } from "../../config.ts";
+import type { JwtConfig } from "../../config/index.ts";
 import { parseScope, type Scope } from "../../model/scope.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../observability/log.ts";
 import { NoSigningKeys } from "./no-signing-keys.ts";
 import { createSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isLoopback } from "../../config.ts";
-import { credentialHeader } from "../call.ts";
-import { demoHeader } from "../demo-header.ts";
+import { isLoopback } from "../../config/index.ts";
+import { credentialHeader } from "../graphql/call.ts";
+import { demoHeader } from "../pages/demo-header.ts";
 
 /** Which pages of other origins may read answers, and what they may send. */
 export interface CorsOptions {

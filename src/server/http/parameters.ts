@@ -1,5 +1,5 @@
 import { GraphQLError } from "graphql";
-import { checkValues } from "../../graph/values.ts";
+import { checkValues } from "../../graph/cost/values.ts";
 import { Refusal, refuse } from "./refusal.ts";
 import { decodeForm, type ParsedJson, parseJson, readText } from "./text.ts";
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { serveBkrepo } from "../../../src/demo/bkrepo.ts";
-import { proxyPassword } from "../../../src/demo/bkrepo-estate.ts";
-import type { DemoServer } from "../../../src/demo/server.ts";
-import { credentials } from "../../../src/demo/story.ts";
+import { serveBkrepo } from "../../../demo/bkrepo.ts";
+import { proxyPassword } from "../../../demo/bkrepo-estate.ts";
+import type { DemoServer } from "../../../demo/server.ts";
+import { credentials } from "../../../demo/story.ts";
 import { parsePurl } from "../../../src/model/purl.ts";
 import { isObject, openBkrepo } from "./fixture.ts";
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { checksum } from "../../../src/demo/story.ts";
+import { checksum } from "../../../demo/story.ts";
 import { parseDigest } from "../../../src/model/digest.ts";
 import { bodyOf, type Fixture, openBkrepo, ref, versionRef, withRecords } from "./fixture.ts";
 

@@ -1,8 +1,8 @@
+import { type BkrepoOptions, serveBkrepo } from "../../../demo/bkrepo.ts";
+import type { DemoReply, DemoServer } from "../../../demo/server.ts";
+import { credentials, hosts } from "../../../demo/story.ts";
 import type { Backend, ImageReader, PackageReader, Readers } from "../../../src/backends/backend.ts";
 import { bkrepo } from "../../../src/backends/bkrepo/index.ts";
-import { type BkrepoOptions, serveBkrepo } from "../../../src/demo/bkrepo.ts";
-import type { DemoReply, DemoServer } from "../../../src/demo/server.ts";
-import { credentials, hosts } from "../../../src/demo/story.ts";
 import { foundIn, valueIn } from "../../support/answers.ts";
 import { testCall } from "../../support/call.ts";
 

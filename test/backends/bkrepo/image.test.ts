@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { bkrepoReference, checksum, hosts, images } from "../../../src/demo/story.ts";
+import { bkrepoReference, checksum, hosts, images } from "../../../demo/story.ts";
 import { parseDigest } from "../../../src/model/digest.ts";
 import { parseImageRef } from "../../../src/model/image-ref.ts";
 import { parsePurl } from "../../../src/model/purl.ts";

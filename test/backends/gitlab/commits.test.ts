@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { commits as story } from "../../../src/demo/story.ts";
+import { commits as story } from "../../../demo/story.ts";
 import { testCall } from "../../support/call.ts";
 import { calls, failureOf, present, rewriteRows, type SyntheticRow, stage, synthetic } from "./support.ts";
 

@@ -1,7 +1,7 @@
 import { Gitlab } from "@gitbeaker/rest";
 import { afterAll, describe, expect, test } from "vitest";
-import { serveGitlab } from "../../../src/demo/gitlab.ts";
-import { codeHost, commits, credentials, images, sdk } from "../../../src/demo/story.ts";
+import { serveGitlab } from "../../../demo/gitlab.ts";
+import { codeHost, commits, credentials, images, sdk } from "../../../demo/story.ts";
 
 const server = await serveGitlab();
 const old = await serveGitlab({ era: "12" });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { commits, sdk } from "../../../src/demo/story.ts";
+import { commits, sdk } from "../../../demo/story.ts";
 import { calls, first, present, ref, stage, walk } from "./support.ts";
 
 const sdkRef = ref("pay/api", "maven:com/acme/pay/pay-sdk");

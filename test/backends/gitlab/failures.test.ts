@@ -1,9 +1,9 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { gitlabTokens, serveGitlab } from "../../../demo/gitlab.ts";
+import type { Fault } from "../../../demo/server.ts";
+import { credentials } from "../../../demo/story.ts";
 import { gitlab } from "../../../src/backends/gitlab/index.ts";
 import { operations } from "../../../src/backends/gitlab/operations.ts";
-import { gitlabTokens, serveGitlab } from "../../../src/demo/gitlab.ts";
-import type { Fault } from "../../../src/demo/server.ts";
-import { credentials } from "../../../src/demo/story.ts";
 import { testCall } from "../../support/call.ts";
 import { plain } from "../../support/plain.ts";
 import { type Failure, failureOf, first, present, ref, rewriteRows, stage } from "./support.ts";

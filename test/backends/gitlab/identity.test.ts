@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { stamp } from "../../../demo/gitlab-forms.ts";
 import {
   formatOf,
   isNumber,
@@ -13,7 +14,6 @@ import {
 } from "../../../src/backends/gitlab/identity.ts";
 import { projectOf, projectOfCommit, toPackage, toVersion, toWeb } from "../../../src/backends/gitlab/mapper.ts";
 import { commitRow, packageRow } from "../../../src/backends/gitlab/payload.ts";
-import { stamp } from "../../../src/demo/gitlab-forms.ts";
 import { packageFormats } from "../../../src/model/package.ts";
 import { parsePurl } from "../../../src/model/purl.ts";
 import { nameOfPurl } from "../../../src/model/purl-format.ts";

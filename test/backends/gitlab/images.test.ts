@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { images as story } from "../../../src/demo/story.ts";
+import { images as story } from "../../../demo/story.ts";
 import { parseDigest } from "../../../src/model/digest.ts";
 import { parseImageRef } from "../../../src/model/image-ref.ts";
 import { testCall } from "../../support/call.ts";

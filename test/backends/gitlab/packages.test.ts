@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { sdk } from "../../../src/demo/story.ts";
+import { sdk } from "../../../demo/story.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
 import { foundIn } from "../../support/answers.ts";
 import { testCall } from "../../support/call.ts";

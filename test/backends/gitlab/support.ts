@@ -1,8 +1,8 @@
+import { type GitlabDemoOptions, serveGitlab } from "../../../demo/gitlab.ts";
+import type { DemoReply, DemoServer } from "../../../demo/server.ts";
+import { credentials, hosts } from "../../../demo/story.ts";
 import type { Backend, CommitReader, ImageReader, PackageReader, Readers } from "../../../src/backends/backend.ts";
 import { gitlab } from "../../../src/backends/gitlab/index.ts";
-import { type GitlabDemoOptions, serveGitlab } from "../../../src/demo/gitlab.ts";
-import type { DemoReply, DemoServer } from "../../../src/demo/server.ts";
-import { credentials, hosts } from "../../../src/demo/story.ts";
 import type { Page, PageRequest, Row } from "../../../src/model/page.ts";
 import type { Call } from "../../../src/upstream/call.ts";
 import { type Failure, UpstreamError } from "../../../src/upstream/errors.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { commits, sdk } from "../../../src/demo/story.ts";
+import { commits, sdk } from "../../../demo/story.ts";
 import type { VersionRef } from "../../../src/model/package.ts";
 import { calls, failureOf, first, present, ref, rewriteRows, stage, walk } from "./support.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { credentials } from "../../../demo/story.ts";
+import { iamUser, temporaryKeys } from "../../../demo/swr-gate.ts";
 import type { PackageReader } from "../../../src/backends/backend.ts";
-import { credentials } from "../../../src/demo/story.ts";
-import { iamUser, temporaryKeys } from "../../../src/demo/swr-gate.ts";
 import { testCall } from "../../support/call.ts";
 import type { Plain } from "../../support/plain.ts";
 import { everything, failureOf, openSwr, packageRef, printed, within } from "./setup.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { credentials, hosts, images as story, swrReference } from "../../../src/demo/story.ts";
+import { credentials, hosts, images as story, swrReference } from "../../../demo/story.ts";
 import { parseDigest } from "../../../src/model/digest.ts";
 import { parseImageRef } from "../../../src/model/image-ref.ts";
 import type { Version } from "../../../src/model/package.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checksum, sdk } from "../../../src/demo/story.ts";
+import { checksum, sdk } from "../../../demo/story.ts";
 import type { Package } from "../../../src/model/package.ts";
 import type { Page, Position } from "../../../src/model/page.ts";
 import { testCall } from "../../support/call.ts";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { DemoReply, DemoRequest } from "../../../demo/server.ts";
 import type { PackageReader } from "../../../src/backends/backend.ts";
 import { readContentRange } from "../../../src/backends/swr/client.ts";
 import { pathOf, sortableDate } from "../../../src/backends/swr/mapper.ts";
-import type { DemoReply, DemoRequest } from "../../../src/demo/server.ts";
 import type { Package, Version } from "../../../src/model/package.ts";
 import type { Page, PageRequest, Position } from "../../../src/model/page.ts";
 import { parseInstant } from "../../../src/model/time.ts";

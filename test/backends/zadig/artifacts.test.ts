@@ -1,9 +1,9 @@
 import { describe, expect, it, onTestFinished } from "vitest";
+import { commits, images, swrReference } from "../../../demo/story.ts";
+import { cliFile, estateArtifacts, rebuilt } from "../../../demo/zadig-estate.ts";
+import { picketArtifact } from "../../../demo/zadig-seeds.ts";
 import type { ArtifactQuery } from "../../../src/backends/backend.ts";
 import { type Reading, readings } from "../../../src/backends/decode.ts";
-import { commits, images, swrReference } from "../../../src/demo/story.ts";
-import { cliFile, estateArtifacts, rebuilt } from "../../../src/demo/zadig-estate.ts";
-import { picketArtifact } from "../../../src/demo/zadig-seeds.ts";
 import { foundIn } from "../../support/answers.ts";
 import { artifactsPath, changeRow, open, query, values, walk } from "./opened.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { commits, images, release, swrReference } from "../../../demo/story.ts";
+import { estateReleases, rebuilt } from "../../../demo/zadig-estate.ts";
 import type { ReleaseReader } from "../../../src/backends/backend.ts";
-import { commits, images, release, swrReference } from "../../../src/demo/story.ts";
-import { estateReleases, rebuilt } from "../../../src/demo/zadig-estate.ts";
 import type { Release } from "../../../src/model/release.ts";
 import type { Plain } from "../../support/plain.ts";
 import { artifactsPath, failureOf, filter, open, releasesPath, values } from "./opened.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { images, release, swrReference } from "../../../src/demo/story.ts";
-import { cliFile, estateReleases } from "../../../src/demo/zadig-estate.ts";
+import { images, release, swrReference } from "../../../demo/story.ts";
+import { cliFile, estateReleases } from "../../../demo/zadig-estate.ts";
 import type { ArtifactRecord } from "../../../src/model/release.ts";
 import { failureOf, type Opened, open, releasesPath, values, walk } from "./opened.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { Fault } from "../../../demo/server.ts";
+import { images, release, swrReference } from "../../../demo/story.ts";
 import { operations } from "../../../src/backends/zadig/operations.ts";
-import type { Fault } from "../../../src/demo/server.ts";
-import { images, release, swrReference } from "../../../src/demo/story.ts";
 import { testCall } from "../../support/call.ts";
 import { failureOf, filter, open, values } from "./opened.ts";
 

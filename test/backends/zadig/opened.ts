@@ -1,9 +1,9 @@
 import { onTestFinished } from "vitest";
+import type { DemoServer } from "../../../demo/server.ts";
+import { credentials } from "../../../demo/story.ts";
+import { serveZadig, type ZadigGeneration, type ZadigOptions } from "../../../demo/zadig.ts";
 import type { ArtifactReader, Backend, ReleaseQuery, ReleaseReader } from "../../../src/backends/backend.ts";
 import { zadig } from "../../../src/backends/zadig/index.ts";
-import type { DemoServer } from "../../../src/demo/server.ts";
-import { credentials } from "../../../src/demo/story.ts";
-import { serveZadig, type ZadigGeneration, type ZadigOptions } from "../../../src/demo/zadig.ts";
 import type { Page, PageRequest, Position } from "../../../src/model/page.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
 import { testCall } from "../../support/call.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { release } from "../../../src/demo/story.ts";
-import { estateReleases } from "../../../src/demo/zadig-estate.ts";
+import { release } from "../../../demo/story.ts";
+import { estateReleases } from "../../../demo/zadig-estate.ts";
 import { changeRow, failureOf, filter, open, query, releasesPath, values, walk } from "./opened.ts";
 
 const ofProject = (project: string) =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { bkrepoReference, commits, images, release, swrReference } from "../../../src/demo/story.ts";
-import { cliFile } from "../../../src/demo/zadig-estate.ts";
-import { sampleRelease, testRelease } from "../../../src/demo/zadig-seeds.ts";
+import { bkrepoReference, commits, images, release, swrReference } from "../../../demo/story.ts";
+import { cliFile } from "../../../demo/zadig-estate.ts";
+import { sampleRelease, testRelease } from "../../../demo/zadig-seeds.ts";
 import type { Release } from "../../../src/model/release.ts";
 import { changeRow, filter, type Opened, open, values } from "./opened.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { images, swrReference } from "../../../src/demo/story.ts";
-import type { ZadigGeneration } from "../../../src/demo/zadig.ts";
-import { manifestSecret, zadigSecrets } from "../../../src/demo/zadig-print.ts";
+import { images, swrReference } from "../../../demo/story.ts";
+import type { ZadigGeneration } from "../../../demo/zadig.ts";
+import { manifestSecret, zadigSecrets } from "../../../demo/zadig-print.ts";
 import { failureOf, filter, open, values } from "./opened.ts";
 
 const everything = { first: 100, after: null };

@@ -1,0 +1,180 @@
+import type { Answer, Unknown } from "../../backends/answers.ts";
+import type { Origin } from "../../model/backend.ts";
+import type { Call } from "../../upstream/call.ts";
+import { UpstreamError } from "../../upstream/errors.ts";
+import { type NoAnswer, noAnswer, statusOf, UnansweredError } from "../errors.ts";
+import type { SourceStatus } from "../generated/resolvers.ts";
+
+/** One backend's part in an answer, as the `Source` type shows it. */
+export interface SourceParent {
+  /** Configured name. */
+  readonly backend: string;
+  readonly status: SourceStatus;
+  readonly fetchedAt: string | null;
+  readonly retryAfterMs: number | null;
+  readonly upstreamCode: string | null;
+  readonly traceId: string | null;
+}
+
+/** What became of asking one backend one thing. */
+export interface Outcome<T> {
+  readonly source: SourceParent;
+  /** Null where it was not found. */
+  readonly value: T | null;
+  /**
+   * What the backend could not say, for `errors[]`: all of it where there is no value, else what may be missing beside the
+   * value. Null where the answer is whole: found, or proved to be absent.
+   */
+  readonly error: NoAnswer | null;
+}
+
+/** A source for an answer that was had. */
+export function told(origin: Origin, status: SourceStatus = "OK"): SourceParent {
+  return {
+    backend: origin.backend,
+    status: origin.stale && status === "OK" ? "STALE" : status,
+    fetchedAt: origin.fetchedAt,
+    retryAfterMs: null,
+    upstreamCode: null,
+    traceId: origin.traceId,
+  };
+}
+
+/** A source for a backend that was not asked, or answered without an origin. */
+export function plain(backend: string, status: SourceStatus): SourceParent {
+  return { backend, status, fetchedAt: null, retryAfterMs: null, upstreamCode: null, traceId: null };
+}
+
+/** A source for an answer that could not be had. */
+function sourceOfError(error: NoAnswer): SourceParent {
+  if (!(error instanceof UpstreamError)) return plain(error.backend, statusOf(error));
+  return {
+    backend: error.backend,
+    status: statusOf(error),
+    fetchedAt: null,
+    retryAfterMs: error.retryAfterMs,
+    upstreamCode: error.code,
+    traceId: error.traceId,
+  };
+}
+
+/**
+ * Awaits one backend's answer. Only an absence that was proved becomes ABSENT. What was found is OK or STALE, and PARTIAL
+ * where something may be missing from it; what could not be said has the status of its reason. A failure is its status;
+ * anything else thrown is a bug and passes through.
+ */
+export function outcomeOf<T>(
+  backend: string,
+  asked: Promise<Answer<T>>,
+  originOf: (value: T) => Origin | null,
+): Promise<Outcome<T>> {
+  return asked.then(
+    (answer) => outcomeIn(backend, answer, originOf),
+    (error: unknown): Outcome<T> => {
+      if (error instanceof UpstreamError || error instanceof UnansweredError) return unanswered(error);
+      throw error;
+    },
+  );
+}
+
+/** As {@link outcomeOf}, of an answer that is there. */
+export function outcomeIn<T>(backend: string, answer: Answer<T>, originOf: (value: T) => Origin | null): Outcome<T> {
+  if (answer.kind === "ABSENT") return { source: plain(backend, "ABSENT"), value: null, error: null };
+  if (answer.kind === "UNKNOWN") return couldNotSay(backend, answer);
+  const { value, gap } = answer;
+  const origin = originOf(value);
+  const status = gap === null ? "OK" : "PARTIAL";
+  return {
+    source: origin ? told(origin, status) : plain(backend, status),
+    value,
+    error: gap && noAnswer(backend, gap),
+  };
+}
+
+/** The outcome of a question that a backend could not answer, or that it was not asked for this reason. */
+export function couldNotSay(backend: string, answer: Unknown): Outcome<never> {
+  return unanswered(noAnswer(backend, answer));
+}
+
+/** The outcome of a question that nobody could answer because of this. */
+export function unanswered(error: NoAnswer): Outcome<never> {
+  return { source: sourceOfError(error), value: null, error };
+}
+
+/** Whether the backend was asked at all: what it cannot be asked, or has no place for, is no failure of its. */
+export function wasAsked({ source: { status } }: Outcome<unknown>): boolean {
+  return status !== "NOT_SEARCHABLE" && status !== "NOT_CONFIGURED";
+}
+
+/** What those who were asked could not say. */
+export function errorsIn(asked: readonly Outcome<unknown>[]): NoAnswer[] {
+  return asked.flatMap((outcome) => (outcome.error && wasAsked(outcome) ? [outcome.error] : []));
+}
+
+/** The value that was found, or null where its absence was proved; throws where nobody could say. */
+export function provenValue<T>(backend: string, answer: Answer<T>): T | null {
+  if (answer.kind === "UNKNOWN") throw noAnswer(backend, answer);
+  return answer.kind === "FOUND" ? answer.value : null;
+}
+
+/** What a status says of the question it answers. */
+type Weight = "FOUND" | "ABSENT" | "UNASKED" | "UNANSWERED";
+
+/** The one table of what a status is worth beside others of the same backend. */
+const weights: Readonly<Record<SourceStatus, Weight>> = {
+  OK: "FOUND",
+  STALE: "FOUND",
+  PARTIAL: "FOUND",
+  ABSENT: "ABSENT",
+  NOT_SEARCHABLE: "UNASKED",
+  NOT_CONFIGURED: "UNASKED",
+  OVER_BUDGET: "UNANSWERED",
+  THROTTLED: "UNANSWERED",
+  TIMEOUT: "UNANSWERED",
+  DENIED: "UNANSWERED",
+  MALFORMED: "UNANSWERED",
+  DOWN: "UNANSWERED",
+};
+
+// Of one weight, the graver stands for the others.
+const gravity: readonly SourceStatus[] = Object.keys(weights) as SourceStatus[];
+
+/**
+ * One entry a backend, in the order they first appear. Of a backend that was asked several things it is what it said to the
+ * most telling one. What was found is OK or STALE where every question was answered, and PARTIAL where one was not answered
+ * or could not be asked. Where nothing was found: the gravest failure; else ABSENT, whatever could not be asked beside it;
+ * else why it was not asked.
+ */
+export function combineSources(sources: readonly SourceParent[]): SourceParent[] {
+  const byBackend = Map.groupBy(sources, ({ backend }) => backend);
+  return [...byBackend.values()].flatMap((said) => combined(said) ?? []);
+}
+
+function combined(said: readonly SourceParent[]): SourceParent | null {
+  const gravest = (weight: Weight) =>
+    said
+      .filter(({ status }) => weights[status] === weight)
+      .toSorted((a, b) => gravity.indexOf(b.status) - gravity.indexOf(a.status))
+      .at(0) ?? null;
+  const [found, absent] = [gravest("FOUND"), gravest("ABSENT")];
+  const [unasked, unanswered] = [gravest("UNASKED"), gravest("UNANSWERED")];
+  if (!found) return unanswered ?? absent ?? unasked;
+  const open = unanswered ?? unasked;
+  return open ? { ...open, status: "PARTIAL", fetchedAt: found.fetchedAt } : found;
+}
+
+/**
+ * The source as it is known now: where a kept answer has stood in for its backend within this operation, "it said so" and
+ * "it has none" are as old as that answer.
+ */
+export function aged(call: Call, source: SourceParent): SourceParent {
+  const since = call.standIns?.oldest(source.backend) ?? null;
+  if (since === null || !["OK", "ABSENT", "STALE"].includes(source.status)) return source;
+  const isOlder = source.fetchedAt !== null && source.fetchedAt < since;
+  return { ...source, status: "STALE", fetchedAt: isOlder ? source.fetchedAt : since };
+}
+
+/** Whether every backend that could know has answered in full, and now. */
+export function isComplete(call: Call, sources: readonly SourceParent[]): boolean {
+  return sources.map((source) => aged(call, source)).every(({ status }) => status === "OK" || status === "ABSENT");
+}

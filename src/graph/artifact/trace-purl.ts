@@ -1,0 +1,120 @@
+import type { FoundFile } from "../../backends/backend.ts";
+import { isStrong, parseDigest } from "../../model/digest.ts";
+import { parseImageRef } from "../../model/image-ref.ts";
+import { type PurlParts, parsePurl } from "../../model/purl.ts";
+import { nameOfPurl } from "../../model/purl-format.ts";
+import { type Context, having, type Reading } from "../context.ts";
+import { badInput } from "../errors.ts";
+import { firstOrigin, type Hint } from "./lookups.ts";
+import { findMainFile } from "./main-file.ts";
+import { errorsIn, type Outcome, outcomeOf, unanswered } from "./outcome.ts";
+import { type TraceParent, type TraceWants, traceReference } from "./trace.ts";
+import { assembleFiles, traceByDigest } from "./trace-digest.ts";
+
+/**
+ * From a package URL. An image's purl holds its digest and often its repository: it goes on as a trace by image or by
+ * digest. Any other names a version: every package backend is asked for it at the same time, and the file that the
+ * purl means is the artifact.
+ */
+export async function traceByPurl(
+  context: Context,
+  text: string,
+  hint: Hint | null,
+  wants: TraceWants,
+): Promise<TraceParent> {
+  const purl = parsePurl(text);
+  if (!purl) throw badInput("BAD_USER_INPUT", "This is not a package URL.");
+  if (purl.type === "oci" || purl.type === "docker") return traceImagePurl(context, purl, hint, wants);
+  if (!nameOfPurl(purl) || purl.version === null) {
+    throw badInput(
+      "BAD_USER_INPUT",
+      "Only a package URL with a version, of a type that a backend stores, can be traced.",
+    );
+  }
+  const answers = await Promise.all(
+    having(context, "packages").map((reading) => findFiles(reading, purl, repositoryOf(reading, hint))),
+  );
+  // A backend that stores no packages of this type has nothing to say of them.
+  const files = answers.filter(({ source }) => source.status !== "NOT_SEARCHABLE");
+  const told = files.flatMap(({ value }) => value ?? []).filter(({ isMeant }) => isMeant);
+  const digests = new Set(told.flatMap(({ file }) => file.digests.find(isStrong) ?? []));
+  const hinted = told.find(
+    ({
+      version: {
+        package: { backend, repository },
+      },
+    }) => backend === hint?.backend && repository === hint.repository,
+  );
+  // A package URL names a name: where the repositories hold different bytes under it, only a hint can tell which are meant.
+  const digest = hinted?.file.digests.find(isStrong) ?? (digests.size === 1 ? [...digests][0] : null) ?? null;
+  return assembleFiles(context, digest, [], files);
+}
+
+async function traceImagePurl(
+  context: Context,
+  purl: PurlParts,
+  hint: Hint | null,
+  wants: TraceWants,
+): Promise<TraceParent> {
+  const digest = parseDigest(purl.version);
+  const place = purl.qualifiers["repository_url"];
+  const path = purl.namespace === null ? purl.name : `${purl.namespace}/${purl.name}`;
+  const tag = purl.qualifiers["tag"] ?? (digest === null ? purl.version : null);
+  if (place !== undefined) {
+    const repository = place === path || place.endsWith(`/${path}`) ? place : `${place}/${path}`;
+    const image = parseImageRef(`${repository}${tag === null ? "" : `:${tag}`}${digest === null ? "" : `@${digest}`}`);
+    if (image) return traceReference(context, image, wants);
+  }
+  if (digest === null)
+    throw badInput("BAD_USER_INPUT", "The package URL of an image needs a digest or a repository_url.");
+  return traceByDigest(context, digest, hint === null ? [] : [hint], wants);
+}
+
+/** Null where the hint is about another backend, or there is none. */
+function repositoryOf({ backend }: Reading<"packages">, hint: Hint | null): string | null {
+  return hint?.backend === backend.name ? hint.repository : null;
+}
+
+/** A file of a version that a package URL names. */
+interface NamedFile extends FoundFile {
+  /** Whether the package URL means this one, and not only the version that has it and others. */
+  readonly isMeant: boolean;
+}
+
+/**
+ * The file that a package URL means, of every version that it names in one backend, or in one repository of it; of a
+ * version with several that could be meant, all of these.
+ */
+async function findFiles(
+  { backend, reader }: Reading<"packages">,
+  purl: PurlParts,
+  scope: string | null,
+): Promise<Outcome<readonly NamedFile[]>> {
+  const versions = await outcomeOf(backend.name, reader.byPurl(purl, scope), firstOrigin);
+  if (versions.value === null) return { ...versions, value: null };
+  const files = await Promise.all(
+    versions.value.map(async ({ ref, purl: own }) => {
+      const asked = findMainFile(reader, ref, withQualifiersOf(purl, own));
+      const outcome = await outcomeOf(backend.name, asked, ({ origin }) => origin);
+      return { version: ref, outcome };
+    }),
+  );
+  const found = files.flatMap(({ version, outcome: { value } }): NamedFile[] => {
+    if (value === null) return [];
+    const { file, candidates, origin } = value;
+    if (file) return [{ version, file, origin, isMeant: true }];
+    return candidates.map((candidate) => ({ version, file: candidate, origin, isMeant: false }));
+  });
+  const [gap = null] = errorsIn([versions, ...files.map(({ outcome }) => outcome)]);
+  if (found.length === 0) {
+    // Its whole list of files has none that is meant.
+    return gap ? unanswered(gap) : { source: { ...versions.source, status: "ABSENT" }, value: [], error: null };
+  }
+  return { source: gap ? { ...versions.source, status: "PARTIAL" } : versions.source, value: found, error: gap };
+}
+
+/** Which file is meant is the caller's to say; what it is called follows from how the backend spells its name. */
+function withQualifiersOf(asked: PurlParts, printed: string | null): PurlParts {
+  const own = printed === null ? null : parsePurl(printed);
+  return own ? { ...own, qualifiers: { ...own.qualifiers, ...asked.qualifiers } } : asked;
+}

@@ -1,0 +1,130 @@
+import { GraphQLError } from "graphql";
+import type { Load } from "../../backends/batch.ts";
+import type { Exchange } from "../../upstream/exchange.ts";
+import type { CallerFacts } from "../access/caller.ts";
+import { badInput, statusOf } from "../errors.ts";
+import type { SourceStatus } from "../generated/resolvers.ts";
+import type { Estimate } from "./estimate.ts";
+
+/** `plan` runs nothing; `actual` runs and tells what it took. */
+export type ExplainMode = "plan" | "actual";
+
+/** What one call of one backend took within one operation: `extensions.explain.actual`. */
+export interface Spent {
+  /** Configured name. */
+  readonly backend: string;
+  /** Our own name of the call. */
+  readonly operation: string;
+  /** Distinct things it was asked for. */
+  readonly keys: number;
+  /** Requests that were sent for them, retries included. */
+  readonly calls: number;
+  /** Things that were asked for again and needed no request. */
+  readonly deduped: number;
+  /** `hit` or `stale` when a response cache answered all or part of it, else `miss`. */
+  readonly cache: "hit" | "stale" | "miss";
+  /** The longest of its requests. */
+  readonly ms: number;
+  /** `OK`, or what the last of those ended in that went wrong for good. */
+  readonly status: SourceStatus;
+}
+
+/** `extensions.explain`. There is no address, header or credential in it: backends go by their configured names. */
+export interface Explained {
+  readonly estimated: Estimate;
+  readonly budget: number;
+  readonly actual?: readonly Spent[];
+}
+
+/** What the header `X-Explain` asks for. Throws BAD_USER_INPUT for another word, FORBIDDEN for a caller who may not know. */
+export function explainMode(header: string, caller: Pick<CallerFacts, "scopes">): ExplainMode {
+  const mode = header.trim().toLowerCase();
+  if (mode !== "plan" && mode !== "actual") throw badInput("BAD_USER_INPUT", 'X-Explain is "plan" or "actual".');
+  if (!caller.scopes.has("explain")) {
+    throw new GraphQLError('X-Explain needs the scope "explain".', {
+      extensions: { code: "FORBIDDEN", retryable: false },
+    });
+  }
+  return mode;
+}
+
+/** What one operation takes, added up while it runs. */
+export interface Ledger {
+  readonly exchanged: (exchange: Exchange) => void;
+  readonly loaded: (load: Load) => void;
+  /** In the order in which each call was first made. */
+  readonly rows: () => readonly Spent[];
+}
+
+interface Line {
+  readonly backend: string;
+  readonly operation: string;
+  keys: number;
+  /** Whether a loader has told how many keys there were. */
+  loaded: boolean;
+  calls: number;
+  deduped: number;
+  /** What was told of it, attempts included. */
+  answers: number;
+  /** What was asked for, however many attempts it took. */
+  asked: number;
+  cache: Spent["cache"];
+  ms: number;
+  /** Failures that no further attempt has followed. */
+  failures: number;
+  worst: SourceStatus;
+}
+
+/** A ledger with nothing in it. */
+export function createLedger(): Ledger {
+  const lines = new Map<string, Line>();
+  const lineOf = ({ backend, operation }: Pick<Spent, "backend" | "operation">): Line => {
+    const key = JSON.stringify([backend, operation]);
+    const line: Line = lines.get(key) ?? {
+      backend,
+      operation,
+      keys: 0,
+      loaded: false,
+      calls: 0,
+      deduped: 0,
+      answers: 0,
+      asked: 0,
+      cache: "miss",
+      ms: 0,
+      failures: 0,
+      worst: "OK",
+    };
+    lines.set(key, line);
+    return line;
+  };
+  return {
+    exchanged: (exchange) => {
+      const line = lineOf(exchange);
+      line.answers += 1;
+      if (exchange.attempt <= 1) line.asked += 1;
+      if (exchange.via === "WIRE") line.calls += 1;
+      if (exchange.via === "FLIGHT") line.deduped += 1;
+      if (exchange.via === "CACHE" && line.cache === "miss") line.cache = "hit";
+      if (exchange.via === "STALE") line.cache = "stale";
+      line.ms = Math.max(line.ms, Math.round(exchange.ms));
+      // A further attempt takes the place of the one before it, and "not there" is an answer.
+      if (exchange.attempt > 1) line.failures -= 1;
+      if (exchange.error === null || exchange.outcome === "NOT_FOUND") return;
+      line.failures += 1;
+      line.worst = statusOf(exchange.error);
+    },
+    loaded: (load) => {
+      const line = lineOf(load);
+      line.loaded = true;
+      line.keys += load.keys;
+      line.deduped += load.deduped;
+    },
+    rows: () =>
+      [...lines.values()].flatMap(({ backend, operation, keys, calls, deduped, cache, ms, ...line }): Spent[] => {
+        // Keys that another call has answered tell nothing of this one.
+        if (line.answers === 0) return [];
+        const status = line.failures > 0 ? line.worst : "OK";
+        return [{ backend, operation, keys: line.loaded ? keys : line.asked, calls, deduped, cache, ms, status }];
+      }),
+  };
+}

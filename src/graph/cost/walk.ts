@@ -1,0 +1,339 @@
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLField,
+  GraphQLIncludeDirective,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  GraphQLSkipDirective,
+  getArgumentValues,
+  getDirectiveValues,
+  getNamedType,
+  isCompositeType,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  SchemaMetaFieldDef,
+  type SelectionSetNode,
+  TypeMetaFieldDef,
+  TypeNameMetaFieldDef,
+  valueFromASTUntyped,
+} from "graphql";
+import { badInput } from "../errors.ts";
+
+/** An operation as it is about to run. */
+export interface Asked {
+  readonly schema: GraphQLSchema;
+  readonly document: DocumentNode;
+  readonly operation: OperationDefinitionNode;
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+/** One field of an operation, where it stands. `F` is what the one who walks carries down. */
+export interface Step<F> {
+  /** `Type.field`; null below an interface or union, where no type says what the field is. */
+  readonly coordinate: string | null;
+  readonly field: GraphQLField<unknown, unknown> | null;
+  /** The first of the nodes that ask for it: all that ask under one name ask for the same. */
+  readonly node: FieldNode;
+  readonly args: Readonly<Record<string, unknown>>;
+  /** 1 for the fields of the root. */
+  readonly depth: number;
+  /** What `@cost` says, once for each entry of a list argument; 0 where it says nothing. */
+  readonly weight: number;
+  /** Parents there will be, by what `@listSize` says of every list above. */
+  readonly times: number;
+  /** Children there will be, all together. */
+  readonly below: number;
+  readonly frame: F;
+}
+
+/**
+ * Selections looked at, for each that the document has: a fragment may stand in that many places. Fragments within
+ * fragments would otherwise grow faster than anything else that is counted.
+ */
+const mostRepeats = 10;
+/** A document that is smaller may still expand to so many selections. */
+const leastSelections = 2000;
+
+/** Selections of an operation with every fragment in its place, merged or not. */
+const mostExpanded = 20_000;
+
+/** Selections that a walk may look at in a document. Throws COST_LIMIT_EXCEEDED for one that expands without end. */
+function mostVisits(document: DocumentNode): number {
+  const { written, expanded } = sizeOfDocument(document);
+  if (expanded > mostExpanded) throw expandsTooFar();
+  return Math.max(leastSelections, mostRepeats * written);
+}
+
+function expandsTooFar() {
+  return badInput("COST_LIMIT_EXCEEDED", "The operation expands to too many selections.");
+}
+
+/**
+ * Visits every field that an operation selects, from the top, variables and directives applied, lists multiplied by
+ * their sizes, introspection included. Fields of one name in one place are one field, as they are in the answer. `enter`
+ * returns what the field's children get to see; null ends the walk. Returns the number of selections looked at. Throws
+ * COST_LIMIT_EXCEEDED for fragments that expand without end.
+ */
+export function walkOperation<F extends object>(
+  { schema, document, operation, variables: given }: Asked,
+  root: F,
+  enter: (step: Step<F>) => F | null,
+): number {
+  const variables = withDefaults(operation, given);
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const definition of document.definitions) {
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+  }
+  const most = mostVisits(document);
+  let visited = 0;
+  let over = false;
+
+  /** Adds the fields of a selection to those of its place; a fragment counts once there, however often it is spread. */
+  const collect = (set: SelectionSetNode, parent: GraphQLObjectType | null, into: Collected): void => {
+    for (const selection of set.selections) {
+      visited += 1;
+      if (visited > most) throw expandsTooFar();
+      if (isLeftOut(selection, variables)) continue;
+      const of = parent?.name ?? "";
+      if (selection.kind === Kind.FIELD) {
+        const key = `${of}.${(selection.alias ?? selection.name).value}`;
+        const known = into.fields.get(key);
+        if (known) known.nodes.push(selection);
+        else into.fields.set(key, { parent, nodes: [selection] });
+        continue;
+      }
+      if (selection.kind === Kind.FRAGMENT_SPREAD) {
+        const key = `${of}.${selection.name.value}`;
+        if (into.spread.has(key)) continue;
+        into.spread.add(key);
+      }
+      const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
+      if (!fragment) continue;
+      const named = fragment.typeCondition ? schema.getType(fragment.typeCondition.name.value) : parent;
+      collect(fragment.selectionSet, isObjectType(named) ? named : parent, into);
+    }
+  };
+
+  const walk = (sets: readonly SelectionSetNode[], parent: GraphQLObjectType | null, at: Level<F>): void => {
+    const collected: Collected = { fields: new Map(), spread: new Set() };
+    for (const set of sets) collect(set, parent, collected);
+    for (const { parent: own, nodes } of collected.fields.values()) {
+      if (over) return;
+      visit(nodes, own, at);
+    }
+  };
+
+  const visit = (
+    nodes: readonly FieldNode[],
+    parent: GraphQLObjectType | null,
+    { depth, times, sized, frame }: Level<F>,
+  ): void => {
+    const [node] = nodes;
+    if (!node) return;
+    const name = node.name.value;
+    const field = fieldOf(schema, parent, name);
+    if (!parent || !field) {
+      over = enter({ coordinate: null, field, node, args: {}, depth, weight: 0, times, below: 0, frame }) === null;
+      return;
+    }
+    const args = argumentsOf(field, node, variables);
+    const hints = hintsOf(field);
+    const listed = entriesIn(hints, args);
+    const own = listed ?? sizeOf(field, hints, args);
+    const inSized = sized?.fields.includes(name) ? sized.size : 1;
+    const below = times * inSized * (hints.sizedFields.length === 0 ? own : 1);
+    const coordinate = `${parent.name}.${name}`;
+    const weight = hints.weight * Math.max(1, listed ?? 1);
+    const next = enter({ coordinate, field, node, args, depth, weight, times, below, frame });
+    over = next === null;
+    const type = getNamedType(field.type);
+    const sets = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
+    if (next === null || sets.length === 0 || !isCompositeType(type)) return;
+    walk(sets, isObjectType(type) ? type : null, {
+      depth: depth + 1,
+      times: below,
+      sized: hints.sizedFields.length > 0 ? { fields: hints.sizedFields, size: own } : null,
+      frame: next,
+    });
+  };
+
+  const type = schema.getRootType(operation.operation);
+  if (type) walk([operation.selectionSet], type, { depth: 1, times: 1, sized: null, frame: root });
+  return visited;
+}
+
+/** The fields of one place by type and name in the answer, and the fragments that were looked into for them. */
+interface Collected {
+  readonly fields: Map<string, { readonly parent: GraphQLObjectType | null; readonly nodes: FieldNode[] }>;
+  readonly spread: Set<string>;
+}
+
+function fieldOf(
+  schema: GraphQLSchema,
+  parent: GraphQLObjectType | null,
+  name: string,
+): GraphQLField<unknown, unknown> | null {
+  if (name === TypeNameMetaFieldDef.name) return TypeNameMetaFieldDef;
+  if (parent !== null && parent === schema.getQueryType()) {
+    if (name === SchemaMetaFieldDef.name) return SchemaMetaFieldDef;
+    if (name === TypeMetaFieldDef.name) return TypeMetaFieldDef;
+  }
+  return parent?.getFields()[name] ?? null;
+}
+
+interface Size {
+  /** Fields, spreads and inline fragments that stand in the document. */
+  readonly written: number;
+  /** What one of its operations has of these at most, each fragment put in the place of its spread. */
+  readonly expanded: number;
+}
+
+const sizes = new WeakMap<DocumentNode, Size>();
+
+/** Sizes of a document; each selection is looked at once. */
+function sizeOfDocument(document: DocumentNode): Size {
+  const known = sizes.get(document);
+  if (known) return known;
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const one of document.definitions) if (one.kind === Kind.FRAGMENT_DEFINITION) fragments.set(one.name.value, one);
+  const expansions = new Map<string, number>();
+  let written = 0;
+
+  const expandedIn = (set: SelectionSetNode): number => {
+    let expanded = 0;
+    for (const one of set.selections) {
+      written += 1;
+      expanded += 1;
+      if (one.kind === Kind.FRAGMENT_SPREAD) expanded += expansionOf(one.name.value);
+      else if (one.selectionSet) expanded += expandedIn(one.selectionSet);
+    }
+    return expanded;
+  };
+  const expansionOf = (name: string): number => {
+    const found = expansions.get(name);
+    const fragment = fragments.get(name);
+    if (found !== undefined || !fragment) return found ?? 0;
+    // One that spreads itself would have no end; validation says so in its own words.
+    expansions.set(name, Number.POSITIVE_INFINITY);
+    const expanded = expandedIn(fragment.selectionSet);
+    expansions.set(name, expanded);
+    return expanded;
+  };
+
+  let expanded = 0;
+  for (const one of document.definitions) {
+    if (one.kind === Kind.OPERATION_DEFINITION) expanded = Math.max(expanded, expandedIn(one.selectionSet));
+  }
+  const size = { written, expanded };
+  sizes.set(document, size);
+  return size;
+}
+
+/** A variable that nobody sets has the value that its declaration gives it: a price must know that one as well. */
+function withDefaults({ variableDefinitions }: OperationDefinitionNode, given: Asked["variables"]): Asked["variables"] {
+  const unset = (variableDefinitions ?? []).flatMap(({ variable: { name }, defaultValue }) =>
+    defaultValue === undefined || given[name.value] !== undefined
+      ? []
+      : [[name.value, valueFromASTUntyped(defaultValue)]],
+  );
+  return unset.length === 0 ? given : { ...given, ...Object.fromEntries(unset) };
+}
+
+interface Level<F> {
+  readonly depth: number;
+  readonly times: number;
+  /** The fields of a connection that are as long as its page. */
+  readonly sized: { readonly fields: readonly string[]; readonly size: number } | null;
+  readonly frame: F;
+}
+
+interface Hints {
+  readonly weight: number;
+  readonly assumedSize: number;
+  readonly slicingArguments: readonly string[];
+  readonly sizedFields: readonly string[];
+}
+
+const known = new WeakMap<GraphQLField<unknown, unknown>, Hints>();
+
+/** Lengths of the lists in answers about the schema, on average of what ours has; types within types end soon. */
+const introspectionSizes: Readonly<Record<string, number>> = {
+  types: 90,
+  fields: 5,
+  inputFields: 0.5,
+  args: 0.3,
+  enumValues: 1.5,
+  possibleTypes: 0.2,
+  interfaces: 0.2,
+  directives: 10,
+  locations: 3,
+  ofType: 0.5,
+};
+
+/** Fields of `__Schema`, `__Type` and their like: no document declares them. */
+function isIntrospection({ astNode, name }: GraphQLField<unknown, unknown>): boolean {
+  return !astNode && name in introspectionSizes;
+}
+
+/** What the schema says of a field's cost; read once. */
+function hintsOf(field: GraphQLField<unknown, unknown>): Hints {
+  const found = known.get(field);
+  if (found) return found;
+  const assumedSize = isIntrospection(field) ? (introspectionSizes[field.name] ?? 1) : 1;
+  const hints = { weight: 0, assumedSize, slicingArguments: [] as string[], sizedFields: [] as string[] };
+  for (const directive of field.astNode?.directives ?? []) {
+    for (const { name, value } of directive.arguments ?? []) {
+      if (value.kind === Kind.INT && name.value === "weight") hints.weight = Number(value.value);
+      if (value.kind === Kind.INT && name.value === "assumedSize") hints.assumedSize = Number(value.value);
+      if (value.kind !== Kind.LIST) continue;
+      const texts = value.values.flatMap((item) => (item.kind === Kind.STRING ? [item.value] : []));
+      if (name.value === "slicingArguments") hints.slicingArguments = texts;
+      if (name.value === "sizedFields") hints.sizedFields = texts;
+    }
+  }
+  known.set(field, hints);
+  return hints;
+}
+
+function sizeOf(field: GraphQLField<unknown, unknown>, hints: Hints, args: Readonly<Record<string, unknown>>): number {
+  for (const name of hints.slicingArguments) {
+    // An explicit null means the default here, as it does in the resolvers.
+    const value: unknown = args[name] ?? field.args.find((one) => one.name === name)?.defaultValue;
+    if (typeof value === "number") return value;
+  }
+  return hints.assumedSize;
+}
+
+/** Entries of the list that a field is asked with, where its size is that of the answer; null where there is none. */
+function entriesIn(hints: Hints, args: Readonly<Record<string, unknown>>): number | null {
+  for (const name of hints.slicingArguments) {
+    const value: unknown = args[name];
+    if (Array.isArray(value)) return value.length;
+  }
+  return null;
+}
+
+function argumentsOf(
+  field: GraphQLField<unknown, unknown>,
+  node: FieldNode,
+  variables: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  try {
+    return getArgumentValues(field, node, variables);
+  } catch {
+    // A bad argument is the executor's to report, at its own place.
+    return {};
+  }
+}
+
+function isLeftOut(
+  selection: SelectionSetNode["selections"][number],
+  variables: Readonly<Record<string, unknown>>,
+): boolean {
+  if (!selection.directives?.length) return false;
+  const skip = getDirectiveValues(GraphQLSkipDirective, selection, variables)?.["if"] === true;
+  return skip || getDirectiveValues(GraphQLIncludeDirective, selection, variables)?.["if"] === false;
+}

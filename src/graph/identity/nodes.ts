@@ -1,0 +1,100 @@
+import type { GraphQLResolveInfo } from "graphql";
+import type { Answer } from "../../backends/answers.ts";
+import { type Digest, isStrong, parseDigest } from "../../model/digest.ts";
+import { parseImageRef } from "../../model/image-ref.ts";
+import type { Package, Version } from "../../model/package.ts";
+import type { BuildInfo, Release } from "../../model/release.ts";
+import { type ArtifactNode, createArtifact, imageSeed, recordSeed } from "../artifact/artifact.ts";
+import { lookUp } from "../artifact/look-up.ts";
+import { fileSeed } from "../artifact/package-file.ts";
+import { traceReference } from "../artifact/trace.ts";
+import { type Context, readerOf } from "../context.ts";
+import { loadPackage } from "../resolvers/prefetch.ts";
+import { type ArtifactCoordinate, coordinatesOf } from "./ids.ts";
+
+/** A model object with the name of its type, as the `Node` interface needs it. */
+export type NodeParent =
+  | (Release & { readonly __typename: "Release" })
+  | (BuildInfo & { readonly __typename: "BuildInfo" })
+  | (Package & { readonly __typename: "Package" })
+  | (Version & { readonly __typename: "Version" })
+  | (ArtifactNode & { readonly __typename: "Artifact" });
+
+/** What an id leads to: null when it is gone. */
+export type NodeResult = NodeParent | null;
+
+/**
+ * The object behind an id: null when it is gone, or its backend is no longer configured; rejects when its backend could
+ * not say. Goes through the same loaders as everything else, so many ids of one type are few calls. Throws BAD_ID.
+ */
+export async function loadNode(context: Context, id: string, info: GraphQLResolveInfo): Promise<NodeResult> {
+  const node = coordinatesOf(id);
+  const ask: Ask = async (backend, asked) => (asked ? lookUp(context, info, backend, asked) : null);
+  switch (node.type) {
+    case "Release":
+      return typed(
+        "Release",
+        await ask(node.ref.backend, readerOf(context, "releases", node.ref.backend)?.release(node.ref)),
+      );
+    case "BuildInfo":
+      return typed(
+        "BuildInfo",
+        await ask(node.ref.backend, readerOf(context, "releases", node.ref.backend)?.build(node.ref)),
+      );
+    case "Package": {
+      const reader = readerOf(context, "packages", node.ref.backend);
+      return typed("Package", await ask(node.ref.backend, reader && loadPackage(reader, node.ref, info)));
+    }
+    case "Version": {
+      const { backend } = node.ref.package;
+      return typed("Version", await ask(backend, readerOf(context, "packages", backend)?.version(node.ref)));
+    }
+    case "Artifact":
+      return typed("Artifact", await loadArtifact(context, node.coordinate, node.digest, ask));
+  }
+}
+
+/** Looks up what one backend may have; null where there is nobody to ask. */
+type Ask = <T>(backend: string, asked: Promise<Answer<T>> | null | undefined) => Promise<T | null>;
+
+/** The artifact behind its coordinate; its digest, where the id holds one, must still be the one found there. */
+async function loadArtifact(
+  context: Context,
+  coordinate: ArtifactCoordinate,
+  digestText: string | null,
+  ask: Ask,
+): Promise<ArtifactNode | null> {
+  const told = parseDigest(digestText);
+  const digest = told !== null && isStrong(told) ? told : null;
+  const isStill = (now: Digest | null) => digest === null || now === digest;
+  if (coordinate.by === "zadig") {
+    const { ref } = coordinate;
+    const record = await ask(ref.backend, readerOf(context, "artifacts", ref.backend)?.artifact(ref));
+    return record && isStill(record.digest) ? createArtifact(context, recordSeed(record)) : null;
+  }
+  if (coordinate.by === "image") {
+    const image = parseImageRef(coordinate.image);
+    const { zadig, asOf } = coordinate;
+    return image ? createArtifact(context, { ...imageSeed(image, zadig, digest), asOf }) : null;
+  }
+  if (coordinate.by === "trace") {
+    const image = parseImageRef(coordinate.image);
+    return image ? (await traceReference(context, { ...image, digest }, { copies: false })).artifact : null;
+  }
+  const { backend } = coordinate.version.package;
+  const reader = readerOf(context, "packages", backend);
+  const page = await ask(backend, reader?.files(coordinate.version, { first: 100, after: null }));
+  const row = page?.rows.find(({ value }) => (value.path ?? value.name) === coordinate.path);
+  if (!page || !row || !isStill(row.value.digests.find(isStrong) ?? null)) return null;
+  return createArtifact(
+    context,
+    fileSeed(context, { ...row.value, version: coordinate.version, fetchedAt: page.origin.fetchedAt }),
+  );
+}
+
+function typed<N extends NodeParent["__typename"], T extends object>(
+  name: N,
+  value: T | null | undefined,
+): (T & { readonly __typename: N }) | null {
+  return value ? { ...value, __typename: name } : null;
+}

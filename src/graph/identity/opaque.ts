@@ -1,0 +1,142 @@
+import { createHash } from "node:crypto";
+import type { Position } from "../../model/page.ts";
+import { isTooLongInAddress, longestValue } from "../cost/values.ts";
+import { badInput } from "../errors.ts";
+import type { Seal } from "./seal.ts";
+
+/**
+ * Ids and cursors: base64url over length-prefixed parts, the first of which is the format version. They carry
+ * coordinates, come back from strangers and are checked part by part; nothing in them is ever used as an address.
+ */
+const version = "1";
+const longestPart = 1024;
+/** Of a position, sealed. */
+const longestPosition = 2048;
+const mostParts = 16;
+
+/** The types that have a global id. */
+export type NodeType = "Release" | "BuildInfo" | "Artifact" | "Package" | "Version";
+
+/** A Relay id from its coordinates; a null part stays a null part. */
+export function printId(type: NodeType, parts: readonly (string | null)[]): string {
+  return pack([version, type, ...parts]);
+}
+
+/** Takes an id apart; throws BAD_ID for anything this gateway cannot have printed. */
+export function parseId(id: string): { readonly type: NodeType; readonly parts: readonly (string | null)[] } {
+  const [format, type, ...parts] = unpack(id) ?? [];
+  if (format !== version || !isNodeType(type)) throw badInput("BAD_ID", "This is not an id of this graph.");
+  return { type, parts };
+}
+
+/**
+ * A cursor: where in which list (backend, filter) a row stands. `filter` is anything JSON that tells two lists apart. A
+ * position counts all rows of a backend, also those that its reader may not see: with `seal` nobody can read it.
+ */
+export function printCursor(backend: string, filter: unknown, position: Position, seal: Seal | null = null): string {
+  const hash = filterHash(filter);
+  const json = JSON.stringify(position);
+  return pack([version, backend, hash, seal === null ? json : seal.close(json, placeOf(backend, hash))]);
+}
+
+/** Throws BAD_CURSOR for text that cannot be a cursor of any list. */
+export function checkCursor(cursor: string): void {
+  const { told } = takeApart(cursor);
+  if (!isSealed.test(told) && readPosition(told) === null) throw notOurs();
+}
+
+/**
+ * The position in a cursor; throws BAD_CURSOR when it belongs to another list or is not one of ours. With `seal` only
+ * what was sealed is ours.
+ */
+export function parseCursor(cursor: string, backend: string, filter: unknown, seal: Seal | null = null): Position {
+  const { owner, hash, told } = takeApart(cursor);
+  const wanted = filterHash(filter);
+  const json = seal === null ? told : seal.open(told, placeOf(backend, wanted));
+  if (owner !== backend || hash !== wanted) {
+    throw badInput("BAD_CURSOR", "This cursor belongs to another list: its backend or filter differs.");
+  }
+  const position = json === null ? null : readPosition(json);
+  if (position === null) throw notOurs();
+  return position;
+}
+
+const isSealed = /^[\w-]{38,}$/;
+
+function placeOf(backend: string, hash: string): string {
+  return JSON.stringify([backend, hash]);
+}
+
+function takeApart(cursor: string) {
+  const [format, owner, hash, told, ...rest] = unpack(cursor, longestPosition) ?? [];
+  if (format !== version || told === undefined || told === null || rest.length > 0) throw notOurs();
+  return { owner, hash, told };
+}
+
+function notOurs() {
+  return badInput("BAD_CURSOR", "This is not a cursor of this graph.");
+}
+
+function filterHash(filter: unknown): string {
+  return createHash("sha256").update(JSON.stringify(filter)).digest("base64url").slice(0, 12);
+}
+
+function pack(parts: readonly (string | null)[]): string {
+  return Buffer.from(parts.map((part) => (part === null ? "-" : `${part.length}:${part}`)).join("")).toString(
+    "base64url",
+  );
+}
+
+function unpack(text: string, longest = longestPart): (string | null)[] | null {
+  if (text.length > longestValue || !/^[A-Za-z0-9_-]+$/.test(text)) return null;
+  const bytes = Buffer.from(text, "base64url");
+  // One spelling only: the same coordinates must never have two ids.
+  if (bytes.toString("base64url") !== text) return null;
+  const plain = bytes.toString("utf8");
+  if (plain.includes("\uFFFD")) return null;
+  const parts: (string | null)[] = [];
+  for (let at = 0; at < plain.length; ) {
+    if (parts.length >= mostParts) return null;
+    if (plain[at] === "-") {
+      parts.push(null);
+      at += 1;
+      continue;
+    }
+    const length = /^(0|[1-9]\d{0,3}):/.exec(plain.slice(at, at + 5));
+    if (!length?.[1]) return null;
+    const start = at + length[0].length;
+    const part = plain.slice(start, start + Number(length[1]));
+    if (part.length !== Number(length[1]) || part.length > longest || hasControls(part)) return null;
+    if (isTooLongInAddress(part)) return null;
+    parts.push(part);
+    at = start + part.length;
+  }
+  return parts;
+}
+
+function hasControls(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
+}
+
+function readPosition(json: string): Position | null {
+  try {
+    const value: unknown = JSON.parse(json);
+    if (!Array.isArray(value) || value.length > 12) return null;
+    const position = value.filter(
+      (part): part is string | number =>
+        // -1 is how adapters write "not known".
+        typeof part === "string" || (typeof part === "number" && Number.isSafeInteger(part) && part >= -1),
+    );
+    return position.length === value.length ? position : null;
+  } catch {
+    return null;
+  }
+}
+
+function isNodeType(text: string | null | undefined): text is NodeType {
+  return ["Release", "BuildInfo", "Artifact", "Package", "Version"].includes(text ?? "");
+}

@@ -1,0 +1,380 @@
+import {
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLObjectType,
+  type GraphQLResolveInfo,
+  getArgumentValues,
+  isObjectType,
+  locatedError,
+} from "graphql";
+import { type AnswerMeter, bytesOfField, bytesOfValue } from "../../graph/cost/answer-meter.ts";
+import { mostErrors, report } from "../../graph/errors.ts";
+import type { FieldPlan, Plan, Selection, Variables } from "./plan.ts";
+import type { Shape } from "./shape.ts";
+
+type Path = GraphQLResolveInfo["path"];
+type Answer = Record<string, unknown>;
+
+/** One run of a plan. */
+interface Run {
+  readonly plan: Plan;
+  readonly variables: Variables;
+  readonly context: unknown;
+  /** {@link mostErrors} at most. */
+  readonly errors: GraphQLError[];
+  /** Errors beyond these. */
+  readonly omitted: { count: number; first: unknown };
+  readonly meter: AnswerMeter | null;
+  /** Fields since the event loop was last let go. */
+  fields: number;
+  /** The next turn of the event loop, where somebody waits for it. */
+  turn: Promise<void> | null;
+}
+
+/** Fields that are worked off in one turn of the event loop; what is under way in other requests has its turn then. */
+const fieldsATurn = 10_000;
+
+/**
+ * Runs a plan: what the reference execution answers, by the same rules, without a promise where a value is at hand and
+ * without asking of each row what is known of all. `variables` are coerced ones. An answer that is too large for `meter`
+ * is given up at once. Long lists are worked off in several turns of the event loop.
+ */
+export function runPlan(
+  plan: Plan,
+  variables: Variables,
+  context: unknown,
+  root?: unknown,
+  meter: AnswerMeter | null = null,
+): Promise<ExecutionResult> | ExecutionResult {
+  const run: Run = {
+    plan,
+    variables,
+    context,
+    errors: [],
+    omitted: { count: 0, first: null },
+    meter,
+    fields: 0,
+    turn: null,
+  };
+  const finish = (data: Answer | null): ExecutionResult => {
+    const { errors, omitted } = run;
+    if (omitted.count > 0) report(errors, locatedError(omitted.first, undefined, undefined), omitted.count);
+    return errors.length === 0 ? { data } : { errors, data };
+  };
+  const fail = (error: unknown): ExecutionResult => {
+    const refusal = meter?.refusal();
+    if (refusal) return { errors: [refusal], data: null };
+    run.errors.push(error instanceof GraphQLError ? error : locatedError(error, undefined, undefined));
+    return finish(null);
+  };
+  try {
+    const data = fieldsOf(run, plan.root, root, undefined);
+    return data instanceof Promise ? data.then(finish, fail) : finish(data);
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+/** Every field of one object; a promise only where one of them is one. */
+function fieldsOf(
+  run: Run,
+  { fields, blank }: Selection,
+  source: unknown,
+  path: Path | undefined,
+): Answer | Promise<Answer> {
+  const answer: Answer = { ...blank };
+  let pending: Pending<string>[] | null = null;
+  try {
+    for (const field of fields) {
+      const value = fieldOf(run, field, source, path);
+      if (!isPromise(value)) answer[field.key] = value;
+      else {
+        pending ??= [];
+        pending.push({ key: field.key, value });
+      }
+    }
+  } catch (error) {
+    // An answer that is given up waits for nobody.
+    if (run.meter?.refusal()) for (const { value } of pending ?? []) value.then(undefined, () => null);
+    if (pending === null || run.meter?.refusal()) throw error;
+    // One is missing and the object with it; what is under way is waited for, since it may fail as well.
+    return Promise.all(pending.map(({ value }) => value)).then(
+      () => refuse(error),
+      () => refuse(error),
+    );
+  }
+  return pending === null ? answer : fill(answer, pending);
+}
+
+/** A part of an answer that is not there yet. */
+interface Pending<K extends string | number> {
+  readonly key: K;
+  readonly value: Promise<unknown>;
+}
+
+/** The same answer when it is whole; rejects with the first failure. */
+function fill<K extends string | number>(
+  answer: Record<K, unknown>,
+  pending: readonly Pending<K>[],
+): Promise<Record<K, unknown>> {
+  return new Promise((resolve, reject) => {
+    let left = pending.length;
+    for (const { key, value } of pending) {
+      value.then((late) => {
+        answer[key] = late;
+        left -= 1;
+        if (left === 0) resolve(answer);
+      }, reject);
+    }
+  });
+}
+
+function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
+  const { shape, resolve } = field;
+  run.fields += 1;
+  run.meter?.take(bytesOfField(field.key));
+  // The most frequent case, a scalar that stands in its parent, needs no path.
+  const path = resolve === null && shape.is === "LEAF" ? null : pathTo(field, parent);
+  try {
+    const value =
+      resolve === null || path === null
+        ? propertyOf(run, field, source, parent)
+        : resolve(source, argumentsOf(run, field), run.context, infoAt(run, field, path));
+    if (!isPromise(value)) {
+      if (shape.is === "LEAF") return leafOrNull(run, shape, value);
+      return settled(run, field, shape, value, path ?? pathTo(field, parent));
+    }
+    const at = path ?? pathTo(field, parent);
+    return value.then(
+      (late) => settled(run, field, shape, late, at),
+      (error) => failed(run, field, shape, error, at),
+    );
+  } catch (error) {
+    return failed(run, field, shape, error, path ?? pathTo(field, parent));
+  }
+}
+
+/** A field's value, or null and an error in its place. */
+function settled(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
+  try {
+    const completed = complete(run, field, shape, value, path);
+    // Where null may not be, a failure passes through to whatever it is part of.
+    return shape.is !== "REQUIRED" && isPromise(completed)
+      ? completed.then(undefined, (error) => failed(run, field, shape, error, path))
+      : completed;
+  } catch (error) {
+    return failed(run, field, shape, error, path);
+  }
+}
+
+function propertyOf(run: Run, field: FieldPlan, source: unknown, parent: Path | undefined): unknown {
+  if (typeof source !== "object" || source === null) return undefined;
+  const property: unknown = Reflect.get(source, field.name);
+  if (typeof property !== "function") return property;
+  const info = infoAt(run, field, pathTo(field, parent));
+  return Reflect.apply(property, source, [argumentsOf(run, field), run.context, info]);
+}
+
+function argumentsOf(run: Run, { args, field, nodes }: FieldPlan): Readonly<Record<string, unknown>> {
+  const [node] = nodes;
+  return args ?? (node ? getArgumentValues(field, node, run.variables) : {});
+}
+
+function complete(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
+  if (value instanceof Error) throw value;
+  switch (shape.is) {
+    case "REQUIRED": {
+      // What comes late is an object or a list, and never null: see below.
+      const completed = complete(run, field, shape.of, value, path);
+      if (completed === null) throw empty(field);
+      return completed;
+    }
+    case "LEAF":
+      return leafOrNull(run, shape, value);
+    case "LIST":
+      return value === null || value === undefined ? null : list(run, field, shape, value, path);
+    case "OBJECT":
+      return value === null || value === undefined ? null : fieldsOf(run, field.selection(shape.type), value, path);
+    case "ABSTRACT": {
+      if (value === null || value === undefined) return null;
+      const type = typeOf(run, field, shape, value, path);
+      return fieldsOf(run, field.selection(type), value, path);
+    }
+  }
+}
+
+function list(run: Run, field: FieldPlan, shape: Extract<Shape, { is: "LIST" }>, value: unknown, path: Path): unknown {
+  if (!isIterable(value)) {
+    throw new GraphQLError(`Expected Iterable, but did not find one for field "${nameOf(field)}".`);
+  }
+  const rows = Array.isArray(value) ? value : Array.from(value);
+  const answer: unknown[] = new Array(rows.length);
+  let pending: Pending<number>[] | null = null;
+  try {
+    for (let index = 0; index < rows.length; index++) {
+      if (run.fields >= fieldsATurn) return later(run, field, shape, rows, path, index, answer, pending ?? []);
+      const row = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+      if (!isPromise(row)) answer[index] = row;
+      else {
+        pending ??= [];
+        pending.push({ key: index, value: row });
+      }
+    }
+  } catch (error) {
+    // The list is lost; rows that are under way may fail as well, and nobody will look.
+    for (const row of pending ?? []) row.value.then(undefined, () => null);
+    throw error;
+  }
+  return pending === null ? answer : fill(answer, pending);
+}
+
+/** The rest of a list, in as many turns as it takes. */
+async function later(
+  run: Run,
+  field: FieldPlan,
+  shape: Extract<Shape, { is: "LIST" }>,
+  rows: readonly unknown[],
+  path: Path,
+  from: number,
+  answer: unknown[],
+  pending: Pending<number>[],
+): Promise<unknown> {
+  // Nobody looks at these before the list is through.
+  for (const row of pending) row.value.then(undefined, () => null);
+  for (let index = from; index < rows.length; index++) {
+    while (run.fields >= fieldsATurn) await nextTurn(run);
+    const row = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+    if (!isPromise(row)) answer[index] = row;
+    else {
+      row.then(undefined, () => null);
+      pending.push({ key: index, value: row });
+    }
+  }
+  return pending.length === 0 ? answer : fill(answer, pending);
+}
+
+function nextTurn(run: Run): Promise<void> {
+  run.turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      run.fields = 0;
+      run.turn = null;
+      resolve();
+    });
+  });
+  return run.turn;
+}
+
+function item(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
+  if (!isPromise(value)) return settled(run, field, shape, value, path);
+  return value.then(
+    (late) => settled(run, field, shape, late, path),
+    (error) => failed(run, field, shape, error, path),
+  );
+}
+
+function leafOrNull(run: Run, shape: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
+  const told = value === null || value === undefined ? null : leaf(shape, value);
+  run.meter?.take(bytesOfValue(told));
+  return told;
+}
+
+function leaf({ type }: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
+  if (value instanceof Error) throw value;
+  let serialized: unknown;
+  try {
+    serialized = type.serialize(value);
+  } catch (error) {
+    // A value that does not fit its type is a bug of ours, whatever it is thrown as.
+    throw error instanceof GraphQLError ? new Error(error.message) : error;
+  }
+  if (serialized === null || serialized === undefined) {
+    throw new Error(`Expected \`${type.name}\` to serialize to a value.`);
+  }
+  return serialized;
+}
+
+function typeOf(
+  run: Run,
+  field: FieldPlan,
+  { type }: Extract<Shape, { is: "ABSTRACT" }>,
+  value: unknown,
+  path: Path,
+): GraphQLObjectType {
+  const { schema } = run.plan;
+  const told = type.resolveType?.(value, run.context, infoAt(run, field, path), type) ?? typenameOf(value);
+  const found = typeof told === "string" ? schema.getType(told) : undefined;
+  if (told === null || told === undefined) {
+    throw new GraphQLError(
+      `Abstract type "${type.name}" must resolve to an Object type at runtime for field "${nameOf(field)}". Either the "${type.name}" type should provide a "resolveType" function or each possible type should provide an "isTypeOf" function.`,
+      { nodes: field.nodes },
+    );
+  }
+  if (!isObjectType(found) || !schema.isSubType(type, found)) {
+    throw new GraphQLError(`"${type.name}" cannot be told apart at "${nameOf(field)}".`, { nodes: field.nodes });
+  }
+  return found;
+}
+
+function typenameOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null && "__typename" in value ? value.__typename : null;
+}
+
+/** A field's failure: null and an error, or, where null may not be, the failure of what it is part of. */
+function failed(run: Run, field: FieldPlan, shape: Shape, error: unknown, path: Path): null {
+  if (run.meter?.refusal()) throw error;
+  // Finding its place in the document is dear, and where there are too many nobody is told.
+  if (shape.is !== "REQUIRED" && run.errors.length >= mostErrors) {
+    run.omitted.count += 1;
+    run.omitted.first ??= error;
+    return null;
+  }
+  const located = locatedError(error, field.nodes, keysOf(path));
+  if (shape.is === "REQUIRED") throw located;
+  run.errors.push(located);
+  return null;
+}
+
+function pathTo({ key, parentType }: FieldPlan, prev: Path | undefined): Path {
+  return { prev, key, typename: parentType.name };
+}
+
+function keysOf(path: Path): (string | number)[] {
+  const keys: (string | number)[] = [];
+  for (let at: Path | undefined = path; at; at = at.prev) keys.push(at.key);
+  return keys.reverse();
+}
+
+function infoAt({ plan, variables }: Run, field: FieldPlan, path: Path): GraphQLResolveInfo {
+  return {
+    fieldName: field.name,
+    fieldNodes: field.nodes,
+    returnType: field.type,
+    parentType: field.parentType,
+    path,
+    schema: plan.schema,
+    fragments: plan.fragments,
+    rootValue: undefined,
+    operation: plan.operation,
+    variableValues: variables,
+  };
+}
+
+function empty(field: FieldPlan): Error {
+  return new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
+}
+
+function refuse(error: unknown): never {
+  throw error;
+}
+
+function nameOf({ parentType, name }: FieldPlan): string {
+  return `${parentType.name}.${name}`;
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === "object" && value !== null && Symbol.iterator in value;
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
