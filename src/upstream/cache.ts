@@ -1,3 +1,4 @@
+import { Lru } from "../model/lru.ts";
 import { type Headers, keepingOf } from "./freshness.ts";
 
 /** How one backend's answers are kept. Without these settings none is. */
@@ -56,16 +57,12 @@ const ofItself = new Set(["content-length", "content-type", "content-encoding", 
 
 /** An empty cache; `now` is the clock in milliseconds. */
 export function createCache(settings: CacheSettings, now: () => number = Date.now): Cache {
-  // A Map keeps the order of insertion: the first is what was not used for longest.
-  const kept = new Map<string, Kept>();
-  let bytes = 0;
-
-  function drop(key: string): void {
-    const known = kept.get(key);
-    if (!known) return;
-    kept.delete(key);
-    bytes -= known.cost;
-  }
+  const entries = new Lru<Kept>({
+    maxWeight: settings.maxBytes,
+    // One answer may not evict all others.
+    maxEntryWeight: settings.maxBytes / 4,
+    weigh: ({ cost }) => cost,
+  });
 
   function put(key: string, answer: Answer): Kept {
     const { headers, body } = answer;
@@ -75,34 +72,18 @@ export function createCache(settings: CacheSettings, now: () => number = Date.no
       freshUntil: now() + (keepingOf(headers).freshMs ?? settings.freshMs),
       cost: body.length + JSON.stringify(headers).length + overhead,
     };
-    drop(key);
-    // One answer may not push all others out.
-    if (entry.cost > settings.maxBytes / 4) return entry;
-    kept.set(key, entry);
-    bytes += entry.cost;
-    for (const oldest of kept.keys()) {
-      if (bytes <= settings.maxBytes) break;
-      drop(oldest);
-    }
+    entries.set(key, entry);
     return entry;
   }
 
-  function find(key: string): Kept | null {
-    const known = kept.get(key);
-    if (!known) return null;
-    kept.delete(key);
-    kept.set(key, known);
-    return known;
-  }
+  const find = (key: string) => entries.get(key) ?? null;
+  const drop = (key: string) => entries.delete(key);
 
   return {
     find,
     drop,
-    clear: () => {
-      kept.clear();
-      bytes = 0;
-    },
-    size: () => bytes,
+    clear: () => entries.clear(),
+    size: () => entries.weight,
     fresh: (key) => {
       const known = find(key);
       return known && now() < known.freshUntil ? known : null;

@@ -1,12 +1,10 @@
-import type { Ending } from "./ending.ts";
+import type { CancelToken } from "./cancel.ts";
 import type { StandIns } from "./stand-ins.ts";
 
 /** What an upstream call inherits from the request it serves; passed on explicitly, never ambient. */
 export interface Call {
-  /** Aborts when the client leaves or the operation's deadline passes. */
-  readonly signal: AbortSignal;
-  /** The same moment as the signal's, for those who listen to it for every call; left out where there is but a signal. */
-  readonly ending?: Ending;
+  /** Cancelled when the client leaves or the operation's deadline passes. */
+  readonly cancelToken: CancelToken;
   /** Milliseconds left until the deadline; 0 or less when it has passed. */
   readonly remainingMs: () => number;
   readonly requestId: string;

@@ -1,3 +1,4 @@
+import { Lru } from "../model/lru.ts";
 import { type Circuit, type CircuitSettings, type CircuitState, createCircuit, type Evidence } from "./circuit.ts";
 
 /** Who lets a call through, or does not. */
@@ -17,25 +18,22 @@ export interface Circuits {
   readonly openCredentials: () => number;
 }
 
-/** Credentials of callers that something is held against. Who was in trouble the longest time ago is forgotten first. */
-const mostCredentials = 1024;
+/** Credentials of callers with recorded silences; the least recently used one is evicted. */
+const maxCredentials = 1024;
 
 /** Closed circuits; `now` is a clock in milliseconds that never goes back. */
 export function createCircuits(settings: CircuitSettings, now?: () => number): Circuits {
   const server = createCircuit(settings, now);
-  const troubled = new Map<string, Circuit>();
+  const troubled = new Lru<Circuit>({
+    maxEntries: maxCredentials,
+    // A call that waits for the trial of an evicted circuit goes on.
+    onEvict: (circuit) => circuit.conclude("ANSWERED"),
+  });
 
   /** Keeps the circuit of a credential while something is held against it, so that the sound ones cost nothing. */
   function keep(credential: string, circuit: Circuit): void {
-    troubled.delete(credential);
-    if (circuit.isClear()) return;
-    troubled.set(credential, circuit);
-    if (troubled.size <= mostCredentials) return;
-    const [oldest] = troubled;
-    if (!oldest) return;
-    troubled.delete(oldest[0]);
-    // Whoever waits for its trial goes on.
-    oldest[1].conclude("ANSWERED");
+    if (circuit.isClear()) troubled.delete(credential);
+    else troubled.set(credential, circuit);
   }
 
   /** Takes it down in the circuit that the credential has by then, and begins one where something is held against it. */

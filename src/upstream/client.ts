@@ -3,6 +3,8 @@ import { trimEndSlashes } from "../model/text.ts";
 import { parseBody } from "./answer.ts";
 import { type Answer, type Cache, type CacheSettings, createCache, type Kept } from "./cache.ts";
 import type { Call } from "./call.ts";
+import { type CancelToken, orCancelled } from "./cancel.ts";
+import { createCoalescer, type Handle, SharedCall } from "./coalesce.ts";
 import {
   type Dialect,
   judgeByStatus,
@@ -12,10 +14,8 @@ import {
   type Request,
   type ServerCheck,
 } from "./dialect.ts";
-import { type Ending, endingOf, orEnded, signalOf } from "./ending.ts";
 import { isOutOfTime, MisshapenAnswer, outOfTime, UpstreamError } from "./errors.ts";
 import { type Exchange, type Settle, startExchange } from "./exchange.ts";
-import { createFlights, type Seat } from "./flights.ts";
 import { fingerprint } from "./freshness.ts";
 import { isRead, type Operation, target } from "./operation.ts";
 import { createResilience, type Pressure, type ResilienceSettings } from "./resilience.ts";
@@ -87,7 +87,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     settings,
     check ? { name: check.operation.name, ask: (call, stop) => checkServer(check, call, stop) } : null,
   );
-  const flights = createFlights<Judged>();
+  const reads = createCoalescer<Judged, Call>();
   const cache: Cache | null = settings.cache ? createCache(settings.cache) : null;
   const { name: backend } = settings;
   let changes = 0;
@@ -138,7 +138,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     // What was refused has been an exchange of its own, whatever comes of asking once more.
     sent.settle(failure);
     if (!dialect.renew) throw failure;
-    if (!(await orEnded(dialect.renew(sent.raw, sent.credentials, attempt.call), attempt.stop, () => failure)))
+    if (!(await orCancelled(dialect.renew(sent.raw, sent.credentials, attempt.call), attempt.stop, () => failure)))
       throw failure;
     const again = await wire.send(outgoing, request, { ...attempt, validators: none });
     const failed = judge(again.raw, operation);
@@ -191,7 +191,11 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   }
 
   /** Asks a question of our own, at nobody's cost and for nobody to be told of. */
-  async function checkServer({ operation, parts, query }: ServerCheck, { caller }: Call, stop: Ending): Promise<void> {
+  async function checkServer(
+    { operation, parts, query }: ServerCheck,
+    { caller }: Call,
+    stop: CancelToken,
+  ): Promise<void> {
     const path = prefix + target(operation, parts, query);
     const outgoing: Outgoing = {
       operation: operation.name,
@@ -201,10 +205,7 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
       body: null,
     };
     const call: Call = {
-      get signal() {
-        return signalOf(stop);
-      },
-      ending: stop,
+      cancelToken: stop,
       remainingMs: () => settings.timeoutMs,
       requestId: "check",
       budget: { take: () => true },
@@ -261,49 +262,52 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
     if (fresh) return Promise.resolve(answerFrom(fresh, "CACHE", asked));
     const tries: Tries = { attempt: 0, sent: 0 };
     // A backend that is not asked has not been too slow: the time has gone to something else.
-    if (endingOf(call).isOver) return Promise.resolve(failed(outOfTime(backend, operation.name), null, tries, asked));
+    if (call.cancelToken.cancelled)
+      return Promise.resolve(failed(outOfTime(backend, operation.name), null, tries, asked));
     if (key === null) {
       return unshared(operation, outgoing, request, call, tries).then(
         (judged) => answered(judged, true, asked),
         (error) => failed(error, null, tries, asked),
       );
     }
-    const seat = flights.join(key, call, (shared) => ask(operation, outgoing, request, shared, tries, keptAs));
-    return seat.landed.then(
-      (judged) => answered(judged, seat.isFirst, asked),
-      (error) => failed(error, seat, tries, asked),
+    const handle = reads.join(key, call, (run) =>
+      ask(operation, outgoing, request, new SharedCall(run), tries, keptAs),
+    );
+    return handle.result.then(
+      (judged) => answered(judged, handle.isLeader, asked),
+      (error) => failed(error, handle, tries, asked),
     );
   }
 
-  function answered<T>(judged: Judged, isFirst: boolean, asked: Asked<T>): Reply<T> {
-    const settle = isFirst ? judged.settle : startOf(asked, "FLIGHT")({ status: judged.status, bytes: judged.bytes });
+  function answered<T>(judged: Judged, isLeader: boolean, asked: Asked<T>): Reply<T> {
+    const settle = isLeader ? judged.settle : startOf(asked, "FLIGHT")({ status: judged.status, bytes: judged.bytes });
     const reply = decode(asked.operation, asked.request, judged, { stale: false, settle });
     // What was asked before a change may tell of the time before it.
-    const isLasting = isFirst && judged.isNew && asked.changes === changes;
+    const isLasting = isLeader && judged.isNew && asked.changes === changes;
     if (asked.keptAs !== null && isLasting) cache?.keep(asked.keptAs, judged);
     return reply;
   }
 
   /** What is kept of an earlier answer, where it may stand in; throws the failure where it may not. */
-  function failed<T>(failure: unknown, seat: Seat<Judged> | null, tries: Tries, asked: Asked<T>): Reply<T> {
+  function failed<T>(failure: unknown, handle: Handle<Judged, Call> | null, tries: Tries, asked: Asked<T>): Reply<T> {
     // Who began it and left does not hear the end; what was asked is told all the same.
-    if (seat?.isFirst) seat.flight.then(({ settle }) => settle(null)).catch(() => {});
-    const isLate = endingOf(asked.call).isOver && !isOutOfTime(failure);
+    if (handle?.isLeader) handle.run.work.then(({ settle }) => settle(null)).catch(() => {});
+    const isLate = asked.call.cancelToken.cancelled && !isOutOfTime(failure);
     const error = isLate ? overdue(asked.operation) : failure;
     if (!(error instanceof UpstreamError)) throw error;
     const kept = asked.keptAs === null ? null : standInFor(error, asked.keptAs);
     if (kept) return answerFrom(kept, "STALE", asked);
-    throw refused(error, seat, tries, asked);
+    throw refused(error, handle, tries, asked);
   }
 
   /** Tells of a call that was never sent, or of one in somebody else's flight; what was sent has been told. */
   function refused(
     error: UpstreamError,
-    seat: Seat<Judged> | null,
+    handle: Handle<Judged, Call> | null,
     tries: Tries,
     asked: Asked<unknown>,
   ): UpstreamError {
-    if (seat && !seat.isFirst) return startOf(asked, "FLIGHT")({ status: error.status, bytes: 0 })(error);
+    if (handle && !handle.isLeader) return startOf(asked, "FLIGHT")({ status: error.status, bytes: 0 })(error);
     return tries.sent === 0 ? startOf(asked, "UNSENT")({ status: null, bytes: 0 })(error) : error;
   }
 
@@ -328,11 +332,11 @@ export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Up
   ): Promise<Judged> {
     if (isRead(operation)) return ask(operation, outgoing, request, call, tries, null);
     // Who asks from now on must see what is being changed, and who asks when it is done, whatever came back, as well.
-    flights.closeAll();
+    reads.invalidate();
     try {
       return await ask(operation, outgoing, request, call, tries, null);
     } finally {
-      flights.closeAll();
+      reads.invalidate();
       changes += 1;
       cache?.clear();
     }

@@ -1,8 +1,8 @@
 import type { Call } from "./call.ts";
+import { type CancelToken, createCancelSource, orCancelled } from "./cancel.ts";
 import type { CircuitState, Evidence, Pass } from "./circuit.ts";
 import { createCircuits, type Gate } from "./circuits.ts";
 import { createDeadlines } from "./deadlines.ts";
-import { createEnding, type Ending, endingOf, orEnded } from "./ending.ts";
 import { isQueueFull, queueFullCode, UpstreamError } from "./errors.ts";
 import { isRead, type Operation } from "./operation.ts";
 import { createSlots } from "./slots.ts";
@@ -38,14 +38,14 @@ export interface Resilience {
 }
 
 /** Asks once. Settles as soon as it is told to stop. */
-type Attempt<T> = (stop: Ending) => Promise<T>;
+type Attempt<T> = (stop: CancelToken) => Promise<T>;
 
 /** A question to the server that no caller has written. */
 export interface Check {
   /** Name of its operation. */
   readonly name: string;
   /** Asks with the credentials of this call; settles as soon as it is told to stop. */
-  readonly ask: (call: Call, stop: Ending) => Promise<unknown>;
+  readonly ask: (call: Call, stop: CancelToken) => Promise<unknown>;
 }
 
 /** How one backend stands right now. */
@@ -89,7 +89,7 @@ export function createResilience(
     new UpstreamError("THROTTLED", { backend, operation, code: queueFullCode, reason: "our own queue is full" });
 
   /** Resolves with a slot in hand; null when there was one at once. Rejects when the call ends or the queue is full. */
-  function acquire(operation: string, call: Call, ending: Ending): Promise<void> | null {
+  function acquire(operation: string, call: Call, cancelToken: CancelToken): Promise<void> | null {
     if (slots.take()) return null;
     const acquired = Promise.withResolvers<void>();
     const leave = () => {
@@ -98,10 +98,10 @@ export function createResilience(
       acquired.reject(overdue(operation));
     };
     const stopListening = () => {
-      ending.unlisten(leave);
+      cancelToken.offCancel(leave);
       call.followCallers?.(null);
     };
-    ending.listen(leave);
+    cancelToken.onCancel(leave);
     const ticket = slots.wait(call.caller.key, {
       start: () => {
         stopListening();
@@ -117,38 +117,38 @@ export function createResilience(
   }
 
   /** Whether the one who holds a slot may send; waits for a trial that is under way. */
-  async function admit(gate: Gate, operation: string, ending: Ending): Promise<Pass> {
+  async function admit(gate: Gate, operation: string, cancelToken: CancelToken): Promise<Pass> {
     for (;;) {
       const admission = gate.admit();
       if (typeof admission !== "string") return admission;
       if (admission === "REFUSED") throw refused(operation);
-      await orEnded(gate.settled(), ending, () => overdue(operation));
+      await orCancelled(gate.settled(), cancelToken, () => overdue(operation));
     }
   }
 
   /** One attempt within its time, which ends with the call as well. */
-  async function attemptOnce<T>(attempt: Attempt<T>, ending: Ending, operation: string): Promise<T> {
-    const stop = createEnding();
-    const end = () => stop.end();
+  async function attemptOnce<T>(attempt: Attempt<T>, cancelToken: CancelToken, operation: string): Promise<T> {
+    const stop = createCancelSource();
+    const end = () => stop.cancel();
     const cancel = deadlines.start(end);
-    ending.listen(end);
+    cancelToken.onCancel(end);
     try {
       return await attempt(stop);
     } catch (error) {
-      if (ending.isOver) throw overdue(operation);
-      if (!stop.isOver) throw error;
+      if (cancelToken.cancelled) throw overdue(operation);
+      if (!stop.cancelled) throw error;
       const silence = error instanceof UpstreamError ? error.silence : null;
       throw new UpstreamError("TIMED_OUT", { backend, operation, silence });
     } finally {
       cancel();
-      ending.unlisten(end);
+      cancelToken.offCancel(end);
     }
   }
 
   function checkServer(gate: Gate, call: Call): void {
     if (check === null) return;
-    const stop = createEnding();
-    const cancel = deadlines.start(() => stop.end());
+    const stop = createCancelSource();
+    const cancel = deadlines.start(() => stop.cancel());
     const { name, ask } = check;
     void ask(call, stop)
       .then(
@@ -163,21 +163,21 @@ export function createResilience(
 
   /** Attempts within slot and breaker; the breaker hears what came of it before the slot goes to the next call. */
   async function runOnce<T>(target: Target, gate: Gate, call: Call, attempt: Attempt<T>): Promise<T> {
-    const ending = endingOf(call);
+    const { cancelToken } = call;
     const { name } = target.operation;
-    const waiting = acquire(name, call, ending);
+    const waiting = acquire(name, call, cancelToken);
     if (waiting) await waiting;
     try {
       // Between being given a slot and taking it the call may have ended.
-      if (ending.isOver) throw overdue(name);
+      if (cancelToken.cancelled) throw overdue(name);
       const admission = gate.admit();
-      const pass = typeof admission === "string" ? await admit(gate, name, ending) : admission;
+      const pass = typeof admission === "string" ? await admit(gate, name, cancelToken) : admission;
       const tell = (evidence: Evidence, failure: unknown = null) => {
         if (evidence !== "NOTHING") lasting = lastingReason(failure);
         if (pass.record(evidence, `${name} ${target.path}`)) checkServer(gate, call);
       };
       try {
-        const value = await attemptOnce(attempt, ending, name);
+        const value = await attemptOnce(attempt, cancelToken, name);
         tell("ANSWERED");
         return value;
       } catch (error) {
@@ -190,7 +190,7 @@ export function createResilience(
   }
 
   async function run<T>(target: Target, call: Call, attempt: Attempt<T>): Promise<T> {
-    const ending = endingOf(call);
+    const { cancelToken } = call;
     const { operation } = target;
     const { name } = operation;
     const gate = circuits.gateFor(target.credential);
@@ -198,14 +198,14 @@ export function createResilience(
     let failedAnswers = 0;
     let last: UpstreamError | null = null;
     for (let count = 1; ; count += 1) {
-      if (ending.isOver) throw overdue(name);
+      if (cancelToken.cancelled) throw overdue(name);
       // Looked at before the queue too: a refusal costs no waiting.
       if (gate.isRefusing()) throw last === null ? refused(name) : cutShort(last);
       try {
         return await runOnce(target, gate, call, attempt);
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
-        if (ending.isOver) throw overdue(name);
+        if (cancelToken.cancelled) throw overdue(name);
         // What came of an attempt that was made is the truth about this call; that the next one was not made is not.
         if (last !== null && error.circuitOpen) throw cutShort(last);
         if (last !== null && isQueueFull(error)) throw last;
@@ -215,7 +215,7 @@ export function createResilience(
         const isDue = count < attempts && failedAnswers < mostFailedAnswers && pauseMs < call.remainingMs();
         if (!isWorthIt || !isDue) throw error;
         last = error;
-        await pause(pauseMs, ending);
+        await pause(pauseMs, cancelToken);
       }
     }
   }
@@ -259,15 +259,15 @@ function pauseAfter(error: UpstreamError, attempts: number): number {
 }
 
 /** Resolves after so many milliseconds, or when the call ends. */
-function pause(ms: number, ending: Ending): Promise<void> {
+function pause(ms: number, cancelToken: CancelToken): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(over, ms).unref();
     function over(): void {
       clearTimeout(timer);
-      ending.unlisten(over);
+      cancelToken.offCancel(over);
       resolve();
     }
-    ending.listen(over);
+    cancelToken.onCancel(over);
   });
 }
 

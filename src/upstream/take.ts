@@ -1,5 +1,5 @@
 import type { Dispatcher } from "undici";
-import type { Ending } from "./ending.ts";
+import type { CancelToken } from "./cancel.ts";
 import { AnswerTooLarge, MisshapenAnswer } from "./errors.ts";
 import { createTurns } from "./turns.ts";
 
@@ -40,7 +40,7 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
   headers: Said = {};
   /** Bytes of the body that have come. */
   length = 0;
-  readonly #stop: Ending;
+  readonly #stop: CancelToken;
   readonly #limit: number;
   readonly #receiver: Receiver<T>;
   #isOver = false;
@@ -53,7 +53,7 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | null = null;
   readonly #taken = Promise.withResolvers<T>();
 
-  constructor(stop: Ending, limit: number, receiver: Receiver<T>) {
+  constructor(stop: CancelToken, limit: number, receiver: Receiver<T>) {
     this.#stop = stop;
     this.#limit = limit;
     this.#receiver = receiver;
@@ -66,7 +66,7 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
 
   /** Sends; what the receiver makes of the answer. */
   from(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<T> {
-    this.#stop.listen(this.#end);
+    this.#stop.onCancel(this.#end);
     dispatcher.dispatch(request, this);
     return this.#taken.promise;
   }
@@ -79,7 +79,7 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#stop.isOver) controller.abort(ended);
+    if (this.#stop.cancelled) controller.abort(ended);
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, said: Said): void {
@@ -160,7 +160,7 @@ export class Taking<T> implements Dispatcher.DispatchHandler {
     // The connection may hold on to its last handler for a while.
     this.#chunks = [];
     this.#block = null;
-    this.#stop.unlisten(this.#end);
+    this.#stop.offCancel(this.#end);
     return isFirst;
   }
 }

@@ -1,9 +1,9 @@
 import { parseBody } from "./answer.ts";
 import type { Call } from "./call.ts";
+import { type CancelToken, orCancelled } from "./cancel.ts";
 import { codeOf, connectionFaultOf, ProxyFailure } from "./connection-faults.ts";
 import { type Credentials, type Dialect, type Outgoing, type RawReply, type Request, redirectedTo } from "./dialect.ts";
 import { type Connections, type NetworkSettings, openConnections } from "./dispatcher.ts";
-import { type Ending, orEnded } from "./ending.ts";
 import { AnswerTooLarge, type Failure, type FailureFacts, MisshapenAnswer, UpstreamError } from "./errors.ts";
 import { type Settle, startExchange } from "./exchange.ts";
 import type { Headers } from "./freshness.ts";
@@ -41,7 +41,7 @@ export interface Tries {
 /** One attempt: on whose behalf, until when, and headers that go out beside the request's own. */
 export interface Attempt {
   readonly call: Call;
-  readonly stop: Ending;
+  readonly stop: CancelToken;
   readonly tries: Tries;
   readonly validators: Headers;
 }
@@ -103,7 +103,9 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
       const late = () => failed("TIMED_OUT", hop, {});
       const sent =
         signed instanceof Promise
-          ? orEnded(signed, attempt.stop, late).then((credentials) => exchange(hop, request, attempt, credentials, way))
+          ? orCancelled(signed, attempt.stop, late).then((credentials) =>
+              exchange(hop, request, attempt, credentials, way),
+            )
           : exchange(hop, request, attempt, signed, way);
       return sent.then((one) => (isRedirect(one.raw.status) ? follow(one, hop, request, attempt, way) : one));
     } catch (error) {
@@ -137,7 +139,7 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
     { pool: connections }: Way,
   ): Promise<Sent> {
     // A token may have taken its time: what nobody waits for any more is not sent.
-    if (stop.isOver) throw failed("TIMED_OUT", hop, {});
+    if (stop.cancelled) throw failed("TIMED_OUT", hop, {});
     if (!call.budget.take()) throw failed("OVER_BUDGET", hop, {});
     tries.sent += 1;
     const { path, method, body } = hop;
@@ -176,13 +178,13 @@ export function createWire(settings: WireSettings, dialect: Pick<Dialect, "autho
     });
   }
 
-  function failure(error: unknown, hop: Outgoing, stop: Ending, { status, isSent }: Taking<Sent>): UpstreamError {
+  function failure(error: unknown, hop: Outgoing, stop: CancelToken, { status, isSent }: Taking<Sent>): UpstreamError {
     if (error instanceof MisshapenAnswer) {
       const facts = { reason: error.message, tooLarge: error instanceof AnswerTooLarge };
       return failed("MALFORMED", hop, { status: status === 0 ? null : status, ...facts });
     }
     const silence = isSent ? "SILENT" : "UNREACHABLE";
-    if (stop.isOver) {
+    if (stop.cancelled) {
       const isStuck = !isSent && pool.by !== "none";
       return failed("TIMED_OUT", hop, {
         silence,

@@ -1,4 +1,5 @@
 import type { Call } from "../../src/upstream/call.ts";
+import { cancelTokenOf, neverCancelled } from "../../src/upstream/cancel.ts";
 
 /** A request's inheritance for tests that talk to an adapter directly: generous unless told otherwise. */
 export function testCall(
@@ -6,7 +7,7 @@ export function testCall(
 ): Call {
   let left = options.calls ?? 1000;
   return {
-    signal: options.signal ?? new AbortController().signal,
+    cancelToken: options.signal ? cancelTokenOf(options.signal) : neverCancelled,
     remainingMs: () => 15_000,
     requestId: "test",
     budget: { take: () => left-- > 0 },

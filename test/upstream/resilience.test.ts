@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Call } from "../../src/upstream/call.ts";
-import type { Ending } from "../../src/upstream/ending.ts";
+import { type CancelToken, cancelTokenOf } from "../../src/upstream/cancel.ts";
 import { type Failure, type FailureFacts, UpstreamError } from "../../src/upstream/errors.ts";
 import {
   createResilience,
@@ -33,7 +33,7 @@ function request(deadlineMs = 15_000): Call & { readonly leave: () => void } {
   const leaving = new AbortController();
   setTimeout(() => leaving.abort(), deadlineMs);
   return {
-    signal: leaving.signal,
+    cancelToken: cancelTokenOf(leaving.signal),
     remainingMs: () => end - Date.now(),
     requestId: "test",
     budget: { take: () => true },
@@ -45,11 +45,11 @@ function request(deadlineMs = 15_000): Call & { readonly leave: () => void } {
 /** A backend that answers as told, one word an attempt; the last word stays. */
 function backend(...words: readonly (UpstreamError | "OK" | "HANG")[]) {
   const at: number[] = [];
-  const attempt = async (stop: Ending) => {
+  const attempt = async (stop: CancelToken) => {
     const word = words[Math.min(at.length, words.length - 1)];
     at.push(Date.now());
     if (word === "HANG") {
-      await new Promise((_resolve, reject) => stop.listen(() => reject(failure("TIMED_OUT", { silence: "SILENT" }))));
+      await new Promise((_resolve, reject) => stop.onCancel(() => reject(failure("TIMED_OUT", { silence: "SILENT" }))));
     }
     if (word instanceof UpstreamError) throw again(word);
     return "answer";
@@ -92,7 +92,7 @@ afterEach(() => {
 
 async function run(
   resilience: Resilience,
-  attempt: (stop: Ending) => Promise<string>,
+  attempt: (stop: CancelToken) => Promise<string>,
   call: Call = request(),
   operation = read,
 ) {
@@ -401,9 +401,9 @@ describe("a failure stays as small as what it is about", () => {
 
   test("a question of our own that hangs ends with the time of an attempt, and one is asked at a time", async () => {
     const ended: number[] = [];
-    const ask = vi.fn((_call: Call, stop: Ending) => {
+    const ask = vi.fn((_call: Call, stop: CancelToken) => {
       return new Promise((_resolve, reject) =>
-        stop.listen(() => {
+        stop.onCancel(() => {
           ended.push(Date.now());
           reject(again(failure("TIMED_OUT", { silence: "SILENT" }), "plain.check"));
         }),

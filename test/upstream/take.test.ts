@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici";
 import { expect, test } from "vitest";
-import { createEnding } from "../../src/upstream/ending.ts";
+import { createCancelSource } from "../../src/upstream/cancel.ts";
 import { Taking } from "../../src/upstream/take.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -9,7 +9,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 function arriveTogether(lengths: readonly number[]) {
   const read: number[] = [];
   const all = lengths.map((length) => {
-    const stop = createEnding();
+    const stop = createCancelSource();
     const taking = new Taking<number>(stop, 1e9, {
       arrived: (body) => {
         read.push(body.length);
@@ -50,7 +50,7 @@ test("an answer that nobody waits for any more is not read when its turn comes",
   await turn();
   const { read, all } = arriveTogether([5_000_000, 4_000_000]);
   const failed = expect(all[1]?.answer).rejects.toThrow("stopped");
-  all[1]?.stop.end();
+  all[1]?.stop.cancel();
   await failed;
   await turn();
   await turn();

@@ -110,8 +110,8 @@ export function createIdentityService(settings: SwrSettings, iam: IamCredentials
       } catch (error) {
         // Whoever asked may have left or used up its budget; that is no reason for the others to fail.
         const theirs =
-          joined.call.signal.aborted || (error instanceof UpstreamError && error.failure === "OVER_BUDGET");
-        if (mine || !theirs || joined.call === call || call.signal.aborted) throw error;
+          joined.call.cancelToken.cancelled || (error instanceof UpstreamError && error.failure === "OVER_BUDGET");
+        if (mine || !theirs || joined.call === call || call.cancelToken.cancelled) throw error;
       }
     }
   }

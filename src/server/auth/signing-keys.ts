@@ -1,4 +1,5 @@
 import { createLocalJWKSet, errors, type JWTVerifyGetKey } from "jose";
+import { cancelTokenOf } from "../../upstream/cancel.ts";
 import { createUpstream, type RawReply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
@@ -72,9 +73,8 @@ export function createSigningKeys(
 
   async function read(): Promise<void> {
     triedAt = performance.now();
-    const signal = AbortSignal.timeout(patienceMs);
     const call = {
-      signal,
+      cancelToken: cancelTokenOf(AbortSignal.timeout(patienceMs)),
       remainingMs: () => patienceMs,
       requestId: "auth",
       budget: { take: () => true },

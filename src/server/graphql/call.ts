@@ -2,7 +2,7 @@ import { isIPv6 } from "node:net";
 import type { Config } from "../../config/index.ts";
 import type { CallerFacts } from "../../graph/access/caller.ts";
 import type { Call } from "../../upstream/call.ts";
-import { createEnding, signalOf } from "../../upstream/ending.ts";
+import { createCancelSource } from "../../upstream/cancel.ts";
 import { createStandIns } from "../../upstream/stand-ins.ts";
 import type { RequestHeaders } from "../observability/request-id.ts";
 
@@ -25,19 +25,14 @@ export function createCall(
 ): Call {
   const end = asking.startedAt + limits.deadlineMs;
   let left = limits.upstreamCalls;
-  const ending = createEnding();
-  let signal: AbortSignal | null = null;
-  const timer = setTimeout(() => ending.end(), Math.ceil(end - performance.now())).unref();
+  const cancelToken = createCancelSource();
+  const timer = setTimeout(() => cancelToken.cancel(), Math.ceil(end - performance.now())).unref();
   asking.onClose(() => {
     clearTimeout(timer);
-    ending.end();
+    cancelToken.cancel();
   });
   return {
-    get signal() {
-      signal ??= signalOf(ending);
-      return signal;
-    },
-    ending,
+    cancelToken,
     remainingMs: () => end - performance.now(),
     requestId: asking.requestId,
     standIns: createStandIns(),

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { DemoHandler } from "../../demo/server.ts";
 import type { Call } from "../../src/upstream/call.ts";
+import { createCancelSource } from "../../src/upstream/cancel.ts";
 import type { UpstreamSettings } from "../../src/upstream/client.ts";
+import { createCoalescer, SharedCall } from "../../src/upstream/coalesce.ts";
 import { type Exchange, exchanges } from "../../src/upstream/exchange.ts";
-import { createFlights } from "../../src/upstream/flights.ts";
 import { testCall } from "../support/call.ts";
 import { change, failureOf, read, type Stage, search, stage, thing, until } from "./stage.ts";
 
@@ -26,7 +27,7 @@ function heard(): { readonly all: Exchange[]; readonly stop: () => void } {
 }
 
 describe("equal reads at the same moment", () => {
-  test("are one request, whoever asks, and everybody has the answer", async () => {
+  test("are one request, and every caller has the answer", async () => {
     const { server, upstream } = await open();
     server.setLatency(30);
     const replies = await Promise.all(Array.from({ length: 20 }, () => upstream.call(read, thing("a"), testCall())));
@@ -51,7 +52,7 @@ describe("equal reads at the same moment", () => {
     expect(server.seen).toHaveLength(2);
   });
 
-  test("that differ in path, header or media are told apart", async () => {
+  test("that differ in path, header or media are different reads", async () => {
     const { server, upstream } = await open();
     server.setLatency(30);
     await Promise.all([
@@ -84,7 +85,7 @@ describe("equal reads at the same moment", () => {
     expect(server.seen).toHaveLength(2);
   });
 
-  test("one after the other are two: nothing is kept", async () => {
+  test("one after the other are two: nothing is stored", async () => {
     const { server, upstream } = await open();
     await upstream.call(read, thing("a"), testCall());
     await upstream.call(read, thing("a"), testCall());
@@ -101,7 +102,7 @@ describe("equal reads at the same moment", () => {
     expect(errors.map((error) => error.failure)).toEqual(Array.from({ length: 5 }, () => "UNAVAILABLE"));
   });
 
-  test("are decoded by each asker for itself", async () => {
+  test("are decoded by each caller for itself", async () => {
     const { server, upstream } = await open();
     server.setLatency(30);
     const ask = (decode: () => string) => upstream.call(read, { parts: { key: "a" }, decode }, testCall());
@@ -111,7 +112,7 @@ describe("equal reads at the same moment", () => {
   });
 });
 
-describe("an asker who leaves", () => {
+describe("a caller who leaves", () => {
   test("does not take the answer from the others, the first one neither", async () => {
     const { server, upstream } = await open();
     server.setLatency(60);
@@ -126,7 +127,7 @@ describe("an asker who leaves", () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  test("ends the request on the wire when it was the last", async () => {
+  test("ends the request when it was the last", async () => {
     const { server, upstream } = await open();
     server.setLatency(10_000);
     const [one, two] = [new AbortController(), new AbortController()];
@@ -142,7 +143,7 @@ describe("an asker who leaves", () => {
     expect(server.seen[0]?.endedAt).not.toBeNull();
   });
 
-  test("does not leave the next one a dying flight", async () => {
+  test("does not leave the next caller a cancelled run", async () => {
     const { server, upstream } = await open();
     server.setLatency(50);
     const leaving = new AbortController();
@@ -163,7 +164,7 @@ describe("the bill", () => {
     return { call, left: () => Math.max(0, left) };
   };
 
-  test("is one call, paid by whoever began", async () => {
+  test("is one call, paid by the leader", async () => {
     const { server, upstream } = await open();
     server.setLatency(30);
     const [first, second] = [counted(5), counted(5)];
@@ -172,7 +173,7 @@ describe("the bill", () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  test("is paid by another when the first cannot: nobody fails for somebody else's budget", async () => {
+  test("is paid by another when the first cannot: no read fails for another caller's budget", async () => {
     const { server, upstream } = await open();
     const [poor, rich] = [counted(0), counted(5)];
     const asked = [poor, rich].map(({ call }) => upstream.call(read, thing("a"), call));
@@ -181,13 +182,13 @@ describe("the bill", () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  test("is OVER_BUDGET when nobody aboard can pay", async () => {
+  test("is OVER_BUDGET when no waiter can pay", async () => {
     const { server, upstream } = await open();
     expect((await failureOf(upstream.call(read, thing("a"), counted(0).call))).failure).toBe("OVER_BUDGET");
     expect(server.seen).toHaveLength(0);
   });
 
-  test("is told to each: the payer's request, the others' flight", async () => {
+  test("is reported for each: the payer's request, the others' shared answer", async () => {
     const { server, upstream } = await open();
     server.setLatency(30);
     const [first, second] = [testCall(), testCall()];
@@ -207,7 +208,7 @@ describe("the bill", () => {
     ]);
   });
 
-  test("is told even when the payer has left", async () => {
+  test("is reported even when the payer has left", async () => {
     const { server, upstream } = await open();
     server.setLatency(40);
     const leaving = new AbortController();
@@ -224,19 +225,109 @@ describe("the bill", () => {
   });
 });
 
-test("a flight lasts as long as the most patient of those who wait", async () => {
-  const flights = createFlights<number>();
-  const patience = (ms: number): Call => ({ ...testCall(), remainingMs: () => ms });
-  const begun: Call[] = [];
-  const answer = Promise.withResolvers<number>();
-  const begin = (call: Call) => {
-    begun.push(call);
-    return answer.promise;
+describe("a coalescer", () => {
+  const waiter = () => {
+    const source = createCancelSource();
+    return { cancelToken: source, giveUp: () => source.cancel() };
   };
-  const seats = [10, 500, 200].map((ms) => flights.join("k", patience(ms), begin));
-  await Promise.resolve();
-  expect(begun.map((call) => call.remainingMs())).toEqual([500]);
+  type TestWaiter = ReturnType<typeof waiter>;
+
+  test("gives all waiters of a key the result of one run, and starts a new one afterwards", async () => {
+    const coalescer = createCoalescer<number, TestWaiter>();
+    let runs = 0;
+    const join = (key: string) => coalescer.join(key, waiter(), async () => ++runs);
+    const handles = [join("a"), join("a"), join("b")];
+    expect(coalescer.size()).toBe(2);
+    expect(handles.map(({ isLeader }) => isLeader)).toEqual([true, false, true]);
+    expect(await Promise.all(handles.map(({ result }) => result))).toEqual([1, 1, 2]);
+    expect(coalescer.size()).toBe(0);
+    expect(await join("a").result).toBe(3);
+  });
+
+  test("cancels a run with its last waiter, the leader or not", async () => {
+    const coalescer = createCoalescer<number, TestWaiter>();
+    const start = () => new Promise<number>(() => {});
+    const [leader, follower] = [waiter(), waiter()];
+    const first = coalescer.join("a", leader, start);
+    const second = coalescer.join("a", follower, start);
+    leader.giveUp();
+    await expect(first.result).rejects.toThrow();
+    expect(first.run.cancelToken.cancelled).toBe(false);
+    expect(second.run.handles).toEqual([second]);
+    follower.giveUp();
+    await expect(second.result).rejects.toThrow();
+    expect(first.run.cancelToken.cancelled).toBe(true);
+    expect(coalescer.follow("a", waiter())).toBeNull();
+  });
+
+  test("lets nobody follow a run that began before it was invalidated; those who follow it stay", async () => {
+    const coalescer = createCoalescer<number, TestWaiter>();
+    const work = Promise.withResolvers<number>();
+    const before = [0, 1].map(() => coalescer.join("a", waiter(), () => work.promise));
+    coalescer.invalidate();
+    expect(coalescer.follow("a", waiter())).toBeNull();
+    const after = coalescer.join("a", waiter(), async () => 2);
+    expect(after.isLeader).toBe(true);
+    work.resolve(1);
+    expect(await Promise.all([...before, after].map(({ result }) => result))).toEqual([1, 1, 2]);
+    expect(coalescer.size()).toBe(0);
+  });
+
+  test("releases followers after the longest time they may wait, and accepts no more", async () => {
+    const coalescer = createCoalescer<number | null, TestWaiter>({ maxWaitMs: 20, released: null });
+    const work = Promise.withResolvers<number | null>();
+    const leader = coalescer.join("a", waiter(), () => work.promise);
+    const follower = coalescer.follow("a", waiter());
+    expect(await follower?.result).toBeNull();
+    expect(coalescer.follow("a", waiter())).toBeNull();
+    expect(leader.run.cancelToken.cancelled).toBe(false);
+    work.resolve(7);
+    expect(await leader.result).toBe(7);
+  });
+
+  test("accepts no followers after that time where nobody followed before", async () => {
+    const coalescer = createCoalescer<number | null, TestWaiter>({ maxWaitMs: 10, released: null });
+    void coalescer.join("a", waiter(), () => new Promise(() => {}));
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    expect(coalescer.follow("a", waiter())).toBeNull();
+  });
+
+  test("cancels a released run whose leader has given up, after the released have been told", async () => {
+    const coalescer = createCoalescer<number | null, TestWaiter>({ maxWaitMs: 10_000, released: null });
+    const first = waiter();
+    const leader = coalescer.join("a", first, () => new Promise(() => {}));
+    const follower = coalescer.follow("a", waiter());
+    first.giveUp();
+    await expect(leader.result).rejects.toThrow();
+    leader.run.release();
+    expect(await follower?.result).toBeNull();
+    expect(leader.run.cancelToken.cancelled).toBe(false);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(leader.run.cancelToken.cancelled).toBe(true);
+  });
+
+  test("rejects all waiters with the failure of the run", async () => {
+    const coalescer = createCoalescer<number, TestWaiter>();
+    const results = [0, 1].map(() => coalescer.join("a", waiter(), () => Promise.reject(new Error("gone"))).result);
+    expect(await Promise.allSettled(results)).toMatchObject([
+      { status: "rejected", reason: { message: "gone" } },
+      { status: "rejected", reason: { message: "gone" } },
+    ]);
+  });
+});
+
+test("a shared call has as much time as the waiter that has most", async () => {
+  const coalescer = createCoalescer<number, Call>();
+  const withTime = (ms: number): Call => ({ ...testCall(), remainingMs: () => ms });
+  const made: Call[] = [];
+  const answer = Promise.withResolvers<number>();
+  const handles = [10, 500, 200].map((ms) =>
+    coalescer.join("k", withTime(ms), (run) => {
+      made.push(new SharedCall(run));
+      return answer.promise;
+    }),
+  );
+  expect(made.map((call) => call.remainingMs())).toEqual([500]);
   answer.resolve(7);
-  expect(await Promise.all(seats.map(({ landed }) => landed))).toEqual([7, 7, 7]);
-  expect(flights.count()).toBe(0);
+  expect(await Promise.all(handles.map(({ result }) => result))).toEqual([7, 7, 7]);
 });
