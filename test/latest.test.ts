@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { found, mapAnswer, unknown } from "../src/backends/answers.ts";
-import { latestBySemver } from "../src/graph/artifact/latest.ts";
+import { latestBySemver } from "../src/graph/artifact/package-links.ts";
 import type { Origin } from "../src/model/backend.ts";
 import type { Version } from "../src/model/package.ts";
 import type { Page } from "../src/model/page.ts";

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { FoundFile } from "../src/backends/backend.ts";
 import { type Claim, conflictsOf, type MergedField, mergeField, observationsOf } from "../src/graph/artifact/merge.ts";
 import { plain } from "../src/graph/artifact/outcome.ts";
-import { assembleFiles } from "../src/graph/artifact/trace-digest.ts";
+import { assembleFiles } from "../src/graph/artifact/trace-starts.ts";
 import { createContext, createEstate } from "../src/graph/context.ts";
 import { type Digest, digestOf } from "../src/model/digest.ts";
 import { testCall } from "./support/call.ts";

@@ -1,12 +1,30 @@
 import type { GraphQLError } from "graphql";
 import type { Backend, Readers } from "../backends/backend.ts";
+import type { Allowed } from "../model/access.ts";
+import type { Scope } from "../model/scope.ts";
 import type { Call } from "../upstream/call.ts";
 import { restrict } from "./access/access.ts";
-import type { Audit } from "./access/audit.ts";
-import type { CallerFacts } from "./access/caller.ts";
 import type { AnswerMeter } from "./cost/answer-meter.ts";
 import { badInput, report } from "./errors.ts";
-import type { Seal } from "./identity/seal.ts";
+import type { Seal } from "./identity/opaque.ts";
+
+/** One step of something that changes a backend, for the log of whoever has to answer for it. */
+export interface AuditEvent {
+  readonly action: "deletePackage" | "deleteVersion";
+  /** `ASKED` before anything is sent; afterwards the outcome as the caller is told it. */
+  readonly outcome: string;
+  /** Who asked: name of the key or subject of the token. */
+  readonly caller: string;
+  readonly requestId: string;
+  readonly backend: string;
+  readonly repository: string;
+  readonly key: string;
+  /** Null for a whole package. */
+  readonly version: string | null;
+}
+
+/** Writes an event down before it goes on; may not fail. */
+export type Audit = (event: AuditEvent) => void;
 
 /** The configured backends, as the graph looks them up. Lives as long as the process. */
 export interface Estate {
@@ -126,4 +144,13 @@ export function readerOf<K extends ReaderName>(
 ): NonNullable<Readers[K]> | null {
   const backend = context.estate.find(backendName);
   return backend === null ? null : (context.readers(backend)[name] ?? null);
+}
+
+/** Who asks, as far as the graph needs to know. */
+export interface CallerFacts {
+  /** Name of the key, the token's subject, or `anonymous`; for the log only. */
+  readonly name: string;
+  readonly scopes: ReadonlySet<Scope>;
+  /** What the access rules let this caller see; null when nothing is restricted. */
+  readonly access: readonly Allowed[] | null;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { mainFileOf } from "../../src/graph/artifact/main-file.ts";
+import { mainFileOf } from "../../src/graph/artifact/package-files.ts";
 import type { PackageFile } from "../../src/model/package.ts";
 import { parsePurl } from "../../src/model/purl.ts";
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { ESLint } from "eslint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { redactManifests } from "../../src/graph/artifact/manifests.ts";
+import { redactManifests } from "../../src/graph/artifact/release-parts.ts";
 import { fits } from "../../src/model/access.ts";
 import { parseDigest } from "../../src/model/digest.ts";
 import { parseImageRef } from "../../src/model/image-ref.ts";

@@ -3,12 +3,11 @@ import type { Backend, PackageReader, Remover } from "../../backends/backend.ts"
 import type { Package, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import { type Failure, UpstreamError } from "../../upstream/errors.ts";
 import { provenValue } from "../artifact/outcome.ts";
-import type { Context } from "../context.ts";
+import type { AuditEvent, Context } from "../context.ts";
 import { badInput, toGraphQLError, UnansweredError } from "../errors.ts";
 import type { DeletionOutcome } from "../generated/resolvers.ts";
 import { coordinatesOf } from "../identity/ids.ts";
 import { restrict } from "./access.ts";
-import type { AuditEvent } from "./audit.ts";
 
 /** What became of one request to delete. */
 export interface DeletionParent {

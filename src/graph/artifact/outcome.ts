@@ -1,9 +1,12 @@
-import type { Answer, Unknown } from "../../backends/answers.ts";
+import type { GraphQLResolveInfo } from "graphql";
+import { type Answer, found, type Unknown } from "../../backends/answers.ts";
 import type { Origin } from "../../model/backend.ts";
 import type { Call } from "../../upstream/call.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import { type NoAnswer, noAnswer, statusOf, UnansweredError } from "../errors.ts";
-import type { SourceStatus } from "../generated/resolvers.ts";
+import type { Context } from "../context.ts";
+import { type NoAnswer, noAnswer, statusOf, toGraphQLError, UnansweredError } from "../errors.ts";
+import type { BackendHealth, SourceStatus } from "../generated/resolvers.ts";
+import { pathOf } from "../resolvers/selection.ts";
 
 /** One backend's part in an answer, as the `Source` type shows it. */
 export interface SourceParent {
@@ -177,4 +180,81 @@ export function aged(call: Call, source: SourceParent): SourceParent {
 /** Whether every backend that could know has answered in full, and now. */
 export function isComplete(call: Call, sources: readonly SourceParent[]): boolean {
   return sources.map((source) => aged(call, source)).every(({ status }) => status === "OK" || status === "ABSENT");
+}
+
+/**
+ * What a nullable look-up field answers: null only where the absence was proved. What may be missing from a value is
+ * reported at the field's place. Throws where nobody could say.
+ */
+export async function lookUp<T>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  backend: string,
+  asked: Promise<Answer<T>>,
+): Promise<T | null> {
+  const answer = await asked;
+  if (answer.kind === "UNKNOWN") throw noAnswer(backend, answer);
+  if (answer.kind === "ABSENT") return null;
+  if (answer.gap) reportHere(context, info, noAnswer(backend, answer.gap));
+  return answer.value;
+}
+
+/**
+ * What several backends know, together; empty where all who were asked have proved that they have none. What others could
+ * not say is reported at the field's place. Throws where none of them could say.
+ */
+export function gather<T>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  outcomes: readonly Outcome<readonly T[]>[],
+): readonly T[] {
+  const failures = errorsIn(outcomes);
+  const first = failures[0] ?? outcomes[0]?.error;
+  if (first && !outcomes.some(({ value, source }) => value !== null || source.status === "ABSENT")) throw first;
+  for (const failure of failures) reportHere(context, info, failure);
+  return outcomes.flatMap(({ value }) => value ?? []);
+}
+
+/** Tells in `errors`, at the field that is being resolved, what could not be said; nulls nothing. */
+export function reportHere(context: Context, info: GraphQLResolveInfo, error: NoAnswer): void {
+  context.report(toGraphQLError(error, pathOf(info)));
+}
+
+const asked = new WeakMap<Context, Map<string, Promise<BackendHealth | null>>>();
+
+/**
+ * How one backend is, asked once within an operation, however many places want to know. Null when there is nothing that
+ * its credentials may surely ask.
+ */
+export function healthOf(context: Context, name: string): Promise<BackendHealth | null> {
+  const known = asked.get(context) ?? new Map<string, Promise<BackendHealth | null>>();
+  asked.set(context, known);
+  const answer = known.get(name) ?? ask(context, name);
+  known.set(name, answer);
+  return answer;
+}
+
+/**
+ * Asks one backend the cheapest thing it answers, through the same policies as everything else: an open breaker
+ * shows as DOWN without a call.
+ */
+async function ask(context: Context, name: string): Promise<BackendHealth | null> {
+  const backend = context.estate.find(name);
+  if (!backend || !context.readers(backend).ping) return null;
+  // What a cache says of a backend's health is no news.
+  const ping = backend.during({ ...context.call, anew: true, onBehalfOf: () => context.call }).ping;
+  if (!ping) return null;
+  const started = performance.now();
+  const { source, error } = await outcomeOf(
+    name,
+    ping().then((origin) => found(origin)),
+    (origin) => origin,
+  );
+  const isSent = !(error instanceof UpstreamError && error.circuitOpen);
+  return {
+    status: source.status,
+    latencyMs: isSent ? Math.round(performance.now() - started) : null,
+    circuitOpen: backend.circuitOpen(context.call),
+    checkedAt: new Date().toISOString(),
+  };
 }

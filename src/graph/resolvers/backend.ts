@@ -1,6 +1,5 @@
 import type { BackendIdentity } from "../../model/backend.ts";
-import { healthOf } from "../artifact/health.ts";
-import { aged } from "../artifact/outcome.ts";
+import { aged, healthOf } from "../artifact/outcome.ts";
 import type { Context } from "../context.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 

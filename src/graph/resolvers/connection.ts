@@ -5,11 +5,10 @@ import type { Page, PageRequest, Position } from "../../model/page.ts";
 import type { Release } from "../../model/release.ts";
 import type { ArtifactNode } from "../artifact/artifact.ts";
 import { outcomeIn, plain, type SourceParent } from "../artifact/outcome.ts";
-import type { PackageFileParent } from "../artifact/package-file.ts";
+import type { PackageFileParent } from "../artifact/package-files.ts";
 import type { Context } from "../context.ts";
 import { badInput, droppedRowError, noAnswer, toGraphQLError } from "../errors.ts";
-import { parseCursor, printCursor } from "../identity/opaque.ts";
-import type { Seal } from "../identity/seal.ts";
+import { parseCursor, printCursor, type Seal } from "../identity/opaque.ts";
 import { pathOf } from "./selection.ts";
 
 /** A Relay connection whose parts are made when selected: cursors cost a hash each, totals perhaps a call. */

@@ -4,18 +4,21 @@ import type { PackageReader } from "../../backends/backend.ts";
 import { mapPage } from "../../backends/paging.ts";
 import type { Package } from "../../model/package.ts";
 import { createArtifact } from "../artifact/artifact.ts";
-import { commitOfPipeline } from "../artifact/commit.ts";
-import { latestBySemver } from "../artifact/latest.ts";
-import { lookUp, reportHere } from "../artifact/look-up.ts";
-import { namesakesOf } from "../artifact/namesakes.ts";
-import { artifactOfVersion, fileSeed } from "../artifact/package-file.ts";
-import { searchPackages } from "../artifact/search.ts";
-import { buildsOfVersion, sourcesOfVersion } from "../artifact/version-builds.ts";
+import { lookUp, reportHere } from "../artifact/outcome.ts";
+import { artifactOfVersion, fileSeed } from "../artifact/package-files.ts";
+import {
+  buildsOfVersion,
+  latestBySemver,
+  namesakesOf,
+  searchPackages,
+  sourcesOfVersion,
+} from "../artifact/package-links.ts";
+import { commitOfPipeline } from "../artifact/release-parts.ts";
 import { choose, readerOf } from "../context.ts";
 import { badInput, noAnswer } from "../errors.ts";
 import type { PackageRef as PackageRefInput, Resolvers } from "../generated/resolvers.ts";
-import { scopeOf } from "../identity/hint.ts";
 import { packageId, versionId } from "../identity/ids.ts";
+import { scopeOf } from "../identity/nodes.ts";
 import { backendNamed } from "./backend.ts";
 import { checkedFirst, reportDropped, toConnection, windowOf } from "./connection.ts";
 import { loadPackage, versionsQuery } from "./prefetch.ts";

@@ -2,11 +2,17 @@ import { mapAnswer } from "../../backends/answers.ts";
 import { mapPage } from "../../backends/paging.ts";
 import { secondsBetween } from "../../model/time.ts";
 import { createArtifact, imageSeed } from "../artifact/artifact.ts";
-import { packagesOf } from "../artifact/commit.ts";
 import { driftOf } from "../artifact/drift.ts";
-import { lookUp } from "../artifact/look-up.ts";
-import { redactInTurns } from "../artifact/manifests.ts";
-import { artifactOf, inRelease, part, type ReleaseParent, sourceOfRelease } from "../artifact/release-parts.ts";
+import { lookUp } from "../artifact/outcome.ts";
+import {
+  artifactOf,
+  inRelease,
+  packagesOf,
+  part,
+  type ReleaseParent,
+  redactInTurns,
+  sourceOfRelease,
+} from "../artifact/release-parts.ts";
 import { choose, readerOf } from "../context.ts";
 import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";

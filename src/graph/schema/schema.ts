@@ -11,9 +11,8 @@ import { nodeResolvers } from "../resolvers/node.ts";
 import { packageResolvers } from "../resolvers/package.ts";
 import { releaseResolvers } from "../resolvers/release.ts";
 import { rootResolvers } from "../resolvers/root.ts";
-import { references } from "./entities.ts";
 import { enforceScopes } from "./scopes.ts";
-import { subgraphOf, withoutFederation } from "./subgraph.ts";
+import { references, subgraphOf, withoutFederation } from "./subgraph.ts";
 
 const folder = new URL("../../../schema/", import.meta.url);
 

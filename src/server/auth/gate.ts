@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Config, JwtConfig } from "../../config/index.ts";
-import type { CallerFacts } from "../../graph/access/caller.ts";
+import type { CallerFacts } from "../../graph/context.ts";
 import { allowedTo, type Subject } from "../../model/access.ts";
 import type { Scope } from "../../model/scope.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";

@@ -1,4 +1,4 @@
-import type { CallerFacts } from "../../graph/access/caller.ts";
+import type { CallerFacts } from "../../graph/context.ts";
 
 /** Equal questions that are under way at the same moment get the answer of one run; nothing is kept once it is there. */
 export interface SharedAnswers<Q, A> {

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 import type { Config } from "../../config/index.ts";
-import type { CallerFacts } from "../../graph/access/caller.ts";
+import type { CallerFacts } from "../../graph/context.ts";
 import type { Call } from "../../upstream/call.ts";
 import { createCancelSource } from "../../upstream/cancel.ts";
 import { createStandIns } from "../../upstream/stand-ins.ts";

@@ -11,10 +11,9 @@ import {
   validate,
 } from "graphql";
 import type { Config } from "../../config/index.ts";
-import { readDocument } from "../../graph/cost/document.ts";
+import { checkNesting, readDocument } from "../../graph/cost/document.ts";
 import { checkLimits, type Limits, type Spent } from "../../graph/cost/limits.ts";
-import { checkNesting } from "../../graph/cost/nesting.ts";
-import { nullsInPlaceOfValues } from "../../graph/cost/variables.ts";
+import { nullsInPlaceOfValues } from "../../graph/cost/values.ts";
 import { badInput, badInputAt } from "../../graph/errors.ts";
 import type { Plan, Variables } from "../fast-path/plan.ts";
 import { createPlanCache } from "../fast-path/plan-cache.ts";

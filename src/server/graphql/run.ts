@@ -1,13 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
 import type { Config } from "../../config/index.ts";
-import type { AuditEvent } from "../../graph/access/audit.ts";
-import type { CallerFacts } from "../../graph/access/caller.ts";
-import { type Context, createContext, type Estate } from "../../graph/context.ts";
+import { type AuditEvent, type CallerFacts, type Context, createContext, type Estate } from "../../graph/context.ts";
 import type { AnswerMeter } from "../../graph/cost/answer-meter.ts";
 import type { Spent } from "../../graph/cost/limits.ts";
 import { boundErrors } from "../../graph/errors.ts";
-import { createSeal } from "../../graph/identity/seal.ts";
+import { createSeal } from "../../graph/identity/opaque.ts";
 import type { Exchange } from "../../upstream/exchange.ts";
 import { errorsOfEmptied } from "../fast-path/emptied.ts";
 import { runPlan } from "../fast-path/run.ts";

@@ -1,8 +1,7 @@
 import { GraphQLError } from "graphql";
 import type { Config } from "../../config/index.ts";
 import type { Context } from "../../graph/context.ts";
-import { estimate } from "../../graph/cost/estimate.ts";
-import { createLedger, type Explained, explainMode, type Ledger } from "../../graph/cost/explain.ts";
+import { createLedger, type Explained, estimate, explainMode, type Ledger } from "../../graph/cost/explain.ts";
 import type { Asked } from "../../graph/cost/walk.ts";
 import { Refusal } from "../http/refusal.ts";
 
