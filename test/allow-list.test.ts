@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Fault, Seen } from "../demo/server.ts";
 import { backendTypes } from "../src/backends/index.ts";
-import { printCallTable } from "../src/cli/call-table.ts";
+import { printCallTable } from "../src/cli/docs.ts";
 import { declared } from "./support/allow-list.ts";
 import { corpus } from "./support/corpus.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";

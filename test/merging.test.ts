@@ -5,7 +5,7 @@ import { type Claim, conflictsOf, type MergedField, mergeField, observationsOf }
 import { plain } from "../src/graph/artifact/outcome.ts";
 import { assembleFiles } from "../src/graph/artifact/trace-starts.ts";
 import { createContext, createEstate } from "../src/graph/context.ts";
-import { type Digest, digestOf } from "../src/model/digest.ts";
+import { type Digest, digestOf } from "../src/model/artifact.ts";
 import { testCall } from "./support/call.ts";
 
 const fields: readonly MergedField[] = ["name", "type", "size", "architecture", "os", "createdBy", "createdAt"];

@@ -1,7 +1,6 @@
 import type { z } from "zod";
+import type { Digest, ImageRef } from "../model/artifact.ts";
 import type { BackendIdentity, BackendKind, Capability, Origin } from "../model/backend.ts";
-import type { Digest } from "../model/digest.ts";
-import type { ImageRef } from "../model/image-ref.ts";
 import type {
   HostedCommit,
   ImageRecord,

@@ -3,12 +3,10 @@ import { isIP } from "node:net";
 import type { ConfiguredBackend } from "../backends/index.ts";
 import type { AccessRule } from "../model/access.ts";
 import { type EnvironmentProxies, readEnvironmentProxies } from "../upstream/proxies.ts";
-import { toAccessRules } from "./access.ts";
-import { type AuthConfig, toAuthConfig } from "./auth.ts";
-import { readDocument } from "./document.ts";
-import { type Environment, substitute } from "./environment.ts";
+import { type AuthConfig, toAccessRules, toAuthConfig } from "./auth.ts";
 import { explainIssues, type Finding, type Path, type Problem, printPath, valueAt } from "./problems.ts";
 import { keysAt, settings, usualLimits } from "./settings.ts";
+import { type Environment, readDocument, substitute } from "./source.ts";
 
 export type { AuthConfig, JwtConfig, KeyConfig } from "./auth.ts";
 export { configJsonSchema } from "./settings.ts";

@@ -1,9 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { configuredBackend } from "../backends/index.ts";
-import { accessSettings } from "./access.ts";
-import { authSettings } from "./auth.ts";
-import { readBasePath } from "./base-path.ts";
+import { accessSettings, authSettings } from "./auth.ts";
 import type { Path } from "./problems.ts";
 
 const originText = z.string().refine((text) => {
@@ -258,4 +256,14 @@ function kindOf(schema: Schema): unknown {
 
 function kindIn(value: unknown): unknown {
   return isMap(value) ? value["kind"] : undefined;
+}
+
+/**
+ * Reads a base path: `/`, or plain segments such as `/delivery`, without a slash at the end. Null for anything else: a dot
+ * segment would be resolved by the browser, and two slashes at the beginning name another host.
+ */
+export function readBasePath(text: string): string | null {
+  if (text === "/") return text;
+  const isPlain = /^(?:\/[\w.~-]+)+\/?$/.test(text) && !/\/\.{1,2}(?:\/|$)/.test(text);
+  return isPlain ? text.replace(/\/$/, "") : null;
 }

@@ -1,5 +1,5 @@
 import { proxyFor, readEnvironmentProxies } from "../upstream/proxies.ts";
-import type { Environment } from "./environment.ts";
+import type { Environment } from "./source.ts";
 
 /**
  * Where traces go, by the standard variables of OpenTelemetry. Address, headers, certificates, compression and timeout

@@ -1,7 +1,6 @@
 import type { GraphQLError } from "graphql";
 import type { Backend, Readers } from "../backends/backend.ts";
-import type { Allowed } from "../model/access.ts";
-import type { Scope } from "../model/scope.ts";
+import type { Allowed, Scope } from "../model/access.ts";
 import type { Call } from "../upstream/call.ts";
 import { restrict } from "./access/access.ts";
 import type { AnswerMeter } from "./cost/answer-meter.ts";

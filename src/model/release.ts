@@ -1,6 +1,5 @@
+import type { Digest, ImageRef } from "./artifact.ts";
 import type { DroppedRow, Instant, Origin } from "./backend.ts";
-import type { Digest } from "./digest.ts";
-import type { ImageRef } from "./image-ref.ts";
 
 /** What finds a release again: Zadig's id where it has one, else project and version name (O2). */
 export interface ReleaseRef {

@@ -1,5 +1,5 @@
 import type { Origin } from "../model/backend.ts";
-import { trimEndSlashes } from "../model/text.ts";
+import { trimEndSlashes } from "../model/values.ts";
 import { parseBody } from "./answer.ts";
 import { type Answer, type Cache, type CacheSettings, createCache, type Kept } from "./cache.ts";
 import type { Call } from "./call.ts";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { DigestAlgorithm } from "../../src/model/digest.ts";
+import type { DigestAlgorithm } from "../../src/model/artifact.ts";
 
 const lengths = { sha256: 64, sha512: 128, sha1: 40, md5: 32 } as const;
 

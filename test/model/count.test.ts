@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { toCount, toInt } from "../../src/model/count.ts";
+import { toCount, toInt } from "../../src/model/values.ts";
 
 test("a count is a whole number that JSON has not rounded", () => {
   fc.assert(

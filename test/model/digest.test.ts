@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { digestOf, isStrong, parseDigest } from "../../src/model/digest.ts";
+import { digestOf, isStrong, parseDigest } from "../../src/model/artifact.ts";
 import { algorithms, hexOf } from "./arbitrary.ts";
 
 const algorithm = fc.constantFrom(...algorithms);

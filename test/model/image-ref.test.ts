@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { digestOf } from "../../src/model/digest.ts";
-import { imageRef, parseImageRef, printImageRef } from "../../src/model/image-ref.ts";
+import { digestOf, imageRef, parseImageRef, printImageRef } from "../../src/model/artifact.ts";
 import { hexOf, mutationsOf } from "./arbitrary.ts";
 
 const alphanumeric = [..."abcdefghijklmnopqrstuvwxyz0123456789"];

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { namesSamePackage, namesSameVersion, parsePurl, toPurl } from "../../src/model/purl.ts";
-import { nameOfPurl } from "../../src/model/purl-format.ts";
+import { nameOfPurl, namesSamePackage, namesSameVersion, parsePurl, toPurl } from "../../src/model/purl.ts";
 import { mutationsOf } from "./arbitrary.ts";
 
 const text = fc.string({ unit: fc.constantFrom(..."abcXYZ019.-_~ é中%@+&=?#:"), minLength: 1, maxLength: 12 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromMillis, fromUnixSeconds, offsetMinutes, parseInstant, secondsBetween } from "../../src/model/time.ts";
+import { fromMillis, fromUnixSeconds, offsetMinutes, parseInstant, secondsBetween } from "../../src/model/values.ts";
 
 // Four-digit years behind Go's zero time; noInvalidDate keeps what a calendar can hold.
 const moment = fc

@@ -3,9 +3,8 @@ import { type Answer, found } from "../../src/backends/answers.ts";
 import type { Readers } from "../../src/backends/backend.ts";
 import { restrict } from "../../src/graph/access/access.ts";
 import type { Allowed } from "../../src/model/access.ts";
+import { parseDigest, parseImageRef } from "../../src/model/artifact.ts";
 import type { BackendIdentity, Origin } from "../../src/model/backend.ts";
-import { parseDigest } from "../../src/model/digest.ts";
-import { parseImageRef } from "../../src/model/image-ref.ts";
 import type {
   HostedCommit,
   ImageRecord,

@@ -5,11 +5,9 @@ import { ESLint } from "eslint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { redactManifests } from "../../src/graph/artifact/release-parts.ts";
 import { fits } from "../../src/model/access.ts";
-import { parseDigest } from "../../src/model/digest.ts";
-import { parseImageRef } from "../../src/model/image-ref.ts";
+import { parseDigest, parseImageRef } from "../../src/model/artifact.ts";
 import { parsePurl, toPurl } from "../../src/model/purl.ts";
-import { trimEndSlashes, trimSlashes } from "../../src/model/text.ts";
-import { parseInstant } from "../../src/model/time.ts";
+import { parseInstant, trimEndSlashes, trimSlashes } from "../../src/model/values.ts";
 import { longestTurn } from "../support/longest-turn.ts";
 import { startWith } from "../support/started.ts";
 

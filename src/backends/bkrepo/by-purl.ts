@@ -1,4 +1,4 @@
-import { parseDigest } from "../../model/digest.ts";
+import { parseDigest } from "../../model/artifact.ts";
 import type { PackageRef, Version } from "../../model/package.ts";
 import { namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
 import { type Answer, absent, failed, found, foundAny, impossible, joined, mapAnswer, unknown } from "../answers.ts";

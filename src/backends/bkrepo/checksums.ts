@@ -1,4 +1,4 @@
-import type { Digest } from "../../model/digest.ts";
+import type { Digest } from "../../model/artifact.ts";
 import { type Answer, absent, found, unknown } from "../answers.ts";
 import { batched, keyText } from "../batch.ts";
 import { asError, chunks, groupBy } from "../batches.ts";

@@ -1,7 +1,7 @@
 import type { z } from "zod";
+import type { Digest } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import type { Digest } from "../../model/digest.ts";
-import { offsetMinutes } from "../../model/time.ts";
+import { offsetMinutes } from "../../model/values.ts";
 import type { Call } from "../../upstream/call.ts";
 import { createUpstream, type Dialect, type Reply, type Request, type Upstream } from "../../upstream/client.ts";
 import { isNotFound } from "../../upstream/errors.ts";

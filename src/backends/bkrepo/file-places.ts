@@ -1,5 +1,5 @@
 import type { PackageFormat, Version } from "../../model/package.ts";
-import { trimSlashes } from "../../model/text.ts";
+import { trimSlashes } from "../../model/values.ts";
 import { parseKey } from "./package-key.ts";
 
 /** Where the files of one version lie: what its record names, and the folder that its registry keeps them in. */

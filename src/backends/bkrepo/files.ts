@@ -1,5 +1,5 @@
+import type { Digest } from "../../model/artifact.ts";
 import type { DroppedRow, Origin } from "../../model/backend.ts";
-import type { Digest } from "../../model/digest.ts";
 import type { PackageFile, PackageFormat, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import {

@@ -1,4 +1,4 @@
-import { type ImageRef, imageRef } from "../../model/image-ref.ts";
+import { type ImageRef, imageRef } from "../../model/artifact.ts";
 import { parseRepository, type Repository } from "./repository.ts";
 
 /** Where in bkrepo an image reference points. */

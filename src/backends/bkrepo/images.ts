@@ -1,5 +1,4 @@
-import type { Digest } from "../../model/digest.ts";
-import type { ImageRef } from "../../model/image-ref.ts";
+import type { Digest, ImageRef } from "../../model/artifact.ts";
 import type { ImageRecord, Package, PackageRef, Version } from "../../model/package.ts";
 import {
   type Absent,

@@ -1,7 +1,5 @@
+import { type Digest, digestOf, type ImageRef, imageRef, parseDigest } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import { toCount } from "../../model/count.ts";
-import { type Digest, digestOf, parseDigest } from "../../model/digest.ts";
-import { type ImageRef, imageRef } from "../../model/image-ref.ts";
 import { keep } from "../../model/once.ts";
 import type {
   ImageRecord,
@@ -13,7 +11,7 @@ import type {
   Version,
 } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
-import { fromMillis, parseInstant } from "../../model/time.ts";
+import { fromMillis, parseInstant, toCount } from "../../model/values.ts";
 import { referTo } from "./image-location.ts";
 import { formatOf, imageNameOf, isImageKey, parseKey, purlOf } from "./package-key.ts";
 import { digestKey, type NodeRow, type PackageRow, type VersionDetail, type VersionRow } from "./payload.ts";

@@ -1,6 +1,5 @@
 import type { HostedCommit, PipelineRun, Version, VersionRef } from "../../model/package.ts";
-import { trimSlashes } from "../../model/text.ts";
-import { parseInstant } from "../../model/time.ts";
+import { parseInstant, trimSlashes } from "../../model/values.ts";
 import type { Call } from "../../upstream/call.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";

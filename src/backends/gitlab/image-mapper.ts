@@ -1,8 +1,7 @@
+import { type Digest, type ImageRef, imageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import { type Digest, parseDigest } from "../../model/digest.ts";
-import { type ImageRef, imageRef, parseImageRef } from "../../model/image-ref.ts";
 import type { ImageRecord, Package, PackageRef, Version } from "../../model/package.ts";
-import { parseInstant } from "../../model/time.ts";
+import { parseInstant } from "../../model/values.ts";
 import { imagePurl, imageType, printKey } from "./identity.ts";
 import type { RepositoryRow, TagDetail, TagRow } from "./payload.ts";
 

@@ -1,5 +1,5 @@
+import { type Digest, digestOf } from "../../model/artifact.ts";
 import type { Instant, Origin } from "../../model/backend.ts";
-import { type Digest, digestOf } from "../../model/digest.ts";
 import { keep } from "../../model/once.ts";
 import type {
   HostedCommit,
@@ -10,8 +10,7 @@ import type {
   PipelineRun,
   Version,
 } from "../../model/package.ts";
-import { trimEndSlashes } from "../../model/text.ts";
-import { parseInstant } from "../../model/time.ts";
+import { parseInstant, trimEndSlashes } from "../../model/values.ts";
 import { formatOf, isProjectPath, type PackageName, packagePurl, parseRecipe, printKey } from "./identity.ts";
 import type { CommitRow, FileRow, PackageRow, PipelineRow } from "./payload.ts";
 

@@ -1,6 +1,5 @@
 import type { Package, PackageFormat, Version } from "../../model/package.ts";
-import { namesSameVersion, type PurlParts } from "../../model/purl.ts";
-import { nameOfPurl } from "../../model/purl-format.ts";
+import { nameOfPurl, namesSameVersion, type PurlParts } from "../../model/purl.ts";
 import { type Answer, found, impossible, unknown } from "../answers.ts";
 import { batched, keyText, type Loader } from "../batch.ts";
 import { groupBy } from "../batches.ts";

@@ -1,5 +1,5 @@
 import type { Package, PackageRef, Version, VersionRef } from "../../model/package.ts";
-import { parseInstant } from "../../model/time.ts";
+import { parseInstant } from "../../model/values.ts";
 import type { Call } from "../../upstream/call.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import {

@@ -1,6 +1,5 @@
+import type { Digest, ImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import type { Digest } from "../../model/digest.ts";
-import type { ImageRef } from "../../model/image-ref.ts";
 import type { ImageRecord, Package, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { Call } from "../../upstream/call.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseInstant } from "../../model/time.ts";
+import { parseInstant } from "../../model/values.ts";
 import type { Call } from "../../upstream/call.ts";
 import { createUpstream, type Judgement, judgeByStatus, type RawReply } from "../../upstream/client.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";

@@ -1,12 +1,9 @@
+import { type Digest, type ImageRef, imageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Instant, Origin } from "../../model/backend.ts";
-import { toCount, toInt } from "../../model/count.ts";
-import { type Digest, parseDigest } from "../../model/digest.ts";
-import { type ImageRef, imageRef, parseImageRef } from "../../model/image-ref.ts";
 import { keep } from "../../model/once.ts";
 import type { ImageRecord, MetadataEntry, Package, PackageFile, Version } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
-import { trimSlashes } from "../../model/text.ts";
-import { parseInstant } from "../../model/time.ts";
+import { parseInstant, toCount, toInt, trimSlashes } from "../../model/values.ts";
 import type { RepositoryName } from "./client.ts";
 import { decodeOnce, imageKey, packageKey } from "./names.ts";
 import type { Dates, FileRow, PackageRow, RepositoryDetail, TagRow, VersionRow } from "./payload.ts";

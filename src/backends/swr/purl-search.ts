@@ -1,5 +1,4 @@
-import { parseDigest } from "../../model/digest.ts";
-import { type ImageRef, parseImageRef } from "../../model/image-ref.ts";
+import { type ImageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Version } from "../../model/package.ts";
 import { namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
 import { type Answer, absent, failed, found, impossible, joined, unknown } from "../answers.ts";

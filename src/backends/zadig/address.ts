@@ -1,5 +1,4 @@
-import { toInt } from "../../model/count.ts";
-import { trimEndSlashes } from "../../model/text.ts";
+import { toInt, trimEndSlashes } from "../../model/values.ts";
 
 /** An http(s) address without user-info and fragment; null for anything else. */
 export function safeUrl(text: string | null | undefined): string | null {

@@ -1,4 +1,4 @@
-import { parseImageRef } from "../../model/image-ref.ts";
+import { parseImageRef } from "../../model/artifact.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import type { Call } from "../../upstream/call.ts";
 import { UpstreamError } from "../../upstream/errors.ts";

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
+import { parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import { toCount } from "../../model/count.ts";
-import { parseDigest } from "../../model/digest.ts";
-import { parseImageRef } from "../../model/image-ref.ts";
 import type { Activity, ArtifactRecord, BuildInfo } from "../../model/release.ts";
-import { fromUnixSeconds } from "../../model/time.ts";
+import { fromUnixSeconds, toCount } from "../../model/values.ts";
 import { parseRun } from "./address.ts";
 import { toCommit } from "./commit.ts";
 import { toIssues } from "./issue.ts";

@@ -1,5 +1,5 @@
-import { toInt } from "../../model/count.ts";
 import type { Commit } from "../../model/release.ts";
+import { toInt } from "../../model/values.ts";
 import { hostUrl } from "./address.ts";
 import type { RepositoryPayload } from "./payload.ts";
 

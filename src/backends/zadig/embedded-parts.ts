@@ -1,6 +1,4 @@
-import { toCount, toInt } from "../../model/count.ts";
-import { parseDigest } from "../../model/digest.ts";
-import { type ImageRef, parseImageRef, printImageRef } from "../../model/image-ref.ts";
+import { type ImageRef, parseDigest, parseImageRef, printImageRef } from "../../model/artifact.ts";
 import type {
   BuildInfo,
   Deployment,
@@ -10,7 +8,7 @@ import type {
   SecurityScan,
   TestReport,
 } from "../../model/release.ts";
-import { fromUnixSeconds, parseInstant } from "../../model/time.ts";
+import { fromUnixSeconds, parseInstant, toCount, toInt } from "../../model/values.ts";
 import { toCommit } from "./commit.ts";
 import { toIssues } from "./issue.ts";
 import { objectId } from "./object-id.ts";

@@ -1,5 +1,5 @@
 import type { Issue } from "../../model/release.ts";
-import { trimEndSlashes } from "../../model/text.ts";
+import { trimEndSlashes } from "../../model/values.ts";
 import { safeUrl } from "./address.ts";
 import type { IssuePayload } from "./payload.ts";
 

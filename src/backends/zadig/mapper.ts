@@ -1,8 +1,7 @@
+import { parseImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import { toInt } from "../../model/count.ts";
-import { parseImageRef } from "../../model/image-ref.ts";
 import type { Environment, Release, ReleaseRef } from "../../model/release.ts";
-import { fromUnixSeconds } from "../../model/time.ts";
+import { fromUnixSeconds, toInt } from "../../model/values.ts";
 import { toR1Parts } from "./embedded-parts.ts";
 import { objectId } from "./object-id.ts";
 import type { EnvironmentPayload, OpenItemPayload, R1Payload, R2Payload } from "./payload.ts";

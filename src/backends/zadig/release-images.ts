@@ -1,5 +1,4 @@
-import type { Digest } from "../../model/digest.ts";
-import { type ImageRef, printImageRef } from "../../model/image-ref.ts";
+import { type Digest, type ImageRef, printImageRef } from "../../model/artifact.ts";
 import type {
   BuildInfo,
   Deployment,

@@ -1,5 +1,4 @@
-import { isStrong } from "../../model/digest.ts";
-import { type ImageRef, printImageRef } from "../../model/image-ref.ts";
+import { type ImageRef, isStrong, printImageRef } from "../../model/artifact.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord, BuildInfo, Release, ReleaseImage, ReleaseParts } from "../../model/release.ts";
 import { UpstreamError } from "../../upstream/errors.ts";

@@ -1,4 +1,4 @@
-import { parseImageRef } from "../../model/image-ref.ts";
+import { parseImageRef } from "../../model/artifact.ts";
 import type { Deployment, Distribution, ReleaseImage, ReleaseParts } from "../../model/release.ts";
 import type { O1DistributionPayload, R2Payload, R2ServicePayload } from "./payload.ts";
 import type { ReleasePayload } from "./release-payload.ts";

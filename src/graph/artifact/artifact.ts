@@ -1,7 +1,6 @@
 import { unknown } from "../../backends/answers.ts";
 import type { FoundFile } from "../../backends/backend.ts";
-import { type Digest, isStrong } from "../../model/digest.ts";
-import { type ImageRef, printImageRef } from "../../model/image-ref.ts";
+import { type Digest, type ImageRef, isStrong, printImageRef } from "../../model/artifact.ts";
 import { once } from "../../model/once.ts";
 import type { ImageRecord, PackageFile, VersionRef } from "../../model/package.ts";
 import type { ArtifactRecord, ArtifactRef } from "../../model/release.ts";

@@ -1,6 +1,5 @@
 import { found } from "../../backends/answers.ts";
-import type { Digest } from "../../model/digest.ts";
-import type { ImageRef } from "../../model/image-ref.ts";
+import type { Digest, ImageRef } from "../../model/artifact.ts";
 import type { Release, ReleaseImage } from "../../model/release.ts";
 import type { Context } from "../context.ts";
 import type { DriftVerdict } from "../generated/resolvers.ts";

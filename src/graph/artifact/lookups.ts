@@ -1,8 +1,7 @@
 import { type Answer, joined, unknown } from "../../backends/answers.ts";
 import type { ArtifactReader, FoundFile, PackageScope } from "../../backends/backend.ts";
+import { type Digest, type ImageRef, printImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import type { Digest } from "../../model/digest.ts";
-import { type ImageRef, printImageRef } from "../../model/image-ref.ts";
 import type { ImageRecord } from "../../model/package.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import { type Context, having, type ReaderName, type Reading } from "../context.ts";

@@ -1,4 +1,4 @@
-import type { Digest } from "../../model/digest.ts";
+import type { Digest } from "../../model/artifact.ts";
 import type { ImageRecord } from "../../model/package.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 

@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { type Answer, found, type Unknown, unknown } from "../../backends/answers.ts";
 import type { FoundFile, PackageReader } from "../../backends/backend.ts";
+import { isStrong } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import { isStrong } from "../../model/digest.ts";
 import type { PackageFile, Version, VersionRef } from "../../model/package.ts";
 import type { Position } from "../../model/page.ts";
 import { type PurlParts, parsePurl } from "../../model/purl.ts";

@@ -1,14 +1,19 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { found, mapAnswer, type Unknown, unknown } from "../../backends/answers.ts";
 import type { ArtifactReader, PackageQuery, PackageReader } from "../../backends/backend.ts";
+import { isSameReference } from "../../model/artifact.ts";
 import type { DroppedRow } from "../../model/backend.ts";
-import { isSameReference } from "../../model/image-ref.ts";
-import type { Package, PackageRef, Version } from "../../model/package.ts";
+import {
+  isHigher,
+  type Package,
+  type PackageRef,
+  parseSemanticVersion,
+  type SemanticVersion,
+  type Version,
+} from "../../model/package.ts";
 import type { Position } from "../../model/page.ts";
-import { namesSamePackage, type PurlParts, parsePurl } from "../../model/purl.ts";
-import { nameOfPurl } from "../../model/purl-format.ts";
+import { nameOfPurl, namesSamePackage, type PurlParts, parsePurl } from "../../model/purl.ts";
 import type { ArtifactRecord, BuildInfo } from "../../model/release.ts";
-import { isHigher, parseSemanticVersion, type SemanticVersion } from "../../model/semantic-version.ts";
 import { type Context, having } from "../context.ts";
 import { badInput } from "../errors.ts";
 import type { MatchMethod } from "../generated/resolvers.ts";

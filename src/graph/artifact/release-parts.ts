@@ -13,8 +13,7 @@ import {
   stringify,
 } from "yaml";
 import { unknown } from "../../backends/answers.ts";
-import type { Digest } from "../../model/digest.ts";
-import type { ImageRef } from "../../model/image-ref.ts";
+import type { Digest, ImageRef } from "../../model/artifact.ts";
 import type { PipelineRun, Version } from "../../model/package.ts";
 import type {
   BuildInfo,

@@ -1,11 +1,9 @@
 import { unknown } from "../../backends/answers.ts";
 import type { FoundFile } from "../../backends/backend.ts";
-import { type Digest, isStrong, parseDigest } from "../../model/digest.ts";
-import { parseImageRef } from "../../model/image-ref.ts";
+import { type Digest, isStrong, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import { once } from "../../model/once.ts";
 import type { ImageRecord } from "../../model/package.ts";
-import { type PurlParts, parsePurl } from "../../model/purl.ts";
-import { nameOfPurl } from "../../model/purl-format.ts";
+import { nameOfPurl, type PurlParts, parsePurl } from "../../model/purl.ts";
 import { type Context, having, type Reading } from "../context.ts";
 import { badInput } from "../errors.ts";
 import { atHand, createArtifact, failureIn } from "./artifact.ts";

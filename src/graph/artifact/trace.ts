@@ -1,6 +1,5 @@
 import { unknown } from "../../backends/answers.ts";
-import { type Digest, isStrong } from "../../model/digest.ts";
-import { type ImageRef, isSameReference, parseImageRef } from "../../model/image-ref.ts";
+import { type Digest, type ImageRef, isSameReference, isStrong, parseImageRef } from "../../model/artifact.ts";
 import { once } from "../../model/once.ts";
 import type { ImageRecord } from "../../model/package.ts";
 import type { ArtifactRecord } from "../../model/release.ts";

@@ -1,5 +1,5 @@
 import type { Question } from "../../backends/prices.ts";
-import { parseImageRef } from "../../model/image-ref.ts";
+import { parseImageRef } from "../../model/artifact.ts";
 import { mergeRules } from "../artifact/merge.ts";
 import { coordinatesOf, type NodeCoordinates } from "../identity/ids.ts";
 import type { Demand, Frame } from "./walk.ts";

@@ -1,8 +1,7 @@
 import type { GraphQLResolveInfo } from "graphql";
 import type { Answer } from "../../backends/answers.ts";
 import type { PackageScope } from "../../backends/backend.ts";
-import { type Digest, isStrong, parseDigest } from "../../model/digest.ts";
-import { parseImageRef } from "../../model/image-ref.ts";
+import { type Digest, isStrong, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Package, Version } from "../../model/package.ts";
 import type { BuildInfo, Release } from "../../model/release.ts";
 import { type ArtifactNode, createArtifact, imageSeed, recordSeed } from "../artifact/artifact.ts";

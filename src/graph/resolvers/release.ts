@@ -1,6 +1,6 @@
 import { mapAnswer } from "../../backends/answers.ts";
 import { mapPage } from "../../backends/paging.ts";
-import { secondsBetween } from "../../model/time.ts";
+import { secondsBetween } from "../../model/values.ts";
 import { createArtifact, imageSeed } from "../artifact/artifact.ts";
 import { driftOf } from "../artifact/drift.ts";
 import { lookUp } from "../artifact/outcome.ts";

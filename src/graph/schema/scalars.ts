@@ -1,5 +1,5 @@
 import { GraphQLError, GraphQLScalarType, Kind, type ValueNode, valueFromASTUntyped } from "graphql";
-import { parseDigest } from "../../model/digest.ts";
+import { parseDigest } from "../../model/artifact.ts";
 import { parsePurl, toPurl } from "../../model/purl.ts";
 import { longestInAddress } from "../cost/values.ts";
 import { badInput } from "../errors.ts";

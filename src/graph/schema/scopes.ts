@@ -9,7 +9,7 @@ import {
   Kind,
   type ValueNode,
 } from "graphql";
-import { parseScope, type Scope } from "../../model/scope.ts";
+import { parseScope, type Scope } from "../../model/access.ts";
 import type { Context } from "../context.ts";
 
 /** One of these sets must be held in full. */

@@ -11,7 +11,7 @@ import {
   print,
   visit,
 } from "graphql";
-import { type Digest, parseDigest } from "../../model/digest.ts";
+import { type Digest, parseDigest } from "../../model/artifact.ts";
 import type { Release } from "../../model/release.ts";
 import type { ArtifactNode } from "../artifact/artifact.ts";
 import { configuredPlaces } from "../artifact/lookups.ts";

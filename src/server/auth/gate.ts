@@ -1,8 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Config, JwtConfig } from "../../config/index.ts";
 import type { CallerFacts } from "../../graph/context.ts";
-import { allowedTo, type Subject } from "../../model/access.ts";
-import type { Scope } from "../../model/scope.ts";
+import { allowedTo, type Scope, type Subject } from "../../model/access.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";
 import type { Log } from "../observability/log.ts";
 import { createKeyring } from "./keyring.ts";

@@ -1,6 +1,6 @@
 import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
 import type { JwtConfig } from "../../config/index.ts";
-import { parseScope, type Scope } from "../../model/scope.ts";
+import { parseScope, type Scope } from "../../model/access.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";
 import type { Log } from "../observability/log.ts";
 import { NoSigningKeys } from "./no-signing-keys.ts";

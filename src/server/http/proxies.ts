@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { BlockList, isIP } from "node:net";
-import { readBasePath } from "../../config/base-path.ts";
+import { readBasePath } from "../../config/settings.ts";
 import { headersOf } from "../observability/request-id.ts";
 
 /** What is known of a request from the proxies that are trusted. */

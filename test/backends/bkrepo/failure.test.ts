@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { proxyPassword } from "../../../demo/bkrepo-estate.ts";
 import { bkrepoReference, credentials, images } from "../../../demo/story.ts";
 import { bkrepo } from "../../../src/backends/bkrepo/index.ts";
-import { parseImageRef } from "../../../src/model/image-ref.ts";
+import { parseImageRef } from "../../../src/model/artifact.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
 import { testCall } from "../../support/call.ts";
 import { type Fixture, isObject, openBkrepo, ref, settingsFor, versionRef, withRecords } from "./fixture.ts";

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { checksum } from "../../../demo/story.ts";
-import { parseDigest } from "../../../src/model/digest.ts";
+import { parseDigest } from "../../../src/model/artifact.ts";
 import { bodyOf, type Fixture, openBkrepo, ref, versionRef, withRecords } from "./fixture.ts";
 
 let it: Fixture;

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { bkrepoReference, checksum, hosts, images } from "../../../demo/story.ts";
-import { parseDigest } from "../../../src/model/digest.ts";
-import { parseImageRef } from "../../../src/model/image-ref.ts";
+import { parseDigest, parseImageRef } from "../../../src/model/artifact.ts";
 import { parsePurl } from "../../../src/model/purl.ts";
 import { bodyOf, type Fixture, isObject, openBkrepo, versionRef, withRecords } from "./fixture.ts";
 

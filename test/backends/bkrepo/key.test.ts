@@ -4,10 +4,9 @@ import { fromAlias, locateImage, referTo, toAlias } from "../../../src/backends/
 import { toInstant } from "../../../src/backends/bkrepo/mapper.ts";
 import { formatOf, keyOf, parseKey, purlOf, typesOf } from "../../../src/backends/bkrepo/package-key.ts";
 import { parseRepository, printRepository } from "../../../src/backends/bkrepo/repository.ts";
-import { parseImageRef } from "../../../src/model/image-ref.ts";
+import { parseImageRef } from "../../../src/model/artifact.ts";
 import { packageFormats } from "../../../src/model/package.ts";
-import { parsePurl } from "../../../src/model/purl.ts";
-import { nameOfPurl } from "../../../src/model/purl-format.ts";
+import { nameOfPurl, parsePurl } from "../../../src/model/purl.ts";
 
 describe("package keys", () => {
   test.each([

@@ -15,8 +15,7 @@ import {
 import { projectOf, projectOfCommit, toPackage, toVersion, toWeb } from "../../../src/backends/gitlab/mapper.ts";
 import { commitRow, packageRow } from "../../../src/backends/gitlab/payload.ts";
 import { packageFormats } from "../../../src/model/package.ts";
-import { parsePurl } from "../../../src/model/purl.ts";
-import { nameOfPurl } from "../../../src/model/purl-format.ts";
+import { nameOfPurl, parsePurl } from "../../../src/model/purl.ts";
 
 const types = fc.constantFrom(
   ...["maven", "npm", "conan", "nuget", "pypi", "generic", "golang", "terraform_module", "swift"],

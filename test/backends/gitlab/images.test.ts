@@ -1,7 +1,6 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { images as story } from "../../../demo/story.ts";
-import { parseDigest } from "../../../src/model/digest.ts";
-import { parseImageRef } from "../../../src/model/image-ref.ts";
+import { parseDigest, parseImageRef } from "../../../src/model/artifact.ts";
 import { testCall } from "../../support/call.ts";
 import { calls, failureOf, first, present, ref, rewriteRows, stage, walk } from "./support.ts";
 

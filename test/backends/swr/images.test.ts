@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { credentials, hosts, images as story, swrReference } from "../../../demo/story.ts";
-import { parseDigest } from "../../../src/model/digest.ts";
-import { parseImageRef } from "../../../src/model/image-ref.ts";
+import { parseDigest, parseImageRef } from "../../../src/model/artifact.ts";
 import type { Version } from "../../../src/model/package.ts";
 import { parsePurl } from "../../../src/model/purl.ts";
 import {

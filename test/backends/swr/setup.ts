@@ -3,7 +3,7 @@ import { credentials, hosts } from "../../../demo/story.ts";
 import { type SwrDemo, type SwrDemoOptions, serveSwr } from "../../../demo/swr.ts";
 import type { Backend, ImageReader, PackageReader } from "../../../src/backends/backend.ts";
 import { connectSwr, swr } from "../../../src/backends/swr/index.ts";
-import { type ImageRef, parseImageRef } from "../../../src/model/image-ref.ts";
+import { type ImageRef, parseImageRef } from "../../../src/model/artifact.ts";
 import type { PackageRef, VersionRef } from "../../../src/model/package.ts";
 import type { Call } from "../../../src/upstream/call.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";

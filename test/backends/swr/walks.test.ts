@@ -6,7 +6,7 @@ import { readContentRange } from "../../../src/backends/swr/client.ts";
 import { pathOf, sortableDate } from "../../../src/backends/swr/mapper.ts";
 import type { Package, Version } from "../../../src/model/package.ts";
 import type { Page, PageRequest, Position } from "../../../src/model/page.ts";
-import { parseInstant } from "../../../src/model/time.ts";
+import { parseInstant } from "../../../src/model/values.ts";
 import type { Plain } from "../../support/plain.ts";
 import { everything, failureOf, newestFirst, openSwr, packageRef, root, within } from "./setup.ts";
 

@@ -75,3 +75,34 @@ export function secondsBetween(start: Instant | null, finish: Instant | null): n
   const seconds = Math.round((Date.parse(finish) - Date.parse(start)) / 1000);
   return seconds >= 0 ? seconds : null;
 }
+
+/** Where GraphQL's Int ends. */
+const largestInt = 2_147_483_647;
+
+/**
+ * A count or a size as a backend told it. Null for what is no whole number from 0 on, and past 2^53, where a JSON
+ * number has already lost its last digits: no number is better than a wrong one.
+ */
+export function toCount(value: number | null | undefined): number | null {
+  return value !== null && value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : null;
+}
+
+/** The same for what the graph tells as an Int. */
+export function toInt(value: number | null | undefined): number | null {
+  const count = toCount(value);
+  return count !== null && count <= largestInt ? count : null;
+}
+
+/** The text without slashes at its end. A pattern would look at each run of slashes once for every slash in it. */
+export function trimEndSlashes(text: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === "/") end -= 1;
+  return text.slice(0, end);
+}
+
+/** The text without slashes at either end. */
+export function trimSlashes(text: string): string {
+  let start = 0;
+  while (text[start] === "/") start += 1;
+  return trimEndSlashes(text.slice(start));
+}
