@@ -8,8 +8,8 @@ import type { CommitReader } from "../backend.ts";
 import { keyText, single } from "../batch.ts";
 import { orNoPage, tooFar } from "./absence.ts";
 import type { GitlabClient, PackageList } from "./client.ts";
-import { isNumber, isProjectPath, isSameProject, terraformType } from "./identity.ts";
-import { pipelinesOf, projectOfCommit, toCommit, toPipeline, toVersion, toWeb, type Web } from "./mapper.ts";
+import { isNumber, isProjectPath, isSameProject, nameIn, terraformType } from "./keys.ts";
+import { pipelinesOf, projectOfCommit, toCommit, toPipeline, toWeb, type Web } from "./mapper.ts";
 import {
   getCommit,
   listCommitMergeRequests,
@@ -17,28 +17,28 @@ import {
   listPipelines,
   listProjectPackages,
 } from "./operations.ts";
-import type { PackageRows } from "./package-rows.ts";
-import { nameIn, newer, newestFirst } from "./row-keys.ts";
-import { createOrderCheck, type PackagePage, type SeenRow, silenceIn } from "./scan.ts";
+import { type ListedRow, newestFirst, type PackageRows } from "./rows.ts";
+import type { GitlabSettings } from "./settings.ts";
 import { mergedAnswers } from "./several.ts";
+import { byDate, type VersionLookups } from "./versions.ts";
 import { readAll, silenceOfWhole } from "./walk.ts";
 
 /** The most pages of package rows that are read behind the first for the packages of one commit. */
-const mostPages = 20;
+const maxPages = 20;
 
 /** The most pages (20 pipelines each) that are read for one version. */
-const mostPipelinePages = 25;
+const maxPipelinePages = 25;
 
 /** Commits, merge requests and what was published from them, within one request. */
 export function createCommitReader(
   client: GitlabClient,
-  backend: string,
-  address: string,
+  { name: backend, url }: GitlabSettings,
   web: Web,
   rows: PackageRows,
+  lookups: VersionLookups,
   call: Call,
 ): CommitReader {
-  const own = [toWeb(address), web];
+  const addresses = [toWeb(url), web];
   const by = ({ name }: Operation) => ({ call, backend, operation: name });
 
   const commits = single<CommitKey, Answer<HostedCommit>>(
@@ -83,41 +83,33 @@ export function createCommitReader(
 
   const published = single<CommitKey, Answer<readonly Version[]>>(commitText, async ({ project, sha }) => {
     const lists = [newestFirst(project), newestFirst(project, { type: terraformType })];
-    const both = await mergedAnswers(lists.map((list) => publishedIn(list, project, sha)));
-    return mapAnswer(both, (all) =>
-      [...all].sort((left, right) => newer(left.row, right.row)).map(({ row, context }) => toVersion(row, context)),
-    );
+    const all = await mergedAnswers(lists.map((list) => publishedIn(list, project, sha)));
+    return mapAnswer(all, (found) => [...found].sort(byDate).map(({ version }) => version));
   });
 
-  async function publishedIn(list: PackageList, project: string, sha: string): Promise<Answer<readonly SeenRow[]>> {
-    const hits = new Map<number, SeenRow>();
-    const pages: PackagePage[] = [];
-    const isOrdered = createOrderCheck();
-    let since: string | null = null;
-    for (let number = 1; ; number++) {
-      const page = await rows.page(list, number);
-      pages.push(page);
-      for (const row of page.rows) {
-        const context = pipelinesOf(row).some((one) => one.sha?.toLowerCase().startsWith(sha))
-          ? rows.contextOf(row, page)
-          : null;
-        if (context) hits.set(row.id, { row, context });
+  async function publishedIn(list: PackageList, project: string, sha: string): Promise<Answer<readonly ListedRow[]>> {
+    const hits = new Map<number, ListedRow>();
+    const scan = rows.scan(list);
+    let since = "";
+    for await (const page of scan) {
+      for (const one of page.rows) {
+        const isHit = pipelinesOf(one.row).some((pipeline) => pipeline.sha?.toLowerCase().startsWith(sha));
+        if (isHit) hits.set(one.row.id, one);
       }
       if (!page.more) break;
-      const ordered = isOrdered(page);
-      if (number === 1) {
-        // Nothing is published before its pipeline has begun: that is how far back the list has to be read.
+      if (scan.pages.length === 1) {
+        // Nothing is published before its pipeline began: that is how far back the list has to be read.
         const reach = await reachOf(project, sha);
         if (reach === null) return foundAny([...hits.values()], absent(listPipelines, "WHOLE_LIST"));
         since = reach;
       }
-      const oldest = parseInstant(page.rows.at(-1)?.created_at);
-      if (ordered && since !== null && oldest !== null && oldest < since) break;
-      if (number > mostPages) throw tooFar(backend, listProjectPackages.name, "the commit's packages lie too far back");
+      const oldest = parseInstant(page.rows.at(-1)?.row.created_at);
+      if (scan.isNewestFirst && oldest !== null && oldest < since) break;
+      if (scan.pages.length > maxPages)
+        throw tooFar(backend, listProjectPackages.name, "the commit's packages lie too far back");
     }
     const all = [...hits.values()];
-    const isCut = pages.some(({ dropped }) => dropped.length > 0);
-    return all.length > 0 ? found(all, isCut ? unknown("LOST_ROWS") : null) : silenceIn(list, pages);
+    return all.length > 0 ? found(all, scan.hasGap ? unknown("LOST_ROWS") : null) : scan.silence();
   }
 
   /** When the first pipeline of a revision began; empty text where that cannot be told, null without pipelines. */
@@ -147,38 +139,38 @@ export function createCommitReader(
   const pipelines = single<VersionRef, Answer<readonly PipelineRun[]>>(
     ({ package: { repository }, nativeId }) => keyText(repository, nativeId),
     async (ref) => {
-      const known = rows.known(ref);
-      // Nobody recorded a build: there is nothing to list. Null is another matter, older pipelines may be left.
+      const known = rows.find(ref);
+      // No build was recorded: there is nothing to list. With null in `pipeline`, older pipelines may be left.
       const isUnbuilt = known !== null && known.row.pipeline === undefined && pipelinesOf(known.row).length === 0;
-      if (isUnbuilt && known.absence) return known.absence;
+      if (isUnbuilt && known.context.absence) return known.context.absence;
       try {
-        return await listed(ref.package.repository, String(ref.nativeId));
+        return await listPipelinesOf(ref.package.repository, String(ref.nativeId));
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
-      // Servers before 16.1 have no such list: their rows carry all there is. Later ones tell the newest only.
-      const version = await rows.versions.load(ref);
+      // Servers before 16.1 have no such list: their rows hold all pipelines. Rows of later ones hold the newest only.
+      const version = await lookups.version(ref);
       if (version.kind !== "FOUND") return version;
-      const row = rows.known(version.value.ref)?.row;
-      const told = row ? pipelinesOf(row).map((one) => toPipeline(one, backend, web)) : [];
+      const row = rows.find(version.value.ref)?.row;
+      const inRow = row ? pipelinesOf(row).map((one) => toPipeline(one, backend, web)) : [];
       const gap = row?.pipelines?.length ? null : unknown("DETAIL_MISSING");
-      return foundAny(told, unknown("DETAIL_MISSING"), gap);
+      return foundAny(inRow, unknown("DETAIL_MISSING"), gap);
     },
     by(listPackagePipelines),
   );
 
-  async function listed(project: string, id: string): Promise<Answer<readonly PipelineRun[]>> {
+  async function listPipelinesOf(project: string, id: string): Promise<Answer<readonly PipelineRun[]>> {
     const hits = new Map<number, PipelineRun>();
     let cursor: string | null = null;
-    let isCut = false;
-    for (let number = 0; number < mostPipelinePages; number++) {
+    let hasGap = false;
+    for (let number = 0; number < maxPipelinePages; number++) {
       const page = await client.listPackagePipelines(project, id, cursor, call);
       for (const row of page.rows) hits.set(row.id, toPipeline(row, backend, web));
-      isCut ||= page.dropped.length > 0;
+      hasGap ||= page.dropped.length > 0;
       cursor = page.next;
       if (cursor !== null) continue;
-      const lost = isCut ? unknown("LOST_ROWS") : null;
-      return foundAny([...hits.values()], absent(listPackagePipelines, "WHOLE_LIST"), lost);
+      const gap = hasGap ? unknown("LOST_ROWS") : null;
+      return foundAny([...hits.values()], absent(listPackagePipelines, "WHOLE_LIST"), gap);
     }
     throw tooFar(backend, listPackagePipelines.name, "more pipelines than are read for one version");
   }
@@ -186,7 +178,7 @@ export function createCommitReader(
   return {
     projectOf: (hostUrl, repository) => {
       const path = projectNamed(repository);
-      return isProjectPath(path) && own.some((one) => isHost(hostUrl, one)) ? path : null;
+      return isProjectPath(path) && addresses.some((one) => isHost(hostUrl, one)) ? path : null;
     },
     commit: (project, sha) => onSound(project, sha, (key) => commits.load(key)),
     mergeRequests: (project, sha) => onSound(project, sha, (key) => mergeRequests.load(key)),
@@ -194,7 +186,7 @@ export function createCommitReader(
     pipelines: async (version) => {
       if (nameIn(version.package) === null) return impossible;
       if (version.nativeId !== null) return isNumber(version.nativeId) ? pipelines.load(version) : impossible;
-      const loaded = await rows.versions.load(version);
+      const loaded = await lookups.version(version);
       return loaded.kind === "FOUND" ? pipelines.load(loaded.value.ref) : loaded;
     },
   };

@@ -2,7 +2,7 @@ import type { Call } from "../../upstream/call.ts";
 import type { Upstream } from "../../upstream/client.ts";
 import type { Operation } from "../../upstream/operation.ts";
 import type { Remover } from "../backend.ts";
-import { imageType, isNumber, isProjectPath, parseKey } from "./identity.ts";
+import { imageType, isNumber, isProjectPath, parseKey } from "./keys.ts";
 
 const deletePackageRow = {
   name: "gitlab.deletePackage",

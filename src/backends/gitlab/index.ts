@@ -1,10 +1,9 @@
 import type { BackendType } from "../backend.ts";
 import { createClient } from "./client.ts";
 import { createRemover, removals } from "./delete.ts";
-import { createReaders } from "./loaders.ts";
 import { operations } from "./operations.ts";
-import { pricesOf } from "./prices.ts";
-import { probesOf } from "./probes.ts";
+import { createReaders } from "./packages.ts";
+import { pricesOf, probesOf } from "./prices.ts";
 import { type GitlabSettings, gitlabSettings } from "./settings.ts";
 
 export type { GitlabSettings } from "./settings.ts";
@@ -31,10 +30,10 @@ export const gitlab: BackendType<GitlabSettings> = {
       identity: client.userName,
       during: (call) => createReaders(client, settings, call),
       ...(permission?.mutations ? { remover: (call) => createRemover(client.upstream, call) } : {}),
-      circuitOpen: client.circuitOpen,
-      pressure: client.pressure,
+      circuitOpen: client.upstream.circuitOpen,
+      pressure: client.upstream.pressure,
       prices: () => pricesOf(settings),
-      close: client.close,
+      close: client.upstream.close,
     };
   },
 };

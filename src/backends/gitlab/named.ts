@@ -1,29 +1,31 @@
 import type { Package, PackageFormat, Version } from "../../model/package.ts";
 import { nameOfPurl, namesSameVersion, type PurlParts } from "../../model/purl.ts";
 import { type Answer, found, impossible, unknown } from "../answers.ts";
-import { batched, keyText, type Loader } from "../batch.ts";
+import { type Answers, batched, keyText } from "../batch.ts";
 import { groupBy } from "../batches.ts";
-import { isWhole } from "./absence.ts";
-import { type PackageList, pageSize, type Scope } from "./client.ts";
-import { formatOf, storedName, terraformType, typeOf } from "./identity.ts";
-import { nameOf, toPackage, toPackageRef } from "./mapper.ts";
-import { comparablePurl, filterOf, isNamespaced, isSameName } from "./package-name.ts";
-import { headOfAll, type PackageRows } from "./package-rows.ts";
+import { type PackageList, pageSize } from "./client.ts";
+import {
+  comparablePurl,
+  filterOf,
+  formatOf,
+  isNamespaced,
+  isSameName,
+  storedName,
+  terraformType,
+  typeOf,
+} from "./keys.ts";
+import { nameOf, toPackageRef } from "./mapper.ts";
 import type { PackageRow } from "./payload.ts";
-import { absenceIn, type PackagePage, rowsByPackage, type SeenRow, silenceIn } from "./scan.ts";
+import type { PackageRows, PackageScan } from "./rows.ts";
+import type { Scope } from "./settings.ts";
 import { answering, merged, mergedAnswers } from "./several.ts";
+import { headOfAll, packageOf, rowsByPackage, type VersionLookups } from "./versions.ts";
 
 /** A name and a format, looked for in one project or, with null, in every configured place. */
-export interface Named {
+interface Named {
   readonly name: string;
   readonly format: PackageFormat;
   readonly scope: string | null;
-}
-
-/** Look-ups by what a package is called, whatever spelling of it GitLab keeps. */
-export interface NameLookups {
-  readonly named: Loader<Named, Answer<readonly Package[]>>;
-  readonly byPurl: (purl: PurlParts, scope: string | null) => Promise<Answer<readonly Version[]>>;
 }
 
 interface Wanted {
@@ -34,18 +36,15 @@ interface Wanted {
   readonly type: string | null;
 }
 
-type Answers = Map<string, Answer<readonly Package[]> | Error>;
-
 /**
- * Packages and versions by their names. Of one place, many names are either its whole list or one filtered list each,
- * whichever is fewer calls.
+ * Creates lookups of packages and versions by their names, in whatever spelling GitLab stores them. Many names in one
+ * place are either its whole list or one filtered list each, whichever is fewer calls.
  */
-export function createNameLookups(rows: PackageRows, places: readonly Scope[]): NameLookups {
+export function createNameLookups(rows: PackageRows, lookups: VersionLookups, places: readonly Scope[]) {
   const scopesOf = (scope: string | null): readonly Scope[] =>
     scope === null ? places : [{ kind: "project", id: scope }];
 
-  const named = batched<Named, readonly Package[]>(textOf, async (keys) => {
-    const answers: Answers = new Map();
+  const named = batched<Named, readonly Package[]>(textOf, async (keys, answers) => {
     const wanted = keys.flatMap((key): { readonly key: Named; readonly one: Wanted }[] => {
       const text = textOf(key);
       const type = typeOf(key.format);
@@ -75,8 +74,8 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
     return answers;
   });
 
-  async function lookIn(scope: Scope | undefined, wanted: readonly Wanted[]): Promise<Answers> {
-    const answers: Answers = new Map();
+  async function lookIn(scope: Scope | undefined, wanted: readonly Wanted[]): Promise<Answers<readonly Package[]>> {
+    const answers: Answers<readonly Package[]> = new Map();
     if (scope === undefined) return answers;
     const texts = wanted.map(({ text }) => text);
     await answering(texts, answers, async () => {
@@ -84,10 +83,10 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
       await Promise.all(
         wanted.map((one) =>
           answering([one.text], answers, async () => {
-            const list = whole?.list ?? { ...listIn(scope, one.type), name: filterOf(one.type, one.name) };
-            const pages = whole?.pages ?? (await everyPage(list));
-            const hits = collapse(list, pages, one);
-            answers.set(one.text, hits.length > 0 ? found(hits) : silenceIn(list, pages));
+            const list = { ...listIn(scope, one.type), name: filterOf(one.type, one.name) };
+            const scan = whole ?? (await rows.scan(list).all());
+            const packages = packagesNamed(scan, one);
+            answers.set(one.text, packages.length > 0 ? found(packages) : scan.silence());
           }),
         ),
       );
@@ -96,67 +95,50 @@ export function createNameLookups(rows: PackageRows, places: readonly Scope[]): 
   }
 
   /** Every page of a place, when they are fewer than the names looked for; else null. */
-  async function wholeList(
-    scope: Scope,
-    wanted: readonly Wanted[],
-  ): Promise<{ readonly list: PackageList; readonly pages: readonly PackagePage[] } | null> {
+  async function wholeList(scope: Scope, wanted: readonly Wanted[]): Promise<PackageScan | null> {
     const [first] = wanted;
     if (first === undefined || wanted.length === 1) return null;
     const list = listIn(scope, wanted.every(({ type }) => type === first.type) ? first.type : null);
     const { total, more } = await rows.page(list, 1);
     const isCheap = !more || (total !== null && Math.ceil(total / pageSize) - 1 < wanted.length);
-    return isCheap ? { list, pages: await everyPage(list) } : null;
+    return isCheap ? rows.scan(list).all() : null;
   }
 
-  async function everyPage(list: PackageList): Promise<PackagePage[]> {
-    const pages = [await rows.page(list, 1)];
-    while (pages.at(-1)?.more) pages.push(await rows.page(list, pages.length + 1));
-    return pages;
-  }
-
-  function collapse(list: PackageList, pages: readonly PackagePage[], wanted: Wanted): Package[] {
-    const isComplete = pages.every(({ dropped }) => dropped.length === 0) && isWhole(pages, ({ id }) => id);
-    const hits = pages.flatMap((page) =>
-      page.rows.flatMap((row): SeenRow[] => {
+  function packagesNamed(scan: PackageScan, wanted: Wanted): Package[] {
+    const hits = scan.pages.flatMap((page) =>
+      page.rows.filter(({ row }) => {
         const { type, name } = nameOf(row);
-        const isMeant = formatOf(type) === wanted.format && isSameName(type, name, wanted.name);
-        const context = isMeant ? rows.contextOf(row, page) : null;
-        return context === null ? [] : [{ row, context }];
+        return formatOf(type) === wanted.format && isSameName(type, name, wanted.name);
       }),
     );
     return [...rowsByPackage(hits).values()].flatMap((group) => {
-      const head = headOfAll(group, absenceIn(list));
+      const head = headOfAll(group);
       if (head === null) return [];
-      const { row, context } = head.newest ?? head.some;
-      if (isComplete) rows.heads.prime(toPackageRef(row, context), found(head));
-      return [toPackage(row, context, isComplete ? head.all : null)];
+      if (!scan.isComplete) return [packageOf({ ...head, all: null })];
+      lookups.remember(toPackageRef(head.some.row, head.some.context), head);
+      return [packageOf(head)];
     });
   }
 
   async function byPurl(purl: PurlParts, scope: string | null): Promise<Answer<readonly Version[]>> {
-    const meant = nameOfPurl(purl);
-    const type = meant && typeOf(meant.format);
-    if (meant === null || type === null) return unknown("NOT_SEARCHABLE");
+    const parsed = nameOfPurl(purl);
+    const type = parsed && typeOf(parsed.format);
+    if (parsed === null || type === null) return unknown("NOT_SEARCHABLE");
     // The namespace of others is no part of the name: a user of Conan, a distribution.
-    const name = storedName(type, isNamespaced(type) ? meant.name : purl.name);
+    const name = storedName(type, isNamespaced(type) ? parsed.name : purl.name);
     // GitLab's models are its own: none of them is one of Hugging Face's.
     if (name === null || purl.type === "huggingface") return impossible;
     const scopes = scopesOf(scope);
     if (scopes.length === 0) return unknown("NOT_CONFIGURED");
-    const lists = scopes.map((one) => ({ ...listIn(one, type), name: filterOf(type, name), version: purl.version }));
-    return mergedAnswers(lists.map((list) => versionsIn(list, purl)));
-  }
-
-  async function versionsIn(list: PackageList, purl: PurlParts): Promise<Answer<readonly Version[]>> {
-    const pages = await everyPage(list);
-    const hits = new Map<number, Version>();
-    for (const page of pages) {
-      for (const row of page.rows) {
-        const context = isMeant(row, purl) ? rows.contextOf(row, page) : null;
-        if (context) hits.set(row.id, rows.versionOf(row, context));
-      }
-    }
-    return hits.size > 0 ? found([...hits.values()]) : silenceIn(list, pages);
+    return mergedAnswers(
+      scopes.map(async (one) => {
+        const list = { ...listIn(one, type), name: filterOf(type, name), version: purl.version };
+        const scan = await rows.scan(list).all();
+        const hits = scan.pages.flatMap((page) => page.rows.filter(({ row }) => isMeant(row, purl)));
+        const versions = new Map(hits.map(({ row, version }) => [row.id, version]));
+        return versions.size > 0 ? found([...versions.values()]) : scan.silence();
+      }),
+    );
   }
 
   return { named, byPurl };

@@ -34,8 +34,7 @@ export const listProjects = {
  * Package rows (one row is one version) of a project; 100 of them a call. A 404 is the project's (`find_project!` in
  * lib/api/helpers.rb). `package_name` is `ILIKE %text%` of any length (`search_by_name` in app/models/packages/package.rb),
  * so it answers at least every row whose name holds the text; `package_version` is equality, and ignored before 16.6.
- * Rows that are hidden, being processed or marked for destruction are in no list without their status, and have no page:
- * GitLab shows them to nobody.
+ * Rows that are hidden, being processed or marked for destruction are in no list without their status, and have no page.
  */
 export const listProjectPackages = {
   name: "gitlab.listProjectPackages",
@@ -50,7 +49,7 @@ export const listProjectPackages = {
  * Package rows of a group and its subgroups, of every project whose packages the credentials may read
  * (app/finders/packages/group_packages_finder.rb). A 404 is the group's.
  */
-export const listGroupPackages = {
+const listGroupPackages = {
   name: "gitlab.listGroupPackages",
   method: "GET",
   path: "/api/v4/groups/{group}/packages",
@@ -72,9 +71,7 @@ export const getPackage = {
   proves: [],
 } as const satisfies Operation;
 
-/**
- * Files of one package row. Its 404 proves nothing: it has the same look-up as the page of the row.
- */
+/** Files of one package row. Its 404 proves nothing: it has the same look-up as the page of the row. */
 export const listPackageFiles = {
   name: "gitlab.listPackageFiles",
   method: "GET",
@@ -160,10 +157,7 @@ export const listGroupRepositories = {
   proves: ["KEYED_READ", "WHOLE_LIST"],
 } as const satisfies Operation;
 
-/**
- * Tags of one container repository, by name only. Its 404 proves nothing: it is asked of repositories that their project
- * lists.
- */
+/** Tags of one container repository, by name only. Its 404 proves nothing: the project's list names the repository. */
 export const listTags = {
   name: "gitlab.listTags",
   method: "GET",
@@ -174,8 +168,8 @@ export const listTags = {
 } as const satisfies Operation;
 
 /**
- * One tag with its digest. Its 404 proves nothing: registries without the metadata database tell no details of an OCI
- * index, and answer 404 or, from 19.0.2 on, 500 for it (lib/container_registry/tag.rb); the list names it all the same.
+ * One tag with its digest. Its 404 proves nothing: registries without the metadata database have no details of an OCI
+ * index, and answer 404 or, from 19.0.2 on, 500 for it (lib/container_registry/tag.rb), although the list names it.
  */
 export const getTag = {
   name: "gitlab.getTag",
@@ -185,6 +179,16 @@ export const getTag = {
   versions: "11.8+",
   proves: [],
 } as const satisfies Operation;
+
+/** The operation that lists the packages of a project or group. */
+export function packagesIn(kind: "project" | "group") {
+  return kind === "project" ? listProjectPackages : listGroupPackages;
+}
+
+/** The operation that lists the container repositories of a project or group. */
+export function repositoriesIn(kind: "project" | "group") {
+  return kind === "project" ? listProjectRepositories : listGroupRepositories;
+}
 
 /** Every call the GitLab adapter can make. */
 export const operations: readonly Operation[] = [

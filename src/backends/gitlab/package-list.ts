@@ -6,22 +6,14 @@ import { UpstreamError } from "../../upstream/errors.ts";
 import { type Absent, type Answer, failed, found, type Unknown, unknown } from "../answers.ts";
 import type { PackageQuery } from "../backend.ts";
 import { isWhole } from "./absence.ts";
-import { type PackageList, pageSize, type Scope } from "./client.ts";
-import { formatOf, type PackageName, storedName, terraformType, typeOf } from "./identity.ts";
+import { type PackageList, pageSize } from "./client.ts";
+import { filterOf, formatOf, matchesName, type PackageName, storedName, terraformType, typeOf } from "./keys.ts";
 import { nameOf, type RowContext, toPackage } from "./mapper.ts";
-import { answersTo, filterOf } from "./package-name.ts";
-import { type Head, headOfAll, type PackageRows } from "./package-rows.ts";
 import type { PackageRow } from "./payload.ts";
-import {
-  absenceIn,
-  identityOf,
-  operationOf,
-  type PackagePage,
-  rowsByPackage,
-  type SeenRow,
-  silenceIn,
-} from "./scan.ts";
+import { type ListedRow, type PackagePage, type PackageRows, silenceIn } from "./rows.ts";
+import type { Scope } from "./settings.ts";
 import { settled } from "./several.ts";
+import { type Head, headOfAll, packageOf, packageTextOf, rowsByPackage, type VersionLookups } from "./versions.ts";
 import { isCount, placed, resume } from "./walk.ts";
 
 /** One list after the other: a scope's packages, then its Terraform modules, which GitLab keeps apart. */
@@ -64,7 +56,7 @@ export async function readPackages(
   request: PageRequest,
   legs: readonly Leg[],
   filter: PackageQuery,
-  rows: PackageRows,
+  { rows, lookups }: { readonly rows: PackageRows; readonly lookups: VersionLookups },
   { origin, goal }: { readonly origin: Origin; readonly goal: "list" | "search" },
 ): Promise<Answer<Page<Package>>> {
   const place = placeOf(request.after, legs.length);
@@ -72,7 +64,7 @@ export async function readPackages(
   if (request.after === null && filter.name !== null) {
     await Promise.all(legs.filter((leg) => !leg.isLastResort).map((leg) => settled(rows.page(leg, 1))));
   }
-  const shown: { readonly hit: Hit; readonly position: Position }[] = [];
+  const shown: { readonly hit: ListedRow; readonly position: Position }[] = [];
   const dropped: DroppedRow[] = [];
   const distinct = new Set<string>();
   const walks: LegWalk[] = [];
@@ -100,7 +92,7 @@ export async function readPackages(
       continue;
     }
     const mark = { offset: place.offset, total: place.total, last: index === place.leg ? name : null };
-    const start = await resume(fetch, mark, (row) => nameOf(row).name === mark.last, "at");
+    const start = await resume(fetch, mark, ({ row }) => nameOf(row).name === mark.last, "at");
     if (mark.last === null) name = null;
     const walk: LegWalk = { leg, firstPage: Math.floor(start / pageSize) + 1, pages: [] };
     walks.push(walk);
@@ -109,19 +101,13 @@ export async function readPackages(
       walk.pages.push(page);
       latest = page.origin;
       for (const one of page.dropped) dropped.push(one);
-      for (const { row, place: at } of placed(page, number)) {
-        if (at < start || !matches(row, filter, leg)) continue;
-        const context = rows.contextOf(row, page);
-        if (context === null) {
-          const operation = operationOf(leg).name;
-          dropped.push({ operation, index: at % pageSize, reason: "project_path: expected string" });
-          continue;
-        }
-        const named = nameOf(row);
+      for (const { row: one, place: at } of placed(page, number)) {
+        if (at < start || !matches(one.row, filter, leg)) continue;
+        const named = nameOf(one.row);
         if (named.name !== name) emitted = [];
         name = named.name;
-        const short = shortOf(row, leg.scope, context, named);
-        const identity = identityOf({ row, context });
+        const short = shortOf(one.row, leg.scope, one.context, named);
+        const identity = packageTextOf(one);
         if (emitted.includes(short) || distinct.has(identity)) continue;
         if (shown.length === request.first) {
           hasNext = true;
@@ -130,7 +116,7 @@ export async function readPackages(
         distinct.add(identity);
         emitted = [...emitted, short];
         shown.push({
-          hit: { row, context, identity },
+          hit: one,
           position: [index, at + 1, page.total ?? -1, named.name, ...emitted],
         });
       }
@@ -142,12 +128,11 @@ export async function readPackages(
     }
   }
 
-  const complete = new Map(walks.flatMap((walk) => [...completeGroups(walk, rows)]));
-  const packages = shown.map(({ hit: { row, context, identity }, position }): Row<Package> => {
-    const group = complete.get(identity);
-    const value = toPackage(group?.newest?.row ?? row, context, group?.all ?? null);
-    rows.packages.clear(value.ref).prime(value.ref, found(value));
-    if (group) rows.heads.prime(value.ref, found(group));
+  const complete = new Map(walks.flatMap((walk) => [...completeGroups(walk)]));
+  const packages = shown.map(({ hit, position }): Row<Package> => {
+    const group = complete.get(packageTextOf(hit)) ?? null;
+    const value = group ? packageOf(group) : toPackage(hit.row, hit.context, null);
+    if (group) lookups.remember(value.ref, group);
     return { value, position };
   });
   const isFirst = request.after === null;
@@ -157,11 +142,12 @@ export async function readPackages(
     if (silence !== null) return silence;
   }
   const count = isFirst && !hasNext ? packages.length : null;
-  const isShort = !hasNext && walks.some(({ firstPage, pages }) => firstPage === 1 && !isWhole(pages, ({ id }) => id));
+  const isShort =
+    !hasNext && walks.some(({ firstPage, pages }) => firstPage === 1 && !isWhole(pages, ({ row }) => row.id));
   const whole = { rows: packages, hasNext, total: count, origin: latest, dropped };
   const after = packages.at(-1)?.position ?? null;
   const confirmNext = once(async () => {
-    const next = await readPackages({ first: 1, after }, legs, filter, rows, { origin, goal });
+    const next = await readPackages({ first: 1, after }, legs, filter, { rows, lookups }, { origin, goal });
     return next.kind === "FOUND" && next.value.rows.length > 0;
   });
   const total = async () => ((await confirmNext()) ? null : count);
@@ -197,12 +183,6 @@ async function silenceOfWalks(
   return (await rows.page({ ...first.leg, type: null, name: null }, 1)).absence;
 }
 
-interface Hit {
-  readonly row: PackageRow;
-  readonly context: RowContext;
-  readonly identity: string;
-}
-
 interface LegWalk {
   readonly leg: Leg;
   readonly firstPage: number;
@@ -210,11 +190,11 @@ interface LegWalk {
 }
 
 /** Packages whose rows are all among the pages read: their names neither begin before the first row nor go on behind. */
-function completeGroups({ leg, firstPage, pages }: LegWalk, rows: PackageRows): Map<string, Head> {
+function completeGroups({ firstPage, pages }: LegWalk): Map<string, Head> {
   const groups = new Map<string, Head>();
   // An unreadable row may belong to any of them.
   if (pages.some((page) => page.dropped.length > 0)) return groups;
-  const all = pages.flatMap((page, index) => placed(page, firstPage + index).map(({ row }) => ({ row, page })));
+  const all = pages.flatMap((page) => page.rows);
   const ended = pages.at(-1)?.more === false;
   const [head] = all;
   const tail = all.at(-1);
@@ -222,14 +202,10 @@ function completeGroups({ leg, firstPage, pages }: LegWalk, rows: PackageRows): 
     ...(firstPage > 1 && head ? [nameOf(head.row).name] : []),
     ...(!ended && tail ? [nameOf(tail.row).name] : []),
   ]);
-  if (ended && firstPage === 1 && !isWhole(pages, ({ id }) => id)) return groups;
-  const closed = all.flatMap(({ row, page }): SeenRow[] => {
-    const context = open.has(nameOf(row).name) ? null : rows.contextOf(row, page);
-    return context === null ? [] : [{ row, context }];
-  });
-  for (const [identity, group] of rowsByPackage(closed)) {
-    const head = headOfAll(group, absenceIn(leg));
-    if (head) groups.set(identity, head);
+  if (ended && firstPage === 1 && !isWhole(pages, ({ row }) => row.id)) return groups;
+  for (const [text, group] of rowsByPackage(all.filter(({ row }) => !open.has(nameOf(row).name)))) {
+    const one = headOfAll(group);
+    if (one) groups.set(text, one);
   }
   return groups;
 }
@@ -239,7 +215,7 @@ function matches(row: PackageRow, filter: PackageQuery, leg: Leg): boolean {
   const { type, name } = nameOf(row);
   if (leg.type !== null && type !== leg.type) return false;
   if (filter.format === "OTHER" && formatOf(type) !== "OTHER") return false;
-  return filter.name === null || answersTo({ type, name }, filter.name, filter.match);
+  return filter.name === null || matchesName({ type, name }, filter.name, filter.match);
 }
 
 // Within one project the type tells packages of one name apart; within a group the project is needed too.

@@ -61,7 +61,6 @@ export const fileRow = z.object({
 export type FileRow = z.output<typeof fileRow>;
 
 export const projectRow = z.object({ id, path_with_namespace: z.string() });
-export type ProjectRow = z.output<typeof projectRow>;
 
 export const commitRow = z.object({
   id: z.string().regex(/^[0-9a-f]{40,64}$/i),
@@ -73,10 +72,8 @@ export const commitRow = z.object({
 export type CommitRow = z.output<typeof commitRow>;
 
 export const mergeRequestRow = z.object({ iid: z.int32() });
-export type MergeRequestRow = z.output<typeof mergeRequestRow>;
 
 export const pipelineSummaryRow = z.object({ id, created_at: text });
-export type PipelineSummaryRow = z.output<typeof pipelineSummaryRow>;
 
 export const repositoryRow = z.object({
   id,

@@ -1,41 +1,68 @@
+import { unknown } from "../answers.ts";
+import type { Probe } from "../backend.ts";
 import type { Prices } from "../prices.ts";
-import type { GitlabSettings } from "./settings.ts";
+import type { GitlabClient } from "./client.ts";
+import { createReaders } from "./packages.ts";
+import type { GitlabSettings, Scope } from "./settings.ts";
 
 /**
- * Terraform modules are in a list of their own, so whatever looks for packages looks twice. The list of an image's tags
- * tells neither digest nor date: they cost one call a tag.
+ * What each question costs. Terraform modules are in a list of their own, so every search for packages reads two lists.
+ * The list of an image's tags holds neither digest nor date: they cost one call a tag.
  */
 export function pricesOf({ groups, projects, capabilities }: GitlabSettings): Prices {
   const places = groups.length + projects.length;
+  const packages: Prices = {
+    packages: { each: 2 },
+    package: { each: 1 },
+    versions: { each: 1 },
+    version: { each: 1 },
+    latest: { each: 1 },
+    latestBySemver: { each: 3 },
+    files: { each: 1 },
+    named: { batch: { size: 20, calls: 2 * places } },
+    search: { each: 2 * places },
+    total: { each: 2 },
+  };
+  const images: Prices = {
+    // A path may be a repository of any project on it.
+    image: { each: 3 },
+    tags: { each: 2, row: 1 },
+    tag: { each: 2 },
+    latestTag: { each: 20 },
+    copies: { each: 3 * places },
+    byDigest: { each: 20 },
+  };
   return {
-    ...(capabilities.includes("PACKAGES")
-      ? {
-          packages: { each: 2 },
-          package: { each: 1 },
-          versions: { each: 1 },
-          version: { each: 1 },
-          latest: { each: 1 },
-          latestBySemver: { each: 3 },
-          files: { each: 1 },
-          named: { batch: { size: 20, calls: 2 * places } },
-          search: { each: 2 * places },
-          total: { each: 2 },
-        }
-      : {}),
-    ...(capabilities.includes("IMAGES")
-      ? {
-          // A path may be a repository of any project on it.
-          image: { each: 3 },
-          tags: { each: 2, row: 1 },
-          tag: { each: 2 },
-          latestTag: { each: 20 },
-          copies: { each: 3 * places },
-          byDigest: { each: 20 },
-        }
-      : {}),
+    ...(capabilities.includes("PACKAGES") ? packages : {}),
+    ...(capabilities.includes("IMAGES") ? images : {}),
     commit: { each: 2 },
     mergeRequests: { each: 1 },
     publishedFrom: { each: 4 },
     ping: { each: 1 },
   };
+}
+
+/** One question for each configured group and project, and for each capability: each is read by rights of its own. */
+export function probesOf(client: GitlabClient, settings: GitlabSettings): readonly Probe[] {
+  const { groups, projects, capabilities } = settings;
+  const scopes = [
+    ...groups.map((id): Scope => ({ kind: "group", id })),
+    ...projects.map((id): Scope => ({ kind: "project", id })),
+  ];
+  return scopes.flatMap(({ kind: place, id: name }) =>
+    capabilities.map((capability): Probe => {
+      const where = { repository: place === "project" ? name : null, group: place === "group" ? name : null };
+      const format = capability === "IMAGES" ? "DOCKER" : null;
+      const filter = { name: null, match: "EXACT", format } as const;
+      return {
+        place,
+        name,
+        reads: [capability],
+        ask: async (call) => {
+          const { packages } = createReaders(client, settings, call);
+          return packages?.page(where, filter, { first: 1, after: null }) ?? unknown("NOT_CONFIGURED");
+        },
+      };
+    }),
+  );
 }

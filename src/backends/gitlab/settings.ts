@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { commonSettings, hostList } from "../settings.ts";
-import { isProjectPath } from "./identity.ts";
+import { isProjectPath } from "./keys.ts";
 
 // What fits into a header: a token with a line break in it would be a second header.
 const secret = z.string().regex(/^[\x21-\x7e]+$/, "must be printable and hold no space");
@@ -31,6 +31,12 @@ const paths = z
 
 const capabilities = ["PACKAGES", "IMAGES"] as const;
 
+/** Where a list is read: a project (path or number), or a group with everything below it. */
+export interface Scope {
+  readonly kind: "project" | "group";
+  readonly id: string;
+}
+
 /** One `kind: gitlab` entry of gateway.yaml. */
 export const gitlabSettings = z.strictObject({
   kind: z.literal("gitlab"),
@@ -57,3 +63,13 @@ export const gitlabSettings = z.strictObject({
 
 /** Settings of one GitLab backend as parsed. */
 export type GitlabSettings = z.output<typeof gitlabSettings>;
+
+/** Where searches look: the outermost of the groups, and the projects outside of all of them. */
+export function searchScopes({ groups, projects }: GitlabSettings): readonly Scope[] {
+  const isOutermost = (path: string) =>
+    !groups.some((group) => path.toLowerCase().startsWith(`${group.toLowerCase()}/`));
+  return [
+    ...groups.filter(isOutermost).map((id) => ({ kind: "group", id }) as const),
+    ...projects.filter(isOutermost).map((id) => ({ kind: "project", id }) as const),
+  ];
+}

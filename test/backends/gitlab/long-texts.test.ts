@@ -1,9 +1,15 @@
 import { createServer } from "node:http";
 import { describe, expect, test } from "vitest";
-import { isCompanionTag, isProjectPath, parseKey, parseRecipe } from "../../../src/backends/gitlab/identity.ts";
 import { gitlab } from "../../../src/backends/gitlab/index.ts";
+import {
+  filterOf,
+  isCompanionTag,
+  isProjectPath,
+  isSameName,
+  parseKey,
+  parseRecipe,
+} from "../../../src/backends/gitlab/keys.ts";
 import { projectOf, projectOfCommit, toPipeline, toWeb } from "../../../src/backends/gitlab/mapper.ts";
-import { filterOf, isSameName } from "../../../src/backends/gitlab/package-name.ts";
 import { testCall } from "../../support/call.ts";
 import { present } from "./support.ts";
 

@@ -20,12 +20,12 @@ import type { ImageReader, PackageQuery, VersionQuery } from "../backend.ts";
 import { keyText, single } from "../batch.ts";
 import { mapPage, sliceWindow } from "../paging.ts";
 import { type ListPage, originNow, orNoPage, tooFar } from "./absence.ts";
-import type { GitlabClient, Scope, Sourced } from "./client.ts";
-import { imageType, isCompanionTag, isProjectPath, isTag, parseKey, splitName } from "./identity.ts";
-import { projectOfRepository, toImagePackage, toImageRecord, toImageVersion } from "./image-mapper.ts";
+import type { GitlabClient, Sourced } from "./client.ts";
+import { imageType, isCompanionTag, isProjectPath, isTag, matchesName, parseKey, splitName } from "./keys.ts";
+import { projectOfRepository, toImagePackage, toImageRecord, toImageVersion } from "./mapper.ts";
 import { getTag, listGroupRepositories, listProjectRepositories, listTags } from "./operations.ts";
-import { answersTo } from "./package-name.ts";
 import type { RepositoryRow, TagDetail, TagRow } from "./payload.ts";
+import { type GitlabSettings, type Scope, searchScopes } from "./settings.ts";
 import { settled } from "./several.ts";
 import { readAll, readFiltered, silenceOfWhole, type WholeList } from "./walk.ts";
 
@@ -52,15 +52,6 @@ export interface Registry {
   readonly latest: (ref: PackageRef) => Promise<Answer<Version>>;
 }
 
-/** What a registry needs to know of the configuration. */
-export interface RegistrySettings {
-  readonly backend: string;
-  readonly hosts: readonly string[];
-  readonly projects: readonly string[];
-  /** Where copies are looked for. */
-  readonly scopes: readonly Scope[];
-}
-
 interface Located {
   readonly row: RepositoryRow;
   /** How the project is asked for; what it is called is told by the row. */
@@ -77,8 +68,9 @@ interface Tagged {
 }
 
 /** Everything about container repositories within one request. */
-export function createRegistry(client: GitlabClient, settings: RegistrySettings, call: Call): Registry {
-  const { backend, hosts } = settings;
+export function createRegistry(client: GitlabClient, settings: GitlabSettings, call: Call): Registry {
+  const { name: backend, hosts } = settings;
+  const searched = searchScopes(settings);
 
   const pages = single<{ scope: Scope; number: number }, ListPage<RepositoryRow>>(
     ({ scope, number }) => keyText(scope.kind, scope.id, number),
@@ -226,8 +218,8 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
   }
 
   async function copies(name: string, digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
-    if (settings.scopes.length === 0) return unknown("NOT_CONFIGURED");
-    const { rows, gap, silence } = await everywhere(settings.scopes);
+    if (searched.length === 0) return unknown("NOT_CONFIGURED");
+    const { rows, gap, silence } = await everywhere(searched);
     const candidates = rows.filter(({ row }) => splitName(row.path).last === name);
     const hits = candidates.length > 0 ? await withDigest(candidates, digest) : null;
     if (hits?.kind === "FOUND") return found(hits.value, hits.gap ?? gap);
@@ -271,7 +263,7 @@ export function createRegistry(client: GitlabClient, settings: RegistrySettings,
       image: (ref) => image.load(ref),
       copies,
       expectCopies: () => {
-        everywhere(settings.scopes).catch(() => null);
+        everywhere(searched).catch(() => null);
       },
       byDigest: async (digest, scope) => {
         // By digest alone GitLab finds nothing; within a project its tags can be looked through.
@@ -373,6 +365,6 @@ function locatedIn(row: RepositoryRow, scope: Scope | undefined, origin: Origin)
 function matchesImage({ path }: RepositoryRow, { name, match }: PackageQuery): boolean {
   return (
     name === null ||
-    answersTo({ type: imageType, name: path.toLowerCase() }, match === "EXACT" ? name.toLowerCase() : name, match)
+    matchesName({ type: imageType, name: path.toLowerCase() }, match === "EXACT" ? name.toLowerCase() : name, match)
   );
 }

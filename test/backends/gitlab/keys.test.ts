@@ -11,7 +11,7 @@ import {
   printKey,
   storedName,
   typeOf,
-} from "../../../src/backends/gitlab/identity.ts";
+} from "../../../src/backends/gitlab/keys.ts";
 import { projectOf, projectOfCommit, toPackage, toVersion, toWeb } from "../../../src/backends/gitlab/mapper.ts";
 import { commitRow, packageRow } from "../../../src/backends/gitlab/payload.ts";
 import { packageFormats } from "../../../src/model/package.ts";

@@ -7,75 +7,67 @@ import type { PackageQuery, PackageReader, Readers, VersionQuery } from "../back
 import { keyText, single } from "../batch.ts";
 import { mapPage, readWindow, type UpstreamPage } from "../paging.ts";
 import { originNow } from "./absence.ts";
-import { type GitlabClient, pageSize, type Scope } from "./client.ts";
+import { type GitlabClient, pageSize } from "./client.ts";
 import { createCommitReader } from "./commits.ts";
+import { createRegistry, type Registry } from "./images.ts";
 import {
   formatOf,
   imageType,
   isLossy,
   isNumber,
   isProjectPath,
+  nameIn,
   parseKey,
   printKey,
   storedName,
   typeOf,
-} from "./identity.ts";
-import { toFile, toWeb, versionName } from "./mapper.ts";
+} from "./keys.ts";
+import { isOf, toFile, toWeb, versionName, type Web } from "./mapper.ts";
 import { createNameLookups } from "./named.ts";
 import { listPackageFiles } from "./operations.ts";
 import { legsOf, readPackages } from "./package-list.ts";
-import { createPackageRows, type PackageRows } from "./package-rows.ts";
-import type { FileRow, PackageRow } from "./payload.ts";
-import { createRegistry, type Registry } from "./registry.ts";
-import { isOf, nameIn } from "./row-keys.ts";
-import { type PackagePage, silenceIn } from "./scan.ts";
-import type { GitlabSettings } from "./settings.ts";
+import type { FileRow } from "./payload.ts";
+import {
+  createPackageRows,
+  type ListedRow,
+  newestFirst,
+  type PackagePage,
+  type PackageRows,
+  silenceIn,
+} from "./rows.ts";
+import { type GitlabSettings, type Scope, searchScopes } from "./settings.ts";
+import { createVersionLookups, type VersionLookups } from "./versions.ts";
 import { readFiltered } from "./walk.ts";
 
 /** One request's view of a GitLab. */
 export function createReaders(client: GitlabClient, settings: GitlabSettings, call: Call): Readers {
-  const { name: backend, hosts, projects, groups, capabilities } = settings;
+  const { name: backend, capabilities } = settings;
   const web = toWeb(settings.webUrl ?? settings.url);
   const rows = createPackageRows(client, backend, web, call);
-  const scopes = scopesOf(groups, projects);
-  const registry = capabilities.includes("IMAGES")
-    ? createRegistry(client, { backend, hosts, projects, scopes }, call)
-    : null;
+  const lookups = createVersionLookups(rows);
+  const registry = capabilities.includes("IMAGES") ? createRegistry(client, settings, call) : null;
   return {
     ping: () => client.ping(call),
-    commits: createCommitReader(client, backend, settings.url, web, rows, call),
+    commits: createCommitReader(client, settings, web, rows, lookups, call),
     ...(registry === null ? {} : { images: registry.images }),
     ...(capabilities.includes("PACKAGES")
-      ? { packages: createPackageReader(client, { backend, web, scopes }, rows, registry, call) }
+      ? { packages: createPackageReader(client, settings, web, { rows, lookups, registry }, call) }
       : {}),
   };
 }
 
-/** Where searches look: the outermost of the groups, and the projects outside of all of them. */
-function scopesOf(groups: readonly string[], projects: readonly string[]): Scope[] {
-  const isInside = (path: string) => groups.some((group) => path.toLowerCase().startsWith(`${group.toLowerCase()}/`));
-  return [
-    ...groups.filter((path) => !isInside(path)).map((id): Scope => ({ kind: "group", id })),
-    ...projects.filter((path) => !isInside(path)).map((id): Scope => ({ kind: "project", id })),
-  ];
-}
-
-interface Place {
-  readonly backend: string;
-  readonly web: ReturnType<typeof toWeb>;
-  readonly scopes: readonly Scope[];
-}
-
 function createPackageReader(
   client: GitlabClient,
-  { backend, web, scopes }: Place,
-  rows: PackageRows,
-  registry: Registry | null,
+  settings: GitlabSettings,
+  web: Web,
+  { rows, lookups, registry }: { rows: PackageRows; lookups: VersionLookups; registry: Registry | null },
   call: Call,
 ): PackageReader {
+  const backend = settings.name;
+  const scopes = searchScopes(settings);
   const isImage = (ref: PackageRef) => parseKey(ref.key)?.type === imageType;
   const wantsImages = (filter: Pick<PackageQuery, "format">) => filter.format === "DOCKER" || filter.format === "OCI";
-  // The configuration says that this server offers no images, so none was asked for.
+  // The configuration says that this server offers no images, so nothing is sent.
   const noImages = Promise.resolve(unknown("NOT_CONFIGURED"));
 
   async function versions(ref: PackageRef, filter: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
@@ -84,46 +76,34 @@ function createPackageReader(
     if (isImage(ref)) return registry ? registry.versions(ref, filter, request) : noImages;
     const name = nameIn(ref);
     if (name === null) return impossible;
-    const list = {
-      ...rows.listOf(ref, name),
-      sort: filter.direction === "DESC" ? ("desc" as const) : ("asc" as const),
-    };
+    const sort = filter.direction === "DESC" ? "desc" : "asc";
+    const list = { ...newestFirst(ref.repository, name), sort } as const;
     const { prefix } = filter;
-    let repository = ref.repository;
-    const answer = await readFiltered<PackageRow, PackagePage>(request, {
-      fetch: async (number) => {
-        const page = await rows.page(list, number);
-        repository = page.repository ?? repository;
-        return page;
-      },
-      identity: (row) => String(row.id),
-      keep: (row) => isOf(row, name) && (prefix === null || versionName(row).startsWith(prefix)),
-      owner: { owns: (row) => isOf(row, name), whenNone: (pages) => silenceIn(list, pages) },
+    const answer = await readFiltered<ListedRow, PackagePage>(request, {
+      fetch: (number) => rows.page(list, number),
+      identity: ({ row }) => String(row.id),
+      keep: ({ row }) => isOf(row, name) && (prefix === null || versionName(row).startsWith(prefix)),
+      owner: { owns: ({ row }) => isOf(row, name), whenNone: (pages) => silenceIn(list, pages) },
     });
-    return mapAnswer(answer, (page) => {
-      const context = { repository, web, origin: page.origin };
-      return mapPage(page, (row) => rows.versionOf(row, context));
-    });
+    return mapAnswer(answer, (page) => mapPage(page, ({ version }) => version));
   }
 
   async function latest(ref: PackageRef): Promise<Answer<Version>> {
     if (isImage(ref)) return registry ? registry.latest(ref) : noImages;
-    const head = await rows.heads.load(ref);
+    const head = await lookups.head(ref);
     if (head.kind !== "FOUND") return head;
-    const { newest, doubt, absence } = head.value;
+    const { some, newest, doubt } = head.value;
     if (doubt?.failure) throw doubt.failure;
-    if (doubt) return doubt;
-    if (newest) return found(rows.versionOf(newest.row, newest.context));
-    // All of its rows are there, and each was left in status `error`.
-    return absence;
+    // Without a newest, each of its rows is in status `error`.
+    return doubt ?? (newest ? found(newest.version) : (some.context.absence ?? unknown("LEFT_OUT")));
   }
 
   function packageOf(ref: PackageRef): Promise<Answer<Package>> {
     if (isImage(ref)) return registry ? registry.package(ref) : noImages;
-    return rows.packages.load(ref);
+    return lookups.package(ref);
   }
 
-  const { named, byPurl } = createNameLookups(rows, scopes);
+  const { named, byPurl } = createNameLookups(rows, lookups, scopes);
 
   const filePages = single<{ project: string; id: string; page: number; size: number }, UpstreamPage<FileRow>>(
     ({ project, id, page, size }) => keyText(project, id, page, size),
@@ -135,7 +115,7 @@ function createPackageReader(
     // The files of an image are layers, and GitLab lists none.
     if (nameIn(version.package) === null) return impossible;
     if (version.nativeId !== null) return filesOf(version, version.nativeId, request);
-    const loaded = await rows.versions.load(version);
+    const loaded = await lookups.version(version);
     if (loaded.kind !== "FOUND") return loaded;
     const { ref } = loaded.value;
     return ref.nativeId === null ? impossible : filesOf(ref, ref.nativeId, request);
@@ -155,7 +135,7 @@ function createPackageReader(
       if (!isNotFound(error)) throw error;
     }
     // Whether there is such a version is for its list to say.
-    const owner = await rows.versions.load(version);
+    const owner = await lookups.version(version);
     return owner.kind === "FOUND" ? unknown("DETAIL_MISSING") : owner;
   }
 
@@ -175,11 +155,17 @@ function createPackageReader(
       const scope = toScope(repository, group);
       if (scope === null) return impossible;
       if (wantsImages(filter)) return registry ? registry.page(scope, filter, request) : noImages;
-      return readPackages(request, legsOf([scope], filter), filter, rows, { origin: originNow(backend), goal: "list" });
+      return readPackages(
+        request,
+        legsOf([scope], filter),
+        filter,
+        { rows, lookups },
+        { origin: originNow(backend), goal: "list" },
+      );
     },
     version: (ref) => {
       if (isImage(ref.package)) return registry ? registry.version(ref) : noImages;
-      return rows.versions.load(ref);
+      return lookups.version(ref);
     },
     versions,
     latest,
@@ -201,7 +187,13 @@ function createPackageReader(
       if (scopes.length === 0) return unknown("NOT_CONFIGURED");
       if (wantsImages(filter)) return registry ? registry.search(scopes, filter, request) : noImages;
       const goal = "search" as const;
-      return readPackages(request, legsOf(scopes, filter), filter, rows, { origin: originNow(backend), goal });
+      return readPackages(
+        request,
+        legsOf(scopes, filter),
+        filter,
+        { rows, lookups },
+        { origin: originNow(backend), goal },
+      );
     },
   };
 }

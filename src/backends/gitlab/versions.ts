@@ -1,0 +1,347 @@
+import type { Package, PackageRef, Version, VersionRef } from "../../model/package.ts";
+import { parseInstant } from "../../model/values.ts";
+import { type Answer, failed, found, impossible, mapAnswer, type Unknown, unknown } from "../answers.ts";
+import { type Answers, batched, keyText } from "../batch.ts";
+import { groupBy } from "../batches.ts";
+import { unreadable } from "./absence.ts";
+import { type PackageList, pageSize } from "./client.ts";
+import { isNumber, nameIn, type PackageName, packageText, printKey, terraformType, versionText } from "./keys.ts";
+import { type AllRows, isOf, nameOf, toPackage, versionName } from "./mapper.ts";
+import { packagesIn } from "./operations.ts";
+import type { PackageRow } from "./payload.ts";
+import { isMeant, type ListedRow, newestFirst, type PackageRows, type PackageScan, rowsBeforeGap } from "./rows.ts";
+import { answering } from "./several.ts";
+
+/** What the rows of a package say about it. */
+export interface Head {
+  /** Any of its rows. */
+  readonly some: ListedRow;
+  /** Its newest row that is not in status `error`; null when there is none, or when it is unknown. */
+  readonly newest: ListedRow | null;
+  /** Why the newest is unknown; null where it is known. */
+  readonly doubt: Unknown | null;
+  /** Null unless all rows of the package are known. */
+  readonly all: AllRows | null;
+}
+
+/** The most pages that are read for the newest row of a list that is not in the order asked for. */
+const maxUnorderedPages = 20;
+
+/** Packages and versions by their references; made by {@link createVersionLookups}. */
+export type VersionLookups = ReturnType<typeof createVersionLookups>;
+
+/** A key of a batch: its reference, its parsed name, and its text in the batch. */
+interface Wanted<K> {
+  readonly ref: K;
+  readonly name: PackageName;
+  readonly text: string;
+}
+
+/** Creates a request's lookups of packages and versions, which answer batches of keys with the fewest calls. */
+export function createVersionLookups(rows: PackageRows) {
+  // Packages whose rows were all on one list.
+  const complete = new Map<string, Head>();
+
+  const heads = batched<PackageRef, Head>(packageText, async (refs, answers) => {
+    const wanted = readable(refs, packageText, (ref) => ref, answers);
+    await Promise.all(
+      byList(wanted, ({ ref }) => ref).map((group) =>
+        answerGroup(group, answers, {
+          list: (first) => newestFirst(first.ref.repository, { type: common(group.map(({ name }) => name.type)) }),
+          goal: "newest",
+          rowText: (row) => (row.status === "error" ? null : printKey(nameOf(row))),
+          textOf: ({ name }) => printKey(name),
+          accept: (_, row) => ({ some: row, newest: row, doubt: null, all: null }),
+          single: ({ ref, name }) => headOf(newestFirst(ref.repository, name), name),
+        }),
+      ),
+    );
+    return answers;
+  });
+
+  async function headOf(list: PackageList, name: PackageName): Promise<Answer<Head>> {
+    const scan = rows.scan(list);
+    const own: ListedRow[] = [];
+    let newest: ListedRow | null = null;
+    let isBehindGap = false;
+    for await (const page of scan) {
+      const sure = rowsBeforeGap(page).length;
+      const hadGap = scan.pages.some((one) => one !== page && one.dropped.length > 0);
+      for (const [index, one] of page.rows.entries()) {
+        if (!isOf(one.row, name)) continue;
+        own.push(one);
+        if (newest !== null || one.row.status === "error") continue;
+        newest = one;
+        isBehindGap = hadGap || index >= sure;
+      }
+      if ((newest !== null && scan.isNewestFirst) || scan.pages.length === maxUnorderedPages) break;
+    }
+    const [some] = own;
+    if (some === undefined) return scan.pages.at(-1)?.more ? unknown("UNREAD") : scan.silence();
+    const all = scan.isComplete ? summarize(own) : null;
+    if (scan.isNewestFirst || newest === null) {
+      const inDoubt = newest === null ? scan.hasGap : isBehindGap;
+      const operation = packagesIn(list.scope.kind).name;
+      return found({
+        some,
+        newest,
+        doubt: inDoubt ? failed(unreadable(some.context.origin.backend, operation)) : null,
+        all,
+      });
+    }
+    // The order is not the one asked for, or dates are missing: only a whole list can decide, and only by its dates.
+    const head = scan.isComplete ? headOfAll(own) : null;
+    return found(head ?? { some, newest: null, doubt: unknown("UNCHECKED_ORDER"), all });
+  }
+
+  const versions = batched<VersionRef, Version>(versionText, async (refs, answers) => {
+    const wanted = readable(refs, versionText, (ref) => ref.package, answers).filter(({ ref: { nativeId }, text }) => {
+      const isSound = nativeId === null || isNumber(nativeId);
+      if (!isSound) answers.set(text, impossible);
+      return isSound;
+    });
+    const byId = wanted.filter(({ ref }) => ref.nativeId !== null);
+    const byName = groupBy(
+      wanted.filter(({ ref }) => ref.nativeId === null),
+      ({ ref }) => packageText(ref.package),
+    );
+    await Promise.all([
+      ...byList(byId, ({ ref }) => ref.package).map((group) => versionsById(group, answers)),
+      ...byName.map((group) =>
+        answering(
+          group.map(({ text }) => text),
+          answers,
+          () => versionsByName(group, answers),
+        ),
+      ),
+    ]);
+    return answers;
+  });
+
+  // A list row holds what the single answer does: many ids of one project are pages, unless single calls are fewer.
+  function versionsById(group: readonly Wanted<VersionRef>[], answers: Answers<Version>): Promise<void> {
+    return answerGroup(group, answers, {
+      list: ({ ref, name }) =>
+        newestFirst(ref.package.repository, {
+          type: common(group.map((one) => one.name.type)),
+          name: common(group.map((one) => one.ref.package.key)) === null ? null : name.name,
+        }),
+      goal: "any",
+      rowText: (row) => String(row.id),
+      textOf: ({ ref }) => String(ref.nativeId),
+      accept: ({ ref }, row) => (isMeant(row, ref) ? row.version : null),
+      single: async ({ ref, name }) => {
+        const { repository } = ref.package;
+        const one = await rows.row(repository, String(ref.nativeId));
+        if (one && isMeant(one, ref)) return found(one.version);
+        // A row in status `error` is listed and has no page of its own.
+        const scan = rows.scan(newestFirst(repository, { ...name, version: versionFilter(ref) }));
+        for await (const page of scan) {
+          const hit = page.rows.find((row) => String(row.row.id) === ref.nativeId && isMeant(row, ref));
+          if (hit) return found(hit.version);
+        }
+        return scan.silence();
+      },
+    });
+  }
+
+  async function versionsByName(group: readonly Wanted<VersionRef>[], answers: Answers<Version>): Promise<void> {
+    const [first] = group;
+    if (first === undefined) return;
+    const { ref, name } = first;
+    const all = newestFirst(ref.package.repository, name);
+    // One name: the server filters (or ignores it, and the row is compared). Unless the whole list was asked for already.
+    const isNarrow = group.length === 1 && !rows.isRead(all);
+    const scan = rows.scan(isNarrow ? { ...all, version: versionFilter(ref) } : all);
+    const left = new Map(group.map(({ ref, text }) => [ref.version, text]));
+    for await (const page of scan) {
+      for (const one of page.rows) {
+        // Newest first: of rows with one name, clients are served the newest.
+        const text = isOf(one.row, name) ? left.get(versionName(one.row)) : undefined;
+        if (text === undefined) continue;
+        left.delete(versionName(one.row));
+        answers.set(text, found(one.version));
+      }
+      if (left.size === 0) return;
+    }
+    for (const text of left.values()) answers.set(text, scan.silence());
+  }
+
+  interface GroupLookup<K, V> {
+    /** The list that may hold all of the group's keys. */
+    readonly list: (first: Wanted<K>) => PackageList;
+    readonly goal: "newest" | "any";
+    /** The text by which a row is found; null for a row that is skipped. */
+    readonly rowText: (row: PackageRow) => string | null;
+    readonly textOf: (wanted: Wanted<K>) => string;
+    /** The value of a row that was found; null where it is not the one meant. */
+    readonly accept: (wanted: Wanted<K>, row: ListedRow) => V | null;
+    /** Reads what the list did not hold. */
+    readonly single: (wanted: Wanted<K>) => Promise<Answer<V>>;
+  }
+
+  // Many keys of one project: its newest rows first, as long as a page is cheaper than single calls.
+  async function answerGroup<K, V>(
+    group: readonly Wanted<K>[],
+    answers: Answers<V>,
+    { list, goal, rowText, textOf, accept, single }: GroupLookup<K, V>,
+  ): Promise<void> {
+    const [first] = group;
+    if (first === undefined) return;
+    const texts = group.map(({ text }) => text);
+    await answering(texts, answers, async () => {
+      const swept =
+        group.length > 1 ? await sweep(rows.scan(list(first)), new Set(group.map(textOf)), rowText, goal) : null;
+      await Promise.all(
+        group.map((one) =>
+          answering([one.text], answers, async () => {
+            const row = swept?.found.get(textOf(one));
+            const value = row ? accept(one, row) : null;
+            if (value !== null) answers.set(one.text, found(value));
+            // Not on a list that was read to its end: absent, unless its rows were skipped.
+            else if (swept?.silence && !swept.skipped.has(printKey(one.name))) answers.set(one.text, swept.silence);
+            else answers.set(one.text, await single(one));
+          }),
+        ),
+      );
+    });
+  }
+
+  function head(ref: PackageRef): Promise<Answer<Head>> {
+    const known = complete.get(packageText(ref));
+    return known ? Promise.resolve(found(known)) : heads.load(ref);
+  }
+
+  return {
+    head,
+    package: async (ref: PackageRef): Promise<Answer<Package>> => {
+      const row = complete.has(packageText(ref)) ? null : rows.findPackage(ref);
+      if (row) return found(toPackage(row.row, row.context, null));
+      return mapAnswer(await head(ref), packageOf);
+    },
+    version: (ref: VersionRef): Promise<Answer<Version>> => {
+      const row = rows.find(ref);
+      return row ? Promise.resolve(found(row.version)) : versions.load(ref);
+    },
+    /** Remembers what all rows of a package say about it. */
+    remember: (ref: PackageRef, head: Head): void => {
+      complete.set(packageText(ref), head);
+    },
+  };
+}
+
+/** The package of a head. */
+export function packageOf({ newest, some, all }: Head): Package {
+  const { row, context } = newest ?? some;
+  return toPackage(row, context, all);
+}
+
+/** The head of a package from all of its rows; null for none. */
+export function headOfAll(group: readonly ListedRow[]): Head | null {
+  const [some] = group;
+  if (some === undefined) return null;
+  const sound = group.filter(({ row }) => row.status !== "error").sort(byDate);
+  const hasDates = sound.length <= 1 || sound.every(({ row }) => !Number.isNaN(Date.parse(row.created_at ?? "")));
+  return {
+    some,
+    newest: hasDates ? (sound[0] ?? null) : null,
+    doubt: hasDates ? null : unknown("UNCHECKED_ORDER"),
+    all: summarize(group),
+  };
+}
+
+/** Compares rows, newest first, by instant: servers write dates with their own offset, so the texts do not compare. */
+export function byDate({ row: left }: ListedRow, { row: right }: ListedRow): number {
+  return (Date.parse(right.created_at ?? "") || 0) - (Date.parse(left.created_at ?? "") || 0) || right.id - left.id;
+}
+
+/** The rows of each package, by project, type and name. Rows that a shifting list repeats are one row. */
+export function rowsByPackage(rows: readonly ListedRow[]): Map<string, ListedRow[]> {
+  const groups = new Map<string, Map<number, ListedRow>>();
+  for (const one of rows) {
+    const text = packageTextOf(one);
+    const group = groups.get(text);
+    if (group) group.set(one.row.id, one);
+    else groups.set(text, new Map([[one.row.id, one]]));
+  }
+  return new Map([...groups].map(([text, group]) => [text, [...group.values()]]));
+}
+
+/** The text that identifies a row's package within a request. */
+export function packageTextOf({ row, context: { repository } }: ListedRow): string {
+  return keyText(repository, printKey(nameOf(row)));
+}
+
+function summarize(rows: readonly ListedRow[]): AllRows {
+  const times = rows.flatMap(({ row }) => parseInstant(row.created_at) ?? []).sort();
+  return { count: rows.length, first: times[0] ?? null, last: times.at(-1) ?? null };
+}
+
+/** The keys whose package can exist; the others are answered. */
+function readable<K, V>(
+  refs: readonly K[],
+  textOf: (ref: K) => string,
+  packageIn: (ref: K) => PackageRef,
+  answers: Answers<V>,
+): Wanted<K>[] {
+  return refs.flatMap((ref) => {
+    const name = nameIn(packageIn(ref));
+    if (name === null) answers.set(textOf(ref), impossible);
+    return name === null ? [] : [{ ref, name, text: textOf(ref) }];
+  });
+}
+
+/** Keys in groups by the list that holds them: Terraform modules are in no list but their own. */
+function byList<K>(wanted: readonly Wanted<K>[], packageIn: (wanted: Wanted<K>) => PackageRef): Wanted<K>[][] {
+  return groupBy(wanted, (one) => keyText(packageIn(one).repository, one.name.type === terraformType ? 1 : 0));
+}
+
+/** The one value that all of them are; null when they differ. */
+function common(values: readonly string[]): string | null {
+  const [first = null] = values;
+  return values.every((value) => value === first) ? first : null;
+}
+
+/** The `package_version` filter; null for a row without a version, which is named by its number. */
+function versionFilter({ version }: VersionRef): string | null {
+  return version.startsWith("#") ? null : version;
+}
+
+/** What one list held of many keys. */
+interface Swept {
+  /** The first row of each key. */
+  readonly found: ReadonlyMap<string, ListedRow>;
+  /** Packages of rows that were skipped. */
+  readonly skipped: ReadonlySet<string>;
+  /** What the list proves about the other keys; null where they have to be read in another way. */
+  readonly silence: Answer<never> | null;
+}
+
+/**
+ * Looks for many keys in one list: reads on while the pages left are fewer than the keys left. The search for the newest
+ * rows stops at what makes the order doubtful: a row that could not be read, a date that is missing or too high.
+ */
+async function sweep(
+  scan: PackageScan,
+  wanted: ReadonlySet<string>,
+  rowText: (row: PackageRow) => string | null,
+  goal: "newest" | "any",
+): Promise<Swept> {
+  const hits = new Map<string, ListedRow>();
+  const skipped = new Set<string>();
+  const unfinished: Swept = { found: hits, skipped, silence: null };
+  for await (const page of scan) {
+    if (goal === "newest" && !scan.isNewestFirst) return unfinished;
+    for (const one of goal === "newest" ? rowsBeforeGap(page) : page.rows) {
+      const text = rowText(one.row);
+      if (text === null) skipped.add(printKey(nameOf(one.row)));
+      else if (wanted.has(text) && !hits.has(text)) hits.set(text, one);
+    }
+    const missing = wanted.size - hits.size;
+    if (missing === 0 || (goal === "newest" && scan.hasGap)) return unfinished;
+    const pagesLeft = page.total === null ? null : Math.ceil(page.total / pageSize) - scan.pages.length;
+    if (page.more && (pagesLeft === null || pagesLeft >= missing)) return unfinished;
+  }
+  const silence = scan.hasGap ? null : scan.silence();
+  return { ...unfinished, silence: silence?.kind === "ABSENT" ? silence : null };
+}
