@@ -6,9 +6,8 @@ import { readFitting } from "../../src/backends/compile.ts";
 import * as gitlab from "../../src/backends/gitlab/payload.ts";
 import * as swr from "../../src/backends/swr/payload.ts";
 import * as zadig from "../../src/backends/zadig/payload.ts";
-import * as zadigReleases from "../../src/backends/zadig/release-payload.ts";
 
-const schemas = Object.entries({ bkrepo, gitlab, swr, zadig, zadigReleases }).flatMap(([vendor, payload]) =>
+const schemas = Object.entries({ bkrepo, gitlab, swr, zadig }).flatMap(([vendor, payload]) =>
   Object.entries(payload).flatMap(([name, schema]): [string, z.ZodType][] =>
     schema instanceof z.ZodType ? [[`${vendor}.${name}`, schema]] : [],
   ),

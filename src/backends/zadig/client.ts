@@ -1,314 +1,334 @@
-import { z } from "zod";
+import type { z } from "zod";
+import type { ReleaseParts } from "../../model/release.ts";
 import type { Call } from "../../upstream/call.ts";
-import {
-  createUpstream,
-  type Dialect,
-  type Judgement,
-  type RawReply,
-  type Reply,
-  type Upstream,
-} from "../../upstream/client.ts";
+import { createUpstream, type RawReply, type Reply } from "../../upstream/client.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, Query } from "../../upstream/operation.ts";
-import { readLeniently, readOne } from "../decode.ts";
-import { objectId } from "./object-id.ts";
-import {
-  findArtifact,
-  getArtifact,
-  getArtifactDirectory,
-  getRelease,
-  getReleaseOpen,
-  getReleaseOpenByName,
-  listArtifacts,
-  listProjects,
-  listReleases,
-  listReleasesDirectory,
-  listReleasesOpen,
-} from "./operations.ts";
-import { type ArtifactPayload, artifact, type ProjectPayload, projectPage, projectRow } from "./payload.ts";
-import {
-  type Expectation,
-  type ReleasePayload,
-  type ReleaseSlots,
-  readO1Release,
-  readOpenReleases,
-  readRelease,
-  readReleases,
-} from "./release-payload.ts";
-import { type Generation, isOldKey, type ZadigSettings } from "./settings.ts";
-import { readSlots, type Slots, totalOf } from "./slots.ts";
+import { readLeniently, readOne, readRowsLeniently } from "../decode.ts";
+import { Learnt } from "../learnt.ts";
+import type { UpstreamPage } from "../paging.ts";
+import { createDialect } from "./dialect.ts";
+import { objectId } from "./keys.ts";
+import * as operations from "./operations.ts";
+import * as payload from "./payload.ts";
+import { type Generation, surfaceOf, type ZadigSettings } from "./settings.ts";
 
-/** What a release list is asked for. */
-export interface ReleaseListQuery {
+/** What selects the releases of a list; OpenAPI selects by the project only. */
+export interface ReleaseScope {
   readonly project: string | null;
   readonly workflow: string | null;
   readonly taskId: number | null;
-  /** Exact label; only R2 filters by it, the others ignore it. */
+  /** Exact label; only R2 selects by it, the others ignore it. */
   readonly label: string | null;
-  /** From 1. */
-  readonly page: number;
-  readonly size: number;
 }
 
-/** What an artifact list is asked for; `image` and `name` are regular expressions to Zadig, already escaped here. */
-export interface ArtifactListQuery {
+/** What selects the artifacts of a list; `image` and `name` are regular expressions to Zadig, already escaped here. */
+export interface ArtifactFilters {
   readonly image?: string;
   readonly name?: string;
   readonly imageTag?: string;
   readonly type?: string;
   readonly repoName?: string;
   readonly branch?: string;
-  /** From 1. */
-  readonly page: number;
-  readonly size: number;
 }
 
-/** A release as answered, with the generation that its shape shows. */
-export interface ToldRelease {
-  readonly payload: ReleasePayload;
-  readonly generation: Generation;
-}
+/** One page of a list as answered; unreadable rows are dropped and counted. */
+export type Listed<T> = Omit<UpstreamPage<T>, "origin">;
 
-/** Every call we make to one Zadig. All reject with an UpstreamError. */
-export interface ZadigClient {
-  readonly upstream: Upstream;
-  readonly listReleases: (query: ReleaseListQuery, expected: Expectation, call: Call) => Promise<Reply<ReleaseSlots>>;
-  readonly listReleasesDirectory: (
-    query: ReleaseListQuery,
-    expected: Expectation,
-    call: Call,
-  ) => Promise<Reply<ReleaseSlots>>;
-  readonly listReleasesOpen: (
-    query: { readonly project: string; readonly page: number; readonly size: number },
-    expected: Expectation,
-    call: Call,
-  ) => Promise<Reply<ReleaseSlots>>;
-  readonly listProjects: (page: number, size: number, call: Call) => Promise<Reply<Slots<ProjectPayload>>>;
-  /** NOT_FOUND for an unknown id; the answer may belong to another project than the one that was asked with. */
-  readonly getRelease: (
-    id: string,
-    project: string | null,
-    expected: Expectation,
-    call: Call,
-  ) => Promise<Reply<ToldRelease | null>>;
-  readonly getReleaseOpen: (id: string, project: string, call: Call) => Promise<Reply<ReleasePayload | null>>;
-  readonly getReleaseOpenByName: (version: string, project: string, call: Call) => Promise<Reply<ToldRelease | null>>;
-  readonly listArtifacts: (query: ArtifactListQuery, call: Call) => Promise<Reply<Slots<ArtifactPayload>>>;
-  readonly getArtifact: (id: string, call: Call) => Promise<Reply<ArtifactPayload | null>>;
-  /** The id behind an exact image; null when Zadig answers its "no id" (24 zeros). */
-  readonly findArtifact: (image: string, call: Call) => Promise<Reply<string | null>>;
-  readonly getArtifactDirectory: (image: string, call: Call) => Promise<Reply<ArtifactPayload | null>>;
-}
+/** Every call to one Zadig, and what was learnt of it. */
+export type ZadigClient = ReturnType<typeof createClient>;
 
-/** Opens the way to one Zadig; sends nothing. */
-export function createClient(settings: ZadigSettings): ZadigClient {
-  const upstream = createUpstream(settings, dialectOf(settings));
+/** Opens one Zadig for the life of the process; sends nothing. All calls reject with an UpstreamError; pages are zero-based. */
+export function createClient(settings: ZadigSettings) {
+  const upstream = createUpstream(settings, createDialect(settings));
   const { call: send } = upstream;
+  const surface = surfaceOf(settings);
+  const configured = settings.generation === "auto" ? null : settings.generation;
+  const learned = createLearned();
+  /** The generation as configured or as seen of late; null while unknown. */
+  const generation = () => configured ?? learned.generation.get();
+  const learn = (seen: Generation | null) => {
+    if (seen !== null) learned.generation.set(seen);
+  };
+  const { listReleases, listReleasesDirectory, listReleasesOpen } = operations;
+  const listOperation = { aslan: listReleases, directory: listReleasesDirectory, openapi: listReleasesOpen }[surface];
+
+  function listOpenReleases(project: string | null, page: number, size: number, call: Call) {
+    if (project === null) {
+      const reason = "OpenAPI lists one project at a time and none is configured";
+      throw new UpstreamError("REJECTED", { backend: settings.name, operation: listOperation.name, reason });
+    }
+    const decode = ({ body }: RawReply, operation: Operation) => {
+      const { list, total } = readOne(payload.openPage, body);
+      const seen = configured ?? openGenerationOf(list);
+      const items = readList(payload.openItem, list ?? null, operation, total);
+      learn(seen);
+      return mapRows(items, (item): payload.ReleasePayload => {
+        return { shape: "open", item, project, generation: seen, parts: null };
+      });
+    };
+    return send(listOperation, { query: { projectKey: project, pageNum: page + 1, pageSize: size }, decode }, call);
+  }
+
   return {
     upstream,
-    listReleases: (query, expected, call) =>
-      send(
-        listReleases,
-        {
-          query: releaseQuery(query, expected),
-          decode: ({ body, header }, operation) => readReleases(body, expected, operation, totalOf(header("x-total"))),
-        },
-        call,
-      ),
-    listReleasesDirectory: (query, expected, call) =>
-      send(
-        listReleasesDirectory,
-        {
-          query: releaseQuery(query, expected),
-          // The facade passes no X-Total on.
-          decode: ({ body }, operation) => readReleases(body, expected, operation, null),
-        },
-        call,
-      ),
-    listReleasesOpen: ({ project, page, size }, expected, call) =>
-      send(
-        listReleasesOpen,
-        {
-          query: { projectKey: project, pageNum: page, pageSize: size },
-          decode: ({ body }, operation) => readOpenReleases(body, expected, operation),
-        },
-        call,
-      ),
-    listProjects: (page, size, call) =>
-      send(
-        listProjects,
-        {
-          query: { pageNum: page, pageSize: size },
-          decode: ({ body }, operation) => {
-            const { projects, total } = readOne(projectPage, body);
-            return readSlots(projectRow, projects ?? null, operation, total ?? null);
-          },
-        },
-        call,
-      ),
-    getRelease: (id, project, expected, call) =>
-      send(
-        getRelease,
-        {
-          parts: { id },
-          query: { projectName: project ?? undefined, ifPassFilter: true },
-          decode: ({ body }, operation) => readRelease(body, expected, operation),
-        },
-        call,
-      ),
-    getReleaseOpen: (id, project, call) =>
-      send(
-        getReleaseOpen,
-        {
-          parts: { id },
-          query: { projectKey: project },
-          decode: ({ body }, operation) => readO1Release(body, operation),
-        },
-        call,
-      ),
-    getReleaseOpenByName: (version, project, call) =>
-      send(
-        getReleaseOpenByName,
-        {
-          query: { projectKey: project, versionName: version },
-          decode: ({ body }, operation) =>
-            readRelease(body, { generation: "o2", known: "o2", detailed: true }, operation),
-        },
-        call,
-      ),
-    listArtifacts: ({ page, size, ...filters }, call) =>
-      send(
-        listArtifacts,
-        {
-          query: { ...filters, per_page: size, page },
-          decode: ({ body, header }, operation) => readSlots(artifact, body, operation, totalOf(header("x-total"))),
-        },
-        call,
-      ),
-    getArtifact: (id, call) => send(getArtifact, { parts: { id }, decode: oneArtifact }, call),
-    findArtifact: (image, call) =>
-      send(findArtifact, { query: { image }, media: "text", decode: ({ body }) => readId(body) }, call),
-    getArtifactDirectory: (image, call) => send(getArtifactDirectory, { query: { image }, decode: oneArtifact }, call),
+    surface,
+    generation,
+    learned,
+    /** The call that lists releases. */
+    listOperation,
+    /** `detailed` asks for the parts: a brief list is cheaper where the generation has one. */
+    listReleases: (
+      scope: ReleaseScope,
+      detailed: boolean,
+      page: number,
+      size: number,
+      call: Call,
+    ): Promise<Reply<Listed<payload.ReleasePayload>>> => {
+      if (surface === "openapi") return listOpenReleases(scope.project, page, size, call);
+      const decode = ({ body, header }: RawReply, operation: Operation) => {
+        const seen = configured ?? generationOf(body);
+        const releases = readReleases(body, seen, detailed, operation, totalOf(header("x-total")));
+        learn(seen);
+        return releases;
+      };
+      return send(listOperation, { query: releaseQuery(scope, detailed, page, size, generation()), decode }, call);
+    },
+    /** NOT_FOUND for an unknown id; the answer may belong to another project than the one that was asked with. */
+    getRelease: (id: string, project: string | null, call: Call) => {
+      const decode = ({ body }: RawReply, operation: Operation) => {
+        if (body === null) return null;
+        const seen = configured ?? generationOf([body]);
+        const release = readRelease(body, seen, operation);
+        learn(seen);
+        return release;
+      };
+      const query = { projectName: project ?? undefined, ifPassFilter: true };
+      return send(operations.getRelease, { parts: { id }, query, decode }, call);
+    },
+    getReleaseOpen: (id: string, project: string, call: Call) => {
+      const decode = ({ body }: RawReply, operation: Operation) =>
+        body === null ? null : readO1Release(body, project, operation);
+      return send(operations.getReleaseOpen, { parts: { id }, query: { projectKey: project }, decode }, call);
+    },
+    getReleaseOpenByName: (version: string, project: string, call: Call) => {
+      const decode = ({ body }: RawReply, operation: Operation) =>
+        body === null ? null : readRelease(body, "o2", operation);
+      const query = { projectKey: project, versionName: version };
+      return send(operations.getReleaseOpenByName, { query, decode }, call);
+    },
+    listProjects: (page: number, size: number, call: Call) => {
+      const decode = ({ body }: RawReply, operation: Operation) => {
+        const { projects, total } = readOne(payload.projectPage, body);
+        return readList(payload.projectRow, projects ?? null, operation, total);
+      };
+      return send(operations.listProjects, { query: { pageNum: page + 1, pageSize: size }, decode }, call);
+    },
+    listArtifacts: (filters: ArtifactFilters, page: number, size: number, call: Call) => {
+      const decode = ({ body, header }: RawReply, operation: Operation) =>
+        readList(payload.artifact, body, operation, totalOf(header("x-total")));
+      return send(operations.listArtifacts, { query: { ...filters, per_page: size, page: page + 1 }, decode }, call);
+    },
+    getArtifact: (id: string, call: Call) =>
+      send(operations.getArtifact, { parts: { id }, decode: readArtifact }, call),
+    /** The id behind an exact image; null when Zadig answers its "no id" (24 zeros). */
+    findArtifact: (image: string, call: Call) =>
+      send(operations.findArtifact, { query: { image }, media: "text", decode: readId }, call),
+    getArtifactDirectory: (image: string, call: Call) =>
+      send(operations.getArtifactDirectory, { query: { image }, decode: readArtifact }, call),
+  };
+}
+
+/**
+ * What one process has learnt about one Zadig; nothing of it comes from, or belongs to, a single caller. All of it
+ * expires after some minutes: a Zadig is upgraded, or answers oddly for a moment.
+ */
+function createLearned() {
+  const now = () => Date.now();
+  return {
+    /** The generation that the last readable answer showed. */
+    generation: new Learnt<Generation>(now),
+    /** That this Zadig has no artifact facade (before 1.8). */
+    lacksArtifactFacade: new Learnt<true>(now),
+    /** That the look-up of a release by id has found one (up to 1.7 it never does). */
+    findsById: new Learnt<true>(now),
+    /** That the list of all projects is refused to these credentials. */
+    refusesAllProjects: new Learnt<true>(now),
+    /** That this Zadig cannot list projects (before 1.16). */
+    listsNoProjects: new Learnt<true>(now),
+    /** The largest pages that were not too large an answer, where some were. */
+    pageSizes: {
+      brief: new Learnt<number>(now),
+      detailed: new Learnt<number>(now),
+      artifacts: new Learnt<number>(now),
+    },
   };
 }
 
 /**
  * Parameters of the release lists. Zadig ignores what it does not know, and an ignored project name means "all
- * projects": every generation's spelling is sent, so that one call is right for 1.6 to 5.x. `ifPassFilter` keeps 1.10
+ * projects": every generation's spelling is sent, so that one call is right for 1.6 to 5.x. `ifPassFilter` stops 1.10
  * and later from answering with unsynchronised collaboration resources instead. `serviceName` is never sent: Zadig
  * applies it after paging. A missing `page` would return everything from 4.0 on.
  */
-function releaseQuery(query: ReleaseListQuery, { known, detailed }: Expectation): Query {
-  const project = query.project ?? undefined;
+function releaseQuery(
+  { project, workflow, taskId, label }: ReleaseScope,
+  detailed: boolean,
+  page: number,
+  size: number,
+  known: Generation | null,
+): Query {
   return {
-    projectName: project,
-    productName: project,
-    workflowName: query.workflow ?? undefined,
-    taskId: query.taskId ?? undefined,
-    label: query.label === null || known === "r1" ? undefined : twice(query.label),
+    projectName: project ?? undefined,
+    productName: project ?? undefined,
+    workflowName: workflow ?? undefined,
+    taskId: taskId ?? undefined,
+    // Zadig decodes the label once more after its framework has: a plus or a percent sign must survive that.
+    label: label === null || known === "r1" ? undefined : label.replace(/[%+]/g, encodeURIComponent),
     verbosity: known === "r2" ? undefined : detailed ? "detailed" : "brief",
-    per_page: query.size,
-    perPage: query.size,
-    page: query.page,
-    ifPassFilter: project === undefined ? undefined : true,
+    per_page: size,
+    perPage: size,
+    page: page + 1,
+    ifPassFilter: project === null ? undefined : true,
   };
 }
 
-// Zadig decodes the label once more after its framework has done so: a plus or a percent sign must survive that.
-function twice(label: string): string {
-  return label.replace(/[%+]/g, encodeURIComponent);
+/** Reads a list row by row; throws MisshapenAnswer for anything but a list or null. */
+function readList<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  operation: Operation,
+  total: number | null | undefined,
+): Listed<z.output<S>> {
+  const { rows, dropped, count } = readRowsLeniently(schema, value, operation);
+  return { rows, dropped, count, total: total ?? null };
 }
 
-function oneArtifact({ body }: RawReply, operation: Operation): ArtifactPayload | null {
-  return body === null ? null : readLeniently(artifact, body, operation);
+function mapRows<T, U>(list: Listed<T>, map: (row: T) => U): Listed<U> {
+  return { ...list, rows: list.rows.map(map) };
 }
 
-function readId(body: unknown): string | null {
+function readReleases(
+  body: unknown,
+  generation: Generation | null,
+  detailed: boolean,
+  operation: Operation,
+  total: number | null,
+): Listed<payload.ReleasePayload> {
+  if (generation === null && Array.isArray(body) && body.length > 0) {
+    throw new MisshapenAnswer("expected releases: none of the known shapes");
+  }
+  return generation === "r2"
+    ? mapRows(readList(payload.r2Release, body, operation, total), (row) => fromR2(row, false, operation))
+    : mapRows(readList(payload.r1Release, body, operation, total), (row) => fromR1(row, detailed, operation));
+}
+
+function readRelease(body: unknown, generation: Generation | null, operation: Operation): payload.ReleasePayload {
+  if (generation === null) throw new MisshapenAnswer("expected a release: none of the known shapes");
+  return generation === "r1"
+    ? fromR1(readLeniently(payload.r1Release, body, operation), true, operation)
+    : fromR2(readLeniently(payload.r2Release, body, operation), true, operation);
+}
+
+function fromR1(
+  row: z.output<typeof payload.r1Release>,
+  detailed: boolean,
+  operation: Operation,
+): payload.ReleasePayload {
+  const lists = [row.buildInfo, row.deployInfo, row.testInfo, row.distributeInfo, row.securityStatsInfo];
+  // Up to 1.7 `verbosity` is unknown and everything comes anyway; from 1.8 on an empty list has no key at all.
+  const carriesParts = detailed || lists.some((value) => value !== undefined);
+  return { shape: "r1", info: row.versionInfo, parts: carriesParts ? readR1Parts(row, operation) : null };
+}
+
+function readR1Parts(row: z.output<typeof payload.r1Release>, operation: Operation): payload.R1Parts {
+  const dropped: DroppedPart[] = [];
+  const read = partReader(operation, dropped);
+  return {
+    builds: read("builds", "buildInfo", payload.buildInfo, row.buildInfo),
+    deployments: read("deployments", "deployInfo", payload.deployInfo, row.deployInfo),
+    tests: read("tests", "testInfo", payload.testInfo, row.testInfo),
+    distributions: read("distributions", "distributeInfo", payload.distributeInfo, row.distributeInfo),
+    securityScans: read("securityScans", "securityStatsInfo", payload.securityStats, row.securityStatsInfo),
+    dropped,
+  };
+}
+
+function fromR2(row: payload.R2Row, isDetail: boolean, operation: Operation): payload.ReleasePayload {
+  const dropped: DroppedPart[] = [];
+  const services = partReader(operation, dropped)("images", "services", payload.r2Service, row.services);
+  const isEmpty = services?.length === 0 && dropped.length === 0;
+  // Lists of 4.2 and later always have `services: []`: that is "not loaded". Only a detail can mean "none".
+  return { shape: "r2", row, services: isEmpty && !isDetail ? null : services, dropped };
+}
+
+function readO1Release(body: unknown, project: string, operation: Operation): payload.ReleasePayload {
+  const row = readLeniently(payload.o1Release, body, operation);
+  const dropped: DroppedPart[] = [];
+  const read = partReader(operation, dropped);
+  const parts = {
+    deployments: read("deployments", "deploy_infos", payload.o1Deploy, row.deploy_infos),
+    distributions: read("distributions", "distribute_infos", payload.o1Distribute, row.distribute_infos),
+    dropped,
+  };
+  return { shape: "open", item: row.version_info, project, generation: "o1", parts };
+}
+
+type DroppedPart = ReleaseParts["dropped"][number];
+
+/**
+ * Reads the lists of one release: a bad row costs itself, a list that is none costs itself and is null, the release
+ * stays. What could not be read is added to `dropped`, with our name of its list.
+ */
+function partReader(operation: Operation, dropped: DroppedPart[]) {
+  return <S extends z.ZodType>(
+    part: DroppedPart["part"],
+    name: string,
+    schema: S,
+    value: unknown,
+  ): readonly z.output<S>[] | null => {
+    const present = Array.isArray(value) ? value.filter((row) => row !== null) : (value ?? null);
+    try {
+      const list = readRowsLeniently(schema, present, operation);
+      for (const row of list.dropped) dropped.push({ ...row, part, reason: `${name}.${row.reason}` });
+      for (const row of list.cut) dropped.push({ ...row, part, reason: `${name}.${row.reason}` });
+      return list.rows;
+    } catch (error) {
+      if (!(error instanceof MisshapenAnswer)) throw error;
+      dropped.push({ operation: operation.name, index: 0, part, reason: `${name}: ${error.message}` });
+      return null;
+    }
+  };
+}
+
+/** The generation that the first recognisable row shows; an empty list shows none. */
+function generationOf(body: unknown): Generation | null {
+  for (const row of Array.isArray(body) ? body : []) {
+    if (typeof row !== "object" || row === null) continue;
+    if ("versionInfo" in row) return "r1";
+    if ("project_name" in row) return "r2";
+  }
+  return null;
+}
+
+function openGenerationOf(rows: unknown): Generation | null {
+  for (const row of Array.isArray(rows) ? rows : []) {
+    if (typeof row === "object" && row !== null) return "source" in row ? "o2" : "o1";
+  }
+  return null;
+}
+
+function readArtifact({ body }: RawReply, operation: Operation): payload.ArtifactPayload | null {
+  return body === null ? null : readLeniently(payload.artifact, body, operation);
+}
+
+function readId({ body }: RawReply): string | null {
   const id = typeof body === "string" ? body.trim().replace(/^"(.*)"$/, "$1") : null;
   if (id === null || !/^[0-9a-f]{24}$/i.test(id)) throw new MisshapenAnswer("expected an id of 24 hex digits");
   return objectId(id);
 }
 
-function dialectOf(settings: ZadigSettings): Dialect {
-  const { name, credentials, forward } = settings;
-  const oldKey = isOldKey(settings);
-  return {
-    authorize: (request, call) => {
-      if (forward !== undefined) {
-        const token = call.caller.credentialFor(name);
-        if (token === null) throw new UpstreamError("DENIED", { backend: name, operation: request.operation });
-        return { authorization: `Bearer ${token}` };
-      }
-      if (credentials === undefined) throw new UpstreamError("DENIED", { backend: name, operation: request.operation });
-      return {
-        authorization: "apiKey" in credentials ? `X-API-KEY ${credentials.apiKey}` : `Bearer ${credentials.token}`,
-      };
-    },
-    judge: (reply, operation) => judge(reply, operation, forward === undefined && oldKey),
-    traceHeader: null,
-    check: { operation: listArtifacts, query: { per_page: 1, page: 1 } },
-  };
-}
-
-const code = z.int().min(1).max(99_999).optional().catch(undefined);
-const errorBody = z.object({ code, resultCode: code, message: z.unknown().optional() });
-
-const licenceMissing = 7050;
-const releaseUnreadable = 6563;
-const artifactUnreadable = 6662;
-/** "Listing … failed": the server's own trouble, whatever the reason. */
-const listingFailed: readonly number[] = [6561, 6571, 6581, 6591, 6601, 6614, 6663, 6665];
-/** Where one thing was asked for by its key, so that "cannot be read" most likely means "is not there". */
-const keyedReads: ReadonlyMap<number, readonly Operation[]> = new Map([
-  [releaseUnreadable, [getRelease]],
-  [artifactUnreadable, [getArtifact, findArtifact]],
-]);
-/** They answer 500 for what is missing as well as for what is broken: asking again is no help. */
-const bluntOperations: readonly Operation[] = [
-  listReleasesDirectory,
-  getArtifactDirectory,
-  getReleaseOpen,
-  getReleaseOpenByName,
-];
-
-/**
- * Zadig's moods. Every 6xxx and 7xxx code comes with status 400, nothing that is missing comes with 404, and a code
- * in a 200 means that the answer was replaced. Only statuses and numeric codes count: messages are Chinese, overwritten
- * by other requests under load, and hold internal addresses.
- */
-function judge({ status, body }: RawReply, operation: Operation, oldKey: boolean): Judgement | null {
-  // A list is no error, and finding that out by its schema costs more than reading the list.
-  const spoken: z.output<typeof errorBody> = Array.isArray(body) ? {} : (errorBody.safeParse(body).data ?? {});
-  const { code: typed, resultCode, message } = spoken;
-  if (status >= 200 && status < 300) {
-    if (resultCode !== undefined) return byNumber(resultCode);
-    // 1.10 and later: collaboration resources that the user has not synchronised stand in for the answer.
-    if (typed === 10_000) return { failure: "MALFORMED", code: "10000", reason: "another answer than was asked for" };
-    return null;
-  }
-  const told = typed === undefined ? {} : { code: String(typed) };
-  if (typed === licenceMissing) return { failure: "DENIED", ...told };
-  if (typed !== undefined && keyedReads.get(typed)?.includes(operation)) return { failure: "NOT_FOUND", ...told };
-  if (typed !== undefined && listingFailed.includes(typed)) return { failure: "UNAVAILABLE", ...told };
-  // One dangling activity fails a whole page of artifacts, and will fail it again.
-  if (typed === artifactUnreadable || typed === releaseUnreadable) {
-    return { failure: "UNAVAILABLE", retryable: false, ...told };
-  }
-  if (resultCode !== undefined) return byNumber(resultCode);
-  // No route is not "no such thing": this server is older, newer or elsewhere.
-  if (status === 404 || status === 405 || status === 410) return { failure: "REJECTED", ...told };
-  // The edge of 1.6 answers a wrong key with 500 and nothing but a message.
-  if (status === 500 && oldKey && typed === undefined && message !== undefined) return { failure: "DENIED" };
-  if (status >= 500 && bluntOperations.includes(operation))
-    return { failure: "UNAVAILABLE", retryable: false, ...told };
-  if (status === 400) return { failure: "REJECTED", ...told };
-  return null;
-}
-
-/** The 1.6 facade speaks of HTTP statuses in its body. */
-function byNumber(resultCode: number): Judgement {
-  const told = { code: String(resultCode) };
-  if (resultCode === 401 || resultCode === 403) return { failure: "DENIED", ...told };
-  if (resultCode >= 500 && resultCode < 600) return { failure: "UNAVAILABLE", ...told };
-  return { failure: "REJECTED", ...told };
+/** The count in an `X-Total` header; null when there is none. */
+function totalOf(header: string | null): number | null {
+  return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : null;
 }

@@ -1,18 +1,41 @@
 import type { DroppedRow, Origin } from "../../model/backend.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
 import { type Answer, found, unknown } from "../answers.ts";
-import type { UpstreamPage } from "../paging.ts";
+import { keepRows, readWindow, type UpstreamPage } from "../paging.ts";
 
-/** A place in a list: a row, or null where the backend's row could not be read. */
-export interface Place<T> {
-  readonly row: T | null;
-  /** Unique within the list. */
-  readonly identity: string;
+/** A list whose pages have numbers. */
+export interface NumberedSource<T> {
+  /** Zero-based page of `size` rows. */
+  readonly fetch: (page: number, size: number) => Promise<UpstreamPage<T>>;
+  readonly identity: (row: T) => string;
+  readonly maxSize: number;
+  readonly keep: (row: T) => boolean;
+  readonly looksAhead?: boolean;
+}
+
+/** One page without the rows that were not asked for. */
+export async function pageOf<T>(source: NumberedSource<T>, page: number, size: number): Promise<UpstreamPage<T>> {
+  return keepRows(await source.fetch(page, size), source.keep);
+}
+
+/** A window over what was asked for; where other rows came as well, no total is known. */
+export async function windowOf<T>(request: PageRequest, source: NumberedSource<T>): Promise<Page<T>> {
+  let hasForeign = false;
+  const page = await readWindow<T>(request, {
+    ...source,
+    fetch: async (at, size) => {
+      const all = await source.fetch(at, size);
+      const own = keepRows(all, source.keep);
+      hasForeign ||= own.rows.length < all.rows.length;
+      return own;
+    },
+  });
+  return hasForeign ? { ...page, total: null } : page;
 }
 
 /** How a list is read that Zadig cannot filter the way it was asked to. */
 export interface FilteredList<T, U> {
-  readonly fetch: (page: number, size: number) => Promise<UpstreamPage<Place<T>>>;
+  readonly source: NumberedSource<T>;
   /** Rows of the first page; further pages are as large as what was read before, up to `most`. */
   readonly first: number;
   /** `first` times a power of two. */
@@ -30,7 +53,8 @@ export interface FilteredList<T, U> {
 interface Cut<T> {
   /** Zero-based place in the list. */
   readonly place: number;
-  readonly entry: Place<T>;
+  readonly row: T;
+  readonly identity: string;
 }
 
 /**
@@ -51,15 +75,15 @@ export async function filteredWindow<T, U>(request: PageRequest, list: FilteredL
       isCut = true;
       break;
     }
-    const end = batch.findIndex(({ entry: { row } }) => row !== null && list.isLast?.(row));
+    const end = batch.findIndex(({ row }) => list.isLast?.(row));
     isOver = batch.length === 0 || end >= 0;
     const within = end < 0 ? batch : batch.slice(0, end);
-    const values = await Promise.all(within.map(({ entry: { row } }) => (row === null ? null : list.accept(row))));
-    for (const [index, { place, entry }] of within.entries()) {
-      reached = [place + 1, entry.identity];
+    const values = await Promise.all(within.map(({ row }) => list.accept(row)));
+    for (const [index, { place, identity }] of within.entries()) {
+      reached = [place + 1, identity];
       const value = values[index] ?? null;
-      if (value === null || seen.has(entry.identity)) continue;
-      seen.add(entry.identity);
+      if (value === null || seen.has(identity)) continue;
+      seen.add(identity);
       passed.push({ value, position: reached });
     }
   }
@@ -98,20 +122,24 @@ function createWalk<T, U>(list: FilteredList<T, U>, request: PageRequest): ListW
 
   async function load(): Promise<Cut<T>[]> {
     const size = sizeAt(at, list);
-    const answer = await list.fetch(at / size, size);
+    const answer = await pageOf(list.source, at / size, size);
     const begin = at;
     origin ??= answer.origin;
     for (const row of answer.dropped) dropped.push(row);
     at += size;
     more = answer.count > 0 && (answer.total === null ? answer.count >= size : at < answer.total);
     hasLost ||= !more && answer.total !== null && begin + answer.count < answer.total;
-    return answer.rows.map((entry, index) => ({ place: begin + (answer.places?.[index] ?? index), entry }));
+    return answer.rows.map((row, index) => ({
+      place: begin + (answer.places?.[index] ?? index),
+      row,
+      identity: list.source.identity(row),
+    }));
   }
 
   async function begin(): Promise<void> {
     waiting = await load();
     if (typeof last !== "string") return;
-    const isLast = ({ place, entry }: Cut<T>) => place >= after - 1 && entry.identity === last;
+    const isLast = ({ place, identity }: Cut<T>) => place >= after - 1 && identity === last;
     let index = waiting.findIndex(isLast);
     if (index < 0 && more) {
       for (const cut of await load()) waiting.push(cut);

@@ -1,10 +1,11 @@
-import type { Backend, BackendType } from "../backend.ts";
-import { createClient } from "./client.ts";
-import { createReaders } from "./loaders.ts";
-import { createMemory } from "./memory.ts";
+import type { Call } from "../../upstream/call.ts";
+import type { Backend, BackendType, Readers } from "../backend.ts";
+import { Artifacts } from "./artifacts.ts";
+import { createClient, type ZadigClient } from "./client.ts";
+import { ReleaseLists, ReleaseLookup } from "./lookup.ts";
 import { operations } from "./operations.ts";
-import { pricesOf } from "./prices.ts";
-import { probesOf } from "./probes.ts";
+import { pricesOf, probesOf } from "./prices.ts";
+import { Releases } from "./releases.ts";
 import { type ZadigSettings, zadigSettings } from "./settings.ts";
 
 const capabilities = ["RELEASES", "ARTIFACTS"] as const;
@@ -15,27 +16,35 @@ export const zadig: BackendType<ZadigSettings> = {
   settings: zadigSettings,
   capabilities: () => capabilities,
   operations,
-  connect: (settings) => connectZadig(settings),
+  connect: (settings) => {
+    const client = createClient(settings);
+    const during: Backend["during"] = (call) => createReaders(client, settings, call);
+    return {
+      name: settings.name,
+      kind: "ZADIG",
+      capabilities,
+      // Zadig is no registry: no image reference is its own, and it stores no bytes.
+      hosts: [],
+      places: [],
+      probes: probesOf(settings, client, during),
+      during,
+      circuitOpen: client.upstream.circuitOpen,
+      pressure: client.upstream.pressure,
+      prices: () => pricesOf(settings, client),
+      close: client.upstream.close,
+    };
+  },
 };
 
-/** Opens one Zadig; `now` is the process's clock in milliseconds, by which what was learnt of it is forgotten. */
-function connectZadig(settings: ZadigSettings, now: () => number = () => Date.now()): Backend {
-  const client = createClient(settings);
-  const memory = createMemory(now);
-  const during: Backend["during"] = (call) => createReaders(client, settings, memory, call);
+/** The readers of one request: an equal question is asked once. */
+function createReaders(client: ZadigClient, settings: ZadigSettings, call: Call): Readers {
+  const lists = new ReleaseLists(client, settings, call);
+  const lookup = new ReleaseLookup(client, lists, settings.projects, call);
+  const artifacts = new Artifacts(client, call, settings.surface === "directory");
   return {
-    name: settings.name,
-    kind: "ZADIG",
-    capabilities,
-    // Zadig is no registry: no image reference is its own.
-    hosts: [],
-    // It knows of images and holds none: there is nowhere to look for bytes.
-    places: [],
-    probes: probesOf(settings, memory, during),
-    during,
-    circuitOpen: client.upstream.circuitOpen,
-    pressure: client.upstream.pressure,
-    prices: () => pricesOf(settings, memory),
-    close: client.upstream.close,
+    releases: new Releases(client, lists, lookup, artifacts, call),
+    artifacts,
+    // Artifacts need no licence, so they answer on every installation.
+    ping: async () => (await client.listArtifacts({}, 0, 1, call)).origin,
   };
 }

@@ -1,43 +1,33 @@
-import { parseImageRef } from "../../model/artifact.ts";
+import { createHash } from "node:crypto";
+import { parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import type { Environment, Release, ReleaseRef } from "../../model/release.ts";
-import { fromUnixSeconds, toInt } from "../../model/values.ts";
-import { toR1Parts } from "./embedded-parts.ts";
-import { objectId } from "./object-id.ts";
-import type { EnvironmentPayload, OpenItemPayload, R1Payload, R2Payload } from "./payload.ts";
-import type { ReleasePayload } from "./release-payload.ts";
-import { toO1Parts, toR2Parts } from "./service-parts.ts";
+import type { Activity, ArtifactRecord, BuildInfo, Environment, Release, ReleaseRef } from "../../model/release.ts";
+import { fromUnixSeconds, toCount, toInt } from "../../model/values.ts";
+import { decoded, hostUrl, objectId, safeUrl } from "./keys.ts";
+import { artifactTypes, toCommit, toIssues, toO1Parts, toR1Parts, toR2Parts } from "./parts.ts";
+import type * as payload from "./payload.ts";
 
-/** What an answer does not say about itself. */
-export interface Telling {
-  readonly origin: Origin;
-  /** The project that was asked for: OpenAPI answers name none. Null where all were asked for. */
-  readonly project: string | null;
-}
-
-/** A release from any of the four shapes; null only for an OpenAPI row that was not asked for by project. */
-export function toRelease(payload: ReleasePayload, telling: Telling): Release | null {
-  switch (payload.shape) {
+/** A release from any of the four shapes; its parts are null where the answer left them out. */
+export function toRelease(answer: payload.ReleasePayload, origin: Origin): Release {
+  switch (answer.shape) {
     case "r1": {
-      const release = fromR1(payload.info, telling);
-      return payload.parts === null ? release : { ...release, parts: toR1Parts(payload.parts, release, payload.info) };
+      const release = fromR1(answer.info, origin);
+      return answer.parts === null ? release : { ...release, parts: toR1Parts(answer.parts, release, answer.info) };
     }
     case "r2": {
-      const release = fromR2(payload.row, telling);
-      return payload.services === null
+      const release = fromR2(answer.row, origin);
+      return answer.services === null
         ? release
-        : { ...release, parts: toR2Parts(payload.services, payload.row, payload.dropped) };
+        : { ...release, parts: toR2Parts(answer.services, answer.row, answer.dropped) };
     }
-    case "open":
-      return fromOpen(payload.item, telling);
-    case "o1": {
-      const release = fromOpen(payload.item, telling);
-      return release && { ...release, parts: toO1Parts(payload) };
+    case "open": {
+      const release = fromOpen(answer.item, answer.project, answer.generation === "o2", origin);
+      return answer.parts === null ? release : { ...release, parts: toO1Parts(answer.parts) };
     }
   }
 }
 
-function fromR1(info: R1Payload["versionInfo"], { origin }: Telling): Release {
+function fromR1(info: payload.R1Info, origin: Origin): Release {
   const id = objectId(info.id);
   return {
     ref: refOf(origin.backend, info.productName, id, info.version),
@@ -46,7 +36,7 @@ function fromR1(info: R1Payload["versionInfo"], { origin }: Telling): Release {
     version: info.version,
     project: info.productName,
     workflow: info.workflowName || null,
-    // 0 stands for "made by no task".
+    // 0 for a release that no task made.
     taskId: toInt(info.taskId) || null,
     // Empty for what a product workflow made.
     type: info.type || null,
@@ -60,7 +50,7 @@ function fromR1(info: R1Payload["versionInfo"], { origin }: Telling): Release {
   };
 }
 
-function fromR2(row: R2Payload, { origin }: Telling): Release {
+function fromR2(row: payload.R2Row, origin: Origin): Release {
   const id = objectId(row.id);
   return {
     ref: refOf(origin.backend, row.project_name, id, row.version),
@@ -76,7 +66,7 @@ function fromR2(row: R2Payload, { origin }: Telling): Release {
     labels: row.labels,
     createdBy: row.created_by || null,
     createdAt: fromUnixSeconds(row.created_at),
-    // R2 keeps the environment's name only, not its services.
+    // R2 stores the environment's name only, not its services.
     environment: row.env_name
       ? { name: row.env_name, namespace: null, production: row.production ?? null, services: [], variableNames: [] }
       : null,
@@ -84,11 +74,11 @@ function fromR2(row: R2Payload, { origin }: Telling): Release {
   };
 }
 
-function fromOpen(item: OpenItemPayload, { origin, project }: Telling): Release | null {
-  if (project === null) return null;
+/** OpenAPI answers name no project: it is the one that was asked for. O2 finds a release by its name only. */
+function fromOpen(item: payload.OpenItem, project: string, isByName: boolean, origin: Origin): Release {
   const id = objectId(item.id);
   return {
-    ref: refOf(origin.backend, project, id, item.version_name),
+    ref: refOf(origin.backend, project, isByName ? null : id, item.version_name),
     origin,
     zadigId: id,
     version: item.version_name,
@@ -106,17 +96,17 @@ function fromOpen(item: OpenItemPayload, { origin, project }: Telling): Release 
   };
 }
 
-/** The id finds a release wherever there is one; names are unique within a project only, and not before 4.0. */
+/** The id finds a release in any generation with ids; names are unique inside a project only, and not before 4.0. */
 function refOf(backend: string, project: string, id: string | null, version: string): ReleaseRef {
   return { backend, project, zadigId: id, version: id === null ? version : null };
 }
 
-/** The same release addressed by project and name: the only key of O2. */
+/** The same release with a ref by project and name: the only key of O2. */
 export function byName(release: Release): Release {
   return { ...release, ref: { ...release.ref, zadigId: null, version: release.version } };
 }
 
-function toEnvironment(env: EnvironmentPayload | null | undefined): Environment | null {
+function toEnvironment(env: payload.EnvironmentPayload | null | undefined): Environment | null {
   if (!env?.env_name) return null;
   return {
     name: env.env_name,
@@ -134,4 +124,110 @@ function toEnvironment(env: EnvironmentPayload | null | undefined): Environment 
     // Names only: a variable's value may be a password.
     variableNames: [...new Set([...env.vars, ...env.global_variables].flatMap(({ key }) => (key ? [key] : [])))],
   };
+}
+
+/** An artifact; `base` is Zadig's own address, for the runs that it names without a host. */
+export function toArtifact(row: payload.ArtifactPayload, origin: Origin, base: string): ArtifactRecord {
+  const type = artifactTypes.get(row.type) ?? "OTHER";
+  const id = objectId(row.id);
+  // For files Zadig has the file's name in place of an image's reference.
+  const image = type === "FILE" ? null : parseImageRef(row.image);
+  return {
+    // The facade leaves the id out: then the image text is the only key.
+    ref: { backend: origin.backend, zadigId: id, image: id === null ? (row.image ?? null) : null },
+    origin,
+    name: row.name || null,
+    type,
+    image,
+    file: type === "FILE" ? row.image || row.image_tag || null : null,
+    digest: parseDigest(row.image_digest) ?? image?.digest ?? null,
+    size: toCount(row.image_size) || null,
+    architecture: row.architecture || null,
+    os: row.os || null,
+    createdBy: row.created_by || null,
+    createdAt: fromUnixSeconds(row.created_time),
+    activities: row.activities?.map((activity) => toActivity(activity, base)) ?? null,
+  };
+}
+
+function toActivity(row: payload.ActivityRow, base: string): Activity {
+  return {
+    type: row.type,
+    ...parseRun(row.url, base),
+    commits: row.commits.map(toCommit),
+    issues: toIssues(row.issues),
+    environment: row.env_name || null,
+    namespace: row.namespace || null,
+    createdBy: row.created_by || null,
+    startedAt: fromUnixSeconds(row.start_time),
+    finishedAt: fromUnixSeconds(row.end_time),
+    createdAt: fromUnixSeconds(row.created_time),
+  };
+}
+
+const runPath = /^\/v1\/projects\/detail\/([^/?#]+)\/pipelines\/[^/?#]+\/([^/?#]+)\/(\d{1,15})(?=[/?#]|$)/;
+
+/**
+ * The run that the address of an activity names: artifacts have no project, workflow or task of their own. Reads
+ * `/v1/projects/detail/<project>/pipelines/<multi|custom>/<workflow>/<task>`, which Zadig writes without a host. Whole
+ * addresses were posted by clients: their query is left out, it may hold a token.
+ */
+export function parseRun(
+  text: string | null | undefined,
+  base: string,
+): Pick<Activity, "url" | "project" | "workflow" | "taskId"> {
+  const path = text?.startsWith("/") ? text : null;
+  const [, project, workflow, taskId] = (path === null ? null : runPath.exec(path)) ?? [];
+  return {
+    url: path === null ? hostUrl(text) : safeUrl(base + path),
+    project: project === undefined ? null : decoded(project),
+    workflow: workflow === undefined ? null : decoded(workflow),
+    taskId: toInt(Number(taskId ?? 0)) || null,
+  };
+}
+
+/** The build activities of a record as builds, newest first: the only build information from 4.0 on. */
+export function toBuilds(record: ArtifactRecord): readonly BuildInfo[] {
+  const repeats = new Map<string, number>();
+  const builds = (record.activities ?? [])
+    .filter(({ type }) => type === "build")
+    .map((activity): BuildInfo => {
+      const key = activityKey(activity);
+      const count = (repeats.get(key) ?? 0) + 1;
+      repeats.set(key, count);
+      return {
+        ref: {
+          backend: record.origin.backend,
+          artifact: record.ref,
+          activity: count === 1 ? key : `${key}-${count}`,
+        },
+        origin: record.origin,
+        service: record.name ?? record.image?.repository ?? record.file ?? "",
+        image: record.image,
+        built: {
+          digest: record.digest,
+          size: record.size,
+          architecture: record.architecture,
+          os: record.os,
+          createdAt: record.createdAt,
+        },
+        packageFile: record.file,
+        issues: activity.issues,
+        commits: activity.commits,
+        workflow: activity.workflow,
+        taskId: activity.taskId,
+        startedAt: activity.startedAt,
+        finishedAt: activity.finishedAt,
+      };
+    });
+  const builtAt = ({ finishedAt, startedAt }: BuildInfo) => finishedAt ?? startedAt ?? "";
+  return builds.sort((a, b) => builtAt(b).localeCompare(builtAt(a)));
+}
+
+// Activities have no id. Their run and times do not change; two activities that share them all are numbered in order.
+function activityKey({ project, workflow, taskId, startedAt, finishedAt, createdAt }: Activity): string {
+  return createHash("sha256")
+    .update(JSON.stringify([project, workflow, taskId, startedAt, finishedAt, createdAt]))
+    .digest("hex")
+    .slice(0, 16);
 }

@@ -1,11 +1,15 @@
 import { z } from "zod";
+import type { ReleaseParts } from "../../model/release.ts";
+import type { Generation } from "./settings.ts";
 
 /** Text that Zadig may leave out or null. */
 const text = z.string().nullish();
 /** A number that Zadig may leave out or null. */
 const count = z.number().nullish();
-/** One that the graph tells as an Int. */
-const whole = z.int32().min(0).nullish();
+/** A number that the graph answers as an Int. */
+const int = z.int32().min(0).nullish();
+/** When something ran, in Unix seconds; 0 for unknown. */
+const times = { start_time: count, end_time: count };
 
 /** A nested list: absent, null and `[]` all mean empty, and Go writes null elements for nil pointers. */
 function list<S extends z.ZodType>(element: S) {
@@ -36,18 +40,16 @@ export const repository = z.object({
   is_primary: z.boolean().nullish(),
   address: text,
 });
-export type RepositoryPayload = z.output<typeof repository>;
-
-const named = z.object({ key: text });
+export type RepositoryRow = z.output<typeof repository>;
 
 /** An issue of a tracker: an object in builds, an address in activities. */
 const issue = z.union([
   z.string(),
   z.object({ id: z.union([z.string(), z.number()]).nullish(), key: text, url: text, summary: text }),
 ]);
-export type IssuePayload = z.output<typeof issue>;
+export type IssueRow = z.output<typeof issue>;
 
-/** The environment that an R1 release was cut from: names only, values stay where they are. */
+/** The environment that an R1 release was cut from: names only, values are not read. */
 export const environment = z.object({
   namespace: text,
   env_name: text,
@@ -62,13 +64,13 @@ export const environment = z.object({
       }),
     ),
   ),
-  vars: list(named),
-  global_variables: list(named),
+  vars: list(z.object({ key: text })),
+  global_variables: list(z.object({ key: text })),
 });
 export type EnvironmentPayload = z.output<typeof environment>;
 
-/** `versionInfo` of R1. */
-const versionInfo = z.object({
+/** R1's `versionInfo`. */
+const r1Info = z.object({
   id: text,
   version: z.string(),
   productName: z.string(),
@@ -87,17 +89,17 @@ const versionInfo = z.object({
     .nullish()
     .catch(null),
 });
+export type R1Info = z.output<typeof r1Info>;
 
 /** R1: one release; its five lists are read one by one, so that a bad row costs only itself. */
 export const r1Release = z.object({
-  versionInfo,
+  versionInfo: r1Info,
   buildInfo: z.unknown().optional(),
   deployInfo: z.unknown().optional(),
   testInfo: z.unknown().optional(),
   distributeInfo: z.unknown().optional(),
   securityStatsInfo: z.unknown().optional(),
 });
-export type R1Payload = z.output<typeof r1Release>;
 
 /** A row of `buildInfo`. */
 export const buildInfo = z.object({
@@ -110,10 +112,9 @@ export const buildInfo = z.object({
   packageInfo: z.object({ packageFileName: text }).nullish(),
   issues: list(issue),
   commits: list(repository),
-  start_time: count,
-  end_time: count,
+  ...times,
 });
-export type BuildPayload = z.output<typeof buildInfo>;
+export type BuildRow = z.output<typeof buildInfo>;
 
 /** A row of `deployInfo`. */
 export const deployInfo = z.object({
@@ -124,10 +125,9 @@ export const deployInfo = z.object({
   image: text,
   yamlContents: z.array(z.string().nullable()).nullish(),
   orderedServices: list(list(z.string())),
-  start_time: count,
-  end_time: count,
+  ...times,
 });
-export type DeployPayload = z.output<typeof deployInfo>;
+export type DeployRow = z.output<typeof deployInfo>;
 
 /** A row of `testInfo`: several reports of one run. */
 export const testInfo = z.object({
@@ -136,14 +136,13 @@ export const testInfo = z.object({
       workflowName: text,
       testName: z.string(),
       testSuite: z
-        .object({ tests: whole, failures: whole, successes: whole, skips: whole, errors: whole, time: count })
+        .object({ tests: int, failures: int, successes: int, skips: int, errors: int, time: count })
         .nullish(),
-      start_time: count,
-      end_time: count,
+      ...times,
     }),
   ),
 });
-export type TestPayload = z.output<typeof testInfo>;
+export type TestRow = z.output<typeof testInfo>;
 
 const distribution = z.object({
   serviceName: text,
@@ -155,10 +154,9 @@ const distribution = z.object({
   chartVersion: text,
   chartRepoName: text,
   image: text,
-  start_time: count,
-  end_time: count,
+  ...times,
 });
-export type DistributionPayload = z.output<typeof distribution>;
+export type DistributionRow = z.output<typeof distribution>;
 
 /** A row of `distributeInfo`; charts carry their images as sub-rows from 1.8 on. */
 export const distributeInfo = distribution.extend({ subDistributes: list(distribution) });
@@ -169,14 +167,14 @@ export const securityStats = z.object({
   imageId: text,
   deliverySecurityStatsInfo: z.object({
     total: z.int32().min(0),
-    negligible: whole,
-    low: whole,
-    medium: whole,
-    high: whole,
-    critical: whole,
+    negligible: int,
+    low: int,
+    medium: int,
+    high: int,
+    critical: int,
   }),
 });
-export type SecurityPayload = z.output<typeof securityStats>;
+export type SecurityRow = z.output<typeof securityStats>;
 
 /** R2: one release, and (without id, workflow and task) the detail of O2. */
 export const r2Release = z.object({
@@ -196,7 +194,7 @@ export const r2Release = z.object({
   created_by: text,
   created_at: count,
 });
-export type R2Payload = z.output<typeof r2Release>;
+export type R2Row = z.output<typeof r2Release>;
 
 /** A row of R2's `services`. */
 export const r2Service = z.object({
@@ -214,7 +212,10 @@ export const r2Service = z.object({
     }),
   ),
 });
-export type R2ServicePayload = z.output<typeof r2Service>;
+export type R2ServiceRow = z.output<typeof r2Service>;
+
+/** A page of the OpenAPI list. */
+export const openPage = z.object({ list: z.unknown(), total: z.int().nullish() });
 
 /** A row of the OpenAPI list, and `version_info` of O1's detail. It names no project: the request does. */
 export const openItem = z.object({
@@ -227,7 +228,7 @@ export const openItem = z.object({
   created_by: text,
   create_time: count,
 });
-export type OpenItemPayload = z.output<typeof openItem>;
+export type OpenItem = z.output<typeof openItem>;
 
 /** O1: one release; its lists are read row by row. */
 export const o1Release = z.object({
@@ -238,6 +239,7 @@ export const o1Release = z.object({
 
 /** A row of O1's `deploy_infos`. */
 export const o1Deploy = z.object({ service_name: z.string(), service_module: text, image: text });
+export type O1DeployRow = z.output<typeof o1Deploy>;
 
 const o1Distribution = z.object({
   service_name: text,
@@ -249,10 +251,51 @@ const o1Distribution = z.object({
   image: text,
   namespace: text,
 });
-export type O1DistributionPayload = z.output<typeof o1Distribution>;
+export type O1DistributionRow = z.output<typeof o1Distribution>;
 
 /** A row of O1's `distribute_infos`. */
 export const o1Distribute = o1Distribution.extend({ sub_distributes: list(o1Distribution) });
+
+/** The lists of an R1 release; each null where it was not readable at all. */
+export interface R1Parts {
+  readonly builds: readonly BuildRow[] | null;
+  readonly deployments: readonly DeployRow[] | null;
+  readonly tests: readonly TestRow[] | null;
+  readonly distributions: readonly z.output<typeof distributeInfo>[] | null;
+  readonly securityScans: readonly SecurityRow[] | null;
+  readonly dropped: ReleaseParts["dropped"];
+}
+
+/** The lists of an O1 release; each null where it was not readable at all. */
+export interface O1Parts {
+  readonly deployments: readonly O1DeployRow[] | null;
+  readonly distributions: readonly z.output<typeof o1Distribute>[] | null;
+  readonly dropped: ReleaseParts["dropped"];
+}
+
+/** A release in the shape that it was answered in; parts and services are null where the answer left them out. */
+export type ReleasePayload =
+  | { readonly shape: "r1"; readonly info: R1Info; readonly parts: R1Parts | null }
+  | {
+      readonly shape: "r2";
+      readonly row: R2Row;
+      readonly services: readonly R2ServiceRow[] | null;
+      readonly dropped: ReleaseParts["dropped"];
+    }
+  | {
+      readonly shape: "open";
+      readonly item: OpenItem;
+      /** The project that was asked for. */
+      readonly project: string;
+      readonly generation: Generation | null;
+      readonly parts: O1Parts | null;
+    };
+
+/** A page of the list of projects. */
+export const projectPage = z.object({ projects: z.unknown(), total: z.int().nullish() });
+
+/** A row of the list of projects. */
+export const projectRow = z.object({ project_key: z.string() });
 
 const activity = z.object({
   type: z.string(),
@@ -262,20 +305,12 @@ const activity = z.object({
   env_name: text,
   namespace: text,
   created_by: text,
-  start_time: count,
-  end_time: count,
+  ...times,
   created_time: count,
 });
-export type ActivityPayload = z.output<typeof activity>;
+export type ActivityRow = z.output<typeof activity>;
 
-/** A row of the list of projects. */
-export const projectRow = z.object({ project_key: z.string() });
-export type ProjectPayload = z.output<typeof projectRow>;
-
-/** The frame around the list of projects. */
-export const projectPage = z.object({ projects: z.unknown(), total: z.int().nullish() });
-
-/** An artifact; Dockerfile, layers and free text of activities are left where they are. */
+/** An artifact; Dockerfile, layers and free text of activities are not read. */
 export const artifact = z.object({
   id: text,
   name: text,

@@ -4,7 +4,7 @@ import { commonSettings } from "../settings.ts";
 const secret = z.string().regex(/^[\x21-\x7e]+$/, "must be printable text without spaces");
 
 /** The four shapes of release answers (R1: 1.x to 3.x, R2: 4.x and later, O1 and O2: their OpenAPI forms). */
-export const generations = ["r1", "r2", "o1", "o2"] as const;
+const generations = ["r1", "r2", "o1", "o2"] as const;
 export type Generation = (typeof generations)[number];
 
 /** Settings of one Zadig installation. */
@@ -54,7 +54,7 @@ export const zadigSettings = z
   );
 export type ZadigSettings = z.output<typeof zadigSettings>;
 
-/** The API that releases are asked from, once `auto` is resolved. */
+/** The API that answers releases, once `auto` is resolved. */
 export type Surface = "aslan" | "directory" | "openapi";
 
 /** Resolves `surface: auto`: 1.6 (an apiKey) has its releases behind the directory facade only. */
@@ -64,7 +64,7 @@ export function surfaceOf(settings: ZadigSettings): Surface {
   return isOldKey(settings) ? "directory" : "aslan";
 }
 
-/** Whether the server is asked as Zadig 1.6 wants it. */
+/** Whether the credential is that of Zadig 1.6. */
 export function isOldKey(settings: ZadigSettings): boolean {
   return settings.credentials !== undefined && "apiKey" in settings.credentials;
 }

@@ -1,11 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Answer, found } from "../../../src/backends/answers.ts";
-import { hostUrl, parseRun, safeUrl } from "../../../src/backends/zadig/address.ts";
 import { filteredWindow } from "../../../src/backends/zadig/filtered-list.ts";
-import { chunksWithin, endingIn, exactly } from "../../../src/backends/zadig/image-pattern.ts";
+import {
+  chunksByBytes,
+  hostUrl,
+  objectId,
+  patternOfEndings,
+  patternOfImages,
+  safeUrl,
+} from "../../../src/backends/zadig/keys.ts";
+import { parseRun } from "../../../src/backends/zadig/mapper.ts";
 import { mergeWindow } from "../../../src/backends/zadig/merge.ts";
-import { objectId } from "../../../src/backends/zadig/object-id.ts";
 import type { Page, PageRequest, Position } from "../../../src/model/page.ts";
 import { foundIn } from "../../support/answers.ts";
 
@@ -35,7 +41,7 @@ describe("patterns", () => {
   it("match the texts they were made of and no other text", () => {
     fc.assert(
       fc.property(fc.array(text, { minLength: 1, maxLength: 8 }), text, (texts, other) => {
-        const pattern = new RegExp(exactly(texts));
+        const pattern = new RegExp(patternOfImages(texts));
         expect(texts.every((one) => pattern.test(one))).toBe(true);
         expect(pattern.test(other)).toBe(texts.includes(other));
       }),
@@ -45,7 +51,7 @@ describe("patterns", () => {
   it("match the ends of references", () => {
     fc.assert(
       fc.property(text, text, (ending, before) => {
-        const pattern = new RegExp(endingIn([ending]));
+        const pattern = new RegExp(patternOfEndings([ending]));
         expect(pattern.test(`${before}/${ending}`)).toBe(true);
         expect(pattern.test(ending)).toBe(ending.includes(`/${ending}`));
       }),
@@ -55,10 +61,10 @@ describe("patterns", () => {
   it("are cut into chunks that lose nothing, keep the order and stay within the limit", () => {
     fc.assert(
       fc.property(fc.array(text), fc.integer({ min: 1, max: 200 }), (texts, limit) => {
-        const chunks = chunksWithin(texts, (one) => one, limit);
+        const chunks = chunksByBytes(texts, (one) => one, limit);
         expect(chunks.flat()).toEqual(texts);
         for (const chunk of chunks) {
-          expect(chunk.length === 1 || encodeURIComponent(exactly(chunk)).length <= limit + 50).toBe(true);
+          expect(chunk.length === 1 || encodeURIComponent(patternOfImages(chunk)).length <= limit + 50).toBe(true);
         }
       }),
     );
@@ -67,12 +73,16 @@ describe("patterns", () => {
 
 describe("walks", () => {
   const list = (rows: readonly number[], withTotal: boolean, reads: () => void = () => undefined) => ({
-    fetch: async (page: number, size: number) => {
-      reads();
-      const cut = rows.slice(page * size, (page + 1) * size);
-      const total = withTotal ? rows.length : null;
-      const places = cut.map((row) => ({ row: row % 11 === 10 ? null : row, identity: String(row) }));
-      return { rows: places, count: cut.length, dropped: [], origin, total };
+    source: {
+      fetch: async (page: number, size: number) => {
+        reads();
+        const cut = rows.slice(page * size, (page + 1) * size);
+        const total = withTotal ? rows.length : null;
+        return { rows: cut, count: cut.length, dropped: [], origin, total };
+      },
+      identity: String,
+      maxSize: 1000,
+      keep: (row: number) => row % 11 !== 10,
     },
     concurrency: 7,
     maxRows: () => 100_000,

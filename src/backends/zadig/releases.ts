@@ -1,0 +1,334 @@
+import { type ImageRef, isStrong, printImageRef } from "../../model/artifact.ts";
+import type { Page, PageRequest } from "../../model/page.ts";
+import type { ArtifactRecord, BuildInfo, Release, ReleaseImage, ReleaseParts } from "../../model/release.ts";
+import type { Call } from "../../upstream/call.ts";
+import { UpstreamError } from "../../upstream/errors.ts";
+import { type Answer, absent, failed, found, foundAny, joined, mapAnswer, unknown } from "../answers.ts";
+import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts";
+import { single } from "../batch.ts";
+import type { ReleaseScope, ZadigClient } from "./client.ts";
+import { filteredWindow, type NumberedSource, pageOf, windowOf } from "./filtered-list.ts";
+import { isSearchable } from "./keys.ts";
+import type { ReleaseLists, ReleaseLookup } from "./lookup.ts";
+import { getArtifact, listArtifacts, listProjects, listReleasesOpen } from "./operations.ts";
+
+/** A release may be written some seconds before the records of its images. */
+const slackMs = 3_600_000;
+/** Rows of brief lists that are looked through at once. */
+const briefRows = 100;
+/** Rows that come with their parts (environments, manifests) may be hundreds of kilobytes each: see {@link heavyPages}. */
+const heavyRows = { least: 10, most: 80 } as const;
+/** Rows that one window may look through: those that come with their parts, and those of which each costs one call. */
+const maxRows = { embedded: 1000, asked: 100 } as const;
+
+/** What decides whether a listed release belongs to a filtered list. */
+interface ReleaseFilter {
+  /** Whether lists are read with their parts. */
+  readonly detailed: boolean;
+  /** Whether `belongs` reads the parts: on lists that do not carry them (all but R1's) each row costs one call. */
+  readonly needsParts: boolean;
+  readonly belongs: (release: Release) => boolean;
+  /** The artifact that is looked for: nothing was released before it was built. */
+  readonly record?: ArtifactRecord;
+}
+
+/** The releases of one Zadig in one request. */
+export class Releases implements ReleaseReader {
+  readonly #client: ZadigClient;
+  readonly #lists: ReleaseLists;
+  readonly #lookup: ReleaseLookup;
+  readonly #artifacts: ArtifactReader;
+  readonly #projects: ProjectCheck;
+
+  constructor(client: ZadigClient, lists: ReleaseLists, lookup: ReleaseLookup, artifacts: ArtifactReader, call: Call) {
+    this.#client = client;
+    this.#lists = lists;
+    this.#lookup = lookup;
+    this.#artifacts = artifacts;
+    this.#projects = new ProjectCheck(client, call);
+  }
+
+  readonly page: ReleaseReader["page"] = async (filter, request, wantsParts) => {
+    const { project, workflow, service, label } = filter;
+    this.#refuseUnsupported(filter);
+    if (![project, workflow, service, label].every((text) => text === null || isSearchable(text))) {
+      return unknown("NOT_SEARCHABLE");
+    }
+    const answer = await this.#lists.window(project, request, (one, inner) => {
+      return this.#pageOf(one, filter, inner, wantsParts);
+    });
+    // The first answer may have shown only now that this generation has no labels.
+    this.#refuseUnsupported(filter);
+    const isHead = project !== null && request.after === null;
+    return isHead && isEmpty(answer) ? this.#projects.ifThere(project, answer) : answer;
+  };
+
+  readonly release: ReleaseReader["release"] = (ref) => this.#lookup.release(ref);
+
+  readonly builds: ReleaseReader["builds"] = async (release) => {
+    const detail = release.parts === null ? await this.#lookup.release(release.ref) : found(release);
+    if (detail.kind !== "FOUND") return detail;
+    const { parts } = detail.value;
+    if (parts === null) return unknown("DETAIL_MISSING");
+    const isDamaged = parts.dropped.some(({ part }) => part === "builds" || part === "images");
+    const gap = isDamaged ? unknown("LOST_ROWS") : null;
+    if (parts.builds !== null) return foundAny(parts.builds, this.#lookup.without, gap);
+    const assembled = await this.#assembleBuilds(release, parts.images);
+    return assembled.kind === "ABSENT" && gap !== null ? gap : assembled;
+  };
+
+  readonly build: ReleaseReader["build"] = async (ref) => {
+    if ("release" in ref) {
+      const release = await this.#lookup.release(ref.release);
+      if (release.kind !== "FOUND") return release;
+      const { parts } = release.value;
+      const known = parts?.builds?.find((one) => "buildId" in one.ref && one.ref.buildId === ref.buildId);
+      if (known) return found(known);
+      const isDamaged = parts === null || parts.dropped.some(({ part }) => part === "builds");
+      return isDamaged ? unknown("LOST_ROWS") : this.#lookup.without;
+    }
+    const record = await this.#artifacts.artifact(ref.artifact);
+    if (record.kind !== "FOUND") return record;
+    const builds = this.#artifacts.buildsOf(record.value);
+    const known = builds.find((one) => "activity" in one.ref && one.ref.activity === ref.activity);
+    return known ? found(known) : absent(getArtifact, "KEYED_READ");
+  };
+
+  readonly containing: ReleaseReader["containing"] = async (record, request) => {
+    const projects = [...new Set((record.activities ?? []).flatMap(({ project }) => project ?? []))];
+    const belongs = ({ parts }: Release) => parts !== null && namesArtifact(parts, record);
+    const read = (project: string | null, inner: PageRequest) => {
+      const scope = { project, workflow: null, taskId: null, label: null };
+      return this.#filtered(scope, inner, { detailed: true, needsParts: true, belongs, record });
+    };
+    return projects.length > 0 ? this.#lists.merged(projects, request, read) : this.#lists.window(null, request, read);
+  };
+
+  #pageOf(project: string | null, filter: ReleaseQuery, request: PageRequest, wantsParts: boolean) {
+    const { workflow, service, label } = filter;
+    // 0 is Zadig's "all tasks".
+    const scope = { project, workflow, taskId: filter.taskId || null, label };
+    // Only R2 filters by label, and no generation filters by service without tearing holes into its pages.
+    if (service !== null || (label !== null && this.#client.generation() !== "r2")) {
+      return this.#filtered(scope, request, {
+        detailed: service !== null || wantsParts,
+        needsParts: service !== null,
+        belongs: ({ parts }) => service === null || (parts !== null && namesService(parts, service)),
+      });
+    }
+    return windowOf(request, this.#source(scope, wantsParts)).then((page) => found(page));
+  }
+
+  /** The releases of a scope; each row that is read is remembered for look-ups. */
+  #source(scope: ReleaseScope, detailed: boolean): NumberedSource<Release> {
+    const source = this.#lists.source(scope, detailed);
+    return {
+      ...source,
+      fetch: async (page, size) => {
+        const answer = await source.fetch(page, size);
+        for (const release of answer.rows) {
+          if (!source.keep(release)) continue;
+          this.#lookup.note(release);
+          this.#projects.seen.add(release.project);
+        }
+        return answer;
+      },
+    };
+  }
+
+  async #filtered(
+    scope: ReleaseScope,
+    request: PageRequest,
+    { detailed, needsParts, belongs, record }: ReleaseFilter,
+  ): Promise<Answer<Page<Release>>> {
+    const { surface, generation } = this.#client;
+    const isHeavy = detailed && surface !== "openapi" && generation() !== "r2";
+    const order = new DateOrder();
+    let hasUnreadParts = false;
+    const source = this.#source(scope, detailed);
+    const answer = await filteredWindow<Release, Release>(request, {
+      source: {
+        ...source,
+        fetch: async (page, size) => {
+          const read = await pageOf(source, page, size);
+          for (const release of read.rows) order.add(release);
+          return read;
+        },
+      },
+      ...(isHeavy ? heavyPages(request.first) : { first: briefRows, most: briefRows }),
+      maxRows: () => (needsParts && (generation() ?? "r1") !== "r1" ? maxRows.asked : maxRows.embedded),
+      concurrency: needsParts ? 20 : briefRows,
+      accept: async (row) => {
+        if (!needsParts || row.parts !== null) return belongs(row) ? row : null;
+        const release = await this.#lookup.release(row.ref);
+        // A listed release without its parts may belong as well as not.
+        if (release.kind !== "FOUND") hasUnreadParts = true;
+        return release.kind === "FOUND" && belongs(release.value) ? release.value : null;
+      },
+      isLast: ({ createdAt }) => record !== undefined && order.isNewestFirst && isBefore(createdAt, record.createdAt),
+    });
+    if (!hasUnreadParts || answer.kind !== "FOUND") return answer;
+    return found(answer.value, answer.gap ?? unknown("DETAIL_MISSING"));
+  }
+
+  #refuseUnsupported({ workflow, taskId, label }: ReleaseQuery): void {
+    if (this.#client.surface !== "openapi") return;
+    if (workflow !== null || taskId !== null) throw this.#rejected("OpenAPI answers neither workflow nor task");
+    if (label !== null && this.#client.generation() === "o1") throw this.#rejected("OpenAPI has no labels before 4.0");
+  }
+
+  #rejected(reason: string): UpstreamError {
+    return new UpstreamError("REJECTED", {
+      backend: this.#client.upstream.name,
+      operation: listReleasesOpen.name,
+      reason,
+    });
+  }
+
+  /** The build activities of the records behind the images; what one image could not tell is the gap of the others. */
+  async #assembleBuilds(release: Release, images: readonly ReleaseImage[]): Promise<Answer<readonly BuildInfo[]>> {
+    const artifacts = this.#artifacts;
+    const answers = await Promise.all(
+      images.map(async ({ source, target, service }): Promise<Answer<readonly BuildInfo[]>> => {
+        const image = source ?? target;
+        if (image === null) return this.#lookup.without;
+        const records = await artifacts.byImage(image.raw).catch(failed);
+        if (records.kind !== "FOUND") return records;
+        const record = builtBefore(release, records.value);
+        if (record.kind !== "FOUND") return record;
+        const builds = artifacts
+          .buildsOf(record.value)
+          .map((build) => ({ ...build, service: service ?? build.service }));
+        return foundAny(builds, absent(listArtifacts, "COMPLETE_FILTER"), records.gap);
+      }),
+    );
+    const all = joined(answers, this.#lookup.without);
+    if (all.kind === "UNKNOWN" && all.failure !== null) throw all.failure;
+    // Several containers may run one image.
+    return mapAnswer(all, (rows) => [...new Map(rows.map((build) => [JSON.stringify(build.ref), build])).values()]);
+  }
+}
+
+/** Rows of one page of the list of projects, and the most pages of it that are read. */
+const projectPageSize = 200;
+const maxProjectPages = 10;
+
+/** Tells a project without releases from one that does not exist: lists of releases answer `[]` for both. */
+class ProjectCheck {
+  /** Projects that have a release: they exist. */
+  readonly seen = new Set<string>();
+  readonly #client: ZadigClient;
+  readonly #call: Call;
+  readonly #all;
+
+  constructor(client: ZadigClient, call: Call) {
+    this.#client = client;
+    this.#call = call;
+    const by = { call, backend: client.upstream.name, operation: listProjects.name };
+    this.#all = single<"all", Answer<ReadonlySet<string>>>(
+      (key) => key,
+      () => this.#readAll(),
+      by,
+    );
+  }
+
+  /** `empty` where the project exists, or where this Zadig cannot list projects (before 1.16); else absent or unknown. */
+  async ifThere<T>(project: string, empty: Answer<T>): Promise<Answer<T>> {
+    const { listsNoProjects } = this.#client.learned;
+    if (this.seen.has(project) || listsNoProjects.get()) return empty;
+    try {
+      const all = await this.#all.load("all");
+      if (all.kind !== "FOUND") return all;
+      if (all.value.has(project)) return empty;
+      return all.gap ?? absent(listProjects, "WHOLE_LIST");
+    } catch (error) {
+      if (!(error instanceof UpstreamError && error.failure === "REJECTED")) throw error;
+      listsNoProjects.set(true);
+      return empty;
+    }
+  }
+
+  async #readAll(): Promise<Answer<ReadonlySet<string>>> {
+    const keys = new Set<string>();
+    let isWhole = true;
+    for (let page = 0; page < maxProjectPages; page++) {
+      const { rows, count, dropped, total } = (await this.#client.listProjects(page, projectPageSize, this.#call))
+        .value;
+      for (const { project_key } of rows) keys.add(project_key);
+      isWhole &&= dropped.length === 0;
+      if (count > 0 && (total === null ? count >= projectPageSize : (page + 1) * projectPageSize < total)) continue;
+      return found(keys, isWhole && (total === null || keys.size >= total) ? null : unknown("LOST_ROWS"));
+    }
+    return found(keys, unknown("UNREAD"));
+  }
+}
+
+/** Pages of rows that are large: four times as many at first as are wanted, and twice as many with each page after it. */
+function heavyPages(wanted: number): { readonly first: number; readonly most: number } {
+  let first: number = heavyRows.least;
+  while (first < heavyRows.most && first < wanted * 4) first *= 2;
+  return { first, most: heavyRows.most };
+}
+
+/** Watches whether a list is newest first; one that is not is read to its end. */
+class DateOrder {
+  isNewestFirst = true;
+  #before: string | null = null;
+
+  add({ createdAt }: Release): void {
+    const before = this.#before;
+    if (createdAt !== null && before !== null && Date.parse(createdAt) > Date.parse(before)) this.isNewestFirst = false;
+    this.#before = createdAt ?? before;
+  }
+}
+
+/**
+ * The newest record that is not younger than the release: a tag built again later is not what was released. Unknown where
+ * there are several records and a date is missing, absent where all of them are younger.
+ */
+function builtBefore(release: Release, records: readonly ArtifactRecord[]): Answer<ArtifactRecord> {
+  const older = records.filter(({ createdAt }) => !isBefore(release.createdAt, createdAt));
+  const [newest] = older;
+  if (newest === undefined) return absent(listArtifacts, "COMPLETE_FILTER");
+  const isDated = release.createdAt !== null && older.every(({ createdAt }) => createdAt !== null);
+  return records.length > 1 && !isDated ? unknown("UNCHECKED_ORDER") : found(newest);
+}
+
+function isBefore(one: string | null, other: string | null): boolean {
+  return one !== null && other !== null && Date.parse(one) + slackMs < Date.parse(other);
+}
+
+function namesService(parts: ReleaseParts, service: string): boolean {
+  return [parts.builds, parts.deployments, parts.distributions, parts.images].some((rows) =>
+    rows?.some((row) => row.service === service),
+  );
+}
+
+function namesArtifact(parts: ReleaseParts, { image, digest, file }: ArtifactRecord): boolean {
+  return (
+    parts.images.some(
+      (named) =>
+        (digest !== null && isStrong(digest) && named.digest === digest) ||
+        (image !== null && [named.source, named.target].some((reference) => reference && isSame(reference, image))),
+    ) ||
+    (file !== null &&
+      (parts.builds?.some(({ packageFile }) => packageFile === file) ||
+        parts.distributions?.some((distribution) => distribution.file === file) ||
+        false))
+  );
+}
+
+/** The same text, the same bytes, or the same path and tag in another registry (a mirror under another name). */
+function isSame(one: ImageRef, other: ImageRef): boolean {
+  return (
+    printImageRef(one) === printImageRef(other) ||
+    (one.digest !== null && one.digest === other.digest) ||
+    (one.tag !== null && one.tag === other.tag && one.repository === other.repository)
+  );
+}
+
+function isEmpty(answer: Answer<Page<Release>>): boolean {
+  if (answer.kind !== "FOUND" || answer.gap !== null) return false;
+  const { rows, dropped, hasNext } = answer.value;
+  return rows.length === 0 && dropped.length === 0 && !hasNext;
+}
