@@ -1,13 +1,13 @@
-import { createUpstream, type Upstream } from "../../upstream/client.ts";
-import type { Backend, BackendType } from "../backend.ts";
-import { createAuthority } from "./authority.ts";
-import { createClient, listNamespaces, operations } from "./client.ts";
-import { createReaders } from "./loaders.ts";
-import { pricesOf } from "./prices.ts";
-import { probesOf } from "./probes.ts";
-import { createRegion } from "./region.ts";
+import { createUpstream } from "../../upstream/client.ts";
+import type { Backend, BackendType, Readers } from "../backend.ts";
+import { SwrClient } from "./client.ts";
+import { createDialect, Region } from "./dialect.ts";
+import { createImageReader, createImages } from "./images.ts";
+import { type Access, Namespaces } from "./namespaces.ts";
+import { operations } from "./operations.ts";
+import { createPackageReader } from "./packages.ts";
+import { pricesOf, probesOf } from "./prices.ts";
 import { type SwrSettings, swrSettings } from "./settings.ts";
-import { judgeReply } from "./verdict.ts";
 
 /** Huawei Cloud SWR, basic edition: software packages (an API that not every region has) and container images. */
 export const swr: BackendType<SwrSettings> = {
@@ -20,37 +20,50 @@ export const swr: BackendType<SwrSettings> = {
 
 /** Opens one SWR; `now` is the process's clock in milliseconds, by which requests are signed and tokens renewed. */
 export function connectSwr(settings: SwrSettings, now: () => number = () => Date.now()): Backend {
-  const authority = createAuthority(settings, now);
-  const region = createRegion(settings, now);
-  const upstream: Upstream = createUpstream(settings, {
-    authorize: authority.authorize,
-    renew: authority.renew,
-    traceHeader: "x-request-id",
-    check: { operation: listNamespaces },
-    judge: (reply) => {
-      authority.heard(reply);
-      return judgeReply(reply);
-    },
-  });
-  const client = createClient(upstream);
-  const { name, hosts } = settings;
-  const during: Backend["during"] = (call) =>
-    createReaders({ backend: name, base: upstream.base, hosts, client, region, call }, settings);
+  const { name, hosts, namespaces, capabilities } = settings;
+  const dialect = createDialect(settings, now);
+  const region = new Region(settings, now);
+  const upstream = createUpstream(settings, dialect);
+  const hasPackages = () => region.lacksPackages.get() === null;
+  const during: Backend["during"] = (call) => {
+    const client = new SwrClient(upstream, region, call);
+    const access = { backend: name, base: upstream.base, hosts, client, region, call };
+    return createReaders({ ...access, namespaces: new Namespaces(access, namespaces) }, settings);
+  };
   return {
     name,
     kind: "SWR",
     get capabilities() {
-      return settings.capabilities.filter((one) => one !== "PACKAGES" || region.hasPackages());
+      return capabilities.filter((one) => one !== "PACKAGES" || hasPackages());
     },
     hosts,
-    places: settings.namespaces.map((repository) => ({ repository, group: null })),
+    places: namespaces.map((repository) => ({ repository, group: null })),
     probes: probesOf(settings, during),
     during,
     circuitOpen: upstream.circuitOpen,
     pressure: upstream.pressure,
-    prices: () => pricesOf({ ...settings, hasPackages: region.hasPackages() }),
+    prices: () => pricesOf(settings, hasPackages()),
     close: async () => {
-      await Promise.all([upstream.close(), authority.close()]);
+      await Promise.all([upstream.close(), dialect.close?.()]);
+    },
+  };
+}
+
+/**
+ * One request's view of a SWR. Software packages and image repositories are both packages here, each only where the
+ * capability is configured; tags are also what image references point at.
+ */
+function createReaders(access: Access, { capabilities, namespaces: [first] }: SwrSettings): Readers {
+  const { client } = access;
+  const images = capabilities.includes("IMAGES") ? createImages(access) : null;
+  return {
+    packages: createPackageReader(access, capabilities.includes("PACKAGES"), images),
+    ...(images === null ? {} : { images: createImageReader(access, images) }),
+    // One row of the first namespace; without one the namespaces, as a list of everything is not cheap.
+    ping: async () => {
+      if (first === undefined) return (await client.listNamespaces()).origin;
+      if (!capabilities.includes("IMAGES")) return (await client.listPackages(first, null)).origin;
+      return (await client.listRepositories(first, null, false, { limit: 1, offset: 0 })).origin;
     },
   };
 }

@@ -1,17 +1,13 @@
 import { type Digest, type ImageRef, imageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Instant, Origin } from "../../model/backend.ts";
 import { keep } from "../../model/once.ts";
-import type { ImageRecord, MetadataEntry, Package, PackageFile, Version } from "../../model/package.ts";
+import type { ImageRecord, MetadataEntry, Package, PackageFile, Version, VersionRef } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
 import { parseInstant, toCount, toInt, trimSlashes } from "../../model/values.ts";
-import type { RepositoryName } from "./client.ts";
-import { decodeOnce, imageKey, packageKey } from "./names.ts";
+import { baseName, decodeOnce, imageKey, packageKey, type RepositoryName } from "./keys.ts";
 import type { Dates, FileRow, PackageRow, RepositoryDetail, TagRow, VersionRow } from "./payload.ts";
 
-/** `tag_type` of an index (a manifest list); 0 is one image's manifest. */
-const indexType = 1;
-
-/** A row of the list of software packages as a package. It has no purl: a generic package names nothing anywhere else. */
+/** A software package. It has no purl: a generic package names nothing outside this backend. */
 export function toPackage(row: PackageRow, origin: Origin): Package {
   return {
     ref: { backend: origin.backend, repository: row.namespace, key: packageKey(row.package) },
@@ -30,7 +26,7 @@ export function toPackage(row: PackageRow, origin: Origin): Package {
   };
 }
 
-/** A row of a software package's versions. */
+/** A version of a software package, whose key is `key`. */
 export function toVersion(row: VersionRow, namespace: string, key: string, origin: Origin): Version {
   return {
     ref: {
@@ -59,7 +55,7 @@ export function toVersion(row: VersionRow, namespace: string, key: string, origi
   };
 }
 
-/** A row of a version's files; `base` is the address of the API. */
+/** A file of a version; `base` is the address of the API. */
 export function toFile(row: FileRow, base: string): PackageFile {
   const digest = parseDigest(row.digest);
   return {
@@ -72,15 +68,15 @@ export function toFile(row: FileRow, base: string): PackageFile {
   };
 }
 
-/** Folder and name: the same file name may stand in two folders. The root is spelled `/`, others with or without slashes. */
+/** Folder and name: two folders may have files of one name. The root is spelled `/`, others with or without slashes. */
 export function pathOf({ folder, filename }: Pick<FileRow, "folder" | "filename">): string {
   const inside = trimSlashes(folder ?? "");
   return inside === "" ? filename : `${inside}/${filename}`;
 }
 
 /**
- * The file's link on the API, for a caller with credentials of its own. The row's own path is used, never one put
- * together here: for files in the root the server drops the folder. Null unless it is a plain path of that host.
+ * The file's link on the API, for a caller with credentials of its own. It is always the row's own path, because for files
+ * in the root the server drops the folder. Null unless it is a clean path of that host.
  */
 function toDownloadUrl(path: string | null | undefined, base: string): string | null {
   if (!path?.startsWith("/")) return null;
@@ -91,7 +87,7 @@ function toDownloadUrl(path: string | null | undefined, base: string): string | 
   return clean ? base + path : null;
 }
 
-/** An image repository as a package; the detail, unlike the list, does not name the organization it is in. */
+/** An image repository as a package; the detail, unlike the list, does not name its organization. */
 export function toImagePackage(row: RepositoryDetail, namespace: string, origin: Origin): Package {
   return {
     ref: { backend: origin.backend, repository: namespace, key: imageKey(row.name) },
@@ -119,14 +115,10 @@ export function toImageVersion(
   origin: Origin,
 ): Version {
   const tag = tagOf(row);
-  const digest = toManifestDigest(row.digest);
+  const digest = parseDigest(row.digest);
   const image = toReference(row, repository, hosts);
   return {
-    ref: {
-      package: { backend: origin.backend, repository: repository.namespace, key: imageKey(repository.path) },
-      version: tag,
-      nativeId: null,
-    },
+    ref: toTagRef(tag, repository, origin),
     origin,
     name: tag,
     format: "DOCKER",
@@ -150,34 +142,34 @@ export function toImageVersion(
   };
 }
 
-/** A tag as what the registry holds under a reference. Platform and author would be another call each: null. */
+/** A tag as the image under a reference. Platform and author would be another call each: null. */
 export function toImageRecord(
   row: TagRow,
   repository: RepositoryName,
   hosts: readonly string[],
   origin: Origin,
 ): ImageRecord {
-  const version = toImageVersion(row, repository, hosts, origin);
+  const { createdAt, updatedAt } = toDates(row);
   return {
     origin,
     image: toReference(row, repository, hosts),
-    digest: version.digest,
+    digest: parseDigest(row.digest),
     kind: isIndex(row) ? "INDEX" : row.tag_type === 0 ? "MANIFEST" : null,
-    size: version.size,
+    size: toImageSize(row),
     architecture: null,
     os: null,
     createdBy: null,
-    createdAt: version.createdAt,
-    pushedAt: version.updatedAt,
+    createdAt,
+    pushedAt: updatedAt,
     webUrl: null,
     archived: false,
-    version: version.ref,
+    version: toTagRef(tagOf(row), repository, origin),
   };
 }
 
-/** Whether the tag is an index of images for several platforms. */
+/** Whether the tag is an index (a manifest list) of images for several platforms; `tag_type` 0 is one image's manifest. */
 export function isIndex(row: TagRow): boolean {
-  return row.tag_type === indexType;
+  return row.tag_type === 1;
 }
 
 /** The tag's name in either spelling. */
@@ -185,14 +177,9 @@ export function tagOf(row: TagRow): string {
   return row.Tag ?? row.tag ?? "";
 }
 
-/** The digest of the manifest or index; old tags have an empty text there. */
-export function toManifestDigest(text: string | null | undefined): Digest | null {
-  return parseDigest(text);
-}
-
 /**
- * Text that sorts as the row's date does: instants keep milliseconds, the server writes up to nine digits and cuts
- * trailing zeros. Empty for "never", so that such rows count as the oldest.
+ * A date as text of fixed width that sorts: instants have milliseconds, while the server writes up to nine digits and
+ * cuts trailing zeros. Empty for "never", so that such rows count as the oldest.
  */
 export function sortableDate(text: string | null | undefined): string {
   const instant = parseInstant(text);
@@ -201,7 +188,7 @@ export function sortableDate(text: string | null | undefined): string {
   return `${instant.slice(0, 19)}.${fraction.padEnd(9, "0")}`;
 }
 
-/** When the row was made, as the server wrote it. */
+/** When the row was created, as the server wrote it. */
 export function createdText(row: Dates): string | null {
   return row.CreatedAt ?? row.created ?? row.created_at ?? null;
 }
@@ -209,6 +196,10 @@ export function createdText(row: Dates): string | null {
 /** When the row was last changed (a tag: pushed), as the server wrote it. */
 export function updatedText(row: Dates): string | null {
   return row.UpdatedAt ?? row.updated ?? row.updated_at ?? null;
+}
+
+function toTagRef(version: string, { namespace, path }: RepositoryName, { backend }: Origin): VersionRef {
+  return { package: { backend, repository: namespace, key: imageKey(path) }, version, nativeId: null };
 }
 
 function toDates(row: Dates): { readonly createdAt: Instant | null; readonly updatedAt: Instant | null } {
@@ -226,20 +217,19 @@ function toVisibility(isPublic: boolean | null | undefined): string | null {
   return isPublic ? "public" : "private";
 }
 
-// `path` is the public pull address; old rows hold a private one, and then the configured host is right.
+// `path` is the public pull address; old rows have a private one, and then the configured host is right.
 function toReference(row: TagRow, { namespace, path }: RepositoryName, hosts: readonly string[]): ImageRef {
   const repository = `${namespace}/${path}`;
   const parsed = parseImageRef(row.path);
-  const told = parsed?.repository === repository ? parsed.registry : null;
-  const registry = told !== null && (hosts.length === 0 || hosts.includes(told)) ? told : (hosts[0] ?? null);
+  const host = parsed?.repository === repository ? parsed.registry : null;
+  const registry = host !== null && (hosts.length === 0 || hosts.includes(host)) ? host : (hosts[0] ?? null);
   return imageRef({ registry, repository, tag: tagOf(row), digest: null });
 }
 
 function toImagePurl({ registry, repository, tag }: ImageRef, digest: Digest | null): string | null {
   if (registry === null || digest === null) return null;
-  const name = repository.slice(repository.lastIndexOf("/") + 1);
   const qualifiers = { repository_url: `${registry}/${repository}`, ...(tag === null ? {} : { tag }) };
-  return toPurl({ type: "oci", name, version: digest, qualifiers });
+  return toPurl({ type: "oci", name: baseName(repository), version: digest, qualifiers });
 }
 
 function entry(key: string, value: string | null | undefined): readonly MetadataEntry[] {

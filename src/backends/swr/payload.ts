@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isNamespace } from "./names.ts";
+import { isNamespace } from "./keys.ts";
 
 const text = z.string().nullish();
 // Not z.int(): the documented range ends at 2^63-1, past what a JSON number keeps exactly; the mapper decides.

@@ -1,36 +1,18 @@
 import type { Package } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import { isNotFound } from "../../upstream/errors.ts";
-import { type Answer, absent, absentIfNotFound, found } from "../answers.ts";
+import { type Answer, absent, absentIfNotFound, found, mapAnswer } from "../answers.ts";
 import { batched, keyText, single } from "../batch.ts";
-import { keepRows, mapPage, readWindow, sliceWindow } from "../paging.ts";
-import type { Access } from "./access.ts";
-import {
-  getRepository,
-  type Listing,
-  largestPage,
-  listRepositories,
-  type RepositoryName,
-  type Stretch,
-} from "./client.ts";
+import { asError } from "../batches.ts";
+import { keepRows, mapPage, readWindow } from "../paging.ts";
+import { type Listing, largestPage, type RowRange } from "./client.ts";
+import { isNamespaceMissing } from "./dialect.ts";
+import type { RepositoryName } from "./keys.ts";
 import { toImagePackage } from "./mapper.ts";
-import { compare, type Listed, toError } from "./package-leg.ts";
+import type { Access } from "./namespaces.ts";
+import { getRepository, listRepositories } from "./operations.ts";
 import type { RepositoryRow } from "./payload.ts";
-import { isNamespaceMissing } from "./verdict.ts";
-import { byStretch, pagesBehind, type Whole, walkAll, walkOn } from "./walk.ts";
-
-/**
- * Image repositories of one request; equal questions are one call. All reject with an UpstreamError. Whether an empty
- * namespace is there at all is for the caller to ask.
- */
-export interface Repositories {
-  /** A window over the repositories of a namespace, in order of names. */
-  readonly page: (namespace: string, request: PageRequest) => Promise<Answer<Page<Package>>>;
-  /** All repositories of a namespace whose path contains `part`; the server may leave the filter to the caller. */
-  readonly list: (namespace: string, part: string) => Promise<Answer<Listed<Package>>>;
-  /** Several repositories of one namespace asked together are one call. */
-  readonly repository: (name: RepositoryName) => Promise<Answer<Package>>;
-}
+import { byRange, compare, pagesBehind, type Whole, walkAll, walkOn, windowOf } from "./walk.ts";
 
 /** What the lists of repositories prove: nothing of those that other accounts share, which only the keyed read sees. */
 const noRepository = absent(getRepository, "KEYED_READ");
@@ -38,69 +20,64 @@ const noRepository = absent(getRepository, "KEYED_READ");
 /** Rows that are read where the keyed read knows no repository of this name, which a list may name all the same. */
 const confirmingRows = 100;
 
+/**
+ * Image repositories of one request; equal reads are one call. All reject with an UpstreamError. Whether an empty
+ * namespace exists is for the caller to ask.
+ */
+export type Repositories = ReturnType<typeof createRepositories>;
+
 /** Opens the image repositories for one request. */
-export function createRepositories({ backend, client, region, namespaces, call }: Access): Repositories {
+export function createRepositories({ backend, client, region, call }: Access) {
   const textOf = ({ namespace, path }: RepositoryName) => keyText(namespace, path);
 
-  /** The repositories of a namespace, in order of names where the region knows that order. */
   function fetchOf(namespace: string, part: string | null, inOrder: boolean) {
-    return (stretch: Stretch) => client.listRepositories(namespace, part, inOrder, stretch, call);
+    return (range: RowRange) => client.listRepositories(namespace, part, inOrder, range);
   }
 
-  /** The head of a list, and how the rest of it is asked for. */
+  /** The first page of a list, and how the rest of it is read. */
   function head(namespace: string, part: string | null, limit: number) {
-    const read = async (inOrder: boolean) => {
+    return region.ordered("repositories", async (inOrder) => {
       const fetch = fetchOf(namespace, part, inOrder);
-      return { first: await byStretch(fetch)({ limit, offset: 0 }), fetch };
-    };
-    return region.ordered(
-      "repositories",
-      () => read(true),
-      () => read(false),
-    );
-  }
-
-  function readAll(namespace: string, part: string | null): Promise<Whole<RepositoryRow>> {
-    return region.ordered(
-      "repositories",
-      () => walkAll(fetchOf(namespace, part, true), nameOf),
-      () => walkAll(fetchOf(namespace, part, false), nameOf),
-    );
+      return { first: await byRange(fetch)({ limit, offset: 0 }), fetch };
+    });
   }
 
   const repositories = batched<RepositoryName, Package>(
     textOf,
     async (names, answers) => {
-      const groups = [...Map.groupBy(names, ({ namespace }) => namespace)];
       await Promise.all(
-        groups.map(([namespace, group]) => (group.length === 1 ? detailsOf(group, true) : listed(namespace, group))),
+        [...Map.groupBy(names, ({ namespace }) => namespace)].map(([namespace, group]) =>
+          group.length === 1 ? detailsOf(group, true) : listed(namespace, group),
+        ),
       );
       return answers;
 
       async function detailsOf(group: readonly RepositoryName[], confirms: boolean): Promise<void> {
         await Promise.all(
-          group.map(async (name) => answers.set(textOf(name), await detailOf(name, confirms).catch(toError))),
+          group.map(async (name) => answers.set(textOf(name), await detailOf(name, confirms).catch(asError))),
         );
       }
 
       async function listed(namespace: string, group: readonly RepositoryName[]): Promise<void> {
+        const add = ({ rows, origin }: Pick<Listing<RepositoryRow>, "rows" | "origin">) => {
+          for (const row of inside(namespace, rows)) {
+            answers.set(keyText(namespace, row.name), found(toImagePackage(row, namespace, origin)));
+          }
+        };
+        const left = () => group.filter((name) => !answers.has(textOf(name)));
         try {
           const { first, fetch } = await head(namespace, null, largestPage);
-          take(first);
-          const left = () => group.filter((name) => !answers.has(textOf(name)));
-          // A few stragglers are cheaper to ask for by name than by the pages they may be on.
-          if (left().length > 0 && pagesBehind(first) < left().length) take(await walkOn(first, fetch, nameOf));
+          add(first);
+          // A few names are cheaper to read one by one than by the pages they may be on.
+          if (left().length > 0 && pagesBehind(first) < left().length) {
+            const rest = await walkOn(first, fetch, nameOf);
+            if (rest.kind === "FOUND") add(rest.value);
+          }
           await detailsOf(left(), false);
         } catch (error) {
           // An organization that the list does not know may be another account's, which shared a repository.
           if (isNotFound(error)) return detailsOf(group, false);
-          for (const name of group) if (!answers.has(textOf(name))) answers.set(textOf(name), toError(error));
-        }
-
-        function take(listing: Listing<RepositoryRow>): void {
-          for (const row of inside(namespace, listing)) {
-            answers.set(keyText(namespace, row.name), found(toImagePackage(row, namespace, listing.origin)));
-          }
+          for (const name of left()) answers.set(textOf(name), asError(error));
         }
       }
     },
@@ -115,8 +92,8 @@ export function createRepositories({ backend, client, region, namespaces, call }
 
   async function detailOf({ namespace, path }: RepositoryName, confirms: boolean): Promise<Answer<Package>> {
     try {
-      const { row, origin } = await client.getRepository({ namespace, path }, call);
-      namespaces.seen(namespace);
+      const { row, origin } = await client.getRepository({ namespace, path });
+      region.setNonEmpty(namespace);
       // The name that was asked for is the name it is found by again.
       return found(toImagePackage({ ...row, name: path }, namespace, origin));
     } catch (error) {
@@ -125,82 +102,72 @@ export function createRepositories({ backend, client, region, namespaces, call }
     }
   }
 
-  /** A detail that is not there for what the list names says nothing. */
-  async function named(namespace: string, path: string): Promise<Answer<Package>> {
-    return absentIfNotFound(
-      head(namespace, path, confirmingRows).then(async ({ first, fetch }): Promise<Answer<Package>> => {
-        const cut = first.count >= confirmingRows || (first.total !== null && first.total > first.count);
-        const whole = cut && !holds(first) ? await walkAll(fetch, nameOf) : first;
-        const row = inside(namespace, whole).find(({ name }) => name === path);
-        return row ? found(toImagePackage(row, namespace, whole.origin)) : noRepository;
-      }),
-      noRepository,
-    );
-
-    function holds(listing: Listing<RepositoryRow>): boolean {
-      return inside(namespace, listing).some(({ name }) => name === path);
-    }
+  /** A detail that is missing proves nothing about a repository that the list names. */
+  function named(namespace: string, path: string): Promise<Answer<Package>> {
+    const find = (rows: readonly RepositoryRow[]) => inside(namespace, rows).find(({ name }) => name === path);
+    const read = async (): Promise<Answer<Package>> => {
+      const { first, fetch } = await head(namespace, path, confirmingRows);
+      const isCut = first.count >= confirmingRows || (first.total !== null && first.total > first.count);
+      const whole = isCut && !find(first.rows) ? await walkAll(fetch, nameOf) : found(first);
+      if (whole.kind !== "FOUND") return whole;
+      const row = find(whole.value.rows);
+      return row ? found(toImagePackage(row, namespace, whole.value.origin)) : noRepository;
+    };
+    return absentIfNotFound(read(), noRepository);
   }
 
-  const lists = single<{ namespace: string; part: string }, Answer<Listed<Package>>>(
+  const lists = single<{ namespace: string; part: string }, Answer<Whole<Package>>>(
     ({ namespace, part }) => keyText(namespace, part),
     ({ namespace, part }) => {
-      // Only characters of names narrow the list; anything else would be refused, or read as something else.
+      // Only characters of names narrow the list; anything else would be rejected, or read as something else.
       const filter = /^[a-z0-9._/-]+$/.test(part) ? part : null;
       return absentIfNotFound(
-        readAll(namespace, filter).then((whole) => {
-          const rows = inside(namespace, whole).map((row) => toImagePackage(row, namespace, whole.origin));
-          if (rows.length > 0) namespaces.seen(namespace);
-          const sorted = rows.toSorted((one, other) => compare(one.name, other.name));
-          return found({ ...whole, rows: sorted }, whole.gap);
-        }),
+        region
+          .ordered("repositories", (inOrder) => walkAll(fetchOf(namespace, filter, inOrder), nameOf))
+          .then((list) => mapAnswer(list, (whole) => toPackages(namespace, whole))),
         absent(listRepositories, "WHOLE_LIST"),
       );
     },
     { call, backend, operation: listRepositories.name },
   );
 
-  function window(namespace: string, request: PageRequest): Promise<Page<RepositoryRow>> {
+  function toPackages(namespace: string, whole: Whole<RepositoryRow>): Whole<Package> {
+    const rows = inside(namespace, whole.rows).map((row) => toImagePackage(row, namespace, whole.origin));
+    if (rows.length > 0) region.setNonEmpty(namespace);
+    return { ...whole, rows: rows.sort((one, other) => compare(one.name, other.name)) };
+  }
+
+  async function window(namespace: string, request: PageRequest): Promise<Answer<Page<Package>>> {
     const fetch = fetchOf(namespace, null, true);
-    return readWindow<RepositoryRow>(request, {
-      fetch: async (page, size) => {
-        const answer = await fetch({ limit: size, offset: page * size });
-        return keepRows(answer, (row) => row.namespace === namespace);
-      },
+    const page = await readWindow<RepositoryRow>(request, {
+      fetch: async (number, size) =>
+        keepRows(await fetch({ limit: size, offset: number * size }), (row) => row.namespace === namespace),
       identity: (row) => row.name,
       maxSize: largestPage,
     });
-  }
-
-  async function sorted(namespace: string, request: PageRequest): Promise<Answer<Page<RepositoryRow>>> {
-    const whole = await walkAll(fetchOf(namespace, null, false), nameOf);
-    const rows = inside(namespace, whole).toSorted((one, other) => compare(one.name, other.name));
-    return found(
-      sliceWindow(request, rows, (row) => row.name, whole),
-      whole.gap,
-    );
+    if (page.rows.length > 0) region.setNonEmpty(namespace);
+    return found(mapPage(page, (row) => toImagePackage(row, namespace, page.origin)));
   }
 
   return {
-    page: async (namespace, request) => {
-      const answer = await absentIfNotFound<Page<RepositoryRow>>(
-        region.ordered(
-          "repositories",
-          async () => found(await window(namespace, request)),
-          () => sorted(namespace, request),
-        ),
+    /** A window over the repositories of a namespace, in order of names. */
+    page: (namespace: string, request: PageRequest): Promise<Answer<Page<Package>>> =>
+      absentIfNotFound(
+        region.ordered("repositories", async (inOrder) => {
+          if (inOrder) return window(namespace, request);
+          const list = await walkAll(fetchOf(namespace, null, false), nameOf);
+          return windowOf(
+            mapAnswer(list, (whole) => toPackages(namespace, whole)),
+            request,
+            ({ name }) => name,
+          );
+        }),
         absent(listRepositories, "WHOLE_LIST"),
-      );
-      if (answer.kind !== "FOUND") return answer;
-      const { value, gap } = answer;
-      if (value.rows.length > 0) namespaces.seen(namespace);
-      return found(
-        mapPage(value, (row) => toImagePackage(row, namespace, value.origin)),
-        gap,
-      );
-    },
-    list: (namespace, part) => lists.load({ namespace, part }),
-    repository: (name) => repositories.load(name),
+      ),
+    /** All repositories of a namespace whose path contains `part`; the server may leave the filter to the caller. */
+    list: (namespace: string, part: string) => lists.load({ namespace, part }),
+    /** Several repositories of one namespace asked together are one call. */
+    repository: (name: RepositoryName) => repositories.load(name),
   };
 }
 
@@ -209,6 +176,6 @@ function nameOf({ namespace, name }: RepositoryRow): string {
 }
 
 // Filters are fuzzy, so a row's own namespace decides.
-function inside(namespace: string, listing: Pick<Listing<RepositoryRow>, "rows">): readonly RepositoryRow[] {
-  return listing.rows.filter((row) => row.namespace === namespace);
+function inside(namespace: string, rows: readonly RepositoryRow[]): readonly RepositoryRow[] {
+  return rows.filter((row) => row.namespace === namespace);
 }

@@ -1,12 +1,21 @@
 import { createHash, createHmac } from "node:crypto";
-import { decodeOnce } from "./names.ts";
+import { z } from "zod";
+import { parseInstant } from "../../model/values.ts";
+import type { Call } from "../../upstream/call.ts";
+import { createUpstream, type Judgement, judgeByStatus, type RawReply } from "../../upstream/client.ts";
+import { createCoalescer, SharedCall } from "../../upstream/coalesce.ts";
+import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
+import { readOne } from "../decode.ts";
+import { decodeOnce } from "./keys.ts";
+import { issueToken } from "./operations.ts";
+import type { IamCredentials, SwrSettings } from "./settings.ts";
 
 const algorithm = "SDK-HMAC-SHA256";
 
 /** What a signature covers. */
-export interface Signable {
+interface Signable {
   readonly method: string;
-  /** Path and query exactly as they go over the wire. */
+  /** Path and query exactly as they are sent. */
   readonly path: string;
   /** Headers to sign by lower-case name; `host` and `x-sdk-date` must be among them. */
   readonly headers: Readonly<Record<string, string>>;
@@ -80,4 +89,121 @@ function byBytes(one: string, other: string): number {
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
+}
+
+/** Tokens of IAM; lives as long as the process, and has at most one token call in flight. */
+export interface TokenSource {
+  /** A token that is valid now; rejects with an UpstreamError. */
+  readonly token: (call: Call) => Promise<string>;
+  /**
+   * Replaces a rejected token; true once the current one is another. False where IAM's last token was itself rejected
+   * before it was ever accepted: the next one would be no better. Rejects with an UpstreamError.
+   */
+  readonly renew: (rejected: string, call: Call) => Promise<boolean>;
+  /** Called when SWR has accepted a token. */
+  readonly accepted: () => void;
+  readonly close: () => Promise<void>;
+}
+
+interface Token {
+  readonly text: string;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+}
+
+const issued = z.object({ token: z.object({ expires_at: z.string().nullish() }) });
+
+const hour = 3_600_000;
+const documentedLifetime = 24 * hour;
+/** After a failed renewal of a token that is still valid, IAM is not asked again for so long. */
+const renewalPauseMs = 60_000;
+/** How long a rejected password rests: IAM locks users that keep trying. A replacement that is rejected rests as long. */
+const rejectionPauseMs = 60_000;
+
+/** Fetches tokens with a user's password and renews them early; `now` is the process's clock in milliseconds. */
+export function createTokenSource(settings: SwrSettings, iam: IamCredentials, now: () => number): TokenSource {
+  // The same network and the same operator, but another host.
+  const tls = settings.tls && { ...settings.tls, serverName: undefined };
+  // The call that needs the token is retried as a whole, so the token's own call is not.
+  const upstream = createUpstream(
+    { ...settings, url: iam.url, tls, retries: 0, forward: undefined, cache: undefined },
+    { authorize: () => ({}), judge: judgeIam, traceHeader: "x-request-id" },
+  );
+  const coalescer = createCoalescer<Token, Call>();
+  let current: Token | null = null;
+  let noRenewalUntil = 0;
+  /** Until when a token that replaced a rejected one, and has not been accepted yet, is not replaced. */
+  let noReplacementUntil = 0;
+  let rejection: { readonly error: UpstreamError; readonly until: number } | null = null;
+
+  async function fetchToken(call: Call): Promise<Token> {
+    if (rejection !== null && now() < rejection.until) throw rejection.error;
+    const user = { name: iam.user, password: iam.password, domain: { name: iam.domain } };
+    const identity = { methods: ["password"], password: { user } };
+    const body = { auth: { identity, scope: { project: { name: iam.project } } } };
+    try {
+      // Any value of `nocatalog` leaves the service catalogue, many kilobytes, out of the answer.
+      const { value } = await upstream.call(issueToken, { query: { nocatalog: "true" }, body, decode: toToken }, call);
+      rejection = null;
+      current = value;
+      return value;
+    } catch (error) {
+      if (error instanceof UpstreamError && error.failure === "DENIED") {
+        rejection = { error, until: now() + rejectionPauseMs };
+      }
+      throw error;
+    }
+  }
+
+  function toToken({ header, body }: RawReply): Token {
+    const text = header("x-subject-token");
+    if (!text) throw new MisshapenAnswer("no token in the answer's header");
+    const expiry = parseInstant(readOne(issued, body).token.expires_at);
+    return { text, issuedAt: now(), expiresAt: expiry === null ? now() + documentedLifetime : Date.parse(expiry) };
+  }
+
+  /** Joins the token call in flight, or starts one. */
+  function freshToken(call: Call): Promise<Token> {
+    return coalescer.join("token", call, (run) => fetchToken(new SharedCall(run))).result;
+  }
+
+  return {
+    token: async (call) => {
+      const known = current;
+      if (known === null || now() >= known.expiresAt) return (await freshToken(call)).text;
+      // Renewed an hour before it expires, or after half of a shorter life, while the old token is still valid.
+      const early = Math.min(hour, (known.expiresAt - known.issuedAt) / 2);
+      if (now() < Math.max(known.expiresAt - early, noRenewalUntil)) return known.text;
+      const fresh = freshToken(call).catch(() => {
+        noRenewalUntil = now() + renewalPauseMs;
+        return known;
+      });
+      return (await fresh).text;
+    },
+    renew: async (rejected, call) => {
+      // Calls that were in flight together all have the same rejected token; only the first of them replaces it.
+      if (coalescer.size() === 0) {
+        if (current !== null && current.text !== rejected) return true;
+        if (now() < noReplacementUntil) return false;
+        noReplacementUntil = now() + rejectionPauseMs;
+      }
+      try {
+        return (await freshToken(call)).text !== rejected;
+      } catch (error) {
+        // IAM issued none, which says nothing about the next one.
+        noReplacementUntil = 0;
+        throw error;
+      }
+    },
+    accepted: () => {
+      noReplacementUntil = 0;
+    },
+    close: upstream.close,
+  };
+}
+
+// By status, except that a wrong address of IAM must not look like a missing package.
+function judgeIam(reply: RawReply): Judgement | null {
+  const judged = judgeByStatus(reply);
+  return judged !== "FINE" && judged.failure === "NOT_FOUND" ? { failure: "REJECTED" } : null;
 }

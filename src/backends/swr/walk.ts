@@ -1,12 +1,17 @@
 import type { Page, PageRequest, Row } from "../../model/page.ts";
-import { type Unknown, unknown } from "../answers.ts";
+import { type Absent, type Answer, type Found, found, mapAnswer, type Unknown, unknown } from "../answers.ts";
+import { sliceWindow } from "../paging.ts";
 import { inSmallerPages } from "../smaller-pages.ts";
-import { type Listing, largestPage, type MarkedListing, type Stretch } from "./client.ts";
+import { type Listing, largestPage, type MarkedListing, type RowRange } from "./client.ts";
 
-/** A list from its first row to its last, as far as it could be read. */
-export interface Whole<T> extends Listing<T> {
-  /** Set where rows could not be read or fewer came than were announced: then a missing row proves nothing. */
-  readonly gap: Unknown | null;
+/**
+ * A list from its first row to its last. Its answer has a gap where rows could not be read, or fewer came than were
+ * announced: then a missing row proves nothing.
+ */
+export interface Whole<T> {
+  readonly rows: readonly T[];
+  readonly dropped: Listing<T>["dropped"];
+  readonly origin: Listing<T>["origin"];
 }
 
 /** A field of the row that no other row of the list has. */
@@ -20,7 +25,7 @@ function distinct<T>(rows: readonly T[], identity: Identity<T>): T[] {
 }
 
 /** Pages as one list; rows that came twice because the list moved count once. `isCut`: it is known to go on. */
-function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>, isCut = false): Whole<T> {
+function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>, isCut = false): Answer<Whole<T>> {
   const [first] = pages;
   if (first === undefined) throw new RangeError("a walk has at least one page");
   const rows = distinct(
@@ -29,15 +34,8 @@ function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>, isCut =
   );
   const dropped = pages.flatMap((page) => page.dropped);
   const isMet = !isCut && dropped.length === 0 && (first.total === null || rows.length >= first.total);
-  const { origin, total } = first;
-  return {
-    rows,
-    dropped,
-    gap: isMet ? null : unknown("LOST_ROWS"),
-    count: rows.length + dropped.length,
-    origin,
-    total,
-  };
+  const { origin } = first;
+  return found({ rows, dropped, origin }, isMet ? null : unknown("LOST_ROWS"));
 }
 
 /**
@@ -45,9 +43,9 @@ function wholeOf<T>(pages: readonly Listing<T>[], identity: Identity<T>, isCut =
  * that it chose.
  */
 export async function readWhole<T>(
-  fetch: (stretch: Stretch | null) => Promise<Listing<T>>,
+  fetch: (range: RowRange | null) => Promise<Listing<T>>,
   identity: Identity<T>,
-): Promise<Whole<T>> {
+): Promise<Answer<Whole<T>>> {
   const first = await fetch(null);
   const { total, count: limit } = first;
   if (total === null || limit === 0 || limit >= total) return wholeOf([first], identity);
@@ -59,17 +57,15 @@ export async function readWhole<T>(
 
 /** A list that is read in pages of the largest size; in smaller ones where such a page is too large an answer. */
 export async function walkAll<T>(
-  fetch: (stretch: Stretch) => Promise<Listing<T>>,
+  fetch: (range: RowRange) => Promise<Listing<T>>,
   identity: Identity<T>,
-): Promise<Whole<T>> {
-  const read = byStretch(fetch);
+): Promise<Answer<Whole<T>>> {
+  const read = byRange(fetch);
   return walkOn(await read({ limit: largestPage, offset: 0 }), fetch, identity);
 }
 
-/** Reads a stretch in smaller ones where it is too large an answer. */
-export function byStretch<T>(
-  fetch: (stretch: Stretch) => Promise<Listing<T>>,
-): (stretch: Stretch) => Promise<Listing<T>> {
+/** Reads a range in smaller ones where it is too large an answer. */
+export function byRange<T>(fetch: (range: RowRange) => Promise<Listing<T>>): (range: RowRange) => Promise<Listing<T>> {
   const walk = { fetch: (page: number, size: number) => fetch({ limit: size, offset: page * size }) };
   return ({ limit, offset }) => inSmallerPages(walk, offset / limit, limit);
 }
@@ -77,10 +73,10 @@ export function byStretch<T>(
 /** The rest of a list behind its first page of the largest size: at once where the size of the list is known. */
 export async function walkOn<T>(
   first: Listing<T>,
-  fetch: (stretch: Stretch) => Promise<Listing<T>>,
+  fetch: (range: RowRange) => Promise<Listing<T>>,
   identity: Identity<T>,
-): Promise<Whole<T>> {
-  const read = byStretch(fetch);
+): Promise<Answer<Whole<T>>> {
+  const read = byRange(fetch);
   const pages = [first];
   // Whoever announces more than that is asked page by page: it may be wrong.
   const ahead = Math.min(pagesBehind(first), mostAtOnce);
@@ -110,7 +106,7 @@ export function pagesBehind({ total }: Pick<Listing<unknown>, "total">): number 
 export async function walkMarked<T>(
   fetch: (marker: string | null) => Promise<MarkedListing<T>>,
   identity: Identity<T>,
-): Promise<Whole<T>> {
+): Promise<Answer<Whole<T>>> {
   const pages: MarkedListing<T>[] = [];
   const seen = new Set<string>();
   for (let marker: string | null = null; ; ) {
@@ -181,4 +177,35 @@ export async function readMarkedWindow<T>(
 
 function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** One row of a list; what the list does not have is absent only where nothing is missing from it. */
+export function pick<T>(list: Answer<Whole<T>>, isMeant: (row: T) => boolean, absence: Absent): Answer<T> {
+  if (list.kind !== "FOUND") return list;
+  const row = list.value.rows.find(isMeant);
+  return row === undefined ? (list.gap ?? absence) : found(row);
+}
+
+/** A window over a list; counted only where the list has no gap. */
+export function windowOf<T>(list: Answer<Whole<T>>, request: PageRequest, identity: Identity<T>): Answer<Page<T>> {
+  return mapAnswer(list, (whole) => {
+    const window = sliceWindow(request, whole.rows, identity, whole);
+    return list.kind === "FOUND" && list.gap === null ? window : { ...window, total: null };
+  });
+}
+
+/** An answer to a question that itself had a gap: only what is found is sure. */
+export function withGap<T>(answer: Answer<T>, gap: Unknown | null): Answer<T> {
+  if (gap === null) return answer;
+  return answer.kind === "FOUND" ? found(answer.value, answer.gap ?? gap) : gap;
+}
+
+/** Order of code units: the same everywhere, and stable from one page to the next. */
+export function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/** Whether a list was read from its start and has no row, readable or not. */
+export function isEmptyStart<T>(answer: Answer<Page<T>>, { after }: PageRequest): answer is Found<Page<T>> {
+  return answer.kind === "FOUND" && after === null && answer.value.rows.length + answer.value.dropped.length === 0;
 }

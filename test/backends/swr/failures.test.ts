@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../../../demo/server.ts";
-import { codeOf } from "../../../src/backends/swr/verdict.ts";
+import { codeOf } from "../../../src/backends/swr/dialect.ts";
 import { testCall } from "../../support/call.ts";
 import {
   everything,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { operations } from "../../../src/backends/swr/client.ts";
 import { swr } from "../../../src/backends/swr/index.ts";
+import { operations } from "../../../src/backends/swr/operations.ts";
 
 const base = { kind: "swr", name: "swr", url: "https://swr-api.cn-north-4.myhuaweicloud.com" };
 const messages = (settings: object) =>

@@ -1,0 +1,132 @@
+import type { Operation } from "../../upstream/operation.ts";
+
+/** Not paged; with `mode::visible` it includes organizations in which only single repositories are visible. */
+export const listNamespaces = {
+  name: "swr.listNamespaces",
+  method: "GET",
+  path: "/v2/manage/namespaces",
+  answers: "every organization that is visible, where the configuration names none",
+  versions: "basic edition, v2",
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
+
+/** Distinguishes an empty organization from a missing one (404) and a forbidden one (403). */
+export const getNamespace = {
+  name: "swr.getNamespace",
+  method: "GET",
+  path: "/v2/manage/namespaces/{namespace}",
+  answers: "whether one organization is there; asked only where its lists were empty",
+  versions: "basic edition, v2",
+  proves: ["KEYED_READ"],
+} as const satisfies Operation;
+
+/**
+ * Not paged; lists what these credentials may see. A forbidden organization is answered with `[]` as well: an empty list
+ * proves nothing without `getNamespace`.
+ */
+export const listPackages = {
+  name: "swr.listPackages",
+  method: "GET",
+  path: "/v2/manage/packages",
+  answers: "every software package of one organization, or of all that are visible",
+  versions: "regions with the software package API",
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
+
+/** Not paged. An empty list or a 404 is no proof for a package that the list of packages names: that list is read too. */
+export const listVersions = {
+  name: "swr.listVersions",
+  method: "GET",
+  path: "/v2/manage/namespaces/{namespace}/packages/{package}/versions",
+  answers: "every version of one software package, and so the newest and any one by name",
+  versions: "regions with the software package API",
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
+
+/** Not paged. */
+export const listFiles = {
+  name: "swr.listFiles",
+  method: "GET",
+  path: "/v2/manage/namespaces/{namespace}/packages/{package}/versions/{version}/file_paths",
+  answers: "every file of one version of a software package",
+  versions: "regions with the software package API",
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
+
+/**
+ * `name` is documented as "contains": the list has at least all repositories of the organization whose path contains the
+ * text. No list has the repositories that another account shared; only `getRepository` reads them.
+ */
+export const listRepositories = {
+  name: "swr.listRepositories",
+  method: "GET",
+  path: "/v2/manage/repos",
+  answers: "up to 1000 image repositories of one organization",
+  versions: "basic edition, v2",
+  proves: ["WHOLE_LIST", "COMPLETE_FILTER"],
+} as const satisfies Operation;
+
+/** Reads shared and public repositories too, which no list of the organization has. */
+export const getRepository = {
+  name: "swr.getRepository",
+  method: "GET",
+  path: "/v2/manage/namespaces/{namespace}/repos/{repository}",
+  answers: "one image repository",
+  versions: "basic edition, v2",
+  proves: ["KEYED_READ"],
+} as const satisfies Operation;
+
+/** Every tag of every kind; tags have no rights of their own below those to the repository. */
+export const listTags = {
+  name: "swr.listTags",
+  method: "GET",
+  path: "/v2/manage/namespaces/{namespace}/repos/{repository}/tags",
+  answers: "up to 1000 tags of one image repository, and so any of them by name or digest",
+  versions: "basic edition, v2",
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
+
+/** Exact. A tag that the list of tags names exists even where this call answers 404. */
+export const getTag = {
+  name: "swr.getTag",
+  method: "GET",
+  path: "/v2/manage/namespaces/{namespace}/repos/{repository}/tags/{tag}",
+  answers: "one tag of one image repository",
+  versions: "basic edition, v2",
+  proves: ["KEYED_READ"],
+} as const satisfies Operation;
+
+/** As `listTags`, by marker. */
+export const listTagsByMarker = {
+  name: "swr.listTagsByMarker",
+  method: "GET",
+  path: "/v3/manage/namespaces/{namespace}/repos/{repository}/tags",
+  answers: "up to 1000 tags of one image repository, without their manifests",
+  versions: "basic edition, v3: some regions; used with imageApi v3 or auto",
+  proves: ["WHOLE_LIST"],
+} as const satisfies Operation;
+
+/** The one call to IAM. */
+export const issueToken = {
+  name: "swr.issueToken",
+  method: "POST",
+  path: "/v3/auth/tokens",
+  answers: "a token for one project, good for 24 hours and every other call (sent to IAM, not to SWR)",
+  versions: "IAM v3",
+  proves: [],
+} as const satisfies Operation;
+
+/** Every call the adapter can make. */
+export const operations: readonly Operation[] = [
+  listNamespaces,
+  getNamespace,
+  listPackages,
+  listVersions,
+  listFiles,
+  listRepositories,
+  getRepository,
+  listTags,
+  getTag,
+  listTagsByMarker,
+  issueToken,
+];
