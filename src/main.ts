@@ -120,7 +120,7 @@ async function serve(
     await estate?.close();
   });
   endOnUncaughtError(log, (finishMs) => gateway.stop(finishMs));
-  tidyUp();
+  collectStartupGarbage();
   log.info(summaryOf(config, file), "started");
   if (estate) log.warn({ demo: true }, "this is the demo: whatever it answers is made up");
   if (estate && examples) {
@@ -129,7 +129,7 @@ async function serve(
   process.stdout.write(`delivery-graph is ready on ${gateway.url}/graphql\n`);
 }
 
-/** What runs, for whoever reads the log later; limits only where they are not the usual ones. */
+/** What runs, for readers of the log; limits only where they differ from the defaults. */
 function summaryOf(config: Config, file: string | undefined): object {
   const { server, auth, backends } = config;
   const limits = unusualLimits(config);
@@ -183,14 +183,14 @@ async function knownOperations(file: string, { persisted: { manifest } }: Config
 }
 
 /**
- * Starting fills the heap with things that are wanted once, and an idle process allocates too little for Node to look at
- * them again: they would stay for its whole life. `src/start.js` exposes the collector; without it nothing happens.
+ * Starting fills the heap with objects that are needed once, and an idle process allocates too little for Node to
+ * collect them: they would stay for its whole life. `src/start.js` exposes the collector; without it nothing happens.
  */
-function tidyUp(): void {
+function collectStartupGarbage(): void {
   globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
 }
 
-/** Whether there is anything of this name, be it a link that leads nowhere: somebody means something to be served. */
+/** Whether there is anything of this name, be it a link that leads nowhere: the file was meant to be served. */
 function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

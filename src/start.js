@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// JavaScript, and plain enough for a Node that is too old for everything else, to which it has to say so: no syntax and no
-// import that Node 12.20 lacks, nothing of the gateway before the check. It is JavaScript for another reason as well: Node
-// would load what strips types, 20 MB, to read this very file.
+// JavaScript, and plain enough for a Node that is too old for everything else, to which it has to say so: no syntax and
+// no import that Node 12.20 lacks, nothing of the gateway before the check. It is JavaScript for another reason as
+// well: Node would load what strips types, 20 MB, to read this very file.
 import fs from "node:fs";
 import module from "node:module";
 import os from "node:os";
@@ -45,8 +45,8 @@ if (problem === null) {
 }
 
 /**
- * Whether one of these two signals came before this program began: Node handles them from its own first moment on, once,
- * and would end here if the system let it.
+ * Whether one of these two signals came before this program began: Node handles them from its own first moment on,
+ * once, and would end here if the system let it.
  */
 function hasCome(signal) {
   try {
@@ -97,8 +97,8 @@ function tuneHeap() {
 
 /**
  * From the second start on nothing else needs what strips types either: stripped and compiled code is found where the
- * first one left it. The folder belongs to whoever owns the code (in a shared one, others could leave code for us); where
- * it cannot be written to, every start is a first.
+ * first one left it. The folder belongs to the owner of the code (in a shared one, others could leave code for us);
+ * where it cannot be written to, every start is a first.
  */
 function keepCompiledCode() {
   module.enableCompileCache(url.fileURLToPath(new URL("../node_modules/.cache/delivery-graph", import.meta.url)));

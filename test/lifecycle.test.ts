@@ -156,8 +156,8 @@ const demoLine = "this is the demo: whatever it answers is made up";
 
 describe("a process", () => {
   it.each([
-    ["an error that nobody caught", "throw new Error('boom')"],
-    ["a rejection that nobody handled", "Promise.reject(new Error('boom'))"],
+    ["uncaught error", "throw new Error('boom')"],
+    ["unhandled rejection", "Promise.reject(new Error('boom'))"],
   ])("after %s finishes what is in flight, begins nothing, and ends with 1 and one line", async (message, code) => {
     const gateway = await main(["--fault", "gitlab=slow:1500"], onSignal(code));
     const asked = ask(gateway.url, "{ backends { name health { status } } }");

@@ -8,11 +8,11 @@ export type Command =
   | { readonly kind: "version" }
   | { readonly kind: "config-schema" }
   | { readonly kind: "check"; readonly file: string; readonly connect: boolean }
-  /** `found`: nobody named the file; it lay in the working folder. */
+  /** `found`: the file was not named, but is in the working folder. */
   | { readonly kind: "serve"; readonly file: string; readonly found: boolean }
   | { readonly kind: "demo"; readonly faults: ReadonlyMap<string, Fault> };
 
-/** A refusal to start: one plain sentence for whoever started the process. */
+/** A refusal to start: one sentence for the person who started the process. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
 }
@@ -136,7 +136,8 @@ function readFaults(given: readonly string[], backends: readonly Faultable[]): R
     const fault = cut < 0 ? null : readFault(text.slice(cut + 1));
     if (fault === null) {
       throw new Refusal(
-        `--fault ${text}: write ${who}=<fault>, where a fault is down, slow:<ms>, throttle, html, malformed, flaky:<percent> or empty.`,
+        `--fault ${text}: write ${who}=<fault>, where a fault is down, slow:<ms>, throttle, html, malformed, ` +
+          "flaky:<percent> or empty.",
       );
     }
     if (faults.has(backend.name)) throw new Refusal(`--fault: ${backend.name} can have one fault at a time.`);

@@ -18,8 +18,9 @@ interface Lock {
 }
 
 /**
- * The bill of materials of what runs. npm's own `--omit=dev` leaves out what a development tool happens to need as well,
- * `graphql` for one, so the whole bill is cut down to what the lockfile does not mark as development.
+ * The bill of materials of the packages that run. npm's own `--omit=dev` omits packages that a development tool needs
+ * as well, `graphql` for one, so the whole bill is reduced to the packages that the lockfile does not mark as
+ * development.
  */
 export function billOf<B extends Bill>(whole: B, { name, packages }: Lock): B {
   const running = new Set(
@@ -29,15 +30,15 @@ export function billOf<B extends Bill>(whole: B, { name, packages }: Lock): B {
   );
   const components = whole.components.filter((one) => running.has(`${one.name}@${one.version}`));
   const root = whole.metadata.component;
-  const kept = new Set([root["bom-ref"], ...components.map((one) => one["bom-ref"])]);
+  const refs = new Set([root["bom-ref"], ...components.map((one) => one["bom-ref"])]);
   return {
     ...whole,
     // npm calls the product after the folder it stands in.
     metadata: { ...whole.metadata, component: { ...root, name } },
     components,
     dependencies: whole.dependencies
-      .filter(({ ref }) => kept.has(ref))
-      .map(({ ref, dependsOn = [] }) => ({ ref, dependsOn: dependsOn.filter((other) => kept.has(other)) })),
+      .filter(({ ref }) => refs.has(ref))
+      .map(({ ref, dependsOn = [] }) => ({ ref, dependsOn: dependsOn.filter((other) => refs.has(other)) })),
   };
 }
 

@@ -7,7 +7,7 @@ import type { Call } from "../upstream/call.ts";
 import { UpstreamError } from "../upstream/errors.ts";
 
 /** What one backend, or one place of it, answered. */
-interface Line {
+interface ReportLine {
   readonly isFine: boolean;
   /** Names of the configuration and words of ours: no address, no credential, nothing that a backend wrote. */
   readonly text: string;
@@ -20,8 +20,8 @@ export interface Connections {
 }
 
 /**
- * Asks each backend, and once for each place that the configuration names, with the gateway's own credentials. Backends are
- * asked at the same time, the places of one of them one after another.
+ * Asks each backend, and once for each place that the configuration names, with the gateway's own credentials. Backends
+ * are asked at the same time, the places of one of them one after another.
  */
 export async function connect({ backends, mutations, limits }: Config): Promise<Connections> {
   const all = await Promise.all(
@@ -41,10 +41,10 @@ export async function connect({ backends, mutations, limits }: Config): Promise<
   return { isFine: wrong === 0, text: `${[...text, end].join("\n")}\n` };
 }
 
-async function linesOf(backend: Backend, deadlineMs: number): Promise<readonly Line[]> {
+async function linesOf(backend: Backend, deadlineMs: number): Promise<readonly ReportLine[]> {
   const { name, probes } = backend;
   const reached = await ask(deadlineMs, async (call) => (await backend.during(call).ping?.()) ?? "NOTHING_TO_ASK");
-  // There is no caller here, and so nobody's credential.
+  // There is no caller here, and so no credential of one.
   if (reached.wantsCaller) {
     return [{ isFine: true, text: `${name}: not asked, because each caller brings a credential (forward: caller)` }];
   }
@@ -66,9 +66,9 @@ async function linesOf(backend: Backend, deadlineMs: number): Promise<readonly L
   return lines;
 }
 
-async function lineOf(backend: Backend, failure: UpstreamError | null, deadlineMs: number): Promise<Line> {
+async function lineOf(backend: Backend, failure: UpstreamError | null, deadlineMs: number): Promise<ReportLine> {
   const { name, identity, probes } = backend;
-  // Some can be asked for a place only, and what is wrong with a place is said of the place.
+  // Some backends can be asked for a place only. What is wrong with a place is reported with the place.
   const isOfPlace = failure?.failure === "NOT_FOUND" || (failure?.failure === "DENIED" && failure.status === 403);
   if (isOfPlace && probes.length > 0) return { isFine: true, text: `${name}: reachable` };
   if (failure !== null) return { isFine: false, text: `${name}: ${explain(failure)}` };
@@ -76,7 +76,7 @@ async function lineOf(backend: Backend, failure: UpstreamError | null, deadlineM
   return { isFine: true, text: `${name}: reachable${who?.value ? `, as ${who.value}` : ""}` };
 }
 
-async function lineOfPlace(probes: readonly Probe[], deadlineMs: number): Promise<Line> {
+async function lineOfPlace(probes: readonly Probe[], deadlineMs: number): Promise<ReportLine> {
   const verdicts: (Verdict & { readonly reads: readonly Capability[] })[] = [];
   for (const { reads, ask: question } of probes) {
     const { value, failure } = await ask(deadlineMs, question);
@@ -128,8 +128,8 @@ async function ask<T>(deadlineMs: number, question: (call: Call) => Promise<T>):
   }
 }
 
-/** What is said of one part of a place, behind its name. */
-type Verdict = Line;
+/** The report on one part of a place, without its name. */
+type Verdict = ReportLine;
 
 const nowhere: Verdict = { isFine: false, text: "does not exist, or these credentials may not see it" };
 

@@ -15,9 +15,9 @@ const signals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
 const sameSignalMs = 1000;
 
 /**
- * Ends the process on a signal. Until there is something to finish, and from the second signal on, it ends at once with the
- * exit code of the signal. `comesTwice`: one key press may arrive as two signals, so the second one counts only when it
- * comes later.
+ * Ends the process on a signal. Until there is something to finish, and from the second signal on, it ends at once with
+ * the exit code of the signal. `comesTwice`: one key press may arrive as two signals, so the second one counts only
+ * when it comes later.
  */
 export function listenForSignals({ log, comesTwice }: { readonly log: Log; readonly comesTwice: boolean }): Shutdown {
   let stop: (() => Promise<void>) | null = null;
@@ -47,8 +47,8 @@ export function listenForSignals({ log, comesTwice }: { readonly log: Log; reado
 }
 
 /**
- * Leaves the end to the system where it can: `process.exit` waits for what Node's threads do, such as reading a file from
- * a share that does not answer. The system ends no process with the id 1, which is the first one in a container.
+ * Leaves the end to the system where it can: `process.exit` waits for what Node's threads do, such as reading a file
+ * from a share that does not answer. The system ends no process with the id 1, which is the first one in a container.
  */
 function endBySignal(signal: keyof typeof exitCodes, code: number): void {
   process.removeAllListeners(signal);
@@ -60,9 +60,9 @@ function endBySignal(signal: keyof typeof exitCodes, code: number): void {
 const grace = { finishMs: 3000, closeMs: 1000 } as const;
 
 /**
- * Ends the process after an error that nobody caught: nobody knows what such an error has left half done. Nothing new is
+ * Ends the process after an uncaught error, because such an error may leave work half done. Nothing new is
  * begun, what is in flight may finish within three seconds, and the exit code is 1. `stop` refuses new work and waits
- * for what is in flight, as long as it is told. The log gets one line.
+ * for what is in flight, for at most the given time. The log gets one line.
  */
 export function endOnUncaughtError(log: Log, stop: (graceMs: number) => Promise<void>): void {
   let isEnding = false;
@@ -78,11 +78,11 @@ export function endOnUncaughtError(log: Log, stop: (graceMs: number) => Promise<
     setTimeout(exit, grace.finishMs + grace.closeMs);
     stop(grace.finishMs).then(exit, exit);
   };
-  process.on("uncaughtException", (error) => end(error, "an error that nobody caught"));
-  process.on("unhandledRejection", (error) => end(error, "a rejection that nobody handled"));
+  process.on("uncaughtException", (error) => end(error, "uncaught error"));
+  process.on("unhandledRejection", (error) => end(error, "unhandled rejection"));
 }
 
-/** Where an error comes from. What it says is left out: nobody knows what that was put together from. */
+/** Where an error comes from. Its message is omitted, because it may contain text of a backend. */
 function traceOf(error: unknown): { readonly type: string; readonly code?: string; readonly stack: readonly string[] } {
   if (!(error instanceof Error)) return { type: typeof error, stack: [] };
   const frames = (error.stack ?? "")

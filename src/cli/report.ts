@@ -14,7 +14,7 @@ export function printProblems(file: string, problems: readonly Problem[]): strin
   ].join("\n");
 }
 
-/** One plain sentence for a system error that ends the start, or null when it is none that a user can mend. */
+/** One plain sentence for a system error that ends the start, or null when it is none that a user can repair. */
 export function explainSystemError(
   error: unknown,
   at: { readonly host: string; readonly port: number },

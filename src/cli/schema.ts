@@ -17,15 +17,16 @@ if (given.some((argument) => argument !== "--subgraph")) {
 
 /**
  * `npm run` says two lines about itself on stdout before it starts a script. In a file they would make the schema
- * unreadable, so there they are taken back: the place to go on from, or null where stdout is no file or they are absent.
+ * unreadable, so there they are taken back: the place to go on from, or null where stdout is no file or they are
+ * absent.
  */
 function withoutBanner(): number | null {
   if (!fstatSync(stdout).isFile()) return null;
   try {
-    const said = readFileSync("/dev/stdout", "utf8");
-    const banner = /\n> [^\n]+ schema\n> [^\n]+\n\n$/.exec(said);
+    const printed = readFileSync("/dev/stdout", "utf8");
+    const banner = /\n> [^\n]+ schema\n> [^\n]+\n\n$/.exec(printed);
     if (!banner) return null;
-    const start = Buffer.byteLength(said.slice(0, banner.index));
+    const start = Buffer.byteLength(printed.slice(0, banner.index));
     ftruncateSync(stdout, start);
     return start;
   } catch {

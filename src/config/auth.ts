@@ -53,7 +53,8 @@ export const authSettings = z
       .meta({ description: "With mode none: also serve callers from outside this machine." }),
     anonymousScopes: scopeList.optional().meta({
       description:
-        "With mode none: what everybody may do; default read and explain, and on loopback release:manifests. package:delete is never a default.",
+        "With mode none: what everybody may do; default read and explain, and on loopback release:manifests. " +
+        "package:delete is never a default.",
     }),
     tokenBytes: z.int().min(256).max(131_072).default(16_384).meta({
       description: "Longest key or token that is looked at; longer ones are refused.",
@@ -71,8 +72,8 @@ export const authSettings = z
     if (auth.mode !== "none" && auth.anonymousScopes) say(["anonymousScopes"], "is only looked at with mode: none");
     if (auth.mode !== "none" && auth.allowAnonymous) say(["allowAnonymous"], "is only looked at with mode: none");
     auth.keys?.forEach(({ name, sha256 }, index, all) => {
-      const twin = all.findIndex((other) => other.name === name);
-      if (twin < index) say(["keys", index, "name"], `is also the name of auth.keys[${twin}]`);
+      const first = all.findIndex((other) => other.name === name);
+      if (first < index) say(["keys", index, "name"], `is also the name of auth.keys[${first}]`);
       const same = all.findIndex((other) => other.sha256 === sha256);
       if (same < index) say(["keys", index, "sha256"], `is the same key as auth.keys[${same}]`);
     });

@@ -35,9 +35,9 @@ export interface Config {
     readonly path: string;
     /** IP addresses and CIDR ranges of the proxies whose `X-Forwarded-*` are believed. */
     readonly trustedProxies: readonly string[];
-    /** Milliseconds that an idle connection is kept. */
+    /** Milliseconds after which an idle connection is closed. */
     readonly keepAliveMs: number;
-    /** Milliseconds between the signal to end and the refusal of new work; null: whoever runs the process decides. */
+    /** Milliseconds between the signal to end and the refusal of new work; null: the process decides. */
     readonly drainMs: number | null;
     /** Origins whose pages may read answers, and headers that these may send beside the usual ones, in lower case. */
     readonly cors: { readonly origins: readonly string[]; readonly headers: readonly string[] };
@@ -61,7 +61,7 @@ export interface Config {
 /** What is written to stderr, and how. */
 export interface LogSettings {
   readonly level: "info" | "warn" | "error";
-  /** Null: whoever runs the process decides, by whether stderr is a terminal. */
+  /** Null: the process decides, by whether stderr is a terminal. */
   readonly format: "json" | "pretty" | null;
 }
 
@@ -114,9 +114,9 @@ export function unusualLimits({ limits }: Config): Partial<Limits> {
 
 /** Whether only this machine can reach a server that listens there. */
 export function isLoopback(host: string): boolean {
-  const plain = host.replace(/^\[|\]$/g, "").toLowerCase();
-  if (isIP(plain) === 4) return plain.startsWith("127.");
-  return plain === "::1" || plain === "localhost" || plain.endsWith(".localhost");
+  const name = host.replace(/^\[|\]$/g, "").toLowerCase();
+  if (isIP(name) === 4) return name.startsWith("127.");
+  return name === "::1" || name === "localhost" || name.endsWith(".localhost");
 }
 
 interface Source {
@@ -292,8 +292,7 @@ function openDoor(host: string | null, data: unknown, path: Path): readonly Find
   return [
     {
       path,
-      message:
-        "is reachable from outside this machine and nobody has to log in: say auth.allowAnonymous: true if that is meant",
+      message: "is reachable from outside this machine without a login: set auth.mode, or auth.allowAnonymous: true",
     },
   ];
 }

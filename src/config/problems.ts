@@ -120,9 +120,9 @@ function explain(issue: z.core.$ZodIssue, value: unknown): string {
     case "invalid_value":
       return value === undefined ? "is missing" : oneOf(issue.values);
     case "too_small":
-      return `must ${sizeWord(issue.origin)} ${issue.inclusive === false ? "more than" : "at least"} ${issue.minimum}${unit(issue.origin)}`;
+      return bound(issue.origin, issue.inclusive === false ? "more than" : "at least", issue.minimum);
     case "too_big":
-      return `must ${sizeWord(issue.origin)} ${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}${unit(issue.origin)}`;
+      return bound(issue.origin, issue.inclusive === false ? "less than" : "at most", issue.maximum);
     case "invalid_format":
       return issue.format === "url" ? "must be an http or https address" : issue.message;
     default:
@@ -147,23 +147,19 @@ function kindOf(expected: string): string {
   return words[expected] ?? `of type ${expected}`;
 }
 
-function sizeWord(origin: string): string {
-  return origin === "string" || origin === "array" ? "have" : "be";
-}
-
-function unit(origin: string): string {
-  if (origin === "string") return " characters";
-  return origin === "array" ? " entries" : "";
+function bound(origin: string, comparison: string, limit: number | bigint): string {
+  if (origin === "string") return `must have ${comparison} ${limit} characters`;
+  return origin === "array" ? `must have ${comparison} ${limit} entries` : `must be ${comparison} ${limit}`;
 }
 
 /** The word that was probably meant: at most a third of its letters differ. Null when none is near. */
 export function nearest(word: string, known: readonly string[]): string | null {
-  const plain = fold(word);
+  const folded = fold(word);
   let best: { readonly candidate: string; readonly distance: number } | null = null;
   for (const candidate of known) {
     const target = fold(candidate);
     // `repos` is short for repositories, however many letters it leaves out.
-    const distance = plain.length >= 3 && target.startsWith(plain) ? 0.5 : editDistance(plain, target);
+    const distance = folded.length >= 3 && target.startsWith(folded) ? 0.5 : editDistance(folded, target);
     if (distance <= Math.max(1, candidate.length / 3) && (best === null || distance < best.distance)) {
       best = { candidate, distance };
     }

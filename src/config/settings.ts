@@ -51,27 +51,39 @@ const server = z.strictObject({
   metrics: z
     .boolean()
     .default(true)
-    .meta({ description: "Prometheus figures at /metrics, for whoever can reach the port; false: no such page." }),
+    .meta({ description: "Prometheus figures at /metrics, for all who reach the port; false: no such page." }),
   path: basePath
     .default("/")
     .meta({ description: "Base path of the graph and of every page, such as /delivery; / for none." }),
   trustedProxies: z.array(addressRange).default([]).meta({
-    description: "Addresses and CIDR ranges of proxies whose X-Forwarded-* headers are believed; nobody else's are.",
+    description: "Addresses and CIDR ranges of proxies whose X-Forwarded-* headers are believed; others are ignored.",
   }),
   keepAliveMs: z.int().min(1000).max(3_600_000).default(75_000).meta({
-    description: "How long an idle connection is kept; longer than the balancer in front keeps it.",
+    description: "Milliseconds after which an idle connection is closed; more than the balancer in front allows.",
   }),
-  drainMs: z.int().min(0).max(600_000).optional().meta({
-    description:
-      "How long /ready answers 503 after SIGTERM while work goes on; default 5000, and 0 on a terminal and for the demo.",
-  }),
+  drainMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .optional()
+    .meta({
+      description:
+        "Milliseconds for which /ready answers 503 after SIGTERM while work goes on; default 5000, or 0 on a " +
+        "terminal and for the demo.",
+    }),
   sendMs: z.int().min(100).max(600_000).default(30_000).meta({
     description: "Time for a client to take what it is sent; one that does not is cut off.",
   }),
-  maxWaitingBytes: z.int().min(1_048_576).max(17_179_869_184).default(134_217_728).meta({
-    description:
-      "Bytes of answers that wait for clients, in all connections together; beyond it who has not read for longest is cut off.",
-  }),
+  maxWaitingBytes: z
+    .int()
+    .min(1_048_576)
+    .max(17_179_869_184)
+    .default(134_217_728)
+    .meta({
+      description:
+        "Bytes of answers that wait for clients, in all connections together; above it, the client that has not read " +
+        "for the longest time is disconnected.",
+    }),
   maxConnections: z.int().min(10).max(1_000_000).default(4096).meta({
     description: "Open connections; one more costs the one that has been idle for longest.",
   }),
@@ -89,10 +101,15 @@ const server = z.strictObject({
 
 const persisted = z
   .strictObject({
-    manifest: z.string().min(1).optional().meta({
-      description:
-        "File of known operations, beside the configuration: as the Relay compiler, Apollo's manifest generator or GraphQL Codegen's client preset write it.",
-    }),
+    manifest: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({
+        description:
+          "File of known operations, beside the configuration: as the Relay compiler, Apollo's manifest generator or " +
+          "GraphQL Codegen's client preset write it.",
+      }),
     only: z
       .boolean()
       .default(false)
@@ -259,8 +276,8 @@ function kindIn(value: unknown): unknown {
 }
 
 /**
- * Reads a base path: `/`, or plain segments such as `/delivery`, without a slash at the end. Null for anything else: a dot
- * segment would be resolved by the browser, and two slashes at the beginning name another host.
+ * Reads a base path: `/`, or plain segments such as `/delivery`, without a slash at the end. Null for anything else: a
+ * dot segment would be resolved by the browser, and two slashes at the beginning name another host.
  */
 export function readBasePath(text: string): string | null {
   if (text === "/") return text;

@@ -28,10 +28,10 @@ const faults: Partial<Record<ErrorCode, string>> = {
 export function readDocument(text: string): ConfigDocument | { readonly problems: readonly Problem[] } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const broken = [...document.errors, ...document.warnings];
-  if (broken.length > 0) {
+  const errors = [...document.errors, ...document.warnings];
+  if (errors.length > 0) {
     return {
-      problems: broken.map((error) => ({
+      problems: errors.map((error) => ({
         path: "",
         message: faults[error.code] ?? "is not valid YAML",
         line: lines.linePos(error.pos[0]).line,
@@ -70,9 +70,10 @@ export interface Substituted {
 const largestFile = 65_536;
 
 /**
- * Replaces `${NAME}`, `${NAME:-default}` and `${file:/path}` in every text, once: what a variable or a file holds is never
- * read as YAML or as another variable. `$${` stands for `${`. As in a shell, the default also stands in for an empty
- * variable. A file gives its text without the line break at its end; it is read again whenever the configuration is.
+ * Replaces `${NAME}`, `${NAME:-default}` and `${file:/path}` in every text, once: what a variable or a file holds is
+ * never read as YAML or as another variable. `$${` stands for `${`. As in a shell, the default also stands in for an
+ * empty variable. A file gives its text without the line break at its end; it is read again whenever the configuration
+ * is.
  */
 export function substitute(data: unknown, environment: Environment): Substituted {
   const findings: Finding[] = [];
@@ -100,7 +101,8 @@ export function substitute(data: unknown, environment: Environment): Substituted
         findings.push({
           path,
           message:
-            "has a ${ that names no variable: write ${NAME}, ${NAME:-default}, ${file:/path}, or $${ for the characters",
+            "has a ${ that names no variable: write ${NAME}, ${NAME:-default}, ${file:/path}, " +
+            "or $${ for the characters",
         });
         return "";
       }
@@ -120,7 +122,9 @@ export function substitute(data: unknown, environment: Environment): Substituted
   };
 }
 
-/** What a secret's file holds, or what is wrong with it; the system's own words are left out, since they are not ours. */
+/**
+ * What a secret's file holds, or what is wrong with it; the system's own words are left out, since they are not ours.
+ */
 function readSecret(path: string): { readonly text: string } | { readonly problem: string } {
   if (!isAbsolute(path))
     return { problem: `names the file ${path}: write its path from the root, \${file:/run/secrets/name}` };

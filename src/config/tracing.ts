@@ -16,7 +16,7 @@ export interface TracingConfig {
   };
 }
 
-/** Which traces are kept; `followsParent`: whoever began the trace has decided already. */
+/** Which traces are sampled; `followsParent`: the parent span has decided already. */
 export interface Sampler {
   /** Share of traces, 0 to 1. */
   readonly ratio: number;

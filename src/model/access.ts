@@ -52,12 +52,12 @@ export function allowedTo(subject: Subject, rules: readonly AccessRule[]): reado
 function isMeant({ key, claims }: Subject, who: Who): boolean {
   if (who === "anyone") return true;
   if ("keys" in who) return key !== null && who.keys.includes(key);
-  const told = Object.hasOwn(claims, who.claim) ? claims[who.claim] : null;
-  const values: readonly unknown[] = Array.isArray(told) ? told : [told];
+  const claim = Object.hasOwn(claims, who.claim) ? claims[who.claim] : null;
+  const values: readonly unknown[] = Array.isArray(claim) ? claim : [claim];
   return values.some((value) => typeof value === "string" && who.values.includes(value));
 }
 
-/** Longer paths are nobody's. */
+/** No backend has longer paths. */
 const longestPath = 4096;
 
 /** Whether a name or path fits a glob. Case counts; a path that is not in its plain form fits nothing. */
@@ -85,19 +85,19 @@ function partsOf(glob: string): readonly Part[] {
 }
 
 /**
- * Follows all readings of a path at once: the places it may have been read to, part after part. The work is the number
+ * Follows all readings of a path at once: the offsets that have been reached, part after part. The work is the number
  * of parts times the length of the path, however many stars there are; a pattern with as many would try each with each.
  */
 function matches(parts: readonly Part[], path: string): boolean {
-  let places = new Set([0]);
+  let offsets = new Set([0]);
   for (const part of parts) {
     const next = new Set<number>();
     if ("text" in part) {
-      for (const at of places) if (path.startsWith(part.text, at)) next.add(at + part.text.length);
+      for (const at of offsets) if (path.startsWith(part.text, at)) next.add(at + part.text.length);
     } else {
-      // In order: what the stretch from one place has passed, no later place passes again.
+      // In order: what the stretch from one offset has passed, no later offset passes again.
       let reached = -1;
-      for (const at of [...places].sort((one, other) => one - other)) {
+      for (const at of [...offsets].sort((one, other) => one - other)) {
         if (at <= reached) continue;
         for (let end = at; end <= path.length; end++) {
           next.add(end);
@@ -106,8 +106,8 @@ function matches(parts: readonly Part[], path: string): boolean {
         }
       }
     }
-    places = next;
-    if (places.size === 0) return false;
+    offsets = next;
+    if (offsets.size === 0) return false;
   }
-  return places.has(path.length);
+  return offsets.has(path.length);
 }

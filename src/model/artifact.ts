@@ -50,7 +50,7 @@ export interface ImageRef {
   readonly registry: string | null;
   /** Path below the registry, such as `pay-core/api`. */
   readonly repository: string;
-  /** Null when the reference names none: nobody said `latest`. */
+  /** Null when the reference names none; `latest` is not assumed. */
   readonly tag: string | null;
   readonly digest: Digest | null;
 }
@@ -95,7 +95,8 @@ export function imageRef(parts: Omit<ImageRef, "raw">): ImageRef {
   return { raw: printImageRef(parts), ...parts };
 }
 
-// The first segment is a host only if it could not be a path: it has a dot or a colon, is localhost or IPv6 in brackets.
+// The first segment is a host only if it could not be a path: it has a dot or a colon, is localhost or IPv6 in
+// brackets.
 function isRegistry(text: string): boolean {
   return text.includes(".") || text.includes(":") || text.startsWith("[") || text.toLowerCase() === "localhost";
 }

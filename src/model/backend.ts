@@ -13,9 +13,9 @@ export interface BackendIdentity {
   readonly capabilities: readonly Capability[];
 }
 
-/** Where and when a value was told: every model object carries the origin of the answer that it was read from. */
+/** Where and when a value was read: every model object carries the origin of the answer that it was read from. */
 export interface Origin {
-  /** Configured name of the backend that said so. */
+  /** Configured name of the backend that answered. */
   readonly backend: string;
   readonly fetchedAt: Instant;
   /** True when a cache answered because the backend did not. */

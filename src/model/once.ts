@@ -7,7 +7,9 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Puts what a getter has made in the place of the getter, and hands it back: it is made once, however often it is read. */
+/**
+ * Puts what a getter has made in the place of the getter, and hands it back: it is made once, however often it is read.
+ */
 export function keep<T>(target: object, name: string, value: T): T {
   Object.defineProperty(target, name, { value, enumerable: true });
   return value;

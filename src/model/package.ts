@@ -81,7 +81,7 @@ export interface Version {
   readonly updatedAt: Instant | null;
   readonly metadata: readonly MetadataEntry[];
   readonly downloadUrl: string | null;
-  /** The manifest digest, where the version is one image and the backend told it. */
+  /** The manifest digest, where the version is one image and the backend knows it. */
   readonly digest: Digest | null;
   /** How docker would spell it, where the version is an image. */
   readonly image: ImageRef | null;
@@ -97,13 +97,13 @@ export interface MetadataEntry {
   readonly isSystem: boolean;
 }
 
-/** A GitLab pipeline. `commit` carries what the pipeline row says (sha, ref); the rest of it is asked for when selected. */
+/** A GitLab pipeline. `commit` holds what the pipeline row has (sha, ref); the rest is requested when selected. */
 export interface PipelineRun {
   readonly id: string;
   readonly backend: string;
   /** Project whose pipeline it is, by number: it may differ from the package's project. */
   readonly projectId: string | null;
-  /** The same project by path (`pay/api`), where the row lets it be told; null otherwise. */
+  /** The same project by path (`pay/api`), where the row names it; null otherwise. */
   readonly projectPath: string | null;
   /** http(s) address of the code host; null where unknown. */
   readonly hostUrl: string | null;
@@ -154,7 +154,9 @@ export interface HostedCommit extends Commit {
 /** A semantic version as precedence sees it. */
 export type SemanticVersion = semver.SemVer;
 
-/** Reads a version with or without a leading `v`; null for what is no semantic version (`latest`, `1.2.3.4`, a date). */
+/**
+ * Reads a version with or without a leading `v`; null for what is no semantic version (`latest`, `1.2.3.4`, a date).
+ */
 export function parseSemanticVersion(text: string): SemanticVersion | null {
   return semver.parse(text, { loose: true });
 }

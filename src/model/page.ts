@@ -1,8 +1,8 @@
 import type { DroppedRow, Origin } from "./backend.ts";
 
 /**
- * A place in one backend's list, in that backend's own terms (an offset, a leg of a chained walk, the identity of the
- * last row). Short, JSON-safe; the graph wraps it into an opaque cursor and hands it back unchanged.
+ * A place in one backend's list, in that backend's own terms (an offset, a segment of a chained list, the identity of
+ * the last row). Short, JSON-safe; the graph wraps it into an opaque cursor and hands it back unchanged.
  */
 export type Position = readonly (string | number)[];
 
@@ -19,7 +19,7 @@ export interface Row<T> {
   readonly position: Position;
 }
 
-/** One window of a list, as far as the backend told it. */
+/** One window of a list, as far as the backend answered. */
 export interface Page<T> {
   readonly rows: readonly Row<T>[];
   /** Whether rows follow; where `confirmNext` is set, whether they may. */

@@ -58,7 +58,8 @@ const distributed: readonly string[] = ["rpm", "deb", "alpm", "apk"];
 
 /**
  * Whether two package URLs name the same package, versions aside: equal canonical type, namespace and name. A namespace
- * that only one of them states counts where the type's namespace is part of the name, and not where it is a distribution.
+ * that only one of them states counts where the type's namespace is part of the name, and not where it is a
+ * distribution.
  */
 export function namesSamePackage(one: PurlParts, other: PurlParts): boolean {
   if (one.type !== other.type || nameKey(one) !== nameKey(other)) return false;
@@ -67,8 +68,9 @@ export function namesSamePackage(one: PurlParts, other: PurlParts): boolean {
 }
 
 /**
- * Whether two package URLs name the same version: the same package, an equal version, and no qualifier of identity (such
- * as `arch`, `channel`, `user`) that both state and differ in. A URL that states less means every version that it fits.
+ * Whether two package URLs name the same version: the same package, an equal version, and no qualifier of identity
+ * (such as `arch`, `channel`, `user`) that both state and differ in. A URL that states less means every version that it
+ * fits.
  */
 export function namesSameVersion(one: PurlParts, other: PurlParts): boolean {
   if (!namesSamePackage(one, other) || one.version !== other.version) return false;
@@ -93,7 +95,7 @@ function namespaceKey({ type, namespace }: PurlParts): string | null {
 }
 
 const caselessNames: readonly string[] = ["npm", "composer", "nuget", "huggingface", "deb"];
-/** An RPM's name is told apart by case, its vendor is not. */
+/** An RPM's name is case-sensitive, its vendor is not. */
 const caselessNamespaces: readonly string[] = ["rpm"];
 
 const formats: Readonly<Record<string, { readonly format: PackageFormat; readonly separator: string }>> = {

@@ -11,7 +11,7 @@ export interface ReleaseRef {
   readonly version: string | null;
 }
 
-/** A Zadig delivery version, whichever of the four shapes told it. */
+/** A Zadig delivery version, read from any of the four shapes. */
 export interface Release {
   readonly ref: ReleaseRef;
   readonly origin: Origin;
@@ -175,7 +175,7 @@ export interface ReleaseImage {
   readonly container: string | null;
   readonly source: ImageRef | null;
   readonly target: ImageRef | null;
-  /** The digest, where the part that named the image told one. */
+  /** The digest, where the part that named the image has one. */
   readonly digest: Digest | null;
   readonly status: string | null;
 }

@@ -27,13 +27,13 @@ const printed =
 
 /**
  * ISO-like text to an instant. `offset` (`+08:00`) is used where the text names no zone; without both the answer is
- * null, because the gateway's own zone is nobody's business. Go's zero time (year 1) means "never" and gives null.
- * Also reads Go's `time.String()` form (`2019-07-22 17:08:57 +0800 CST`; zones without a name repeat their offset, and a
- * monotonic reading may follow). Precision is cut to milliseconds.
+ * null, because the gateway's own zone says nothing about the text. Go's zero time (year 1) means "never" and gives
+ * null. Also reads Go's `time.String()` form (`2019-07-22 17:08:57 +0800 CST`; zones without a name repeat their
+ * offset, and a monotonic reading may follow). Precision is cut to milliseconds.
  */
 export function parseInstant(text: string | null | undefined, offset?: string): Instant | null {
   if (!text || text.length > longestInstant) return null;
-  // Most say it as we do already: what is sure to be a day and a time needs no taking apart.
+  // Most say it as we do already: a text that is sure to be a day and a time is not parsed.
   if (text.length === 24 && text > "0002" && printed.test(text)) return text;
   const match = pattern.exec(text.trim());
   if (!match) return null;
@@ -80,14 +80,14 @@ export function secondsBetween(start: Instant | null, finish: Instant | null): n
 const largestInt = 2_147_483_647;
 
 /**
- * A count or a size as a backend told it. Null for what is no whole number from 0 on, and past 2^53, where a JSON
+ * A count or a size as a backend answered it. Null for what is no whole number from 0 on, and past 2^53, where a JSON
  * number has already lost its last digits: no number is better than a wrong one.
  */
 export function toCount(value: number | null | undefined): number | null {
   return value !== null && value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
-/** The same for what the graph tells as an Int. */
+/** The same for what the graph answers as an Int. */
 export function toInt(value: number | null | undefined): number | null {
   const count = toCount(value);
   return count !== null && count <= largestInt ? count : null;

@@ -157,7 +157,7 @@ describe("with nobody at the door", () => {
   };
 
   test("what is reachable from outside is refused at start-up, unless it is allowed in so many words", () => {
-    expect(problemsOf({}, { HOST: "0.0.0.0" })).toEqual([expect.stringContaining("nobody has to log in")]);
+    expect(problemsOf({}, { HOST: "0.0.0.0" })).toEqual([expect.stringContaining("without a login")]);
     expect(problemsOf({ auth: { allowAnonymous: true } }, { HOST: "0.0.0.0" })).toMatchObject({
       auth: { anonymousScopes: ["read", "explain"] },
       server: { graphiql: false, introspection: false },

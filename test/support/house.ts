@@ -85,7 +85,7 @@ export const bannedWords: Readonly<Record<string, string>> = {
 
 /** Words that are free in sentences and say nothing as a name. */
 export const bannedNames: ReadonlySet<string> = new Set(
-  "plain put enter leave within lead line arrived broken ending watching explaining deferring mark places nothing written planned".split(
+  "plain put enter leave within lead arrived broken ending watching explaining deferring mark places nothing written planned".split(
     " ",
   ),
 );
@@ -99,7 +99,8 @@ export function houseFiles(): readonly SourceFile[] {
 export function bannedWordsIn({ path, text }: SourceFile): readonly Finding[] {
   return text.split("\n").flatMap((line, index) => {
     const found = new Set<string>();
-    for (const [name] of line.matchAll(/[A-Za-z][A-Za-z0-9]*/g)) {
+    const text = line.replace(/\bin[- ]?flight\b/gi, "");
+    for (const [name] of text.matchAll(/[A-Za-z][A-Za-z0-9]*/g)) {
       const parts = name
         .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
         .toLowerCase()
@@ -110,11 +111,15 @@ export function bannedWordsIn({ path, text }: SourceFile): readonly Finding[] {
   });
 }
 
-/** Lines that are wider than 120 columns. */
+/** Lines that are wider than 120 columns; a pattern on a line of its own cannot be broken. */
 export function wideLinesIn({ path, text }: SourceFile): readonly Finding[] {
   return text
     .split("\n")
-    .flatMap((line, index) => (line.length > 120 ? [{ path, line: index + 1, what: `${line.length} columns` }] : []));
+    .flatMap((line, index) =>
+      line.length > 120 && !/^\s*(?:return )?\/\^/.test(line)
+        ? [{ path, line: index + 1, what: `${line.length} columns` }]
+        : [],
+    );
 }
 
 interface Syntax {
