@@ -1,162 +1,65 @@
+import { createHash } from "node:crypto";
 import type { z } from "zod";
 import type { Digest } from "../../model/artifact.ts";
-import type { Origin } from "../../model/backend.ts";
+import type { DroppedRow, Origin } from "../../model/backend.ts";
+import { Lru } from "../../model/lru.ts";
+import type { Page } from "../../model/page.ts";
 import { offsetMinutes } from "../../model/values.ts";
 import type { Call } from "../../upstream/call.ts";
-import { createUpstream, type Dialect, type Reply, type Request, type Upstream } from "../../upstream/client.ts";
-import { isNotFound } from "../../upstream/errors.ts";
+import { createUpstream, type Reply, type Request } from "../../upstream/client.ts";
+import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, found, type Unknown, unknown } from "../answers.ts";
 import { type Rows, readOne, readRowsLeniently } from "../decode.ts";
+import { learntForMs } from "../learnt.ts";
 import { bkrepoDialect, zoneHeader } from "./dialect.ts";
+import { parseRepository, type Repository } from "./keys.ts";
+import {
+  getNode,
+  getPackage,
+  getVersionDetail,
+  listVersions,
+  pagePackages,
+  pageVersions,
+  queryNodes,
+  searchPackages,
+} from "./operations.ts";
 import {
   digestKey,
   envelope,
-  type FoundPackageRow,
   foundPackageRow,
-  type NodeRow,
   nodeRow,
-  type PackageRow,
   packageRow,
   recordPage,
-  type VersionDetail,
-  type VersionRow,
+  type Search,
   versionDetail,
   versionRow,
 } from "./payload.ts";
-import { parseRepository, type Repository } from "./repository.ts";
-import type { Search } from "./rule.ts";
 import type { BkrepoSettings } from "./settings.ts";
 
-const onePage = { pageNumber: 1, pageSize: 1 } as const;
-
-/**
- * Asks for the repository right alone, and answers all rows of it (UserPackageController.listPackagePage). Its 404 is a
- * keyed read of the repository; its pages, read to the count, are the whole list.
- */
-export const pagePackages = {
-  name: "bkrepo.pagePackages",
-  method: "GET",
-  path: "/repository/api/package/page/{project}/{repository}",
-  answers:
-    "Whether one repository exists and may be read, and how many packages it has; its whole list where the search sees less. Made only when a search left that open: its pages have no order.",
-  versions: "all",
-  proves: ["KEYED_READ", "WHOLE_LIST"],
-} as const satisfies Operation;
-
-/** Asks for the repository right alone, and answers null for a key that the repository does not have. */
-export const getPackage = {
-  name: "bkrepo.getPackage",
-  method: "GET",
-  path: "/repository/api/package/info/{project}/{repository}",
-  answers: "One package by key, telling an absent package from a forbidden repository. Several keys go to the search.",
-  versions: "all",
-  proves: ["KEYED_READ"],
-} as const satisfies Operation;
-
-/**
- * Is cut down to the paths that the user was granted, and answers 200 without rows where there are none
- * (RepoNameRuleInterceptor). Its silence proves something only of a repository whose list it was shown to count in full.
- */
-export const searchPackages = {
-  name: "bkrepo.searchPackages",
-  method: "POST",
-  isQuery: true,
-  path: "/repository/api/package/search",
-  answers:
-    "Up to 200 packages of one project by key, across its repositories; one page of a repository's packages; packages by name.",
-  versions: "all",
-  proves: ["COMPLETE_FILTER"],
-} as const satisfies Operation;
-
-/**
- * Asks for the repository right alone. `version` is a pattern in some releases and plain text in others: only text that
- * means the same in both is sent, so that the answer holds at least all that begin so.
- */
-export const pageVersions = {
-  name: "bkrepo.pageVersions",
-  method: "GET",
-  path: "/repository/api/version/page/{project}/{repository}",
-  answers:
-    "One page of the versions of one package by publication time; versions by exact name, several of one package by their common beginning.",
-  versions: "all",
-  proves: ["KEYED_READ", "WHOLE_LIST", "COMPLETE_FILTER"],
-} as const satisfies Operation;
-
-/** A digest may stand under another key, or under none: that no version has it under this one proves nothing. */
-export const listVersions = {
-  name: "bkrepo.listVersions",
-  method: "POST",
-  isQuery: true,
-  path: "/repository/api/version/list/{project}/{repository}",
-  answers: "The tags of one image that hold one digest. Never without that filter: the answer is not paged.",
-  versions: "1.3 and later",
-  proves: ["KEYED_READ"],
-} as const satisfies Operation;
-
-/** Is cut down to the paths that the user was granted, as the search for packages is. */
-export const queryNodes = {
-  name: "bkrepo.queryNodes",
-  method: "POST",
-  isQuery: true,
-  path: "/repository/api/node/queryWithoutCount",
-  answers:
-    "Size and checksums of the files of up to 200 paths and folders of one project, across its repositories and many versions.",
-  versions: "all",
-  proves: ["COMPLETE_FILTER"],
-} as const satisfies Operation;
-
-/** A read of one path: NODE_NOT_FOUND says that nothing is there. */
-const getNode = {
-  name: "bkrepo.getNode",
-  method: "GET",
-  path: "/repository/api/node/detail/{project}/{repository}/{path+}",
-  answers: "One file by its path; made only when a query saw none of a version's files, or not its manifest.",
-  versions: "all",
-  proves: ["KEYED_READ"],
-} as const satisfies Operation;
-
-/** Knows nothing of a version that is missing, and fails for some that are there: its silence proves nothing. */
-const getVersionDetail = {
-  name: "bkrepo.getVersionDetail",
-  method: "GET",
-  path: "/{service}/ext/version/detail/{project}/{repository}",
-  answers: "The main file of one version whose record names no path.",
-  versions: "all",
-  proves: [],
-} as const satisfies Operation;
-
-/** Every call this adapter makes; what is not here is never sent. */
-export const bkrepoOperations: readonly Operation[] = [
-  pagePackages,
-  getPackage,
-  searchPackages,
-  pageVersions,
-  listVersions,
-  queryNodes,
-  getNode,
-  getVersionDetail,
-];
-
-/** A decoded answer beside what is needed to read its times. */
-export interface Decoded<T> {
-  readonly value: T;
+/** Where an answer came from, and how its zone-less times are read. */
+export interface AnswerSource {
   readonly origin: Origin;
-  /** Offset of the zone-less times in it: what the server told, else what is configured. */
+  /** Offset such as `+08:00`: the server's where it sends one, else the configured one. */
   readonly zone: string;
 }
 
-/** One page of a list or search. */
-export interface RecordPage<T> extends Rows<T> {
-  /** Rows of the whole list; `queryWithoutCount` answers 0 whatever there is. */
+/** One decoded object. */
+export interface Decoded<T> extends AnswerSource {
+  readonly value: T;
+}
+
+/** One page of a list or search, decoded. */
+export interface RecordPage<T> extends Rows<T>, AnswerSource {
+  /** Rows of the whole list; 0 in every answer of `queryWithoutCount`. */
   readonly total: number | null;
 }
 
-/** What a page of versions is asked with; absent fields filter nothing, empty ones would match nothing. */
+/** The filter and window of a page of versions; null fields are not sent, because empty ones match nothing. */
 export interface VersionPageQuery {
-  /** Beginning of the name, case-sensitive, in characters that no release reads as a pattern. */
+  /** Beginning of the name, case-sensitive, in literal characters. */
   readonly prefix: string | null;
-  /** Stage tags by comma, all of which must be present. */
+  /** Stage tags separated by commas; versions match that have all of them. */
   readonly stage: string | null;
   readonly direction: "ASC" | "DESC";
   /** Counts from 1. */
@@ -164,110 +67,122 @@ export interface VersionPageQuery {
   readonly pageSize: number;
 }
 
-/** The registry services that tell a version's main file. */
-export type DetailService = "npm" | "helm" | "pypi" | "rpm" | "nuget" | "composer" | "conan" | "cargo" | "huggingface";
-
-// Made once: a schema is dearer than what it reads.
-const packageOrNone = packageRow.nullable();
-const detailOrNone = versionDetail.nullable();
-const nodeOrNone = nodeRow.nullable();
-
-/** One function for each call; all reject with an UpstreamError. */
-export interface BkrepoClient {
-  readonly upstream: Upstream;
-  /** A page of a repository's packages in no order; NOT_FOUND and DENIED tell of the repository. */
-  readonly pagePackages: (
-    repository: Repository,
-    page: Search["page"],
-    call: Call,
-  ) => Promise<Decoded<RecordPage<PackageRow>>>;
-  readonly getPackage: (repository: Repository, key: string, call: Call) => Promise<Answer<Decoded<PackageRow>>>;
-  readonly searchPackages: (search: Search, call: Call) => Promise<Decoded<RecordPage<FoundPackageRow>>>;
-  /** Empty when there is no such package. */
-  readonly pageVersions: (
-    repository: Repository,
-    key: string,
-    query: VersionPageQuery,
-    call: Call,
-  ) => Promise<Decoded<RecordPage<VersionRow>>>;
-  /** Versions whose metadata holds this manifest digest; empty when there is no such package. */
-  readonly listVersions: (
-    repository: Repository,
-    key: string,
-    digest: Digest,
-    call: Call,
-  ) => Promise<Decoded<Rows<VersionRow>>>;
-  readonly queryNodes: (search: Search, call: Call) => Promise<Decoded<RecordPage<NodeRow>>>;
-  readonly getNode: (repository: Repository, path: string, call: Call) => Promise<Answer<Decoded<NodeRow>>>;
-  readonly getVersionDetail: (
-    service: DetailService,
-    repository: Repository,
-    key: string,
-    version: string,
-    call: Call,
-  ) => Promise<Answer<Decoded<VersionDetail>>>;
+/** One request's use of the backend. */
+export interface Context {
+  readonly client: BkrepoClient;
+  readonly settings: BkrepoSettings;
+  readonly call: Call;
 }
 
+/** The largest page that is asked for: the server has no limit. */
+export const largestPage = 200;
+
+/** The most values of one IN list, and so the most keys of one batch. */
+export const largestBatch = 200;
+
+/** One function for each operation; all reject with an UpstreamError. */
+export type BkrepoClient = ReturnType<typeof createClient>;
+
+type RequestParts = Omit<Request<unknown>, "decode">;
+
+// Created once: creating a schema costs more than decoding a row.
+const packageOrNull = packageRow.nullable();
+const detailOrNull = versionDetail.nullable();
+const nodeOrNull = nodeRow.nullable();
+
 /** Opens the connection to one bkrepo; sends nothing. */
-export function createClient(settings: BkrepoSettings): BkrepoClient {
-  const upstream = createUpstream(settings, { ...bkrepoDialect(settings), ...checkOf(settings) });
+export function createClient(settings: BkrepoSettings) {
+  const [checked] = repositoriesIn(settings);
+  const upstream = createUpstream(settings, {
+    ...bkrepoDialect(settings),
+    // One row of the first repository; without one there is nothing that every credential may ask.
+    ...(checked
+      ? { check: { operation: pagePackages, parts: partsOf(checked), query: { pageNumber: 1, pageSize: 1 } } }
+      : {}),
+  });
+
+  function send<T>(
+    operation: Operation,
+    request: RequestParts,
+    decode: (data: unknown) => T,
+    call: Call,
+  ): Promise<Reply<T>> {
+    return upstream.call(operation, { ...request, decode: ({ body }) => decode(readOne(envelope, body).data) }, call);
+  }
+
+  function sourceOf({ origin, header }: Reply<unknown>): AnswerSource {
+    const zone = header(zoneHeader);
+    return { origin, zone: zone !== null && offsetMinutes(zone) !== null ? zone : settings.timeZone };
+  }
 
   function ask<T>(
     operation: Operation,
-    request: Omit<Request<T>, "decode"> & { readonly decode: (data: unknown) => T },
+    request: RequestParts,
+    decode: (data: unknown) => T,
     call: Call,
   ): Promise<Decoded<T>> {
-    const { decode } = request;
-    return upstream
-      .call(operation, { ...request, decode: ({ body }) => decode(readOne(envelope, body).data) }, call)
-      .then((reply) => ({ value: reply.value, origin: reply.origin, zone: zoneOf(reply, settings.timeZone) }));
+    return send(operation, request, decode, call).then((reply) => ({ value: reply.value, ...sourceOf(reply) }));
+  }
+
+  function askPage<S extends z.ZodType>(
+    operation: Operation,
+    request: RequestParts,
+    schema: S,
+    call: Call,
+  ): Promise<RecordPage<z.output<S>>> {
+    const decode = (data: unknown) => {
+      const { records, totalRecords, count } = readOne(recordPage, data);
+      return { ...readRowsLeniently(schema, records, operation), total: totalRecords ?? count ?? null };
+    };
+    return send(operation, request, decode, call).then((reply) => ({ ...reply.value, ...sourceOf(reply) }));
   }
 
   return {
     upstream,
-    pagePackages: (repository, page, call) =>
-      ask(
-        pagePackages,
-        { parts: partsOf(repository), query: { ...page }, decode: pageReader(packageRow, pagePackages) },
-        call,
-      ),
-    getPackage: (repository, key, call) =>
-      ifThere(
+    visibilities: createVisibilityMemory(),
+    /** A page of a repository's packages in no order; NOT_FOUND and DENIED are about the repository. */
+    pagePackages: (repository: Repository, page: Search["page"], call: Call) =>
+      askPage(pagePackages, { parts: partsOf(repository), query: { ...page } }, packageRow, call),
+    getPackage: (repository: Repository, key: string, call: Call) =>
+      orAbsent(
         ask(
           getPackage,
-          {
-            parts: partsOf(repository),
-            query: { packageKey: key },
-            decode: (data) => readOne(packageOrNone, data),
-          },
+          { parts: partsOf(repository), query: { packageKey: key } },
+          (data) => readOne(packageOrNull, data),
           call,
         ),
         absent(getPackage, "KEYED_READ"),
       ),
-    searchPackages: (search, call) =>
-      ask(searchPackages, { body: search, decode: pageReader(foundPackageRow, searchPackages) }, call),
-    pageVersions: (repository, key, { prefix, stage, direction, pageNumber, pageSize }, call) =>
-      ask(
+    searchPackages: (search: Search, call: Call) => askPage(searchPackages, { body: search }, foundPackageRow, call),
+    /** Empty where the package does not exist. */
+    pageVersions: (
+      repository: Repository,
+      key: string,
+      { prefix, stage, direction, pageNumber, pageSize }: VersionPageQuery,
+      call: Call,
+    ) =>
+      askPage(
         pageVersions,
         {
-          // Metadata may hold whole numbers of 64 bits: build numbers, snowflake ids.
+          // Metadata may contain integers of 64 bits: build numbers, snowflake ids.
           media: "exact-json",
           parts: partsOf(repository),
           query: {
             packageKey: key,
             version: prefix ?? undefined,
             stageTag: stage ?? undefined,
-            // The default order differs by type and release; publication time is what everybody can be asked for.
+            // The default order differs by type and release; all of them can sort by publication time.
             sortProperty: "createdDate",
             direction,
             pageNumber,
             pageSize,
           },
-          decode: pageReader(versionRow, pageVersions),
         },
+        versionRow,
         call,
       ),
-    listVersions: (repository, key, digest, call) =>
+    /** Versions whose metadata has this manifest digest; empty where the package does not exist. */
+    listVersions: (repository: Repository, key: string, digest: Digest, call: Call) =>
       ask(
         listVersions,
         {
@@ -275,32 +190,28 @@ export function createClient(settings: BkrepoSettings): BkrepoClient {
           parts: partsOf(repository),
           query: { packageKey: key },
           body: { metadata: [{ key: digestKey, value: digest }], sortProperty: "createdDate", direction: "DESC" },
-          decode: (data) => readRowsLeniently(versionRow, data, listVersions),
         },
+        (data) => readRowsLeniently(versionRow, data, listVersions),
         call,
       ),
-    queryNodes: (search, call) => ask(queryNodes, { body: search, decode: pageReader(nodeRow, queryNodes) }, call),
-    getNode: (repository, path, call) =>
-      ifThere(
+    /** Counts nothing: `total` is 0 whatever there is. */
+    queryNodes: (search: Search, call: Call) => askPage(queryNodes, { body: search }, nodeRow, call),
+    getNode: (repository: Repository, path: string, call: Call) =>
+      orAbsent(
         ask(
           getNode,
-          {
-            parts: { ...partsOf(repository), path: path.replace(/^\/+/, "") },
-            decode: (data) => readOne(nodeOrNone, data),
-          },
+          { parts: { ...partsOf(repository), path: path.replace(/^\/+/, "") } },
+          (data) => readOne(nodeOrNull, data),
           call,
         ),
         absent(getNode, "KEYED_READ"),
       ),
-    getVersionDetail: (service, repository, key, version, call) =>
-      ifThere(
+    getVersionDetail: (service: string, repository: Repository, key: string, version: string, call: Call) =>
+      orAbsent(
         ask(
           getVersionDetail,
-          {
-            parts: { service, ...partsOf(repository) },
-            query: { packageKey: key, version },
-            decode: (data) => readOne(detailOrNone, data),
-          },
+          { parts: { service, ...partsOf(repository) }, query: { packageKey: key, version } },
+          (data) => readOne(detailOrNull, data),
           call,
         ),
         unknown("DETAIL_MISSING"),
@@ -308,36 +219,105 @@ export function createClient(settings: BkrepoSettings): BkrepoClient {
   };
 }
 
-/** One row of the first configured repository; without one there is nothing that everybody may ask. */
-function checkOf({ repositories }: BkrepoSettings): Pick<Dialect, "check"> {
-  const [nearest] = repositories.flatMap((text) => parseRepository(text) ?? []);
-  if (!nearest) return {};
-  return { check: { operation: pagePackages, parts: partsOf(nearest), query: onePage } };
+/** The configured repositories, in their order. */
+export function repositoriesIn({ repositories }: BkrepoSettings): readonly Repository[] {
+  return repositories.flatMap((text) => parseRepository(text) ?? []);
 }
 
-/** The answer of a read that says "no such thing" by a failure or by null; `otherwise` is what that means. */
-async function ifThere<T>(read: Promise<Decoded<T | null>>, otherwise: Absent | Unknown): Promise<Answer<Decoded<T>>> {
+function partsOf({ project, name }: Repository) {
+  return { project, repository: name };
+}
+
+/** The answer of a read whose NOT_FOUND or null means `otherwise`. */
+async function orAbsent<T>(read: Promise<Decoded<T | null>>, otherwise: Absent | Unknown): Promise<Answer<Decoded<T>>> {
   try {
-    const { value, ...rest } = await read;
-    return value === null ? otherwise : found({ ...rest, value });
+    const { value, origin, zone } = await read;
+    return value === null ? otherwise : found({ value, origin, zone });
   } catch (error) {
     if (isNotFound(error)) return otherwise;
     throw error;
   }
 }
 
-function partsOf({ project, name }: Repository): { project: string; repository: string } {
-  return { project, repository: name };
+/** The origin of an answer that needed no call, such as that an image has no files beside its manifests. */
+export function uncalled({ settings }: Context): Origin {
+  return { backend: settings.name, fetchedAt: new Date().toISOString(), stale: false, traceId: null };
 }
 
-function pageReader<S extends z.ZodType>(schema: S, operation: Operation): (data: unknown) => RecordPage<z.output<S>> {
-  return (data) => {
-    const page = readOne(recordPage, data);
-    return { ...readRowsLeniently(schema, page.records, operation), total: page.totalRecords ?? page.count ?? null };
+/** A list that is known to be empty. */
+export function emptyPage<T>(origin: Origin): Page<T> {
+  return { rows: [], hasNext: false, total: 0, origin, dropped: [] };
+}
+
+/** The failure of an answer without rows that it counts: a missing row proves no absence. */
+export function lostRows({ settings }: Context, operation: Operation): UpstreamError {
+  const reason = "rows of the answer are missing";
+  return new UpstreamError("MALFORMED", { backend: settings.name, operation: operation.name, reason });
+}
+
+/** Whether the searches of a repository see all packages that its list counts, or only some of them. */
+export type SearchVisibility = "FULL" | "PARTIAL";
+
+/**
+ * What the searches of each repository see, by repository and credential (as a hash). Starts empty; entries expire after
+ * `learntForMs`, because rights change.
+ */
+function createVisibilityMemory() {
+  const entries = new Lru<{ readonly visibility: SearchVisibility; readonly until: number }>({ maxEntries: 2000 });
+  const keyOf = ({ project, name }: Repository, credential: string | null) =>
+    `${project}/${name} ${credential === null ? "" : createHash("sha256").update(credential).digest("base64")}`;
+  return {
+    get: (repository: Repository, credential: string | null): SearchVisibility | null => {
+      const entry = entries.get(keyOf(repository, credential));
+      return entry && entry.until > Date.now() ? entry.visibility : null;
+    },
+    set: (repository: Repository, credential: string | null, visibility: SearchVisibility): void => {
+      entries.set(keyOf(repository, credential), { visibility, until: Date.now() + learntForMs });
+    },
   };
 }
 
-function zoneOf(reply: Reply<unknown>, configured: string): string {
-  const told = reply.header(zoneHeader);
-  return told !== null && offsetMinutes(told) !== null ? told : configured;
+/** The most pages of one search: behind them the answer is incomplete, whatever total a server claims. */
+const mostPages = 50;
+
+/** The rows of all pages of a search. */
+export interface Collected<T> {
+  readonly rows: readonly T[];
+  readonly dropped: readonly DroppedRow[];
+  /** False where rows are missing or unreadable. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * Reads every page of a search. With `counts`, the pages behind the first are read at once; without, one after another
+ * until a page is short. A server that ignores the page number answers the same rows again: the walk ends, and only
+ * different rows count.
+ */
+export async function collect<T>(
+  fetch: (pageNumber: number) => Promise<Rows<T> & { readonly total: number | null }>,
+  identity: (row: T) => string,
+  pageSize: number,
+  counts: boolean,
+): Promise<Collected<T>> {
+  const head = await fetch(1);
+  let pages = [head];
+  const total = counts ? head.total : null;
+  let isStuck = false;
+  if (total !== null) {
+    const others = Math.max(0, Math.min(mostPages, Math.ceil(total / pageSize)) - 1);
+    pages = pages.concat(await Promise.all(Array.from({ length: others }, (_, index) => fetch(index + 2))));
+  } else {
+    for (let last = head; last.count >= pageSize && pages.length < mostPages && !isStuck; ) {
+      const next = await fetch(pages.length + 1);
+      isStuck = next.rows.map(identity).join("\n") === last.rows.map(identity).join("\n");
+      if (!isStuck) pages.push(next);
+      last = next;
+    }
+  }
+  const rows = pages.length === 1 ? head.rows : pages.flatMap((page) => page.rows);
+  const dropped = pages.flatMap((page) => page.dropped);
+  const count = pages.reduce((sum, page) => sum + page.count, 0);
+  const different = pages.length === 1 ? count : new Set(rows.map(identity)).size;
+  const isEnd = total === null ? !isStuck && count < mostPages * pageSize : different + dropped.length >= total;
+  return { rows, dropped, isWhole: isEnd && dropped.length === 0 };
 }

@@ -2,7 +2,7 @@ import type { Call } from "../../upstream/call.ts";
 import type { Upstream } from "../../upstream/client.ts";
 import type { Operation, Query } from "../../upstream/operation.ts";
 import type { Remover } from "../backend.ts";
-import { parseRepository } from "./repository.ts";
+import { parseRepository, serviceOf } from "./keys.ts";
 
 const deletePackage = {
   name: "bkrepo.deletePackage",
@@ -26,30 +26,14 @@ const deleteVersion = {
 export const removals: readonly Operation[] = [deletePackage, deleteVersion];
 
 /**
- * The registry service behind a key's scheme. The repository service has deletes as well, but they leave the files where
- * they are.
+ * Deletes through the registry service of the key, which deletes the files as well. The deletes of the repository service
+ * leave the files in place.
  */
-const services: ReadonlyMap<string, string> = new Map([
-  ["gav", "maven"],
-  ["docker", "docker"],
-  ["oci", "oci"],
-  ["npm", "npm"],
-  ["helm", "helm"],
-  ["pypi", "pypi"],
-  ["rpm", "rpm"],
-  ["nuget", "nuget"],
-  ["composer", "composer"],
-  ["conan", "conan"],
-  ["cargo", "cargo"],
-  ["huggingface", "huggingface"],
-]);
-
-/** How this bkrepo deletes: through the service that knows where a package's files are. */
 export function createRemover(upstream: Upstream, call: Call): Remover {
-  const send = (operation: Operation, place: string, key: string, query: Query): (() => Promise<void>) | null => {
+  const send = (operation: Operation, place: string, key: string, query: Query) => {
     const repository = parseRepository(place);
-    const service = services.get(key.slice(0, Math.max(0, key.indexOf("://"))));
-    if (repository === null || service === undefined) return null;
+    const service = serviceOf(key);
+    if (repository === null || service === null) return null;
     const parts = { service, project: repository.project, repository: repository.name };
     const request = { parts, query: { packageKey: key, ...query }, decode: () => undefined };
     return async () => {

@@ -4,7 +4,7 @@ import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
 import type { BkrepoSettings } from "./settings.ts";
 
-/** Request and answer header with the zone of zone-less times; obeyed since 3.0.3, answered since 3.4. */
+/** Header with the zone of zone-less times: obeyed in requests since 3.0.3, sent in answers since 3.4. */
 export const zoneHeader = "x-bkrepo-time-zone";
 
 /**
@@ -13,13 +13,13 @@ export const zoneHeader = "x-bkrepo-time-zone";
  */
 const notFound: ReadonlySet<number> = new Set([250108, 251004, 251006, 251010, 251017, 251019]);
 
-/** Not-found of the docker service's version detail, which arrives as HTTP 400: the status is lost on its way out. */
+/** Not-found of the docker service's version detail, which is an HTTP 400. */
 const imageNotFound = 251906;
 
 /** "System error", which some releases wrap into an answer with status 200. */
 const systemError = 250102;
 
-/** Who we are to bkrepo, and how its answers are judged. */
+/** Authorizes requests and judges answers. */
 export function bkrepoDialect(settings: BkrepoSettings): Dialect {
   return {
     authorize: ({ operation }, call) => ({
@@ -37,7 +37,7 @@ function credentialHeaders(settings: BkrepoSettings, operation: string, call: Ca
     if (credential === null || !/^[\x21-\x7e]+$/.test(credential)) {
       throw new UpstreamError("DENIED", { backend: settings.name, operation });
     }
-    // Only as a bearer token: no caller may choose a scheme, since Platform keys act as any user.
+    // Always a bearer token: the scheme is not the caller's choice, because Platform keys act as any user.
     return { authorization: `Bearer ${credential}` };
   }
   const { credentials } = settings;
@@ -57,23 +57,21 @@ function base64(text: string): string {
 }
 
 function judge(reply: RawReply, operation: Operation): Judgement | null {
-  const told = codeOf(reply.body);
-  const isOwn = told !== null && told >= 250_000 && told < 260_000;
-  const code = isOwn ? String(told) : null;
+  const number = codeOf(reply.body);
+  const isOwn = number !== null && number >= 250_000 && number < 260_000;
+  const code = isOwn ? String(number) : null;
   if (reply.status >= 200 && reply.status < 300) {
-    if (told === null || told === 0) return null;
-    return { code, ...byCode(told, reply) };
+    if (number === null || number === 0) return null;
+    return { code, ...byCode(number, reply) };
   }
-  if (told !== null && (notFound.has(told) || isImageNotFound(told, operation)) && [400, 404].includes(reply.status)) {
-    return { failure: "NOT_FOUND", code };
-  }
-  // A 404 that names another code speaks of the address, not of the thing: nginx knows no such service, or this
-  // release has no such call. "There is none" would be a lie.
-  // So does one in plain words or as a page, which only a proxy in front writes.
-  const isForeign = told !== null || /^text\//i.test(reply.header("content-type") ?? "");
+  const isMissing = number !== null && (notFound.has(number) || isImageNotFound(number, operation));
+  if (isMissing && [400, 404].includes(reply.status)) return { failure: "NOT_FOUND", code };
+  // A 404 with another code is about the address: nginx has no such service, or this release no such call. So is a 404
+  // as text or as a page, which only a proxy writes. Neither proves an absence.
+  const isForeign = number !== null || /^text\//i.test(reply.header("content-type") ?? "");
   if (reply.status === 404 && isForeign) return { failure: "UNAVAILABLE", retryable: false, code };
-  const plain = judgeByStatus(reply);
-  return plain === "FINE" ? plain : { ...plain, code };
+  const byStatus = judgeByStatus(reply);
+  return byStatus === "FINE" ? byStatus : { ...byStatus, code };
 }
 
 // A failure inside a success: by the stable codes, by an HTTP number that nginx wrote there, else a refusal.
@@ -82,8 +80,8 @@ function byCode(code: number, reply: RawReply): Exclude<Judgement, "FINE"> {
   if (code === systemError) return { failure: "UNAVAILABLE" };
   if (code === 404) return { failure: "UNAVAILABLE", retryable: false };
   if (code >= 400 && code < 600) {
-    const plain = judgeByStatus({ ...reply, status: code });
-    if (plain !== "FINE") return plain;
+    const byStatus = judgeByStatus({ ...reply, status: code });
+    if (byStatus !== "FINE") return byStatus;
   }
   return { failure: "REJECTED" };
 }

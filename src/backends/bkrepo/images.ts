@@ -19,100 +19,98 @@ import {
 import type { ImageReader } from "../backend.ts";
 import { batched, keyText, single } from "../batch.ts";
 import { asError } from "../batches.ts";
-import { listVersions, pageVersions } from "./client.ts";
-import type { FileLoaders, StoredFile } from "./files.ts";
-import { type ImageLocation, locateImage, referTo } from "./image-location.ts";
-import { childPrefix, toImageRecord, toVersion } from "./mapper.ts";
-import { meantByImageName } from "./package-filter.ts";
-import { imageNameOf } from "./package-key.ts";
-import type { PackageSearch } from "./package-search.ts";
-import { parseRepository, printRepository, type Repository } from "./repository.ts";
-import type { VersionLoaders } from "./versions.ts";
-import { placeOf, unreadable, type View } from "./view.ts";
+import { type Context, lostRows } from "./client.ts";
+import type { Files, StoredFile } from "./files.ts";
+import {
+  type ImageLocation,
+  imageNameOf,
+  locateImage,
+  parseRepository,
+  printRepository,
+  type Repository,
+  referTo,
+} from "./keys.ts";
+import { childPrefix, packageContext, toImageRecord, toVersion } from "./mapper.ts";
+import { listVersions, pageVersions } from "./operations.ts";
+import { matcherOfImage, type PackageSearch, withGap } from "./search.ts";
+import type { Versions } from "./versions.ts";
 
-interface Asked {
+/** A reference with the location that it names. */
+interface Located {
   readonly ref: ImageRef;
   readonly location: ImageLocation;
 }
 
-function askedText({ ref, location }: Asked): string {
-  return keyText(printRepository(location.repository), location.name, ref.registry, ref.tag, ref.digest);
+/** A digest among the versions of one package. */
+interface Held {
+  readonly place: PackageRef;
+  readonly digest: Digest;
 }
 
-/** The key's scheme is the repository's type, which a reference does not tell. Docker repositories are by far the most. */
+/** The scheme of a key is the type of its repository, which a reference does not contain. Most are docker. */
 const schemes = ["docker", "oci"] as const;
 
 const noRepository = absent(listVersions, "KEYED_READ");
+const noHolder = absent(pageVersions, "WHOLE_LIST");
+const overwritten = absent(pageVersions, "COMPLETE_FILTER");
 
-/** How this request reads images. */
-export function imageReader(
-  view: View,
-  search: PackageSearch,
-  versions: VersionLoaders,
-  files: FileLoaders,
-): ImageReader {
-  const { client, settings, call } = view;
+/** Reader of images, which shares one request's answers. */
+export function createImages(context: Context, search: PackageSearch, versions: Versions, files: Files): ImageReader {
+  const { client, settings, call } = context;
+  const host = settings.hosts[0] ?? null;
+  const heldText = ({ place, digest }: Held) => keyText(place.repository, place.key, digest);
 
-  const located = batched<Asked, ImageRecord>(askedText, async (wanted, final) => {
-    const answers = new Map<string, Answer<ImageRecord> | Error>();
-    let open: readonly Asked[] = wanted;
+  /** Images by reference: as docker images, then those that were not found as OCI images. */
+  const located = batched<Located, ImageRecord>(locatedText, async (wanted, answers) => {
+    const silences = new Map<string, Answer<ImageRecord>>();
+    let open = wanted;
     for (const scheme of schemes) {
-      const tried = open;
-      const read = await Promise.all(
-        tried.map(async (asked) => {
-          const answer = await readImage(asked, scheme).catch(asError);
-          // Nothing outweighs what was found: it waits for no other image.
-          if (!(answer instanceof Error) && answer.kind === "FOUND") final.set(askedText(asked), answer);
-          return answer;
+      const typed = new Set<string>();
+      await Promise.all(
+        open.map(async (one) => {
+          const text = locatedText(one);
+          const answer = await readImage(one, scheme).catch(asError);
+          if (answer instanceof Error) answers.set(text, answer);
+          else if (answer.kind === "FOUND") {
+            answers.set(text, answer);
+            typed.add(printRepository(one.location.repository));
+          } else if (answer.kind === "UNKNOWN" || !silences.has(text)) silences.set(text, answer);
         }),
       );
-      const typed = new Set<string>();
-      tried.forEach((asked, index) => {
-        const answer = read[index];
-        if (answer === undefined) return;
-        const before = answers.get(askedText(asked));
-        // What one scheme could not say outweighs that the other has nothing.
-        if (before === undefined || answer instanceof Error || answer.kind !== "ABSENT") {
-          answers.set(askedText(asked), answer);
-        }
-        // A repository that has one image of this scheme has none of the other.
-        if (!(answer instanceof Error) && answer.kind === "FOUND")
-          typed.add(printRepository(asked.location.repository));
-      });
-      open = tried.filter(({ location }, index) => {
-        const answer = read[index];
-        const isOpen = answer !== undefined && !(answer instanceof Error) && answer.kind !== "FOUND";
-        return isOpen && !typed.has(printRepository(location.repository));
-      });
+      // A repository with an image of this scheme has none of the other.
+      open = open.filter(
+        (one) => !answers.has(locatedText(one)) && !typed.has(printRepository(one.location.repository)),
+      );
     }
+    for (const [text, silence] of silences) if (!answers.has(text)) answers.set(text, silence);
     return answers;
   });
 
-  async function readImage({ ref, location }: Asked, scheme: (typeof schemes)[number]): Promise<Answer<ImageRecord>> {
+  async function readImage({ ref, location }: Located, scheme: (typeof schemes)[number]): Promise<Answer<ImageRecord>> {
     const { repository, name } = location;
     const key = `${scheme}://${name}`;
     const place: PackageRef = { backend: settings.name, repository: printRepository(repository), key };
     if (ref.digest !== null) return holderOf(place, ref, ref.digest);
-    // Docker's own rule for a reference that names neither tag nor digest.
+    // Docker's rule for a reference without tag and digest.
     const tag = ref.tag ?? "latest";
     const version = await versions.byRef.load({ package: place, version: tag, nativeId: null });
     return version.kind === "FOUND" ? record(version.value, { ...ref, tag }, repository) : version;
   }
 
   async function holderOf(place: PackageRef, ref: ImageRef, digest: Digest): Promise<Answer<ImageRecord>> {
-    const holders = await holdersOf(place, digest);
-    if (holders.kind === "UNKNOWN") return tagOf(place, ref, digest, holders);
+    const byMetadata = await holdersByMetadata.load({ place, digest });
+    const holders = byMetadata.kind === "UNKNOWN" ? await holdersInList.load({ place, digest }) : byMetadata;
+    if (holders.kind === "UNKNOWN") return namedHolder(place, ref, digest, holders);
     return mapAnswer(holders, (all) => {
-      const tagged = all.filter(({ name }) => !name.startsWith(childPrefix));
+      const tagged = all.filter((version) => tagOf(version) !== null);
       const holder = tagged.find(({ name }) => name === ref.tag) ?? tagged[0] ?? all[0];
-      if (holder === undefined) throw new RangeError("a list that was found holds something");
-      const tag = holder.name.startsWith(childPrefix) ? null : holder.name;
-      return toImageRecord(holder, { ...ref, tag }, digest, false);
+      if (holder === undefined) throw new RangeError("a list that was found has a row");
+      return toImageRecord(holder, { ...ref, tag: tagOf(holder) }, digest, false);
     });
   }
 
-  /** Of an image with more versions than are read, what was pushed by this digest, or what the reference's tag holds. */
-  async function tagOf(
+  /** Of an image with more versions than are read: the reference's tag, or the version that was pushed by this digest. */
+  async function namedHolder(
     place: PackageRef,
     ref: ImageRef,
     digest: Digest,
@@ -123,36 +121,24 @@ export function imageReader(
     for (const version of ref.tag === null ? [digest] : [ref.tag, digest]) {
       const answer = await versions.byRef.load({ package: place, version, nativeId: null });
       if (answer.kind !== "FOUND") continue;
-      const tag = version === digest ? null : version;
-      const held = await record(answer.value, { ...ref, tag }, repository);
-      if (held.kind === "FOUND" && held.value.digest === digest) return held;
+      const image = await record(answer.value, { ...ref, tag: version === digest ? null : version }, repository);
+      if (image.kind === "FOUND" && image.value.digest === digest) return image;
     }
     return otherwise;
   }
 
-  /**
-   * Versions that hold a digest, newest first. The server finds those that keep it under the key of today; where none
-   * does, the whole list is read, with every key of the years before, and the manifests of what keeps it nowhere.
-   */
-  async function holdersOf(place: PackageRef, digest: Digest): Promise<Answer<readonly Version[]>> {
-    const holders = await withDigest.load({ place, digest });
-    return holders.kind === "FOUND" || holders.kind === "ABSENT" ? holders : holdersInList.load({ place, digest });
-  }
-
-  /** Versions of one package that keep a digest under the key of today; unknown where none does. */
-  const withDigest = single(
-    ({ place, digest }: { place: PackageRef; digest: Digest }) => keyText(place.repository, place.key, digest),
-    async ({ place, digest }): Promise<Answer<readonly Version[]>> => {
+  /** Versions of one package whose metadata has a digest under today's key, newest first; unknown where none has. */
+  const holdersByMetadata = single(
+    heldText,
+    async ({ place, digest }: Held): Promise<Answer<readonly Version[]>> => {
       const repository = parseRepository(place.repository);
       if (repository === null) return impossible;
       const read = client.listVersions(repository, place.key, digest, call).then((answer) => {
-        const context = placeOf(view, repository, place.key, answer);
+        const source = packageContext(context, repository, place.key, answer);
         const rows = answer.value.rows
-          .map((row) => toVersion(row, context))
+          .map((row) => toVersion(row, source))
           .filter((version) => version.digest === digest);
-        if (rows.length === 0 && answer.value.dropped.length > 0) {
-          throw unreadable(view, listVersions.name, "rows of the answer are missing");
-        }
+        if (rows.length === 0 && answer.value.dropped.length > 0) throw lostRows(context, listVersions);
         versions.byRef.primeLater(() => {
           for (const version of rows) versions.byRef.prime(version.ref, found(version));
         });
@@ -163,36 +149,35 @@ export function imageReader(
     { call, backend: settings.name, operation: listVersions.name },
   );
 
-  /** Versions of one package that hold a digest wherever it can stand: in its name, its metadata or its manifest's node. */
+  /** Versions of one package that have a digest in their name, their metadata (under every key), or their manifest. */
   const holdersInList = single(
-    ({ place, digest }: { place: PackageRef; digest: Digest }) => keyText(place.repository, place.key, digest),
-    async ({ place, digest }): Promise<Answer<readonly Version[]>> => {
+    heldText,
+    async ({ place, digest }: Held): Promise<Answer<readonly Version[]>> => {
       const repository = parseRepository(place.repository);
       if (repository === null) return impossible;
-      const list = await versions.whole(place);
+      const list = await versions.allOf(place, null);
       if (list.kind !== "FOUND") return list;
-      const told = list.value.filter((version) => version.digest === digest);
-      if (told.length > 0) return found(told, list.gap);
-      const silent = list.value.filter((version) => version.digest === null);
-      const read = await Promise.all(silent.map((version) => digestOfManifest(version, repository).catch(failed)));
-      const held = silent.filter((_version, index) => {
+      const holders = list.value.filter((version) => version.digest === digest);
+      if (holders.length > 0) return found(holders, list.gap);
+      const without = list.value.filter((version) => version.digest === null);
+      const read = await Promise.all(
+        without.map(async (version): Promise<Answer<Digest>> => {
+          const stored = await files.manifestOf(version, repository).catch(failed);
+          if (stored.kind !== "FOUND") return stored;
+          const own = digestIn(stored.value);
+          return own === null ? unknown("NARROW_SEARCH") : found(own);
+        }),
+      );
+      const byManifest = without.filter((_version, index) => {
         const answer = read[index];
         return answer?.kind === "FOUND" && answer.value === digest;
       });
-      return foundAny(held, absent(pageVersions, "WHOLE_LIST"), list.gap ?? firstGap(read));
+      return foundAny(byManifest, noHolder, list.gap ?? firstGap(read));
     },
     { call, backend: settings.name, operation: pageVersions.name },
   );
 
-  /** The digest of a version whose record does not tell it: its manifest's checksum. */
-  async function digestOfManifest(version: Version, repository: Repository): Promise<Answer<Digest>> {
-    const stored = await files.manifestOf(version, repository);
-    if (stored.kind !== "FOUND") return stored;
-    const digest = digestIn(stored.value);
-    return digest === null ? unknown("NARROW_SEARCH") : found(digest);
-  }
-
-  // The digest is missing from the metadata when the server's second step failed; the image is there all the same.
+  // The metadata has no digest where the server's second step failed: the manifest's checksum is the digest.
   async function record(version: Version, ref: ImageRef, repository: Repository): Promise<Answer<ImageRecord>> {
     if (version.digest !== null) return found(toImageRecord(version, ref, version.digest, false));
     const answer = await files.readManifest(version, repository).catch(failed);
@@ -202,45 +187,40 @@ export function imageReader(
   }
 
   function expectCopies(name: string): void {
-    if (settings.repositories.length > 0 && name !== "") search.meant(meantByImageName(name), null).catch(() => null);
+    if (settings.repositories.length > 0 && name !== "") search.matching(matcherOfImage(name), null).catch(() => null);
   }
 
   async function copies(name: string, digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
     if (settings.repositories.length === 0) return unknown("NOT_CONFIGURED");
-    // An image has a name.
     if (name === "") return impossible;
-    const places = await search.meant(meantByImageName(name), null);
+    const places = await search.matching(matcherOfImage(name), null);
     if (places.kind !== "FOUND") return places;
-    const atOnce = await Promise.all(
-      places.value.map((place) => copiesIn(place, digest, withDigest.load).catch(failed)),
+    const byMetadata = await Promise.all(
+      places.value.map((place) => copiesIn(place, digest, holdersByMetadata.load).catch(failed)),
     );
-    const records = atOnce.flatMap((answer) => valueIn(answer) ?? []);
-    if (records.length > 0) return found(records, places.gap ?? atOnce.find(isFailure) ?? null);
-    const looked = await Promise.all(
+    const records = byMetadata.flatMap((answer) => valueIn(answer) ?? []);
+    if (records.length > 0) return found(records, places.gap ?? byMetadata.find(isFailure) ?? null);
+    const inLists = await Promise.all(
       places.value.map(async (place, index) => {
-        // A place whose call failed says itself why nobody could say.
-        const failure = atOnce[index];
+        const failure = byMetadata[index];
         return failure && isFailure(failure) ? failure : copiesIn(place, digest, holdersInList.load).catch(failed);
       }),
     );
-    const answer = joined(looked, absent(pageVersions, "WHOLE_LIST"));
-    if (places.gap === null || answer.kind === "UNKNOWN") return answer;
-    return answer.kind === "FOUND" ? found(answer.value, answer.gap ?? places.gap) : places.gap;
+    return withGap(joined(inLists, noHolder), places.gap);
   }
 
   async function copiesIn(
     { ref: place }: Package,
     digest: Digest,
-    load: (key: { place: PackageRef; digest: Digest }) => Promise<Answer<readonly Version[]>>,
+    load: (key: Held) => Promise<Answer<readonly Version[]>>,
   ): Promise<Answer<readonly ImageRecord[]>> {
     const repository = parseRepository(place.repository);
-    const path = imageNameOf(place.key);
-    if (repository === null || path === null) return impossible;
+    const name = imageNameOf(place.key);
+    if (repository === null || name === null) return impossible;
     return mapAnswer(await load({ place, digest }), (holders) => {
-      const tagged = holders.filter((version) => !version.name.startsWith(childPrefix));
+      const tagged = holders.filter((version) => tagOf(version) !== null);
       return (tagged.length > 0 ? tagged : holders).map((version) => {
-        const tag = version.name.startsWith(childPrefix) ? null : version.name;
-        const ref = referTo({ repository, name: path }, settings.hosts[0] ?? null, { tag, digest });
+        const ref = referTo({ repository, name }, host, { tag: tagOf(version), digest });
         return toImageRecord(version, ref, digest, false);
       });
     });
@@ -248,13 +228,12 @@ export function imageReader(
 
   async function image(ref: ImageRef): Promise<Answer<ImageRecord>> {
     const location = locateImage(ref, settings.hosts);
-    // Another registry's host, or fewer parts than an address of bkrepo has.
     return location === null ? impossible : located.load({ ref, location });
   }
 
-  /** One query for the manifests of the repository, then the records of what they belong to. */
+  /** One query for the manifests of the repository, then the records of their images. */
   async function byDigest(digest: Digest, scope: string | null): Promise<Answer<readonly ImageRecord[]>> {
-    // Without a repository every file of every project would have to be searched, and only SHA-256 is kept.
+    // Without a repository every file of every project would have to be searched, and only SHA-256 is stored.
     if (scope === null || !digest.startsWith(childPrefix)) return unknown("NOT_SEARCHABLE");
     const repository = parseRepository(scope);
     if (repository === null) return impossible;
@@ -263,16 +242,20 @@ export function imageReader(
     const records = await Promise.all(
       manifests.value.map(async ({ name, tag, archived }): Promise<Answer<ImageRecord>> => {
         const location = { repository, name };
-        const part = tag.startsWith(childPrefix) ? { tag: null, digest } : { tag, digest: null };
-        const ref = referTo(location, settings.hosts[0] ?? null, part);
+        const ref = referTo(
+          location,
+          host,
+          tag.startsWith(childPrefix) ? { tag: null, digest } : { tag, digest: null },
+        );
         const answer = await located.load({ location, ref }).catch(failed);
         if (answer.kind !== "FOUND") return answer;
-        // The manifest is there, and its tag holds other bytes by now.
+        // Where the digests differ, the tag was overwritten since.
         return answer.value.digest === digest ? found({ ...answer.value, archived }) : overwritten;
       }),
     );
     const values = records.flatMap((answer) => (answer.kind === "FOUND" ? [answer.value] : []));
-    return foundAny(values, absenceIn(records) ?? overwritten, manifests.gap ?? firstGap(records));
+    const absence = records.find((answer): answer is Absent => answer.kind === "ABSENT");
+    return foundAny(values, absence ?? overwritten, manifests.gap ?? firstGap(records));
   }
 
   async function isArchived(known: ImageRecord): Promise<boolean> {
@@ -287,16 +270,19 @@ export function imageReader(
   return { image, copies, expectCopies, byDigest, isArchived };
 }
 
+function locatedText({ ref, location }: Located): string {
+  return keyText(printRepository(location.repository), location.name, ref.registry, ref.tag, ref.digest);
+}
+
+/** The tag of an image's version; null for the children of multi-arch images. */
+function tagOf({ name }: Version): string | null {
+  return name.startsWith(childPrefix) ? null : name;
+}
+
 function isFailure(answer: Answer<unknown>): answer is Unknown {
   return answer.kind === "UNKNOWN" && answer.failure !== null;
 }
 
 function digestIn({ file }: StoredFile): Digest | null {
   return file.digests.find((candidate) => candidate.startsWith(childPrefix)) ?? null;
-}
-
-const overwritten = absent(pageVersions, "COMPLETE_FILTER");
-
-function absenceIn(answers: readonly Answer<unknown>[]): Absent | null {
-  return answers.find((answer): answer is Absent => answer.kind === "ABSENT") ?? null;
 }

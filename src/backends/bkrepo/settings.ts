@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { commonSettings, hostList } from "../settings.ts";
-import { isRepository } from "./repository.ts";
+import { parseRepository } from "./keys.ts";
 
 /** Text that is safe in a header: printable ASCII without spaces. */
 const word = z.string().regex(/^[\x21-\x7e]{1,4096}$/, "must be printable text without spaces");
@@ -34,7 +34,7 @@ export const bkrepoSettings = z
         "bkrepo creates unknown ones), or a token that bkrepo signed. Not read with forward: caller.",
     }),
     repositories: z
-      .array(z.string().refine(isRepository, "must be project/repo"))
+      .array(z.string().refine((text) => parseRepository(text) !== null, "must be project/repo"))
       .default([])
       .meta({ description: "Repositories (project/repo) in which searches across backends look." }),
     hosts: hostList.meta({

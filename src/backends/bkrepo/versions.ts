@@ -1,34 +1,20 @@
 import type { DroppedRow } from "../../model/backend.ts";
 import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
-import type { Page, PageRequest, Row } from "../../model/page.ts";
-import type { UpstreamError } from "../../upstream/errors.ts";
+import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
+import { UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, foundAny, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";
-import { batched, keyText, type Loader, single } from "../batch.ts";
+import { batched, keyText, single } from "../batch.ts";
 import { asError, groupBy } from "../batches.ts";
 import { keepRows, readWindow, type UpstreamPage } from "../paging.ts";
-import { getPackage, pageVersions } from "./client.ts";
-import { childPrefix, toVersion } from "./mapper.ts";
-import { newestOf } from "./newest.ts";
-import { isImageKey, keepsFloatingTags } from "./package-key.ts";
-import { packageText } from "./package-window.ts";
-import type { PackageLoaders } from "./packages.ts";
-import { countsExactly, plainPrefix } from "./plain-text.ts";
-import { parseRepository, type Repository } from "./repository.ts";
-import { largestPage, placeOf, unreadable, type View } from "./view.ts";
+import { type Context, largestPage, lostRows } from "./client.ts";
+import { hasPackageTags, isImageKey, parseRepository, type Repository } from "./keys.ts";
+import { childPrefix, packageContext, toVersion } from "./mapper.ts";
+import { getPackage, pageVersions } from "./operations.ts";
+import { type Packages, packageText } from "./packages.ts";
+import { isCountedByPrefix, literalPrefix } from "./payload.ts";
 
-/** How this request reads versions. */
-export interface VersionLoaders {
-  readonly byRef: Loader<VersionRef, Answer<Version>>;
-  readonly page: (ref: PackageRef, filter: VersionQuery, request: PageRequest) => Promise<Answer<Page<Version>>>;
-  readonly latest: (ref: PackageRef) => Promise<Answer<Version>>;
-  /** Every version whose name begins so, as far as 1000 rows tell. */
-  readonly beginning: (ref: PackageRef, prefix: string) => Promise<Answer<readonly Version[]>>;
-  /** Every version, children of multi-arch images among them, newest first, as far as 1000 rows tell. */
-  readonly whole: (ref: PackageRef) => Promise<Answer<readonly Version[]>>;
-}
-
-/** The text that tells two version references apart. */
+/** The text that identifies a version reference in this backend. */
 export function versionText({ package: { repository, key }, version }: VersionRef): string {
   return keyText(repository, key, version);
 }
@@ -40,33 +26,43 @@ interface Target {
 
 interface Filter {
   readonly prefix: string | null;
-  /** All of these, with their `@`. */
+  /** Stage tags with their `@`; versions match that have all of them. */
   readonly stages: readonly string[];
   readonly direction: "ASC" | "DESC";
 }
 
-/** Pages of this size look for a name among those that merely begin like it. */
-const searchSize = 100;
+const newestFirst: Filter = { prefix: null, stages: [], direction: "DESC" };
 
-/** After so many pages of a name's namesakes nobody is looking for a version any more. */
+/** The page size of the search for a name among those that begin like it, and the most of its pages. */
+const searchSize = 100;
 const mostSearchPages = 25;
 
-/** The most pages of 200 rows that are read where a whole list is wanted. */
+/** The most pages of 200 rows that are read of a whole list. */
 const mostWholePages = 5;
 
-/** The least page of an image's versions: one push for many platforms writes a version for each of them. */
+/** The least page of an image's versions: one push for several platforms writes a version for each of them. */
 const leastImagePage = 20;
 
-/** Rows by which the order is checked before its head is called the newest. */
+/** Rows by which the order is checked before the first of them is the newest. */
 const latestSize = 5;
 
-const operation = pageVersions.name;
-const noRepository = absent(pageVersions, "KEYED_READ");
-const notAmongThem = absent(pageVersions, "COMPLETE_FILTER");
+/** Pages behind the first that are searched for a version that is no attachment. */
+const mostLatestPages = 5;
 
-/** Loaders that share one request's answers. */
-export function versionLoaders(view: View, packages: PackageLoaders): VersionLoaders {
-  const { client, settings, call } = view;
+/** Tags that cosign and others store beside an image: `sha256-<hex>.sig`, `.att`, `.sbom`, and referrers without a suffix. */
+const attachment = /^sha(?:256|512)-[0-9a-f]{64,128}(?:\.[\w-]+)?$/;
+
+const noRepository = absent(pageVersions, "KEYED_READ");
+const noSuchVersion = absent(pageVersions, "COMPLETE_FILTER");
+const noVersions = absent(pageVersions, "WHOLE_LIST");
+
+/** How one request reads versions. */
+export type Versions = ReturnType<typeof createVersions>;
+
+/** Readers of versions, which share one request's answers. */
+export function createVersions(context: Context, packages: Packages) {
+  const { client, settings, call } = context;
+  const by = { call, backend: settings.name, operation: pageVersions.name };
 
   const byRef = batched<VersionRef, Version>(
     versionText,
@@ -75,21 +71,20 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
         groupBy(refs, (ref) => packageText(ref.package)).map(async (group) => {
           const target = targetOf(group[0]?.package);
           const names = group.map((ref) => ref.version).filter((name) => name !== "");
-          const answered =
-            target === null || names.length === 0 ? new Map() : await namesOf(target, names).catch(asError);
+          const read = target === null || names.length === 0 ? new Map() : await namesOf(target, names).catch(asError);
           for (const ref of group) {
-            const answer = answered instanceof Error ? answered : answered.get(ref.version);
-            // The server's own rules allow no such repository, no empty key and no empty name.
+            const answer = read instanceof Error ? read : read.get(ref.version);
+            // The server's rules allow no such repository, no empty key and no empty name.
             answers.set(versionText(ref), answer ?? impossible);
           }
         }),
       );
       return answers;
     },
-    { by: { call, backend: settings.name, operation } },
+    { by },
   );
 
-  /** Versions by exact name: one page of what begins like all of them answers most; what is left is asked for alone. */
+  /** Versions by exact name: one page of their common prefix answers most, the others are read one by one. */
   async function namesOf(target: Target, names: readonly string[]): Promise<Map<string, Answer<Version> | Error>> {
     const answers = new Map<string, Answer<Version> | Error>();
     const left = new Set(names);
@@ -102,7 +97,7 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
       const isRead = total !== null && count >= total;
       if (isRead) {
         const isWhole = dropped.length === 0 && new Set(rows.map((row) => row.name)).size >= total;
-        for (const name of left) answers.set(name, isWhole ? notAmongThem : lostRow());
+        for (const name of left) answers.set(name, isWhole ? noSuchVersion : lostRows(context, pageVersions));
         return answers;
       }
     }
@@ -114,9 +109,9 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
     return answers;
   }
 
-  // The server matches the beginning of a name. Oldest first, because `1.0` is older than most that begin with it.
+  // The server matches prefixes. Oldest first, because `1.0` is older than most versions that begin with it.
   async function nameOf(target: Target, name: string): Promise<Answer<Version>> {
-    const size = plainPrefix(name) === name ? searchSize : largestPage;
+    const size = literalPrefix(name) === name ? searchSize : largestPage;
     const seen = new Set<string>();
     let dropped = 0;
     for (let index = 0; index < mostSearchPages; index++) {
@@ -127,23 +122,16 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
       for (const row of page.rows) seen.add(row.name);
       dropped += page.dropped.length;
       if (page.total !== null && seen.size + dropped >= page.total) {
-        if (dropped > 0) throw lostRow();
-        return notAmongThem;
+        if (dropped > 0) throw lostRows(context, pageVersions);
+        return noSuchVersion;
       }
-      // A server that does not page answers the same rows again and again.
-      if (seen.size + dropped === before) throw lostRow();
+      // A server that ignores the page number answers the same rows again.
+      if (seen.size + dropped === before) throw lostRows(context, pageVersions);
     }
     return unknown("UNREAD");
   }
 
-  function lostRow(): UpstreamError {
-    return unreadable(view, operation, "rows of the answer are missing");
-  }
-
-  /**
-   * One page as the server answers it, `index` from 0: it holds at least what the filter matches. Rejects (NOT_FOUND)
-   * where there is no such repository.
-   */
+  /** One page of the server's, a superset of the filter; `index` counts from 0. NOT_FOUND: there is no such repository. */
   async function fetchPage(
     { ref, repository }: Target,
     { prefix, stages, direction }: Filter,
@@ -154,8 +142,8 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
       repository,
       ref.key,
       {
-        // Empty texts match everything (version) or nothing (stageTag) there: none is sent.
-        prefix: plainPrefix(prefix ?? "") || null,
+        // Empty texts are not sent: they match everything (version) or nothing (stageTag).
+        prefix: literalPrefix(prefix ?? "") || null,
         stage: stages.join(",") || null,
         direction,
         pageNumber: index + 1,
@@ -163,57 +151,42 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
       },
       call,
     );
-    const place = placeOf(view, repository, ref.key, answer);
-    const { dropped, count, total } = answer.value;
-    const floating = keepsFloatingTags(ref.key) ? () => floatingTags(ref) : null;
-    return {
-      rows: answer.value.rows.map((row) => toVersion(row, place, floating)),
-      count,
-      dropped,
-      total,
-      origin: answer.origin,
-    };
+    const place = packageContext(context, repository, ref.key, answer);
+    const floating = hasPackageTags(ref.key) ? () => floatingTags(ref) : null;
+    return { ...answer, rows: answer.rows.map((row) => toVersion(row, place, floating)) };
   }
 
-  /** Asks for the package unless this request has it already. */
+  /** The tags of the package, which this request may have read already. */
   async function floatingTags(ref: PackageRef): Promise<ReadonlyMap<string, string>> {
     const owner = await packages.byRef.load(ref);
     if (owner.kind === "FOUND") return owner.value.floating;
     if (owner.kind === "UNKNOWN" && owner.failure) throw owner.failure;
-    throw unreadable(view, getPackage.name, "a package whose versions are listed");
+    const reason = "a package whose versions are listed";
+    throw new UpstreamError("MALFORMED", { backend: settings.name, operation: getPackage.name, reason });
   }
 
-  const topPages = single(
-    ({ target, first }: { target: Target; first: number }) => keyText(packageText(target.ref), first),
-    ({ target, first }) => window(target, newestFirst, { first, after: null }),
-  );
-
   /**
-   * Windows at the top of the unfiltered list, where `latest` and `versions` meet: one page of the largest serves all. What
-   * is batched is the choice of that page; each package has its own, and waits for no other's.
+   * The first rows of the unfiltered list, which `latest` and `versions` both read: for each package of one tick, the
+   * largest window answers all.
    */
-  const tops = batched<Target & { readonly first: number }, () => Promise<Answer<Page<Version>>>>(
+  const tops = batched<Target & { readonly first: number }, Page<Version>>(
     ({ ref, first }) => keyText(packageText(ref), first),
-    async (wanted) => {
-      const answers = new Map<string, Answer<() => Promise<Answer<Page<Version>>>>>();
-      for (const group of groupBy(wanted, ({ ref }) => packageText(ref))) {
-        const [target] = group;
-        if (target === undefined) continue;
-        const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
-        for (const { ref, first } of group) {
-          const read = async () =>
-            mapAnswer(await topPages.load({ target, first: most }), (whole) => shorten(whole, first));
-          answers.set(keyText(packageText(ref), first), found(read));
-        }
-      }
+    async (wanted, answers) => {
+      await Promise.all(
+        groupBy(wanted, ({ ref }) => packageText(ref)).map(async (group) => {
+          const [target] = group;
+          if (target === undefined) return;
+          const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
+          const read = await readPage(target, newestFirst, { first: most, after: null }).catch(asError);
+          for (const { ref, first } of group) {
+            const answer = read instanceof Error ? read : mapAnswer(read, (page) => shorten(page, first));
+            answers.set(keyText(packageText(ref), first), answer);
+          }
+        }),
+      );
       return answers;
     },
   );
-
-  async function topOf(wanted: Target & { readonly first: number }): Promise<Answer<Page<Version>>> {
-    const chosen = await tops.load(wanted);
-    return chosen.kind === "FOUND" ? chosen.value() : chosen;
-  }
 
   const windows = single(
     ({ target, filter, request }: { target: Target; filter: Filter; request: PageRequest }) =>
@@ -225,16 +198,18 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
         request.first,
         ...(request.after ?? []),
       ),
-    ({ target, filter, request }) => window(target, filter, request),
-    { call, backend: settings.name, operation },
+    ({ target, filter, request }) => readPage(target, filter, request),
+    by,
   );
 
-  async function window(target: Target, filter: Filter, request: PageRequest): Promise<Answer<Page<Version>>> {
+  async function readPage(target: Target, filter: Filter, request: PageRequest): Promise<Answer<Page<Version>>> {
     const { prefix } = filter;
-    // Whoever asks for children by their prefix gets them.
-    const hides = isImageKey(target.ref.key) && !prefix?.startsWith(childPrefix);
-    const isWide = prefix !== null && !countsExactly(prefix);
-    const read = hides || isWide ? sifted(target, filter, request, hides) : plain(target, filter, request);
+    const hidesChildren = isImageKey(target.ref.key) && !prefix?.startsWith(childPrefix);
+    const isSuperset = prefix !== null && !isCountedByPrefix(prefix);
+    const read =
+      hidesChildren || isSuperset
+        ? filteredWindow(target, filter, request, hidesChildren)
+        : serverWindow(target, filter, request);
     const answer = await absentIfNotFound(read.then(found), noRepository);
     byRef.primeLater(() => {
       if (answer.kind !== "FOUND") return;
@@ -243,7 +218,7 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
     return answer;
   }
 
-  function plain(target: Target, filter: Filter, request: PageRequest): Promise<Page<Version>> {
+  function serverWindow(target: Target, filter: Filter, request: PageRequest): Promise<Page<Version>> {
     return readWindow(request, {
       maxSize: largestPage,
       identity: (row: Version) => row.name,
@@ -252,35 +227,33 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
     });
   }
 
-  /**
-   * A window over rows of which some do not count, read in larger pieces: the children of multi-arch images, and what the
-   * server's filter matches beyond the prefix.
-   */
-  async function sifted(target: Target, filter: Filter, request: PageRequest, hides: boolean): Promise<Page<Version>> {
-    const sent = plainPrefix(filter.prefix ?? "");
+  /** A window over larger pages of which some rows are left out: children of images, and names without the prefix. */
+  async function filteredWindow(
+    target: Target,
+    filter: Filter,
+    request: PageRequest,
+    hidesChildren: boolean,
+  ): Promise<Page<Version>> {
+    const sent = literalPrefix(filter.prefix ?? "");
     const isCut = sent !== (filter.prefix ?? "");
     const size = isCut ? largestPage : Math.min(largestPage, Math.max(leastImagePage, 2 * request.first));
-    const walked: Filter = { ...filter, prefix: sent || null };
     const rows: Row<Version>[] = [];
     const dropped: DroppedRow[] = [];
     let { after } = request;
     for (;;) {
-      const page = await plain(target, walked, { first: size, after });
+      const page = await serverWindow(target, { ...filter, prefix: sent || null }, { first: size, after });
       for (const row of page.rows) {
-        if (isMatch(row.value, filter) && !(hides && row.value.name.startsWith(childPrefix))) rows.push(row);
+        if (isMatch(row.value, filter) && !(hidesChildren && isChild(row.value))) rows.push(row);
       }
       for (const row of page.dropped) dropped.push(row);
-      after = page.rows[page.rows.length - 1]?.position ?? null;
-      // One row more than asked for proves that another page follows; what is left may not count.
+      after = page.rows.at(-1)?.position ?? null;
+      // One row more than asked for proves that another page follows: the rows behind may all be left out.
       if (rows.length > request.first || !page.hasNext || after === null) {
+        const isWhole = request.after === null && !page.hasNext && dropped.length === 0;
         return {
           rows: rows.slice(0, request.first),
           hasNext: rows.length > request.first,
-          // Whoever has seen the list from end to end has counted it.
-          total:
-            request.after === null && !page.hasNext && dropped.length === 0
-              ? rows.length
-              : () => siftedTotal(target, filter, hides, page.total),
+          total: isWhole ? rows.length : () => filteredTotal(target, filter, hidesChildren, page.total),
           origin: page.origin,
           dropped,
         };
@@ -288,102 +261,122 @@ export function versionLoaders(view: View, packages: PackageLoaders): VersionLoa
     }
   }
 
-  // A tag cannot hold a colon, so the rows that begin with `sha256:` are the children, and the server can count them.
-  async function siftedTotal(
+  /** Null where the server cannot count the rows and there are too many to read. */
+  async function filteredTotal(
     target: Target,
     filter: Filter,
-    hides: boolean,
+    hidesChildren: boolean,
     total: Page<Version>["total"],
   ): Promise<number | null> {
-    if (filter.prefix !== null && !countsExactly(filter.prefix)) return countOf(target, filter, hides);
+    const { prefix } = filter;
+    if (prefix !== null && !isCountedByPrefix(prefix)) {
+      const { rows, isWhole } = await readAll(target, filter);
+      return isWhole ? rows.filter((row) => !(hidesChildren && isChild(row))).length : null;
+    }
     if (typeof total !== "number") return null;
-    if (filter.prefix !== null && !childPrefix.startsWith(filter.prefix)) return total;
+    if (prefix !== null && !childPrefix.startsWith(prefix)) return total;
+    // A tag contains no colon, so the names that begin with `sha256:` are the children, and the server counts them.
     const children = await fetchPage(target, { ...filter, prefix: childPrefix }, 0, 1);
     return children.total === null ? null : Math.max(0, total - children.total);
   }
 
-  /** What the server cannot count is counted here; null where that is too much to read. */
-  async function countOf(target: Target, filter: Filter, hides: boolean): Promise<number | null> {
-    const { rows, isWhole } = await readAll(target, filter);
-    return isWhole ? rows.filter(({ name }) => !(hides && name.startsWith(childPrefix))).length : null;
-  }
-
-  /** All rows of a filter, compared again, as far as 1000 of the server's rows tell. */
-  async function readAll(
-    target: Target,
-    filter: Filter,
-  ): Promise<{ readonly rows: readonly Version[]; readonly isWhole: boolean; readonly isLost: boolean }> {
+  /** All rows that match a filter, among the first 1000 of the server's. */
+  async function readAll(target: Target, filter: Filter) {
     const rows = new Map<string, Version>();
-    let counted = 0;
-    let isLost = false;
+    let count = 0;
+    let hasLostRows = false;
+    let isWhole = false;
     for (let index = 0; index < mostWholePages; index++) {
       const page = await fetchPage(target, filter, index, largestPage);
       for (const row of page.rows) rows.set(row.name, row);
-      counted += page.count;
-      isLost ||= page.dropped.length > 0;
-      const isEnd = page.total === null ? page.count < largestPage : counted >= page.total;
-      if (isEnd || page.count === 0) {
-        const all = [...rows.values()];
-        const isComplete = page.total === null || all.length >= page.total;
-        return { rows: all.filter((row) => isMatch(row, filter)), isWhole: isEnd && isComplete && !isLost, isLost };
-      }
+      count += page.count;
+      hasLostRows ||= page.dropped.length > 0;
+      const isEnd = page.total === null ? page.count < largestPage : count >= page.total;
+      if (!isEnd && page.count > 0) continue;
+      isWhole = isEnd && !hasLostRows && (page.total === null || rows.size >= page.total);
+      break;
     }
-    return { rows: [...rows.values()].filter((row) => isMatch(row, filter)), isWhole: false, isLost };
+    return { rows: [...rows.values()].filter((row) => isMatch(row, filter)), isWhole, hasLostRows };
   }
 
+  /** Versions that begin with the prefix, or all, newest first; children of multi-arch images are among them. */
   async function allOf(ref: PackageRef, prefix: string | null): Promise<Answer<readonly Version[]>> {
     const target = targetOf(ref);
     if (target === null) return impossible;
-    const filter: Filter = { prefix, stages: [], direction: "DESC" };
-    const read = readAll(target, filter).then(({ rows, isWhole, isLost }) => {
-      const gap = isWhole ? null : isLost ? unknown("LOST_ROWS") : unknown("UNREAD");
-      const nothing = prefix === null ? absent(pageVersions, "WHOLE_LIST") : notAmongThem;
-      return foundAny(rows, nothing, gap);
-    });
+    const read = readAll(target, { ...newestFirst, prefix }).then(({ rows, isWhole, hasLostRows }) =>
+      foundAny(
+        rows,
+        prefix === null ? noVersions : noSuchVersion,
+        isWhole ? null : unknown(hasLostRows ? "LOST_ROWS" : "UNREAD"),
+      ),
+    );
     return absentIfNotFound(read, noRepository);
   }
 
-  async function page(ref: PackageRef, filter: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
+  async function page(ref: PackageRef, query: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
     const target = targetOf(ref);
     if (target === null) return impossible;
-    const asked: Filter = {
-      prefix: filter.prefix || null,
-      stages: stageTags(filter.stage),
-      direction: filter.direction,
-    };
-    const isTop =
-      request.after === null && asked.prefix === null && asked.stages.length === 0 && asked.direction === "DESC";
-    const answer = isTop
-      ? await topOf({ ...target, first: request.first })
-      : await windows.load({ target, filter: asked, request });
+    const { direction } = query;
+    const filter: Filter = { prefix: query.prefix || null, stages: stageTags(query.stage), direction };
+    const isFiltered = filter.prefix !== null || filter.stages.length > 0 || direction === "ASC";
+    const answer =
+      isFiltered || request.after !== null
+        ? await windows.load({ target, filter, request })
+        : await tops.load({ ...target, first: request.first });
     if (answer.kind !== "FOUND" || request.after !== null) return answer;
     if (answer.value.rows.length > 0 || answer.value.dropped.length > 0) return answer;
-    // An unknown package is answered as one without versions: the package itself is asked for.
+    // The server answers an unknown package as one without versions.
     const owner = await packages.byRef.load(ref);
     return owner.kind === "FOUND" ? answer : owner;
   }
 
+  /** The newest version by publication; attachments of images are not versions. */
   async function latest(ref: PackageRef): Promise<Answer<Version>> {
     const target = targetOf(ref);
     if (target === null) return impossible;
-    return newestOf({
-      isImage: isImageKey(ref.key),
-      top: () => topOf({ ...target, first: latestSize }),
-      next: (after) => windows.load({ target, filter: newestFirst, request: { first: searchSize, after } }),
-      lost: lostRow,
-    });
+    const isImage = isImageKey(ref.key);
+    const isVersion = ({ name }: Version) => !isImage || !attachment.test(name);
+    const rows: Row<Version>[] = [];
+    let answer = await tops.load({ ...target, first: latestSize });
+    for (let pages = 0; ; pages++) {
+      if (answer.kind !== "FOUND") return answer;
+      const page = answer.value;
+      for (const row of page.rows) rows.push(row);
+      const head = rows.find(({ value }) => isVersion(value));
+      const place = head === undefined ? Number.POSITIVE_INFINITY : Number(head.position[0]) - 1;
+      // An unreadable row in front may be the newest.
+      if (page.dropped.some(({ index }) => index <= place)) throw lostRows(context, pageVersions);
+      const after: Position | null = page.rows.at(-1)?.position ?? null;
+      if (head !== undefined || !page.hasNext || after === null) {
+        return newestOf(rows.map(({ value }) => value).filter(isVersion), !page.hasNext);
+      }
+      if (pages === mostLatestPages) return unknown("UNREAD");
+      answer = await windows.load({ target, filter: newestFirst, request: { first: searchSize, after } });
+    }
   }
 
-  return {
-    byRef,
-    page,
-    latest,
-    beginning: (ref, prefix) => allOf(ref, prefix),
-    whole: (ref) => allOf(ref, null),
-  };
+  return { byRef, page, latest, allOf };
 }
 
-const newestFirst: Filter = { prefix: null, stages: [], direction: "DESC" };
+/**
+ * The newest of versions that the server sorted by publication. Of a whole list it is the one of the latest date; of the
+ * beginning of a list the first one, where the dates prove the order. Unknown where dates are missing.
+ */
+function newestOf(versions: readonly Version[], isWhole: boolean): Answer<Version> {
+  const [head, ...others] = versions;
+  if (head === undefined) return noVersions;
+  if (isWhole && others.length === 0) return found(head);
+  const moments = versions.map(({ createdAt }) => (createdAt === null ? Number.NaN : Date.parse(createdAt)));
+  if (moments.some(Number.isNaN)) return unknown("UNCHECKED_ORDER");
+  const latest = moments.reduce((one, other) => Math.max(one, other));
+  if (isWhole) return found(versions[moments.indexOf(latest)] ?? head);
+  const isSorted = moments.every((moment, index) => index === 0 || moment <= (moments[index - 1] ?? 0));
+  return isSorted ? found(head) : unknown("UNCHECKED_ORDER");
+}
+
+function isChild({ name }: Version): boolean {
+  return name.startsWith(childPrefix);
+}
 
 function targetOf(ref: PackageRef | undefined): Target | null {
   if (ref === undefined || ref.key === "") return null;
@@ -391,12 +384,12 @@ function targetOf(ref: PackageRef | undefined): Target | null {
   return repository === null ? null : { ref, repository };
 }
 
-/** The filter once more: what a server matches more loosely than we promise does not get through. */
+/** Compares a row with the filter again: the server matches more. */
 function isMatch({ name, stages }: Version, filter: Filter): boolean {
   return name.startsWith(filter.prefix ?? "") && filter.stages.every((stage) => stages.includes(stage));
 }
 
-/** Stored stage tags begin with `@`; without it, as the vendor's documents write them, nothing matches. */
+/** Stored stage tags begin with `@`, also where callers leave it out as the vendor's documents do. */
 function stageTags(text: string | null): readonly string[] {
   return (text ?? "")
     .split(",")
@@ -405,7 +398,7 @@ function stageTags(text: string | null): readonly string[] {
     .map((tag) => (tag.startsWith("@") ? tag : `@${tag}`));
 }
 
-/** The beginning of all names; null when they share none, which filters nothing. */
+/** The common prefix of all names; null where it is empty. */
 function commonPrefix(names: readonly string[]): string | null {
   const [first = "", ...rest] = names;
   let length = first.length;
@@ -413,7 +406,7 @@ function commonPrefix(names: readonly string[]): string | null {
   return first.slice(0, length) || null;
 }
 
-/** The beginning of a window that was cut for somebody who wanted more. */
+/** The first rows of a larger window. */
 function shorten(page: Page<Version>, first: number): Page<Version> {
   return page.rows.length <= first ? page : { ...page, rows: page.rows.slice(0, first), hasNext: true };
 }

@@ -1,9 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromAlias, locateImage, referTo, toAlias } from "../../../src/backends/bkrepo/image-location.ts";
+import {
+  formatOf,
+  fromAlias,
+  keyOf,
+  locateImage,
+  parseKey,
+  parseRepository,
+  printRepository,
+  purlOf,
+  referTo,
+  toAlias,
+  typesOf,
+} from "../../../src/backends/bkrepo/keys.ts";
 import { toInstant } from "../../../src/backends/bkrepo/mapper.ts";
-import { formatOf, keyOf, parseKey, purlOf, typesOf } from "../../../src/backends/bkrepo/package-key.ts";
-import { parseRepository, printRepository } from "../../../src/backends/bkrepo/repository.ts";
 import { parseImageRef } from "../../../src/model/artifact.ts";
 import { packageFormats } from "../../../src/model/package.ts";
 import { nameOfPurl, parsePurl } from "../../../src/model/purl.ts";

@@ -139,6 +139,16 @@ describe("many packages of one project", () => {
     expect(alone?.updatedAt).toBe("2026-11-02T09:14:34.555Z");
   });
 
+  test("have every field that they have by key: the search selects all fields that its rows are decoded by", async () => {
+    const refs = [sdk, client];
+    const byKey = await Promise.all(refs.map((one) => it.packages().package(one)));
+    const packages = it.packages();
+    const bySearch = await Promise.all(refs.map((one) => packages.package(one)));
+    const withoutOrigin = (one: (typeof byKey)[number]) => ({ ...one, origin: null, purl: one?.purl });
+    expect(bySearch.map(withoutOrigin)).toEqual(byKey.map(withoutOrigin));
+    expect(byKey.map((one) => one?.description)).not.toContain(null);
+  });
+
   test("shuffled and repeated rows change nothing", async () => {
     it.server.setTamper((reply) => withRecords(reply, (rows) => [...rows, ...rows].reverse()));
     const packages = it.packages();
