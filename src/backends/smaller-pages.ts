@@ -1,24 +1,7 @@
 import type { DroppedRow, Origin } from "../model/backend.ts";
 import { isTooLarge, UpstreamError } from "../upstream/errors.ts";
 import type { Learnt } from "./learnt.ts";
-
-/** One page as the backend answered it. */
-export interface UpstreamPage<T> {
-  readonly rows: readonly T[];
-  /** Rows in the answer, readable or not. */
-  readonly count: number;
-  /**
-   * Zero-based places of `rows` in the answer, one for each. May be left out where `rows` and `dropped` together are the
-   * whole answer, or `rows` alone is.
-   */
-  readonly places?: readonly number[];
-  readonly dropped: readonly DroppedRow[];
-  readonly origin: Origin;
-  /** The whole count, null when the backend does not say. */
-  readonly total: number | null;
-  /** Whether another page follows, where the backend says so itself (a next-page header); else undefined. */
-  readonly more?: boolean;
-}
+import type { UpstreamPage } from "./paging/source.ts";
 
 /** A list by pages of any size, and the largest size that was seen to be answered. */
 export interface SizedPages<T> {

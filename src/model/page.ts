@@ -24,10 +24,15 @@ export interface Page<T> {
   readonly rows: readonly Row<T>[];
   /** Whether rows follow; where `confirmNext` is set, whether they may. */
   readonly hasNext: boolean;
-  /** Tells surely whether rows follow, for another call; set where that is not known without one. */
+  /** Says for certain whether rows follow, for another call; set where that is not known without one. */
   readonly confirmNext?: () => Promise<boolean>;
   /** The whole count, null when the backend does not say; a function where finding out costs another call. */
   readonly total: number | null | (() => Promise<number | null>);
   readonly origin: Origin;
   readonly dropped: readonly DroppedRow[];
+}
+
+/** The same page with each row mapped; positions and everything else stay. */
+export function mapPage<T, U>(page: Page<T>, map: (value: T) => U): Page<U> {
+  return { ...page, rows: page.rows.map(({ value, position }) => ({ value: map(value), position })) };
 }

@@ -1,7 +1,7 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { mapAnswer } from "../../backends/answers.ts";
-import { mapPage } from "../../backends/paging.ts";
 import { parseDigest } from "../../model/artifact.ts";
+import { mapPage } from "../../model/page.ts";
 import { toPurl } from "../../model/purl.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import { type ArtifactNode, coordinateOf, createArtifact, recordSeed } from "../artifact/artifact.ts";

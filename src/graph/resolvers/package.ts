@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { type Answer, failed, found, mapAnswer, unknown } from "../../backends/answers.ts";
 import type { PackageReader } from "../../backends/backend.ts";
-import { mapPage } from "../../backends/paging.ts";
 import type { Package } from "../../model/package.ts";
+import { mapPage } from "../../model/page.ts";
 import { createArtifact } from "../artifact/artifact.ts";
 import { lookUp, reportHere } from "../artifact/outcome.ts";
 import { artifactOfVersion, fileSeed } from "../artifact/package-files.ts";

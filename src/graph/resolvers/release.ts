@@ -1,5 +1,5 @@
 import { mapAnswer } from "../../backends/answers.ts";
-import { mapPage } from "../../backends/paging.ts";
+import { mapPage } from "../../model/page.ts";
 import { secondsBetween } from "../../model/values.ts";
 import { createArtifact, imageSeed } from "../artifact/artifact.ts";
 import { driftOf } from "../artifact/drift.ts";
