@@ -43,9 +43,9 @@ interface ArtifactRow {
   readonly text: string;
 }
 
-/** What artifacts are looked up by: a whole image text, or the `name:tag` at its end. */
+/** What artifacts are looked up by: a whole image text, or the `name:tag` that is its suffix. */
 interface ImageKey {
-  readonly kind: "WHOLE" | "ENDING";
+  readonly kind: "WHOLE" | "SUFFIX";
   readonly text: string;
 }
 
@@ -59,7 +59,7 @@ interface CommitKey {
  * The artifacts of one Zadig in one request. A batch of images costs one list call for about fifty keys, whose newest
  * records come back with their activities. The list hides images whose size Zadig could not read (OCI manifests,
  * multi-arch indexes): a whole image that it does not show costs one call more for its id, and one for the record if
- * there is one. By its ending a hidden image cannot be found, so that nothing is absent by its ending.
+ * there is one. By its suffix a hidden image cannot be found, so that nothing is absent by its suffix.
  */
 export class Artifacts implements ArtifactReader {
   readonly #client: ZadigClient;
@@ -111,7 +111,7 @@ export class Artifacts implements ArtifactReader {
 
   readonly byNameAndTag: ArtifactReader["byNameAndTag"] = async (name, tag) => {
     const text = `${keys.lastSegment(name)}:${tag}`;
-    return keys.isSearchable(text) ? this.#images.load({ kind: "ENDING", text }) : unknown("NOT_SEARCHABLE");
+    return keys.isSearchable(text) ? this.#images.load({ kind: "SUFFIX", text }) : unknown("NOT_SEARCHABLE");
   };
 
   readonly byCommit: ArtifactReader["byCommit"] = (repository, branch, sha) => {
@@ -121,8 +121,8 @@ export class Artifacts implements ArtifactReader {
   readonly page: ArtifactReader["page"] = async (filter, request) => {
     const texts = [filter.image, filter.name, filter.imageTag, filter.repository, filter.branch];
     if (!texts.every((text) => text === null || keys.isSearchable(text))) return unknown("NOT_SEARCHABLE");
-    // With a repository or branch Zadig ignores every other filter, answers by build activities, repeats an artifact for
-    // each of them and counts activities: the rest is filtered here, and no total is known.
+    // With a repository or branch Zadig ignores every other filter, answers by build activities, repeats an artifact
+    // for each of them and counts activities: the rest is filtered here, and no total is known.
     const isByCommit = filter.repository !== null || filter.branch !== null;
     const filters = isByCommit ? commitFilters(filter) : recordFilters(filter);
     const isAskedFor = ({ record }: ArtifactRow) => matches(record, filter);
@@ -254,7 +254,7 @@ export class Artifacts implements ArtifactReader {
 
   /** An image that the list does not show. */
   async #readHidden({ kind, text }: ImageKey, gap: Unknown | null): Promise<Answer<Records> | Error> {
-    if (kind === "ENDING") return gap ?? unknown("NARROW_SEARCH");
+    if (kind === "SUFFIX") return gap ?? unknown("NARROW_SEARCH");
     try {
       const read = this.#client.findArtifact(text, this.#call);
       const id = await absentIfNotFound(
@@ -288,8 +288,8 @@ function recordsByKey(pages: readonly UpstreamPage<ArtifactRow>[]): ReadonlyMap<
     const { zadigId } = record.ref;
     if (zadigId !== null && ids.has(zadigId)) continue;
     if (zadigId !== null) ids.add(zadigId);
-    const ending = text.includes("/") ? [imageKeyText({ kind: "ENDING", text: keys.lastSegment(text) })] : [];
-    for (const key of [imageKeyText({ kind: "WHOLE", text }), ...ending]) {
+    const suffix = text.includes("/") ? [imageKeyText({ kind: "SUFFIX", text: keys.lastSegment(text) })] : [];
+    for (const key of [imageKeyText({ kind: "WHOLE", text }), ...suffix]) {
       const records = listed.get(key);
       if (records) records.push(record);
       else listed.set(key, [record]);
@@ -301,10 +301,10 @@ function recordsByKey(pages: readonly UpstreamPage<ArtifactRow>[]): ReadonlyMap<
 // Two patterns in one call: an unanchored one reads the whole collection anyway.
 function patternOf(images: readonly ImageKey[]): string {
   const whole = images.filter(({ kind }) => kind === "WHOLE").map(({ text }) => text);
-  const endings = images.filter(({ kind }) => kind === "ENDING").map(({ text }) => text);
+  const suffixes = images.filter(({ kind }) => kind === "SUFFIX").map(({ text }) => text);
   const patterns = [
     ...(whole.length > 0 ? [keys.patternOfImages(whole)] : []),
-    ...(endings.length > 0 ? [keys.patternOfEndings(endings)] : []),
+    ...(suffixes.length > 0 ? [keys.patternOfSuffixes(suffixes)] : []),
   ];
   return patterns.join("|");
 }
@@ -349,7 +349,7 @@ function recordFilters({ image, name, imageTag, type }: ArtifactQuery): Artifact
   };
 }
 
-/** Whether a record is what was asked for: what Zadig's filters let through is compared again, whole text by whole text. */
+/** Whether a record is what was asked for: what Zadig's filters let through is compared again, whole text by whole. */
 function matches(record: ArtifactRecord, { image, name, imageTag, type, repository, branch }: ArtifactQuery): boolean {
   return (
     (image === null || textOf(record) === withoutScheme(image)) &&

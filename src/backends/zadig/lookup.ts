@@ -312,8 +312,8 @@ export class ReleaseLookup {
   }
 
   /**
-   * Reads a detail of OpenAPI, which answers 500 for what does not exist and for what is broken, or null. Only the list
-   * tells which: if the release is not in it, "not there" was meant; if it is, the failure was one, and null proves nothing.
+   * Reads a detail of OpenAPI, which answers 500, or null, for what does not exist as for what is broken. Only the list
+   * tells which: where it has the release, a failure was one, and null proves nothing.
    */
   async #openDetail(ref: ReleaseRef, project: string, read: () => Promise<Release | null>): Promise<Answer<Release>> {
     let failure: UpstreamError | null = null;

@@ -16,7 +16,7 @@ import { getArtifact, listArtifacts, listProjects, listReleasesOpen } from "./op
 const slackMs = 3_600_000;
 /** Rows of brief lists that are looked through at once. */
 const briefRows = 100;
-/** Rows that come with their parts (environments, manifests) may be hundreds of kilobytes each: see {@link heavyPages}. */
+/** Page sizes of rows with their parts (environments, manifests), each of which may be hundreds of kilobytes. */
 const heavyRows = { least: 10, most: 80 } as const;
 /** Rows that one window may look through: those that come with their parts, and those of which each costs one call. */
 const maxRows = { embedded: 1000, asked: 100 } as const;
@@ -263,7 +263,7 @@ class ProjectCheck {
   }
 }
 
-/** Pages of rows that are large: four times as many at first as are wanted, and twice as many with each page after it. */
+/** Pages of large rows: four times as many at first as are wanted, and twice as many with each further page. */
 function heavyPages(wanted: number): { readonly first: number; readonly most: number } {
   let first: number = heavyRows.least;
   while (first < heavyRows.most && first < wanted * 4) first *= 2;
@@ -283,8 +283,8 @@ class DateOrder {
 }
 
 /**
- * The newest record that is not younger than the release: a tag built again later is not what was released. Unknown where
- * there are several records and a date is missing, absent where all of them are younger.
+ * The newest record that is not younger than the release: a tag built again later is not what was released. Unknown
+ * where there are several records and a date is missing, absent where all of them are younger.
  */
 function builtBefore(release: Release, records: readonly ArtifactRecord[]): Answer<ArtifactRecord> {
   const older = records.filter(({ createdAt }) => !isBefore(release.createdAt, createdAt));

@@ -6,8 +6,8 @@ import {
   chunksByBytes,
   hostUrl,
   objectId,
-  patternOfEndings,
   patternOfImages,
+  patternOfSuffixes,
   safeUrl,
 } from "../../../src/backends/zadig/keys.ts";
 import { parseRun } from "../../../src/backends/zadig/mapper.ts";
@@ -51,7 +51,7 @@ describe("patterns", () => {
   it("match the ends of references", () => {
     fc.assert(
       fc.property(text, text, (ending, before) => {
-        const pattern = new RegExp(patternOfEndings([ending]));
+        const pattern = new RegExp(patternOfSuffixes([ending]));
         expect(pattern.test(`${before}/${ending}`)).toBe(true);
         expect(pattern.test(ending)).toBe(ending.includes(`/${ending}`));
       }),
