@@ -1,4 +1,5 @@
 import { parseImageRef } from "../../model/artifact.ts";
+import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import type { Call } from "../../upstream/call.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
@@ -15,10 +16,11 @@ import {
 import type { ArtifactQuery, ArtifactReader } from "../backend.ts";
 import { batched, keyText, single } from "../batch.ts";
 import { asError } from "../batches.ts";
-import { mapPage, type UpstreamPage } from "../paging.ts";
-import { inSmallerPages } from "../smaller-pages.ts";
+import { collect } from "../paging/collect.ts";
+import { type FilteredPage, readFiltered } from "../paging/filter.ts";
+import { type NumberedSource, readPage } from "../paging/source.ts";
+import { readWindow } from "../paging/window.ts";
 import type { ArtifactFilters, ZadigClient } from "./client.ts";
-import { filteredWindow, type NumberedSource, pageOf, windowOf } from "./filtered-list.ts";
 import * as keys from "./keys.ts";
 import { toArtifact, toBuilds } from "./mapper.ts";
 import { findArtifact, getArtifact, getArtifactDirectory, listArtifacts } from "./operations.ts";
@@ -128,23 +130,22 @@ export class Artifacts implements ArtifactReader {
     const isAskedFor = ({ record }: ArtifactRow) => matches(record, filter);
     if (!isByCommit && filter.type !== "OTHER") {
       const source = { ...this.#source(filters), keep: isAskedFor };
-      return found(mapPage(await windowOf(request, source), ({ record }) => record));
+      return found(mapPage(await comparedWindow(request, source), ({ record }) => record));
     }
-    return filteredWindow(request, {
-      source: this.#source(filters),
-      first: filteredPageSize,
+    const answer = await readFiltered(request, this.#source(filters), {
+      accept: (row) => (isAskedFor(row) ? row.record : null),
+      rows: filteredPageSize,
       most: filteredPageSize,
       maxRows: () => filteredPageSize * maxFilteredPages,
-      accept: async (row: ArtifactRow) => (isAskedFor(row) ? row.record : null),
-      concurrency: filteredPageSize,
     });
+    return withLostRows(answer);
   };
 
   /** The artifact list, newest first; a page that is too large an answer is assembled from smaller ones. */
   #source(filters: ArtifactFilters): NumberedSource<ArtifactRow> {
     const { upstream, learned } = this.#client;
-    const pages = {
-      fetch: async (page: number, size: number) => {
+    return {
+      fetch: async (page, size) => {
         const { value, origin } = await this.#client.listArtifacts(filters, page, size, this.#call);
         const toRow = (row: (typeof value.rows)[number]): ArtifactRow => ({
           record: toArtifact(row, origin, upstream.base),
@@ -152,13 +153,9 @@ export class Artifacts implements ArtifactReader {
         });
         return { ...value, rows: value.rows.map(toRow), origin };
       },
-      workable: learned.pageSizes.artifacts,
-    };
-    return {
-      fetch: (page, size) => inSmallerPages(pages, page, size),
       identity: ({ record: { ref, name, createdAt } }) => ref.zadigId ?? ref.image ?? keyText(name, createdAt),
       maxSize,
-      keep: () => true,
+      workable: learned.pageSizes.artifacts,
     };
   }
 
@@ -168,19 +165,16 @@ export class Artifacts implements ArtifactReader {
     const built = new Map<string, ArtifactRecord>();
     let isWhole = true;
     for (let page = 0; page < maxFilteredPages; page++) {
-      const { rows, count, total, dropped } = await pageOf(source, page, filteredPageSize);
+      const { rows, dropped, start, end, total } = await readPage(source, page, filteredPageSize);
       isWhole &&= dropped.length === 0;
-      let isLastBuilt = false;
-      for (const row of rows) {
-        isLastBuilt = isBuiltFrom(row.record, repository, branch, sha);
-        if (isLastBuilt) built.set(source.identity(row), row.record);
-      }
-      const goesOn = total === null ? count >= filteredPageSize : (page + 1) * filteredPageSize < total;
+      const matches = rows.filter(({ row }) => isBuiltFrom(row.record, repository, branch, sha));
+      for (const { row, identity } of matches) built.set(identity, row.record);
+      const goesOn = total === null ? end - start >= filteredPageSize : start + filteredPageSize < total;
       const records = newestFirst([...built.values()]);
       if (!goesOn && built.size > 0) return found(records, isWhole ? null : unknown("LOST_ROWS"));
       if (!goesOn) return isWhole ? absent(listArtifacts, "COMPLETE_FILTER") : unknown("LOST_ROWS");
       // Builds of one revision are adjacent in a list by time, unless it was built again.
-      if (built.size > 0 && rows.length > 0 && !isLastBuilt) return found(records, unknown("UNREAD"));
+      if (built.size > 0 && rows.length > 0 && matches.at(-1) !== rows.at(-1)) return found(records, unknown("UNREAD"));
     }
     return built.size === 0 ? unknown("UNREAD") : found(newestFirst([...built.values()]), unknown("UNREAD"));
   }
@@ -224,11 +218,14 @@ export class Artifacts implements ArtifactReader {
 
   async #search(chunk: readonly ImageKey[], answers: Answers): Promise<void> {
     try {
-      const { pages, isComplete } = await this.#readAll(patternOf(chunk), Math.max(100, chunk.length * 4));
-      const listed = recordsByKey(pages);
+      const size = Math.max(100, chunk.length * 4);
+      const { rows, dropped, isCut } = await collect(this.#source({ image: patternOf(chunk) }), {
+        size,
+        mostPages: maxImagePages,
+      });
+      const listed = recordsByKey(rows);
       // A row that could not be read, or one behind the most that is read, may be of any of these keys.
-      const isDamaged = pages.some(({ dropped }) => dropped.length > 0);
-      const gap = isDamaged ? unknown("LOST_ROWS") : isComplete ? null : unknown("UNREAD");
+      const gap = dropped.length > 0 ? unknown("LOST_ROWS") : isCut ? unknown("UNREAD") : null;
       await Promise.all(
         chunk.map(async (key) => {
           const records = listed.get(imageKeyText(key));
@@ -238,18 +235,6 @@ export class Artifacts implements ArtifactReader {
     } catch (error) {
       for (const key of chunk) answers.set(imageKeyText(key), asError(error));
     }
-  }
-
-  async #readAll(image: string, size: number) {
-    const source = this.#source({ image });
-    const first = await pageOf(source, 0, size);
-    const { total, count } = first;
-    const all = total === null ? (count < size ? 1 : 2) : Math.ceil(total / size);
-    const rest = await Promise.all(
-      Array.from({ length: Math.min(all, maxImagePages) - 1 }, (_, index) => pageOf(source, index + 1, size)),
-    );
-    const isComplete = total === null ? (rest.at(-1) ?? first).count < size : all <= maxImagePages;
-    return { pages: [first, ...rest], isComplete };
   }
 
   /** An image that the list does not show. */
@@ -277,17 +262,12 @@ function imageKeyText({ kind, text }: ImageKey): string {
   return `${kind} ${text}`;
 }
 
-/** The records of several pages by the text of each key that they answer. */
-function recordsByKey(pages: readonly UpstreamPage<ArtifactRow>[]): ReadonlyMap<string, Records> {
+/** The records by the text of each key that they answer. */
+function recordsByKey(rows: readonly ArtifactRow[]): ReadonlyMap<string, Records> {
   const listed = new Map<string, ArtifactRecord[]>();
-  const ids = new Set<string>();
-  for (const { record, text: raw } of pages.flatMap(({ rows }) => rows)) {
+  for (const { record, text: raw } of rows) {
     const text = withoutScheme(raw);
     if (!text) continue;
-    // A record created meanwhile pushes the last row of a page onto the next one.
-    const { zadigId } = record.ref;
-    if (zadigId !== null && ids.has(zadigId)) continue;
-    if (zadigId !== null) ids.add(zadigId);
     const suffix = text.includes("/") ? [imageKeyText({ kind: "SUFFIX", text: keys.lastSegment(text) })] : [];
     for (const key of [imageKeyText({ kind: "WHOLE", text }), ...suffix]) {
       const records = listed.get(key);
@@ -377,4 +357,24 @@ function isBuiltFrom(record: ArtifactRecord, repository: string | null, branch: 
 // Zadig knows repositories by their last part; a caller may name the owner too.
 function isRepository(known: string, asked: string): boolean {
   return asked.includes("/") ? known === asked : keys.lastSegment(known) === asked;
+}
+
+/** A window over rows that are compared again: where Zadig counts other rows as well, the total is unknown. */
+export async function comparedWindow<T>(
+  request: PageRequest,
+  source: NumberedSource<T> & { readonly keep: (row: T) => boolean },
+): Promise<Page<T>> {
+  let countsOthers = false;
+  const keep = (row: T) => {
+    const isOwn = source.keep(row);
+    countsOthers ||= !isOwn;
+    return isOwn;
+  };
+  const page = await readWindow(request, { ...source, keep });
+  return countsOthers ? { ...page, total: null } : page;
+}
+
+/** A filtered window with LOST_ROWS as its gap where the list ended with fewer rows than were counted. */
+export function withLostRows<U>(answer: Answer<FilteredPage<U>>): Answer<Page<U>> {
+  return answer.kind === "FOUND" && answer.value.lacksRows ? found(answer.value, unknown("LOST_ROWS")) : answer;
 }

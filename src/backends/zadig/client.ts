@@ -6,7 +6,7 @@ import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, Query } from "../../upstream/operation.ts";
 import { readLeniently, readOne, readRowsLeniently } from "../decode.ts";
 import { Learnt } from "../learnt.ts";
-import type { UpstreamPage } from "../paging.ts";
+import type { UpstreamPage } from "../paging/source.ts";
 import { createDialect } from "./dialect.ts";
 import { objectId } from "./keys.ts";
 import * as operations from "./operations.ts";
