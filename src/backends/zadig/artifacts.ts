@@ -1,5 +1,4 @@
 import { parseImageRef } from "../../model/artifact.ts";
-import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import type { Call } from "../../upstream/call.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
@@ -16,11 +15,10 @@ import {
 import type { ArtifactQuery, ArtifactReader } from "../backend.ts";
 import { batched, keyText, single } from "../batch.ts";
 import { asError } from "../batches.ts";
-import { collect } from "../paging/collect.ts";
-import { type FilteredPage, readFiltered } from "../paging/filter.ts";
-import { type NumberedSource, readPage } from "../paging/source.ts";
-import { readWindow } from "../paging/window.ts";
+import { mapPage, type UpstreamPage } from "../paging.ts";
+import { inSmallerPages } from "../smaller-pages.ts";
 import type { ArtifactFilters, ZadigClient } from "./client.ts";
+import { filteredWindow, type NumberedSource, pageOf, windowOf } from "./filtered-list.ts";
 import * as keys from "./keys.ts";
 import { toArtifact, toBuilds } from "./mapper.ts";
 import { findArtifact, getArtifact, getArtifactDirectory, listArtifacts } from "./operations.ts";
@@ -45,9 +43,9 @@ interface ArtifactRow {
   readonly text: string;
 }
 
-/** What artifacts are looked up by: a whole image text, or the `name:tag` that is its suffix. */
+/** What artifacts are looked up by: a whole image text, or the `name:tag` at its end. */
 interface ImageKey {
-  readonly kind: "WHOLE" | "SUFFIX";
+  readonly kind: "WHOLE" | "ENDING";
   readonly text: string;
 }
 
@@ -61,7 +59,7 @@ interface CommitKey {
  * The artifacts of one Zadig in one request. A batch of images costs one list call for about fifty keys, whose newest
  * records come back with their activities. The list hides images whose size Zadig could not read (OCI manifests,
  * multi-arch indexes): a whole image that it does not show costs one call more for its id, and one for the record if
- * there is one. By its suffix a hidden image cannot be found, so that nothing is absent by its suffix.
+ * there is one. By its ending a hidden image cannot be found, so that nothing is absent by its ending.
  */
 export class Artifacts implements ArtifactReader {
   readonly #client: ZadigClient;
@@ -113,7 +111,7 @@ export class Artifacts implements ArtifactReader {
 
   readonly byNameAndTag: ArtifactReader["byNameAndTag"] = async (name, tag) => {
     const text = `${keys.lastSegment(name)}:${tag}`;
-    return keys.isSearchable(text) ? this.#images.load({ kind: "SUFFIX", text }) : unknown("NOT_SEARCHABLE");
+    return keys.isSearchable(text) ? this.#images.load({ kind: "ENDING", text }) : unknown("NOT_SEARCHABLE");
   };
 
   readonly byCommit: ArtifactReader["byCommit"] = (repository, branch, sha) => {
@@ -123,29 +121,30 @@ export class Artifacts implements ArtifactReader {
   readonly page: ArtifactReader["page"] = async (filter, request) => {
     const texts = [filter.image, filter.name, filter.imageTag, filter.repository, filter.branch];
     if (!texts.every((text) => text === null || keys.isSearchable(text))) return unknown("NOT_SEARCHABLE");
-    // With a repository or branch Zadig ignores every other filter, answers by build activities, repeats an artifact
-    // for each of them and counts activities: the rest is filtered here, and no total is known.
+    // With a repository or branch Zadig ignores every other filter, answers by build activities, repeats an artifact for
+    // each of them and counts activities: the rest is filtered here, and no total is known.
     const isByCommit = filter.repository !== null || filter.branch !== null;
     const filters = isByCommit ? commitFilters(filter) : recordFilters(filter);
     const isAskedFor = ({ record }: ArtifactRow) => matches(record, filter);
     if (!isByCommit && filter.type !== "OTHER") {
       const source = { ...this.#source(filters), keep: isAskedFor };
-      return found(mapPage(await comparedWindow(request, source), ({ record }) => record));
+      return found(mapPage(await windowOf(request, source), ({ record }) => record));
     }
-    const answer = await readFiltered(request, this.#source(filters), {
-      accept: (row) => (isAskedFor(row) ? row.record : null),
-      rows: filteredPageSize,
+    return filteredWindow(request, {
+      source: this.#source(filters),
+      first: filteredPageSize,
       most: filteredPageSize,
       maxRows: () => filteredPageSize * maxFilteredPages,
+      accept: async (row: ArtifactRow) => (isAskedFor(row) ? row.record : null),
+      concurrency: filteredPageSize,
     });
-    return withLostRows(answer);
   };
 
   /** The artifact list, newest first; a page that is too large an answer is assembled from smaller ones. */
   #source(filters: ArtifactFilters): NumberedSource<ArtifactRow> {
     const { upstream, learned } = this.#client;
-    return {
-      fetch: async (page, size) => {
+    const pages = {
+      fetch: async (page: number, size: number) => {
         const { value, origin } = await this.#client.listArtifacts(filters, page, size, this.#call);
         const toRow = (row: (typeof value.rows)[number]): ArtifactRow => ({
           record: toArtifact(row, origin, upstream.base),
@@ -153,9 +152,13 @@ export class Artifacts implements ArtifactReader {
         });
         return { ...value, rows: value.rows.map(toRow), origin };
       },
+      workable: learned.pageSizes.artifacts,
+    };
+    return {
+      fetch: (page, size) => inSmallerPages(pages, page, size),
       identity: ({ record: { ref, name, createdAt } }) => ref.zadigId ?? ref.image ?? keyText(name, createdAt),
       maxSize,
-      workable: learned.pageSizes.artifacts,
+      keep: () => true,
     };
   }
 
@@ -165,16 +168,19 @@ export class Artifacts implements ArtifactReader {
     const built = new Map<string, ArtifactRecord>();
     let isWhole = true;
     for (let page = 0; page < maxFilteredPages; page++) {
-      const { rows, dropped, start, end, total } = await readPage(source, page, filteredPageSize);
+      const { rows, count, total, dropped } = await pageOf(source, page, filteredPageSize);
       isWhole &&= dropped.length === 0;
-      const matches = rows.filter(({ row }) => isBuiltFrom(row.record, repository, branch, sha));
-      for (const { row, identity } of matches) built.set(identity, row.record);
-      const goesOn = total === null ? end - start >= filteredPageSize : start + filteredPageSize < total;
+      let isLastBuilt = false;
+      for (const row of rows) {
+        isLastBuilt = isBuiltFrom(row.record, repository, branch, sha);
+        if (isLastBuilt) built.set(source.identity(row), row.record);
+      }
+      const goesOn = total === null ? count >= filteredPageSize : (page + 1) * filteredPageSize < total;
       const records = newestFirst([...built.values()]);
       if (!goesOn && built.size > 0) return found(records, isWhole ? null : unknown("LOST_ROWS"));
       if (!goesOn) return isWhole ? absent(listArtifacts, "COMPLETE_FILTER") : unknown("LOST_ROWS");
       // Builds of one revision are adjacent in a list by time, unless it was built again.
-      if (built.size > 0 && rows.length > 0 && matches.at(-1) !== rows.at(-1)) return found(records, unknown("UNREAD"));
+      if (built.size > 0 && rows.length > 0 && !isLastBuilt) return found(records, unknown("UNREAD"));
     }
     return built.size === 0 ? unknown("UNREAD") : found(newestFirst([...built.values()]), unknown("UNREAD"));
   }
@@ -218,14 +224,11 @@ export class Artifacts implements ArtifactReader {
 
   async #search(chunk: readonly ImageKey[], answers: Answers): Promise<void> {
     try {
-      const size = Math.max(100, chunk.length * 4);
-      const { rows, dropped, isCut } = await collect(this.#source({ image: patternOf(chunk) }), {
-        size,
-        mostPages: maxImagePages,
-      });
-      const listed = recordsByKey(rows);
+      const { pages, isComplete } = await this.#readAll(patternOf(chunk), Math.max(100, chunk.length * 4));
+      const listed = recordsByKey(pages);
       // A row that could not be read, or one behind the most that is read, may be of any of these keys.
-      const gap = dropped.length > 0 ? unknown("LOST_ROWS") : isCut ? unknown("UNREAD") : null;
+      const isDamaged = pages.some(({ dropped }) => dropped.length > 0);
+      const gap = isDamaged ? unknown("LOST_ROWS") : isComplete ? null : unknown("UNREAD");
       await Promise.all(
         chunk.map(async (key) => {
           const records = listed.get(imageKeyText(key));
@@ -237,9 +240,21 @@ export class Artifacts implements ArtifactReader {
     }
   }
 
+  async #readAll(image: string, size: number) {
+    const source = this.#source({ image });
+    const first = await pageOf(source, 0, size);
+    const { total, count } = first;
+    const all = total === null ? (count < size ? 1 : 2) : Math.ceil(total / size);
+    const rest = await Promise.all(
+      Array.from({ length: Math.min(all, maxImagePages) - 1 }, (_, index) => pageOf(source, index + 1, size)),
+    );
+    const isComplete = total === null ? (rest.at(-1) ?? first).count < size : all <= maxImagePages;
+    return { pages: [first, ...rest], isComplete };
+  }
+
   /** An image that the list does not show. */
   async #readHidden({ kind, text }: ImageKey, gap: Unknown | null): Promise<Answer<Records> | Error> {
-    if (kind === "SUFFIX") return gap ?? unknown("NARROW_SEARCH");
+    if (kind === "ENDING") return gap ?? unknown("NARROW_SEARCH");
     try {
       const read = this.#client.findArtifact(text, this.#call);
       const id = await absentIfNotFound(
@@ -262,14 +277,19 @@ function imageKeyText({ kind, text }: ImageKey): string {
   return `${kind} ${text}`;
 }
 
-/** The records by the text of each key that they answer. */
-function recordsByKey(rows: readonly ArtifactRow[]): ReadonlyMap<string, Records> {
+/** The records of several pages by the text of each key that they answer. */
+function recordsByKey(pages: readonly UpstreamPage<ArtifactRow>[]): ReadonlyMap<string, Records> {
   const listed = new Map<string, ArtifactRecord[]>();
-  for (const { record, text: raw } of rows) {
+  const ids = new Set<string>();
+  for (const { record, text: raw } of pages.flatMap(({ rows }) => rows)) {
     const text = withoutScheme(raw);
     if (!text) continue;
-    const suffix = text.includes("/") ? [imageKeyText({ kind: "SUFFIX", text: keys.lastSegment(text) })] : [];
-    for (const key of [imageKeyText({ kind: "WHOLE", text }), ...suffix]) {
+    // A record created meanwhile pushes the last row of a page onto the next one.
+    const { zadigId } = record.ref;
+    if (zadigId !== null && ids.has(zadigId)) continue;
+    if (zadigId !== null) ids.add(zadigId);
+    const ending = text.includes("/") ? [imageKeyText({ kind: "ENDING", text: keys.lastSegment(text) })] : [];
+    for (const key of [imageKeyText({ kind: "WHOLE", text }), ...ending]) {
       const records = listed.get(key);
       if (records) records.push(record);
       else listed.set(key, [record]);
@@ -281,10 +301,10 @@ function recordsByKey(rows: readonly ArtifactRow[]): ReadonlyMap<string, Records
 // Two patterns in one call: an unanchored one reads the whole collection anyway.
 function patternOf(images: readonly ImageKey[]): string {
   const whole = images.filter(({ kind }) => kind === "WHOLE").map(({ text }) => text);
-  const suffixes = images.filter(({ kind }) => kind === "SUFFIX").map(({ text }) => text);
+  const endings = images.filter(({ kind }) => kind === "ENDING").map(({ text }) => text);
   const patterns = [
     ...(whole.length > 0 ? [keys.patternOfImages(whole)] : []),
-    ...(suffixes.length > 0 ? [keys.patternOfSuffixes(suffixes)] : []),
+    ...(endings.length > 0 ? [keys.patternOfEndings(endings)] : []),
   ];
   return patterns.join("|");
 }
@@ -329,7 +349,7 @@ function recordFilters({ image, name, imageTag, type }: ArtifactQuery): Artifact
   };
 }
 
-/** Whether a record is what was asked for: what Zadig's filters let through is compared again, whole text by whole. */
+/** Whether a record is what was asked for: what Zadig's filters let through is compared again, whole text by whole text. */
 function matches(record: ArtifactRecord, { image, name, imageTag, type, repository, branch }: ArtifactQuery): boolean {
   return (
     (image === null || textOf(record) === withoutScheme(image)) &&
@@ -357,24 +377,4 @@ function isBuiltFrom(record: ArtifactRecord, repository: string | null, branch: 
 // Zadig knows repositories by their last part; a caller may name the owner too.
 function isRepository(known: string, asked: string): boolean {
   return asked.includes("/") ? known === asked : keys.lastSegment(known) === asked;
-}
-
-/** A window over rows that are compared again: where Zadig counts other rows as well, the total is unknown. */
-export async function comparedWindow<T>(
-  request: PageRequest,
-  source: NumberedSource<T> & { readonly keep: (row: T) => boolean },
-): Promise<Page<T>> {
-  let countsOthers = false;
-  const keep = (row: T) => {
-    const isOwn = source.keep(row);
-    countsOthers ||= !isOwn;
-    return isOwn;
-  };
-  const page = await readWindow(request, { ...source, keep });
-  return countsOthers ? { ...page, total: null } : page;
-}
-
-/** A filtered window with LOST_ROWS as its gap where the list ended with fewer rows than were counted. */
-export function withLostRows<U>(answer: Answer<FilteredPage<U>>): Answer<Page<U>> {
-  return answer.kind === "FOUND" && answer.value.lacksRows ? found(answer.value, unknown("LOST_ROWS")) : answer;
 }

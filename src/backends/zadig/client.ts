@@ -1,12 +1,12 @@
 import type { z } from "zod";
 import type { ReleaseParts } from "../../model/release.ts";
 import type { Call } from "../../upstream/call.ts";
-import { createUpstream, type RawReply, type Reply, type Upstream } from "../../upstream/client.ts";
+import { createUpstream, type RawReply, type Reply } from "../../upstream/client.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, Query } from "../../upstream/operation.ts";
 import { readLeniently, readOne, readRowsLeniently } from "../decode.ts";
 import { Learnt } from "../learnt.ts";
-import type { UpstreamPage } from "../paging/source.ts";
+import type { UpstreamPage } from "../paging.ts";
 import { createDialect } from "./dialect.ts";
 import { objectId } from "./keys.ts";
 import * as operations from "./operations.ts";
@@ -38,47 +38,44 @@ export type Listed<T> = Omit<UpstreamPage<T>, "origin">;
 /** Every call to one Zadig, and what was learnt of it. */
 export type ZadigClient = ReturnType<typeof createClient>;
 
-/** Opens one Zadig for the life of the process; sends nothing. Calls reject with an UpstreamError; pages count from 0. */
+/** Opens one Zadig for the life of the process; sends nothing. All calls reject with an UpstreamError; pages are zero-based. */
 export function createClient(settings: ZadigSettings) {
   const upstream = createUpstream(settings, createDialect(settings));
-  const learned = createLearned();
-  return { upstream, learned, ...releaseCalls(settings, upstream, learned), ...artifactCalls(upstream) };
-}
-
-function releaseCalls(settings: ZadigSettings, { call: send }: Upstream, learned: Learned) {
+  const { call: send } = upstream;
   const surface = surfaceOf(settings);
   const configured = settings.generation === "auto" ? null : settings.generation;
+  const learned = createLearned();
   /** The generation as configured or as seen of late; null while unknown. */
   const generation = () => configured ?? learned.generation.get();
+  const learn = (seen: Generation | null) => {
+    if (seen !== null) learned.generation.set(seen);
+  };
   const { listReleases, listReleasesDirectory, listReleasesOpen } = operations;
-  /** The call that lists releases. */
   const listOperation = { aslan: listReleases, directory: listReleasesDirectory, openapi: listReleasesOpen }[surface];
 
-  /** What `read` makes of an answer, whose generation is remembered where it shows one. */
-  function learning<T>(seen: Generation | null, read: (generation: Generation | null) => T): T {
-    const value = read(configured ?? seen);
-    if (seen !== null) learned.generation.set(seen);
-    return value;
-  }
-
-  function listOpen(project: string | null, page: number, size: number, call: Call) {
+  function listOpenReleases(project: string | null, page: number, size: number, call: Call) {
     if (project === null) {
       const reason = "OpenAPI lists one project at a time and none is configured";
       throw new UpstreamError("REJECTED", { backend: settings.name, operation: listOperation.name, reason });
     }
     const decode = ({ body }: RawReply, operation: Operation) => {
       const { list, total } = readOne(payload.openPage, body);
+      const seen = configured ?? openGenerationOf(list);
       const items = readList(payload.openItem, list ?? null, operation, total);
-      return learning(openGenerationOf(list), (seen) =>
-        mapRows(items, (item) => ({ shape: "open" as const, item, project, generation: seen, parts: null })),
-      );
+      learn(seen);
+      return mapRows(items, (item): payload.ReleasePayload => {
+        return { shape: "open", item, project, generation: seen, parts: null };
+      });
     };
     return send(listOperation, { query: { projectKey: project, pageNum: page + 1, pageSize: size }, decode }, call);
   }
 
   return {
+    upstream,
     surface,
     generation,
+    learned,
+    /** The call that lists releases. */
     listOperation,
     /** `detailed` asks for the parts: a brief list is cheaper where the generation has one. */
     listReleases: (
@@ -88,17 +85,24 @@ function releaseCalls(settings: ZadigSettings, { call: send }: Upstream, learned
       size: number,
       call: Call,
     ): Promise<Reply<Listed<payload.ReleasePayload>>> => {
-      if (surface === "openapi") return listOpen(scope.project, page, size, call);
-      const decode = ({ body, header }: RawReply, operation: Operation) =>
-        learning(generationOf(body), (seen) =>
-          readReleases(body, seen, detailed, operation, totalOf(header("x-total"))),
-        );
+      if (surface === "openapi") return listOpenReleases(scope.project, page, size, call);
+      const decode = ({ body, header }: RawReply, operation: Operation) => {
+        const seen = configured ?? generationOf(body);
+        const releases = readReleases(body, seen, detailed, operation, totalOf(header("x-total")));
+        learn(seen);
+        return releases;
+      };
       return send(listOperation, { query: releaseQuery(scope, detailed, page, size, generation()), decode }, call);
     },
     /** NOT_FOUND for an unknown id; the answer may belong to another project than the one that was asked with. */
     getRelease: (id: string, project: string | null, call: Call) => {
-      const decode = ({ body }: RawReply, operation: Operation) =>
-        body === null ? null : learning(generationOf([body]), (seen) => readRelease(body, seen, operation));
+      const decode = ({ body }: RawReply, operation: Operation) => {
+        if (body === null) return null;
+        const seen = configured ?? generationOf([body]);
+        const release = readRelease(body, seen, operation);
+        learn(seen);
+        return release;
+      };
       const query = { projectName: project ?? undefined, ifPassFilter: true };
       return send(operations.getRelease, { parts: { id }, query, decode }, call);
     },
@@ -120,11 +124,6 @@ function releaseCalls(settings: ZadigSettings, { call: send }: Upstream, learned
       };
       return send(operations.listProjects, { query: { pageNum: page + 1, pageSize: size }, decode }, call);
     },
-  };
-}
-
-function artifactCalls({ call: send }: Upstream) {
-  return {
     listArtifacts: (filters: ArtifactFilters, page: number, size: number, call: Call) => {
       const decode = ({ body, header }: RawReply, operation: Operation) =>
         readList(payload.artifact, body, operation, totalOf(header("x-total")));
@@ -139,8 +138,6 @@ function artifactCalls({ call: send }: Upstream) {
       send(operations.getArtifactDirectory, { query: { image }, decode: readArtifact }, call),
   };
 }
-
-type Learned = ReturnType<typeof createLearned>;
 
 /**
  * What one process has learnt about one Zadig; nothing of it comes from, or belongs to, a single caller. All of it

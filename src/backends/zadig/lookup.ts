@@ -5,20 +5,17 @@ import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, firstGap, found, impossible, unknown } from "../answers.ts";
 import { keyText, single } from "../batch.ts";
-import { collect } from "../paging/collect.ts";
-import { isMergedPosition, readMerged } from "../paging/merge.ts";
-import { type NumberedSource, readPage } from "../paging/source.ts";
+import { inSmallerPages } from "../smaller-pages.ts";
 import type { ReleaseScope, ZadigClient } from "./client.ts";
+import { type NumberedSource, pageOf } from "./filtered-list.ts";
 import { objectId } from "./keys.ts";
 import { byName, toRelease } from "./mapper.ts";
+import { mergedPosition, mergeWindow } from "./merge.ts";
 import { getRelease, getReleaseOpen, getReleaseOpenByName } from "./operations.ts";
 import type { ZadigSettings } from "./settings.ts";
 
 /** Zadig sets no bound; one call answers the largest window and one row more. */
 const maxSize = 101;
-
-/** A list of releases with what selects them. */
-export type ReleaseSource = NumberedSource<Release> & { readonly keep: (release: Release) => boolean };
 
 /** A read of releases of one project, or with null of all. */
 type ProjectRead = (project: string | null, request: PageRequest) => Promise<Answer<Page<Release>>>;
@@ -45,13 +42,17 @@ export class ReleaseLists {
    * The releases of a scope, newest first. Rows outside the scope are passed over: a parameter that a version does not
    * know is ignored there, and everything comes.
    */
-  source(scope: ReleaseScope, detailed: boolean): ReleaseSource {
+  source(scope: ReleaseScope, detailed: boolean): NumberedSource<Release> {
     const { surface, learned } = this.#client;
-    return {
-      fetch: async (page, size) => {
+    const pages = {
+      fetch: async (page: number, size: number) => {
         const { value, origin } = await this.#client.listReleases(scope, detailed, page, size, this.#call);
         return { ...value, rows: value.rows.map((row) => toRelease(row, origin)), origin };
       },
+      workable: detailed ? learned.pageSizes.detailed : learned.pageSizes.brief,
+    };
+    return {
+      fetch: (page, size) => inSmallerPages(pages, page, size),
       identity: ({ zadigId, project, version, createdAt }) => zadigId ?? keyText(project, version, createdAt),
       maxSize,
       keep: ({ project, workflow, taskId, labels }) =>
@@ -60,7 +61,6 @@ export class ReleaseLists {
         (scope.taskId === null || taskId === scope.taskId) &&
         (scope.label === null || labels.includes(scope.label)),
       looksAhead: surface !== "openapi",
-      workable: detailed ? learned.pageSizes.detailed : learned.pageSizes.brief,
     };
   }
 
@@ -69,7 +69,7 @@ export class ReleaseLists {
     if (project !== null) return read(project, request);
     const merged = () => this.merged(this.#settings.projects, request, read);
     // A walk ends in the lists that it began in.
-    return isMergedPosition(request.after) ? merged() : this.#across(() => read(null, request), merged);
+    return request.after?.[0] === mergedPosition ? merged() : this.#across(() => read(null, request), merged);
   }
 
   /** A window over several projects, newest first. */
@@ -80,9 +80,9 @@ export class ReleaseLists {
       const reason = "OpenAPI lists one project at a time and none is configured";
       throw new UpstreamError("REJECTED", { backend: this.#settings.name, operation, reason, advice: nameProjects });
     }
-    if (rest.length === 0) return read(first, request);
-    const lists = projects.map((project) => (inner: PageRequest) => read(project, inner));
-    return readMerged(request, lists, ({ createdAt }) => createdAt);
+    return rest.length === 0
+      ? read(first, request)
+      : mergeWindow(request, projects, ({ createdAt }) => createdAt, read);
   }
 
   /** One release in one project, or with null in any. */
@@ -228,8 +228,8 @@ export class ReleaseLookup {
   /** Whether the look-up by id finds anything here (up to 1.7 it does not): a release of the list is tried once. */
   async #findsById(project: string | null): Promise<boolean> {
     if (this.#client.learned.findsById.get() || this.#client.generation() === "r2") return true;
-    const { rows } = await readPage(this.#lists.source({ ...wholeProject, project }, false), 0, 1);
-    const listed = rows[0]?.row;
+    const { rows } = await pageOf(this.#lists.source({ ...wholeProject, project }, false), 0, 1);
+    const [listed] = rows;
     return (
       listed !== undefined && listed.zadigId !== null && (await this.#readId(listed.zadigId, listed.project)) !== null
     );
@@ -266,12 +266,18 @@ export class ReleaseLookup {
   }
 
   async #walkSource(ref: ReleaseRef, source: NumberedSource<Release>, size: number): Promise<Answer<Release>> {
-    const until = (release: Release) => isMeant(release, ref);
-    const { rows, isCut, isWhole } = await collect(source, { size, mostPages: maxPages, atOnce: 1, until });
-    const release = rows.find(until);
-    if (release !== undefined) return found(release);
-    // The missing release may be a row that could not be read, or one that was counted and did not come.
-    return isWhole ? this.#notListed : unknown(isCut ? "UNREAD" : "LOST_ROWS");
+    let unreadable = false;
+    for (let page = 0; page < maxPages; page++) {
+      const { rows, count, total, dropped } = await pageOf(source, page, size);
+      const row = rows.find((release) => isMeant(release, ref));
+      if (row !== undefined) return found(row);
+      unreadable ||= dropped.length > 0;
+      if (count > 0 && (total === null ? count >= size : (page + 1) * size < total)) continue;
+      // The row that is missing may be the one that could not be read, or one that was counted and did not come.
+      const isShort = total !== null && page * size + count < total;
+      return unreadable || isShort ? unknown("LOST_ROWS") : this.#notListed;
+    }
+    return unknown("UNREAD");
   }
 
   async #openRelease(ref: ReleaseRef): Promise<Answer<Release>> {
@@ -306,8 +312,8 @@ export class ReleaseLookup {
   }
 
   /**
-   * Reads a detail of OpenAPI, which answers 500, or null, for what does not exist as for what is broken. Only the list
-   * tells which: where it has the release, a failure was one, and null proves nothing.
+   * Reads a detail of OpenAPI, which answers 500 for what does not exist and for what is broken, or null. Only the list
+   * tells which: if the release is not in it, "not there" was meant; if it is, the failure was one, and null proves nothing.
    */
   async #openDetail(ref: ReleaseRef, project: string, read: () => Promise<Release | null>): Promise<Answer<Release>> {
     let failure: UpstreamError | null = null;

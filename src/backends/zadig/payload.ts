@@ -296,7 +296,6 @@ export const projectPage = z.object({ projects: z.unknown(), total: z.int().null
 
 /** A row of the list of projects. */
 export const projectRow = z.object({ project_key: z.string() });
-export type ProjectRow = z.output<typeof projectRow>;
 
 const activity = z.object({
   type: z.string(),

@@ -6,20 +6,17 @@ import { UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, failed, found, foundAny, joined, mapAnswer, unknown } from "../answers.ts";
 import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts";
 import { single } from "../batch.ts";
-import { collect } from "../paging/collect.ts";
-import { readFiltered } from "../paging/filter.ts";
-import { comparedWindow, withLostRows } from "./artifacts.ts";
 import type { ReleaseScope, ZadigClient } from "./client.ts";
+import { filteredWindow, type NumberedSource, pageOf, windowOf } from "./filtered-list.ts";
 import { isSearchable } from "./keys.ts";
-import type { ReleaseLists, ReleaseLookup, ReleaseSource } from "./lookup.ts";
+import type { ReleaseLists, ReleaseLookup } from "./lookup.ts";
 import { getArtifact, listArtifacts, listProjects, listReleasesOpen } from "./operations.ts";
-import type { ProjectRow } from "./payload.ts";
 
 /** A release may be written some seconds before the records of its images. */
 const slackMs = 3_600_000;
 /** Rows of brief lists that are looked through at once. */
 const briefRows = 100;
-/** Page sizes of rows with their parts (environments, manifests), each of which may be hundreds of kilobytes. */
+/** Rows that come with their parts (environments, manifests) may be hundreds of kilobytes each: see {@link heavyPages}. */
 const heavyRows = { least: 10, most: 80 } as const;
 /** Rows that one window may look through: those that come with their parts, and those of which each costs one call. */
 const maxRows = { embedded: 1000, asked: 100 } as const;
@@ -119,11 +116,11 @@ export class Releases implements ReleaseReader {
         belongs: ({ parts }) => service === null || (parts !== null && namesService(parts, service)),
       });
     }
-    return comparedWindow(request, this.#source(scope, wantsParts)).then((page) => found(page));
+    return windowOf(request, this.#source(scope, wantsParts)).then((page) => found(page));
   }
 
   /** The releases of a scope; each row that is read is remembered for look-ups. */
-  #source(scope: ReleaseScope, detailed: boolean): ReleaseSource {
+  #source(scope: ReleaseScope, detailed: boolean): NumberedSource<Release> {
     const source = this.#lists.source(scope, detailed);
     return {
       ...source,
@@ -149,32 +146,29 @@ export class Releases implements ReleaseReader {
     const order = new DateOrder();
     let hasUnreadParts = false;
     const source = this.#source(scope, detailed);
-    const fetch: ReleaseSource["fetch"] = async (page, size) => {
-      const answer = await source.fetch(page, size);
-      order.add(page * size, answer.rows);
-      return answer;
-    };
-    const answer = await readFiltered<Release, Release>(
-      request,
-      { ...source, fetch },
-      {
-        ...(isHeavy ? heavyPages(request.first) : { rows: briefRows, most: briefRows }),
-        maxRows: () => (needsParts && (generation() ?? "r1") !== "r1" ? maxRows.asked : maxRows.embedded),
-        concurrency: needsParts ? 20 : briefRows,
-        accept: (row) => {
-          if (!needsParts || row.parts !== null) return belongs(row) ? row : null;
-          return this.#lookup.release(row.ref).then((release) => {
-            // A listed release without its parts may belong as well as not.
-            if (release.kind !== "FOUND") hasUnreadParts = true;
-            return release.kind === "FOUND" && belongs(release.value) ? release.value : null;
-          });
+    const answer = await filteredWindow<Release, Release>(request, {
+      source: {
+        ...source,
+        fetch: async (page, size) => {
+          const read = await pageOf(source, page, size);
+          for (const release of read.rows) order.add(release);
+          return read;
         },
-        isLast: ({ createdAt }) => record !== undefined && order.isNewestFirst && isBefore(createdAt, record.createdAt),
       },
-    );
-    const known = withLostRows(answer);
-    if (!hasUnreadParts || known.kind !== "FOUND") return known;
-    return found(known.value, known.gap ?? unknown("DETAIL_MISSING"));
+      ...(isHeavy ? heavyPages(request.first) : { first: briefRows, most: briefRows }),
+      maxRows: () => (needsParts && (generation() ?? "r1") !== "r1" ? maxRows.asked : maxRows.embedded),
+      concurrency: needsParts ? 20 : briefRows,
+      accept: async (row) => {
+        if (!needsParts || row.parts !== null) return belongs(row) ? row : null;
+        const release = await this.#lookup.release(row.ref);
+        // A listed release without its parts may belong as well as not.
+        if (release.kind !== "FOUND") hasUnreadParts = true;
+        return release.kind === "FOUND" && belongs(release.value) ? release.value : null;
+      },
+      isLast: ({ createdAt }) => record !== undefined && order.isNewestFirst && isBefore(createdAt, record.createdAt),
+    });
+    if (!hasUnreadParts || answer.kind !== "FOUND") return answer;
+    return found(answer.value, answer.gap ?? unknown("DETAIL_MISSING"));
   }
 
   #refuseUnsupported({ workflow, taskId, label }: ReleaseQuery): void {
@@ -255,53 +249,42 @@ class ProjectCheck {
   }
 
   async #readAll(): Promise<Answer<ReadonlySet<string>>> {
-    const source = {
-      fetch: async (page: number, size: number) => {
-        const { value, origin } = await this.#client.listProjects(page, size, this.#call);
-        return { ...value, origin };
-      },
-      identity: ({ project_key }: ProjectRow) => project_key,
-      maxSize: projectPageSize,
-    };
-    const { rows, isWhole, isCut } = await collect(source, { mostPages: maxProjectPages, atOnce: 1 });
-    const keys = new Set(rows.map(({ project_key }) => project_key));
-    return found(keys, isWhole ? null : unknown(isCut ? "UNREAD" : "LOST_ROWS"));
-  }
-}
-
-/** Pages of large rows: four times as many at first as are wanted, and twice as many with each further page. */
-function heavyPages(wanted: number): { readonly rows: number; readonly most: number } {
-  let rows: number = heavyRows.least;
-  while (rows < heavyRows.most && rows < wanted * 4) rows *= 2;
-  return { rows, most: heavyRows.most };
-}
-
-/** The dates of a list by place, as far as it was read: one that is not newest first is read to its end. */
-class DateOrder {
-  readonly #dates: number[] = [];
-  #isNewestFirst: boolean | null = null;
-
-  add(start: number, rows: readonly Release[]): void {
-    for (const [index, { createdAt }] of rows.entries()) {
-      if (createdAt !== null) this.#dates[start + index] = Date.parse(createdAt);
+    const keys = new Set<string>();
+    let isWhole = true;
+    for (let page = 0; page < maxProjectPages; page++) {
+      const { rows, count, dropped, total } = (await this.#client.listProjects(page, projectPageSize, this.#call))
+        .value;
+      for (const { project_key } of rows) keys.add(project_key);
+      isWhole &&= dropped.length === 0;
+      if (count > 0 && (total === null ? count >= projectPageSize : (page + 1) * projectPageSize < total)) continue;
+      return found(keys, isWhole && (total === null || keys.size >= total) ? null : unknown("LOST_ROWS"));
     }
-    this.#isNewestFirst = null;
+    return found(keys, unknown("UNREAD"));
   }
+}
 
-  get isNewestFirst(): boolean {
-    let newest = Number.POSITIVE_INFINITY;
-    this.#isNewestFirst ??= this.#dates.every((date) => {
-      const isOlder = date <= newest;
-      newest = date;
-      return isOlder;
-    });
-    return this.#isNewestFirst;
+/** Pages of rows that are large: four times as many at first as are wanted, and twice as many with each page after it. */
+function heavyPages(wanted: number): { readonly first: number; readonly most: number } {
+  let first: number = heavyRows.least;
+  while (first < heavyRows.most && first < wanted * 4) first *= 2;
+  return { first, most: heavyRows.most };
+}
+
+/** Watches whether a list is newest first; one that is not is read to its end. */
+class DateOrder {
+  isNewestFirst = true;
+  #before: string | null = null;
+
+  add({ createdAt }: Release): void {
+    const before = this.#before;
+    if (createdAt !== null && before !== null && Date.parse(createdAt) > Date.parse(before)) this.isNewestFirst = false;
+    this.#before = createdAt ?? before;
   }
 }
 
 /**
- * The newest record that is not younger than the release: a tag built again later is not what was released. Unknown
- * where there are several records and a date is missing, absent where all of them are younger.
+ * The newest record that is not younger than the release: a tag built again later is not what was released. Unknown where
+ * there are several records and a date is missing, absent where all of them are younger.
  */
 function builtBefore(release: Release, records: readonly ArtifactRecord[]): Answer<ArtifactRecord> {
   const older = records.filter(({ createdAt }) => !isBefore(release.createdAt, createdAt));
