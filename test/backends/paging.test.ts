@@ -21,7 +21,8 @@ import {
   readPage,
   type UpstreamPage,
 } from "../../src/backends/paging/source.ts";
-import { pageSize, readWindow, sliceWindow } from "../../src/backends/paging/window.ts";
+import { pageSize } from "../../src/backends/paging/walk.ts";
+import { readWindow, sliceWindow } from "../../src/backends/paging/window.ts";
 import type { Page, PageRequest, Position } from "../../src/model/page.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
 import { foundIn } from "../support/answers.ts";

@@ -21,11 +21,13 @@ export interface Chained<T> {
 }
 
 /**
- * A window over several lists, one after another. A list that is absent or unknown is passed over; what that means is for
- * the caller to say, who finds it among `answers`. Positions begin with the id of their list. `TOGETHER` reads all lists
- * from the place on at once, which is one wave where most windows reach the last list anyway; `ONE_BY_ONE` reads a list
- * only when those before it have left room, and asks whether rows follow in the next list only when somebody wants to
- * know (`confirmNext`). The total is the sum of the lists' totals, null where one has none.
+ * A window over several lists, one after another. Positions begin with the id of their list. A list that is absent or
+ * unknown is passed over; the caller finds it among `answers`. The total is the sum of the lists' totals, null where
+ * one has none.
+ *
+ * - `TOGETHER` reads all lists from the place on at once: one wave, where most windows reach the last list anyway.
+ * - `ONE_BY_ONE` reads a list only when those before it have left room. Where they left none, whether rows follow is
+ *   asked only by `confirmNext`.
  *
  * @example
  * const { page, answers } = await readChain(request, [
@@ -94,7 +96,7 @@ async function hasRows<T>(request: PageRequest, segments: readonly Segment<T>[])
   return false;
 }
 
-/** The sum of lists that were read and of those before them, which are only read when somebody wants to know. */
+/** The sum of lists that were read and of those before them, which are only read when the total is asked for. */
 function totalOfAll<T>(read: readonly Answer<Page<T>>[], before: readonly Segment<T>[]): Page<T>["total"] {
   const counted = sumOf(pagesIn(read));
   if (before.length === 0 || counted === null) return counted;

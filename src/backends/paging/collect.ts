@@ -11,7 +11,7 @@ export interface Collected<T> {
   readonly origin: Origin;
   /** What the first page counts; null where the backend does not count. */
   readonly total: number | null;
-  /** Whether rows are missing behind the last page, or fewer came than the backend counts. Dropped rows are not missing. */
+  /** Whether rows are missing, other than dropped ones: the list was cut, or fewer came than the backend counts. */
   readonly lacksRows: boolean;
   /** Whether the list was not read to its end: it goes on behind the most pages, or its pages repeat each other. */
   readonly isCut: boolean;
@@ -37,8 +37,8 @@ export interface Bounds<T> {
 }
 
 /**
- * Reads a list whole, or as much of it as the bounds allow. Where the backend counts, the pages behind the first are asked
- * for at once.
+ * Reads a list whole, or as much of it as the bounds allow. Where the backend counts, the pages behind the first are
+ * asked for at once.
  *
  * @example
  * const list = await collect(source, { mostPages: 10 });

@@ -18,9 +18,9 @@ const leastRows = 5;
 export type MergedList<T> = (request: PageRequest) => Promise<Answer<Page<T>>>;
 
 /**
- * One window over several lists that are newest first, merged in that order; rows without a date come last. The position
- * of a row is `["merged", place in each list]`, a place being JSON, empty for the start of the list and `-` for its end. A
- * list that cannot be read is the gap of the others' rows; rejects where none could. There is at least one list.
+ * One window over several lists that are newest first, merged in that order; rows without a date come last. The
+ * position of a row is `["merged", …place in each list]`; a place is JSON, empty for the start of the list, `-` for its
+ * end. A list that cannot be read is the gap of the others' rows; rejects where none could. Needs at least one list.
  *
  * @example
  * const lists = projects.map((project) => (inner: PageRequest) => releasesOf(project, inner));

@@ -1,8 +1,8 @@
 import type { Position } from "../../model/page.ts";
 
 /**
- * A place in a numbered list. Its position is `[offset, size, identity, total, …parts]`; `total` is -1 where the backend
- * does not count and is left out with nothing behind it.
+ * A place in a numbered list. Its position is `[offset, size, identity, total, …parts]`; `total` is -1 where the
+ * backend does not count, and is left out then where no part is behind it.
  */
 export interface Place {
   /** The offset behind the row. */
@@ -74,7 +74,7 @@ export function printCursorPlace({ cursor, skip, size }: CursorPlace): Position 
   return [cursor, skip, size];
 }
 
-/** Reads a position in one of several lists, `[id, …position in that list]`; an unknown id is the start of the first. */
+/** Reads a position in one of several lists, `[id, …position in it]`; an unknown id is the start of the first. */
 export function readSegmentPlace(
   after: Position | null,
   ids: readonly string[],

@@ -8,8 +8,8 @@ export interface UpstreamPage<T> {
   /** Rows in the answer, readable or not. */
   readonly count: number;
   /**
-   * Zero-based places of `rows` in the answer, one for each. May be left out where `rows` and `dropped` together are the
-   * whole answer, or `rows` alone is.
+   * Zero-based places of `rows` in the answer, one for each. May be left out where `rows` and `dropped` together are
+   * the whole answer, or `rows` alone is.
    */
   readonly places?: readonly number[];
   readonly dropped: readonly DroppedRow[];
@@ -113,7 +113,7 @@ export function readPage<T>(source: NumberedSource<T>, page: number, size: numbe
   );
 }
 
-/** The rows of one answer that begins at place `start`; unreadable rows and rows that were not asked for keep theirs. */
+/** The rows of one answer that begins at place `start`; rows that are passed over keep their places. */
 export function rangeOf<T>(
   { identity, keep }: Pick<NumberedSource<T>, "identity" | "keep">,
   { rows, count, places, dropped, total, origin, more }: UpstreamPage<T>,
