@@ -2,9 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/index.ts";
 import type { Operations } from "../config/manifest.ts";
 import { createGraphQL } from "./graphql/endpoint.ts";
-import { createHttpServer } from "./http/server.ts";
-import { createRequestLog, type Log } from "./observability/log.ts";
+import { createHttpShell } from "./http/server.ts";
+import type { Log } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
+import { createRequestLog } from "./observability/request-log.ts";
 import { createTelemetry, type Observer } from "./observability/telemetry.ts";
 import { type Example, examplesFor } from "./pages/examples.ts";
 
@@ -13,30 +14,30 @@ export interface GatewayOptions {
   readonly config: Config;
   readonly log: Log;
   readonly version: string;
-  /** Further observers of every operation, such as the tracing of the process. */
+  /** Also told of every operation; the tracing of the process. */
   readonly observers?: readonly Observer[];
   /** Operations of the manifest, where the configuration names one. */
   readonly operations?: Operations;
-  /** Example queries; by default made from the configuration. */
+  /** Queries to offer; made up from the configuration when left out. */
   readonly examples?: readonly Example[];
   /** Whether the backends are the demo's; default false. */
   readonly demo?: boolean;
-  /** Default true. False switches off all of src/server/fast-path: everything runs by the reference executor. */
+  /** Whether plain queries run by prepared plans; false: everything by the reference execution. Default true. */
   readonly fastPath?: boolean;
 }
 
-/** A running gateway. */
+/** A gateway that answers. */
 export interface Gateway {
   /** `http://host:port`, and the base path where there is one. */
   readonly url: string;
   /**
-   * Reports for `drainMs` (default 0) that it is not ready and works on; then refuses new work, waits `graceMs` at most for
-   * what is in flight, and closes everything.
+   * Says for `drainMs` (0 when left out) that it is not ready and works on; then refuses new work, waits `graceMs` at most
+   * for what is in flight, and closes everything.
    */
   readonly stop: (graceMs: number, drainMs?: number) => Promise<void>;
 }
 
-/** Connects the backends and listens. Rejects with the system's error when the address is not available. */
+/** Opens the backends and listens. Rejects with the system's error when the address cannot be taken. */
 export async function startGateway({
   config,
   log,
@@ -55,7 +56,7 @@ export async function startGateway({
     telemetry.close();
     await Promise.all(backends.map((backend) => backend.close()));
   };
-  const server = createHttpServer({
+  const shell = createHttpShell({
     config,
     backends,
     graphql,
@@ -66,13 +67,13 @@ export async function startGateway({
     metrics,
   });
   try {
-    const url = await server.listen();
+    const url = await shell.listen();
     return {
       url,
       stop: async (graceMs, drainMs = 0) => {
-        server.announceShutdown();
+        shell.leave();
         if (drainMs > 0) await sleep(drainMs);
-        await server.drain(graceMs);
+        await shell.drain(graceMs);
         await close();
       },
     };

@@ -1,9 +1,11 @@
 import type { z } from "zod";
-import type { Origin } from "../../model/backend.ts";
+import type { DroppedRow, Origin } from "../../model/backend.ts";
 import type { Call } from "../../upstream/call.ts";
 import type { RawReply, Reply, Upstream } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation, PathParts, Query } from "../../upstream/operation.ts";
+import { type Answer, absent, absentIfNotFound, firstGap, found, unknown } from "../answers.ts";
+import { type Single, single } from "../batch.ts";
 import { type Rows, readOne, readRows } from "../decode.ts";
 import { isUnpublished, type Region } from "./dialect.ts";
 import { encodedPart, type PackageName, type RepositoryName, withDollars } from "./keys.ts";
@@ -37,6 +39,7 @@ import {
   type VersionRow,
   versionRow,
 } from "./payload.ts";
+import { mostNamespaces } from "./prices.ts";
 
 /** Rows of one answer, with its origin and what it says of the whole list. */
 export interface Listing<T> extends Rows<T> {
@@ -58,7 +61,7 @@ export interface Sourced<T> {
 }
 
 /** Rows `offset` to `offset + limit - 1`. The server rejects one of the two without the other. */
-export interface RowRange {
+export interface RowSlice {
   readonly limit: number;
   readonly offset: number;
 }
@@ -74,7 +77,7 @@ export const largestPage = 1000;
 
 /**
  * The calls of one request. All reject with an UpstreamError; `.` or `..` as a path part is a RangeError. The three
- * package lists are not paged: their range is for servers that cut them and say so.
+ * package lists are not paged: their slice is for servers that cut them and say so.
  */
 export class SwrClient {
   readonly #upstream: Upstream;
@@ -101,18 +104,18 @@ export class SwrClient {
   }
 
   /** Null as `namespace` asks for every namespace that is visible. */
-  listPackages(namespace: string | null, range: RowRange | null): Promise<Listing<PackageRow>> {
-    const query = { namespace: namespace ?? undefined, ...range };
+  listPackages(namespace: string | null, slice: RowSlice | null): Promise<Listing<PackageRow>> {
+    const query = { namespace: namespace ?? undefined, ...slice };
     return this.#packageList(listPackages, packageRow, {}, query);
   }
 
-  listVersions({ namespace, raw }: PackageName, range: RowRange | null): Promise<Listing<VersionRow>> {
-    return this.#packageList(listVersions, versionRow, { namespace, package: encodedPart(raw) }, { ...range });
+  listVersions({ namespace, raw }: PackageName, slice: RowSlice | null): Promise<Listing<VersionRow>> {
+    return this.#packageList(listVersions, versionRow, { namespace, package: encodedPart(raw) }, { ...slice });
   }
 
-  listFiles({ namespace, raw }: PackageName, version: string, range: RowRange | null): Promise<Listing<FileRow>> {
+  listFiles({ namespace, raw }: PackageName, version: string, slice: RowSlice | null): Promise<Listing<FileRow>> {
     const parts = { namespace, package: encodedPart(raw), version: encodedPart(version) };
-    return this.#packageList(listFiles, fileRow, parts, { ...range });
+    return this.#packageList(listFiles, fileRow, parts, { ...slice });
   }
 
   /** In order of names where `inOrder`; `part` is text that the path contains. */
@@ -120,11 +123,11 @@ export class SwrClient {
     namespace: string,
     part: string | null,
     inOrder: boolean,
-    range: RowRange,
+    slice: RowSlice,
   ): Promise<Listing<RepositoryRow>> {
     const name = part === null ? undefined : withDollars(part);
     const order = inOrder ? { order_column: "name", order_type: "asc" } : {};
-    const query = { namespace, name, ...range, ...order };
+    const query = { namespace, name, ...slice, ...order };
     const answer = await this.#list(listRepositories, repositoryRow, {}, query);
     return { ...answer, total: answer.total ?? answer.rows[0]?.total_range ?? null };
   }
@@ -134,8 +137,8 @@ export class SwrClient {
   }
 
   /** `tag` is a filter that may be fuzzy, and may be ignored. */
-  listTags(name: RepositoryName, order: TagOrder, range: RowRange, tag?: string): Promise<Listing<TagRow>> {
-    return this.#list(listTags, tagRow, partsOf(name), { tag, ...range, ...tagOrder(order) });
+  listTags(name: RepositoryName, order: TagOrder, slice: RowSlice, tag?: string): Promise<Listing<TagRow>> {
+    return this.#list(listTags, tagRow, partsOf(name), { tag, ...slice, ...tagOrder(order) });
   }
 
   getTag(name: RepositoryName, tag: string): Promise<Sourced<TagRow>> {
@@ -164,10 +167,7 @@ export class SwrClient {
     return this.#upstream.call(operation, { parts, query, decode }, this.#call).then(listing);
   }
 
-  /**
-   * Reads a list of the package API. Where the region is known to publish none, rejects as its refusal did without asking
-   * again: the `status` of such an error is null.
-   */
+  /** Reads a list of the package API. Where the region is known to lack it, rejects without a call, `status` null. */
   async #packageList<S extends z.ZodType>(operation: Operation, schema: S, parts: PathParts, query: Query) {
     const { backend, lacksPackages } = this.#region;
     const code = lacksPackages.get();
@@ -216,4 +216,83 @@ function tagOrder(order: TagOrder) {
 function nextMarker(page: z.output<typeof tagPage>): string | null {
   const next = page.nextMarker ?? page.next_marker ?? null;
   return next === null || next === "" || page.has_more === false ? null : String(next);
+}
+
+/** What a request's readers work with. */
+export interface Access {
+  /** Configured name of the backend. */
+  readonly backend: string;
+  /** Address of the API. */
+  readonly base: string;
+  readonly hosts: readonly string[];
+  readonly client: SwrClient;
+  readonly region: Region;
+  readonly namespaces: Namespaces;
+  readonly call: Call;
+}
+
+/** The namespaces that a search looks into. */
+export interface Searched {
+  readonly namespaces: readonly string[];
+  /** Rows that could not be read: a thing that is not found may be in one of these. */
+  readonly dropped: readonly DroppedRow[];
+}
+
+/** The namespaces of one request; equal reads are one call. */
+export class Namespaces {
+  /** Those that the configuration names. */
+  readonly configured: readonly string[];
+  readonly #region: Region;
+  readonly #visible: Single<null, Answer<Searched>>;
+  readonly #existing: Single<string, Answer<true>>;
+
+  constructor({ backend, client, region, call }: Omit<Access, "namespaces">, configured: readonly string[]) {
+    this.configured = configured;
+    this.#region = region;
+    this.#visible = single<null, Answer<Searched>>(
+      () => "",
+      async () => {
+        const { rows, dropped, count } = await client.listNamespaces();
+        if (count > mostNamespaces) return unknown("NOT_CONFIGURED");
+        if (count === 0) return absent(listNamespaces, "WHOLE_LIST");
+        const namespaces = [...new Set(rows.map(({ name }) => name))];
+        return found({ namespaces, dropped }, dropped.length > 0 ? unknown("LOST_ROWS") : null);
+      },
+      { call, backend, operation: listNamespaces.name },
+    );
+    this.#existing = single(
+      (namespace) => namespace,
+      (namespace) => {
+        const read = client.getNamespace(namespace).then((): Answer<true> => {
+          region.setNonEmpty(namespace);
+          return found(true);
+        });
+        return absentIfNotFound(read, absent(getNamespace, "KEYED_READ"));
+      },
+      { call, backend, operation: getNamespace.name },
+    );
+  }
+
+  /** The one that a search is limited to, else those configured, else the visible; unknown where these are too many. */
+  async searched(scope: string | null = null): Promise<Answer<Searched>> {
+    if (scope !== null) return found({ namespaces: [scope], dropped: [] });
+    return this.configured.length > 0 ? found({ namespaces: this.configured, dropped: [] }) : this.#visible.load(null);
+  }
+
+  /**
+   * What it means that nothing was found in these namespaces: `whenThere` where one exists, else that none does.
+   * The server answers `[]` for a missing or forbidden namespace as for an empty one, so each is read unless one of its
+   * lists had rows of late.
+   */
+  async emptied<T>(namespaces: readonly string[], whenThere: Answer<T>): Promise<Answer<T>> {
+    const answers = await Promise.all(
+      namespaces.map(async (one): Promise<Answer<true>> => {
+        return this.#region.isNonEmpty(one) ? found(true) : this.#existing.load(one);
+      }),
+    );
+    const gap = firstGap(answers);
+    if (gap !== null) return gap;
+    const missing = answers.find((answer) => answer.kind === "ABSENT");
+    return missing && answers.every(({ kind }) => kind === "ABSENT") ? missing : whenThere;
+  }
 }

@@ -23,7 +23,7 @@ const contentType = { "content-type": "application/json" } as const;
 const mostRejections = 3;
 const lockMs = 5 * 60_000;
 
-/** Authenticates as the settings say and judges answers by SWR's codes; `now` is the process's clock in milliseconds. */
+/** Authenticates as the settings say and judges answers by SWR's codes; `now` is the process's clock in ms. */
 export function createDialect(
   settings: SwrSettings,
   now: () => number,
@@ -130,8 +130,8 @@ const staleTokenCodes = new Set(["APIGW.0307", "APIG.0307", "APIGW.0301", "APIG.
 
 /**
  * The vendor's code in any of its error bodies: `errors[]` with `errorCode`, `error_code` or `code`, a bare array, a
- * bare object, the API gateway's `error_code`, the newer form with several of them. Null without a code of a known form.
- * The texts beside it echo signed headers, keys and tokens, and are never read.
+ * bare object, the API gateway's `error_code`, the newer form with several of them. Null without a code of a known
+ * form: the texts beside it echo signed headers, keys and tokens, and are never read.
  */
 export function codeOf(body: unknown): string | null {
   const errors = fieldOf(body, "errors");
@@ -208,7 +208,7 @@ export class UnsortedAnswer extends Error {
 export class Region {
   /** Configured name of the backend. */
   readonly backend: string;
-  /** The code with which the API gateway said that it publishes no software package API. */
+  /** The code of the API gateway's answer that it publishes no software package API. */
   readonly lacksPackages: Learnt<string>;
   readonly #imageApi: SwrSettings["imageApi"];
   readonly #lacksV3: Learnt<true>;
@@ -227,14 +227,14 @@ export class Region {
   }
 
   /** Reads tags by v3 where the settings want it and the region has it, else by v2. */
-  async tags<T>(v3: () => Promise<T>, v2: () => Promise<T>): Promise<T> {
-    if (this.#imageApi === "v2" || this.#lacksV3.get()) return v2();
+  async tags<T>(read: (isV3: boolean) => Promise<T>): Promise<T> {
+    if (this.#imageApi === "v2" || this.#lacksV3.get()) return read(false);
     try {
-      return await v3();
+      return await read(true);
     } catch (error) {
       if (this.#imageApi !== "auto" || !isUnpublished(error)) throw error;
       this.#lacksV3.set(true);
-      return v2();
+      return read(false);
     }
   }
 

@@ -1,13 +1,13 @@
 import { createUpstream } from "../../upstream/client.ts";
 import type { Backend, BackendType, Readers } from "../backend.ts";
-import { SwrClient } from "./client.ts";
+import { type Access, Namespaces, SwrClient } from "./client.ts";
 import { createDialect, Region } from "./dialect.ts";
-import { createImageReader, createImages } from "./images.ts";
-import { type Access, Namespaces } from "./namespaces.ts";
+import { Images } from "./images.ts";
 import { operations } from "./operations.ts";
-import { createPackageReader } from "./packages.ts";
+import { Packages } from "./packages.ts";
 import { pricesOf, probesOf } from "./prices.ts";
 import { type SwrSettings, swrSettings } from "./settings.ts";
+import { Software } from "./software.ts";
 
 /** Huawei Cloud SWR, basic edition: software packages (an API that not every region has) and container images. */
 export const swr: BackendType<SwrSettings> = {
@@ -55,10 +55,11 @@ export function connectSwr(settings: SwrSettings, now: () => number = () => Date
  */
 function createReaders(access: Access, { capabilities, namespaces: [first] }: SwrSettings): Readers {
   const { client } = access;
-  const images = capabilities.includes("IMAGES") ? createImages(access) : null;
+  const software = capabilities.includes("PACKAGES") ? new Software(access) : null;
+  const images = capabilities.includes("IMAGES") ? new Images(access) : null;
   return {
-    packages: createPackageReader(access, capabilities.includes("PACKAGES"), images),
-    ...(images === null ? {} : { images: createImageReader(access, images) }),
+    packages: new Packages(access, software, images),
+    ...(images && { images }),
     // One row of the first namespace; without one the namespaces, as a list of everything is not cheap.
     ping: async () => {
       if (first === undefined) return (await client.listNamespaces()).origin;

@@ -75,8 +75,8 @@ export function pathOf({ folder, filename }: Pick<FileRow, "folder" | "filename"
 }
 
 /**
- * The file's link on the API, for a caller with credentials of its own. It is always the row's own path, because for files
- * in the root the server drops the folder. Null unless it is a clean path of that host.
+ * The file's link on the API, for a caller with credentials of its own. It is the row's own path, because the server
+ * drops the folder of files in the root. Null unless it is a clean path of that host.
  */
 function toDownloadUrl(path: string | null | undefined, base: string): string | null {
   if (!path?.startsWith("/")) return null;
@@ -167,7 +167,7 @@ export function toImageRecord(
   };
 }
 
-/** Whether the tag is an index (a manifest list) of images for several platforms; `tag_type` 0 is one image's manifest. */
+/** Whether the tag is an index (a manifest list) of images for several platforms; `tag_type` 0 is one manifest. */
 export function isIndex(row: TagRow): boolean {
   return row.tag_type === 1;
 }

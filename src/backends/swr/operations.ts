@@ -20,10 +20,7 @@ export const getNamespace = {
   proves: ["KEYED_READ"],
 } as const satisfies Operation;
 
-/**
- * Not paged; lists what these credentials may see. A forbidden organization is answered with `[]` as well: an empty list
- * proves nothing without `getNamespace`.
- */
+/** Not paged. `[]` comes for a forbidden organization too, so it proves nothing without `getNamespace`. */
 export const listPackages = {
   name: "swr.listPackages",
   method: "GET",
@@ -33,7 +30,7 @@ export const listPackages = {
   proves: ["WHOLE_LIST"],
 } as const satisfies Operation;
 
-/** Not paged. An empty list or a 404 is no proof for a package that the list of packages names: that list is read too. */
+/** Not paged. An empty list or a 404 proves nothing about a package that `listPackages` names. */
 export const listVersions = {
   name: "swr.listVersions",
   method: "GET",
@@ -54,8 +51,8 @@ export const listFiles = {
 } as const satisfies Operation;
 
 /**
- * `name` is documented as "contains": the list has at least all repositories of the organization whose path contains the
- * text. No list has the repositories that another account shared; only `getRepository` reads them.
+ * `name` is documented as "contains": the list has at least all repositories whose path contains the text. No list has
+ * the repositories that another account shared.
  */
 export const listRepositories = {
   name: "swr.listRepositories",
@@ -66,7 +63,7 @@ export const listRepositories = {
   proves: ["WHOLE_LIST", "COMPLETE_FILTER"],
 } as const satisfies Operation;
 
-/** Reads shared and public repositories too, which no list of the organization has. */
+/** Reads shared and public repositories too. */
 export const getRepository = {
   name: "swr.getRepository",
   method: "GET",

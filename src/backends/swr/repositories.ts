@@ -1,96 +1,151 @@
 import type { Package } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
+import { mapPage } from "../../model/page.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, mapAnswer } from "../answers.ts";
-import { batched, keyText, single } from "../batch.ts";
+import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
 import { asError } from "../batches.ts";
-import { keepRows, mapPage, readWindow } from "../paging.ts";
-import { type Listing, largestPage, type RowRange } from "./client.ts";
+import { type NumberedSource, type RowRange, readPage } from "../paging/source.ts";
+import { readWindow } from "../paging/window.ts";
+import { type Access, largestPage } from "./client.ts";
 import { isNamespaceMissing } from "./dialect.ts";
 import type { RepositoryName } from "./keys.ts";
+import { compare, type Listed, readAll, windowOf } from "./lists.ts";
 import { toImagePackage } from "./mapper.ts";
-import type { Access } from "./namespaces.ts";
 import { getRepository, listRepositories } from "./operations.ts";
 import type { RepositoryRow } from "./payload.ts";
-import { byRange, compare, pagesBehind, type Whole, walkAll, walkOn, windowOf } from "./walk.ts";
 
-/** What the lists of repositories prove: nothing of those that other accounts share, which only the keyed read sees. */
+/** A list proves nothing about repositories that other accounts share: only the keyed read sees them. */
 const noRepository = absent(getRepository, "KEYED_READ");
+const noNamespace = absent(listRepositories, "WHOLE_LIST");
 
-/** Rows that are read where the keyed read knows no repository of this name, which a list may name all the same. */
+/** Rows of the list that are read where the keyed read does not know a repository that the list may name. */
 const confirmingRows = 100;
 
 /**
  * Image repositories of one request; equal reads are one call. All reject with an UpstreamError. Whether an empty
  * namespace exists is for the caller to ask.
  */
-export type Repositories = ReturnType<typeof createRepositories>;
+export class Repositories {
+  readonly #access: Access;
+  readonly #byName: Loader<RepositoryName, Answer<Package>>;
+  readonly #lists: Single<{ readonly namespace: string; readonly part: string }, Answer<Listed<Package>>>;
 
-/** Opens the image repositories for one request. */
-export function createRepositories({ backend, client, region, call }: Access) {
-  const textOf = ({ namespace, path }: RepositoryName) => keyText(namespace, path);
-
-  function fetchOf(namespace: string, part: string | null, inOrder: boolean) {
-    return (range: RowRange) => client.listRepositories(namespace, part, inOrder, range);
-  }
-
-  /** The first page of a list, and how the rest of it is read. */
-  function head(namespace: string, part: string | null, limit: number) {
-    return region.ordered("repositories", async (inOrder) => {
-      const fetch = fetchOf(namespace, part, inOrder);
-      return { first: await byRange(fetch)({ limit, offset: 0 }), fetch };
-    });
-  }
-
-  const repositories = batched<RepositoryName, Package>(
-    textOf,
-    async (names, answers) => {
-      await Promise.all(
-        [...Map.groupBy(names, ({ namespace }) => namespace)].map(([namespace, group]) =>
-          group.length === 1 ? detailsOf(group, true) : listed(namespace, group),
-        ),
-      );
-      return answers;
-
-      async function detailsOf(group: readonly RepositoryName[], confirms: boolean): Promise<void> {
-        await Promise.all(
-          group.map(async (name) => answers.set(textOf(name), await detailOf(name, confirms).catch(asError))),
-        );
-      }
-
-      async function listed(namespace: string, group: readonly RepositoryName[]): Promise<void> {
-        const add = ({ rows, origin }: Pick<Listing<RepositoryRow>, "rows" | "origin">) => {
-          for (const row of inside(namespace, rows)) {
-            answers.set(keyText(namespace, row.name), found(toImagePackage(row, namespace, origin)));
-          }
-        };
-        const left = () => group.filter((name) => !answers.has(textOf(name)));
-        try {
-          const { first, fetch } = await head(namespace, null, largestPage);
-          add(first);
-          // A few names are cheaper to read one by one than by the pages they may be on.
-          if (left().length > 0 && pagesBehind(first) < left().length) {
-            const rest = await walkOn(first, fetch, nameOf);
-            if (rest.kind === "FOUND") add(rest.value);
-          }
-          await detailsOf(left(), false);
-        } catch (error) {
-          // An organization that the list does not know may be another account's, which shared a repository.
-          if (isNotFound(error)) return detailsOf(group, false);
-          for (const name of left()) answers.set(textOf(name), asError(error));
-        }
-      }
-    },
-    {
+  constructor(access: Access) {
+    const { backend, call } = access;
+    this.#access = access;
+    this.#byName = batched(textOf, (names, answers) => this.#readByName(names, answers), {
       by: {
         call,
         backend,
         operation: (names) => (names.length === 1 ? getRepository.name : listRepositories.name),
       },
-    },
-  );
+    });
+    this.#lists = single(
+      ({ namespace, part }) => keyText(namespace, part),
+      ({ namespace, part }) => {
+        // Only characters of names narrow the list; anything else would be rejected, or read as something else.
+        const filter = /^[a-z0-9._/-]+$/.test(part) ? part : null;
+        const read = (inOrder: boolean) => this.#readList(namespace, filter, inOrder);
+        return absentIfNotFound(access.region.ordered("repositories", read), noNamespace);
+      },
+      { call, backend, operation: listRepositories.name },
+    );
+  }
 
-  async function detailOf({ namespace, path }: RepositoryName, confirms: boolean): Promise<Answer<Package>> {
+  /** One repository; several of one namespace asked together are one call. */
+  repository(name: RepositoryName): Promise<Answer<Package>> {
+    return this.#byName.load(name);
+  }
+
+  /** All repositories of a namespace whose path contains `part`; the server may leave the filter to the caller. */
+  list(namespace: string, part: string): Promise<Answer<Listed<Package>>> {
+    return this.#lists.load({ namespace, part });
+  }
+
+  /** A window over the repositories of a namespace, in order of names. */
+  page(namespace: string, request: PageRequest): Promise<Answer<Page<Package>>> {
+    const read = async (inOrder: boolean): Promise<Answer<Page<Package>>> => {
+      if (!inOrder) return windowOf(await this.#readList(namespace, null, false), request, ({ name }) => name);
+      const page = await readWindow(request, {
+        ...this.#source(namespace, null, true),
+        identity: ({ name }) => name,
+        keep: (row) => row.namespace === namespace,
+      });
+      if (page.rows.length > 0) this.#access.region.setNonEmpty(namespace);
+      return found(mapPage(page, (row) => toImagePackage(row, namespace, page.origin)));
+    };
+    return absentIfNotFound(this.#access.region.ordered("repositories", read), noNamespace);
+  }
+
+  #source(namespace: string, part: string | null, inOrder: boolean): NumberedSource<RepositoryRow> {
+    const { client } = this.#access;
+    return {
+      fetch: (page, size) => client.listRepositories(namespace, part, inOrder, { limit: size, offset: page * size }),
+      // Filters are fuzzy: rows of other namespaces count, and are left out afterwards.
+      identity: (row) => keyText(row.namespace, row.name),
+      maxSize: largestPage,
+    };
+  }
+
+  async #readList(namespace: string, part: string | null, inOrder: boolean): Promise<Answer<Listed<Package>>> {
+    return mapAnswer(await readAll(this.#source(namespace, part, inOrder)), (whole) => {
+      const own = whole.rows.filter((row) => row.namespace === namespace);
+      if (own.length > 0) this.#access.region.setNonEmpty(namespace);
+      const rows = own.map((row) => toImagePackage(row, namespace, whole.origin));
+      return { ...whole, rows: rows.sort((one, other) => compare(one.name, other.name)) };
+    });
+  }
+
+  /** The first page of a list, and how the rest of it is read. */
+  #head(namespace: string, part: string | null, size: number) {
+    return this.#access.region.ordered("repositories", async (inOrder) => {
+      const source = this.#source(namespace, part, inOrder);
+      return { head: await readPage(source, 0, size), source };
+    });
+  }
+
+  async #readByName(names: readonly RepositoryName[], answers: Answers<Package>): Promise<Answers<Package>> {
+    await Promise.all(
+      [...Map.groupBy(names, ({ namespace }) => namespace)].map(([namespace, group]) =>
+        group.length === 1 ? this.#readDetails(group, answers, true) : this.#readGroup(namespace, group, answers),
+      ),
+    );
+    return answers;
+  }
+
+  async #readDetails(names: readonly RepositoryName[], answers: Answers<Package>, confirms: boolean): Promise<void> {
+    await Promise.all(
+      names.map(async (name) => answers.set(textOf(name), await this.#readDetail(name, confirms).catch(asError))),
+    );
+  }
+
+  /** Several repositories of one namespace: by its list, and by details for those that are not on its first page. */
+  async #readGroup(namespace: string, group: readonly RepositoryName[], answers: Answers<Package>): Promise<void> {
+    const left = () => group.filter((name) => !answers.has(textOf(name)));
+    const add = (row: RepositoryRow, origin: RowRange<RepositoryRow>["origin"]) => {
+      if (row.namespace !== namespace) return;
+      answers.set(keyText(namespace, row.name), found(toImagePackage(row, namespace, origin)));
+    };
+    try {
+      const { head, source } = await this.#head(namespace, null, largestPage);
+      for (const { row } of head.rows) add(row, head.origin);
+      // A few names are cheaper to read one by one than by the pages they may be on.
+      const pages = head.total === null ? 0 : Math.max(0, Math.ceil(head.total / largestPage) - 1);
+      if (left().length > 0 && pages < left().length) {
+        const rest = await readAll(source, { head });
+        if (rest.kind === "FOUND") for (const row of rest.value.rows) add(row, rest.value.origin);
+      }
+      await this.#readDetails(left(), answers, false);
+    } catch (error) {
+      // An organization that the list does not know may be another account's, which shared a repository.
+      if (isNotFound(error)) return this.#readDetails(group, answers, false);
+      for (const name of left()) answers.set(textOf(name), asError(error));
+    }
+  }
+
+  async #readDetail({ namespace, path }: RepositoryName, confirms: boolean): Promise<Answer<Package>> {
+    const { client, region } = this.#access;
     try {
       const { row, origin } = await client.getRepository({ namespace, path });
       region.setNonEmpty(namespace);
@@ -98,84 +153,29 @@ export function createRepositories({ backend, client, region, call }: Access) {
       return found(toImagePackage({ ...row, name: path }, namespace, origin));
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      return confirms && !isNamespaceMissing(error) ? named(namespace, path) : noRepository;
+      if (!confirms || isNamespaceMissing(error)) return noRepository;
+      return absentIfNotFound(this.#confirm(namespace, path), noRepository);
     }
   }
 
   /** A detail that is missing proves nothing about a repository that the list names. */
-  function named(namespace: string, path: string): Promise<Answer<Package>> {
-    const find = (rows: readonly RepositoryRow[]) => inside(namespace, rows).find(({ name }) => name === path);
-    const read = async (): Promise<Answer<Package>> => {
-      const { first, fetch } = await head(namespace, path, confirmingRows);
-      const isCut = first.count >= confirmingRows || (first.total !== null && first.total > first.count);
-      const whole = isCut && !find(first.rows) ? await walkAll(fetch, nameOf) : found(first);
-      if (whole.kind !== "FOUND") return whole;
-      const row = find(whole.value.rows);
-      return row ? found(toImagePackage(row, namespace, whole.value.origin)) : noRepository;
-    };
-    return absentIfNotFound(read(), noRepository);
+  async #confirm(namespace: string, path: string): Promise<Answer<Package>> {
+    const isMeant = (row: RepositoryRow) => row.namespace === namespace && row.name === path;
+    const { head, source } = await this.#head(namespace, path, confirmingRows);
+    let row = head.rows.find((one) => isMeant(one.row))?.row;
+    let { origin } = head;
+    const count = head.end - head.start;
+    const isCut = count >= confirmingRows || (head.total !== null && head.total > count);
+    if (row === undefined && isCut) {
+      const list = await readAll(source);
+      if (list.kind !== "FOUND") return list;
+      row = list.value.rows.find(isMeant);
+      origin = list.value.origin;
+    }
+    return row ? found(toImagePackage(row, namespace, origin)) : noRepository;
   }
-
-  const lists = single<{ namespace: string; part: string }, Answer<Whole<Package>>>(
-    ({ namespace, part }) => keyText(namespace, part),
-    ({ namespace, part }) => {
-      // Only characters of names narrow the list; anything else would be rejected, or read as something else.
-      const filter = /^[a-z0-9._/-]+$/.test(part) ? part : null;
-      return absentIfNotFound(
-        region
-          .ordered("repositories", (inOrder) => walkAll(fetchOf(namespace, filter, inOrder), nameOf))
-          .then((list) => mapAnswer(list, (whole) => toPackages(namespace, whole))),
-        absent(listRepositories, "WHOLE_LIST"),
-      );
-    },
-    { call, backend, operation: listRepositories.name },
-  );
-
-  function toPackages(namespace: string, whole: Whole<RepositoryRow>): Whole<Package> {
-    const rows = inside(namespace, whole.rows).map((row) => toImagePackage(row, namespace, whole.origin));
-    if (rows.length > 0) region.setNonEmpty(namespace);
-    return { ...whole, rows: rows.sort((one, other) => compare(one.name, other.name)) };
-  }
-
-  async function window(namespace: string, request: PageRequest): Promise<Answer<Page<Package>>> {
-    const fetch = fetchOf(namespace, null, true);
-    const page = await readWindow<RepositoryRow>(request, {
-      fetch: async (number, size) =>
-        keepRows(await fetch({ limit: size, offset: number * size }), (row) => row.namespace === namespace),
-      identity: (row) => row.name,
-      maxSize: largestPage,
-    });
-    if (page.rows.length > 0) region.setNonEmpty(namespace);
-    return found(mapPage(page, (row) => toImagePackage(row, namespace, page.origin)));
-  }
-
-  return {
-    /** A window over the repositories of a namespace, in order of names. */
-    page: (namespace: string, request: PageRequest): Promise<Answer<Page<Package>>> =>
-      absentIfNotFound(
-        region.ordered("repositories", async (inOrder) => {
-          if (inOrder) return window(namespace, request);
-          const list = await walkAll(fetchOf(namespace, null, false), nameOf);
-          return windowOf(
-            mapAnswer(list, (whole) => toPackages(namespace, whole)),
-            request,
-            ({ name }) => name,
-          );
-        }),
-        absent(listRepositories, "WHOLE_LIST"),
-      ),
-    /** All repositories of a namespace whose path contains `part`; the server may leave the filter to the caller. */
-    list: (namespace: string, part: string) => lists.load({ namespace, part }),
-    /** Several repositories of one namespace asked together are one call. */
-    repository: (name: RepositoryName) => repositories.load(name),
-  };
 }
 
-function nameOf({ namespace, name }: RepositoryRow): string {
-  return keyText(namespace, name);
-}
-
-// Filters are fuzzy, so a row's own namespace decides.
-function inside(namespace: string, rows: readonly RepositoryRow[]): readonly RepositoryRow[] {
-  return rows.filter((row) => row.namespace === namespace);
+function textOf({ namespace, path }: RepositoryName): string {
+  return keyText(namespace, path);
 }

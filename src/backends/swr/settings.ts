@@ -5,7 +5,7 @@ const secret = z.string().min(1);
 
 const tokenCredentials = z
   .strictObject({ token: secret.meta({ description: "IAM token, sent as X-Auth-Token." }) })
-  .meta({ description: "A token that somebody else keeps fresh." });
+  .meta({ description: "A token that is renewed outside of the gateway." });
 
 const keyCredentials = z
   .strictObject({
@@ -40,7 +40,8 @@ export const swrSettings = z
     credentials: z
       .union([tokenCredentials, keyCredentials, iamCredentials], {
         error:
-          "must be { token }, { accessKey, secretKey, securityToken?, projectId? } or { iam: { url, domain, user, password, project } }",
+          "must be { token }, { accessKey, secretKey, securityToken?, projectId? } or " +
+          "{ iam: { url, domain, user, password, project } }",
       })
       .optional()
       .meta({ description: "How the gateway identifies itself; may be left out only with forward: caller." }),
@@ -50,7 +51,8 @@ export const swrSettings = z
       .transform((names) => [...new Set(names)])
       .meta({
         description:
-          "Organizations that searches across backends look into; default those that the credentials can see, if they are no more than 20.",
+          "Organizations that searches across backends look into; " +
+          "default those that the credentials can see, if they are no more than 20.",
       }),
     hosts: hostList.meta({ description: "Registry hosts whose image references are this backend's." }),
     capabilities: z

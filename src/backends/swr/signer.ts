@@ -117,7 +117,7 @@ const hour = 3_600_000;
 const documentedLifetime = 24 * hour;
 /** After a failed renewal of a token that is still valid, IAM is not asked again for so long. */
 const renewalPauseMs = 60_000;
-/** How long a rejected password rests: IAM locks users that keep trying. A replacement that is rejected rests as long. */
+/** Pause after a rejected password (IAM locks users that keep trying), and after a rejected replacement of a token. */
 const rejectionPauseMs = 60_000;
 
 /** Fetches tokens with a user's password and renews them early; `now` is the process's clock in milliseconds. */

@@ -1,6 +1,5 @@
 import type { Origin } from "../../model/backend.ts";
 import type { Package, PackageFile, Version } from "../../model/package.ts";
-import type { Operation } from "../../upstream/operation.ts";
 import {
   type Absent,
   type Answer,
@@ -11,13 +10,13 @@ import {
   mapAnswer,
   unknown,
 } from "../answers.ts";
-import { batched, keyText, single } from "../batch.ts";
+import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
+import type { Access } from "./client.ts";
 import { decodeOnce, isName, type PackageName, packageKey } from "./keys.ts";
+import { compare, type Listed, pick, readUnpaged } from "./lists.ts";
 import { createdText, pathOf, sortableDate, toFile, toPackage, toVersion } from "./mapper.ts";
-import type { Access } from "./namespaces.ts";
 import { listFiles, listPackages, listVersions } from "./operations.ts";
 import type { PackageRow, VersionRow } from "./payload.ts";
-import { compare, pick, readWhole, type Whole } from "./walk.ts";
 
 /** The three lists of the package API have no detail beside them: what they do not name does not exist. */
 const noPackage = absent(listPackages, "WHOLE_LIST");
@@ -25,132 +24,151 @@ const noPackage = absent(listPackages, "WHOLE_LIST");
 export const noVersion = absent(listVersions, "WHOLE_LIST");
 const noFile = absent(listFiles, "WHOLE_LIST");
 
+interface VersionName {
+  readonly owner: PackageName;
+  readonly version: string;
+}
+
 /** Software packages of one request; equal reads are one call. All reject with an UpstreamError. */
-export type Software = ReturnType<typeof createSoftware>;
+export class Software {
+  readonly #access: Access;
+  /** Rows of one namespace, or of all that are visible. */
+  readonly #rows: Single<string | null, Answer<Listed<PackageRow>>>;
+  readonly #lists: Loader<string, Answer<Listed<Package>>>;
+  readonly #versions: Single<PackageName, Answer<Listed<Version>>>;
+  readonly #files: Single<VersionName, Answer<Listed<PackageFile>>>;
 
-/** Opens the software packages for one request. */
-export function createSoftware({ backend, base, client, region, namespaces, call }: Access) {
-  const by = (operation: Operation) => ({ call, backend, operation: operation.name });
-
-  // A single namespace is a filter that the server has; for several, one list of everything is fewer calls.
-  const rows = single<string | null, Answer<Whole<PackageRow>>>(
-    (namespace) => namespace ?? "",
-    (namespace) => {
-      const nameOf = (row: PackageRow) => keyText(row.namespace, decodeOnce(row.package));
-      return absentIfNotFound(
-        readWhole((range) => client.listPackages(namespace, range), nameOf),
-        noPackage,
-      );
-    },
-  );
-
-  const lists = batched<string, Whole<Package>>(
-    (namespace) => namespace,
-    async (asked, answers) => {
-      const answer = await rows.load(asked.length === 1 ? (asked[0] ?? null) : null);
-      // Matched by the row's own namespace: the same name may be in several, and filters are not to be trusted.
-      const byNamespace = Map.groupBy(answer.kind === "FOUND" ? answer.value.rows : [], (row) => row.namespace);
-      for (const namespace of asked) {
-        const own = byNamespace.get(namespace) ?? [];
-        if (own.length > 0) region.setNonEmpty(namespace);
-        answers.set(
-          namespace,
-          mapAnswer(answer, (whole) => ({ ...whole, rows: toPackages(own, whole.origin) })),
-        );
-      }
-      return answers;
-    },
-    { by: by(listPackages) },
-  );
-
-  const versionLists = single<PackageName, Answer<Whole<Version>>>(
+  constructor(access: Access) {
+    const { backend, call } = access;
+    this.#access = access;
+    this.#rows = single(
+      (namespace) => namespace ?? "",
+      (namespace) => this.#readRows(namespace),
+    );
+    this.#lists = batched(
+      (namespace) => namespace,
+      (namespaces, answers) => this.#readLists(namespaces, answers),
+      { by: { call, backend, operation: listPackages.name } },
+    );
     // Two spellings of one name (`%e6`, `%E6`) are one key.
-    ({ namespace, raw }) => keyText(namespace, decodeOnce(raw)),
-    async (name) => {
-      const read = readWhole<VersionRow>(
-        (range) => client.listVersions(name, range),
-        (row) => row.version,
-      );
-      const key = packageKey(name.raw);
-      const list = mapAnswer(await absentIfNotFound(read, noVersion), (whole) => {
-        const sorted = whole.rows.toSorted(byPublication);
-        return { ...whole, rows: sorted.map((row) => toVersion(row, name.namespace, key, whole.origin)) };
-      });
-      return unlessNamed(list, noVersion, async () => mapAnswer(await find(name), () => true));
-    },
-    by(listVersions),
-  );
-
-  const fileLists = single<PackageName & { readonly version: string }, Answer<Whole<PackageFile>>>(
-    ({ namespace, raw, version }) => keyText(namespace, decodeOnce(raw), version),
-    async ({ version, ...name }) => {
-      const read = readWhole((range) => client.listFiles(name, version, range), pathOf);
-      const list = mapAnswer(await absentIfNotFound(read, noFile), (whole) => {
-        const sorted = whole.rows.toSorted((one, other) => compare(pathOf(one), pathOf(other)));
-        return { ...whole, rows: sorted.map((row) => toFile(row, base)) };
-      });
-      // Versions without files are usual: they may be uploaded later.
-      return unlessNamed(list, noFile, async () =>
-        mapAnswer(await findVersion(name, version), (one) => !one.fileCount),
-      );
-    },
-    by(listFiles),
-  );
-
-  async function find({ namespace, raw }: PackageName): Promise<Answer<Package>> {
-    const name = decodeOnce(raw);
-    const answer = pick(await lists.load(namespace), (one) => one.name === name, noPackage);
-    return answer.kind === "ABSENT" ? namespaces.emptied([namespace], answer) : answer;
+    this.#versions = single(
+      ({ namespace, raw }) => keyText(namespace, decodeOnce(raw)),
+      (name) => this.#readVersions(name),
+      { call, backend, operation: listVersions.name },
+    );
+    this.#files = single(
+      ({ owner: { namespace, raw }, version }) => keyText(namespace, decodeOnce(raw), version),
+      (name) => this.#readFiles(name),
+      { call, backend, operation: listFiles.name },
+    );
   }
 
-  async function findVersion(name: PackageName, version: string): Promise<Answer<Version>> {
-    const list = await versionLists.load(name);
+  /**
+   * All packages of a namespace in order of their names; several namespaces asked together are one call. Null: all that
+   * are visible, by namespace and name. Whether an empty namespace exists is for the caller to ask.
+   */
+  async list(namespace: string | null): Promise<Answer<Listed<Package>>> {
+    if (namespace !== null) return this.#lists.load(namespace);
+    return mapAnswer(await this.#rows.load(null), (list) => ({ ...list, rows: toPackages(list.rows, list.origin) }));
+  }
+
+  /** One package. */
+  async package({ namespace, raw }: PackageName): Promise<Answer<Package>> {
+    const name = decodeOnce(raw);
+    const answer = pick(await this.#lists.load(namespace), (one) => one.name === name, noPackage);
+    return answer.kind === "ABSENT" ? this.#access.namespaces.emptied([namespace], answer) : answer;
+  }
+
+  /** All versions, oldest first. */
+  versions(name: PackageName): Promise<Answer<Listed<Version>>> {
+    return this.#versions.load(name);
+  }
+
+  /** One version. */
+  async version(name: PackageName, version: string): Promise<Answer<Version>> {
+    const list = await this.#versions.load(name);
     // The server spells names encoded, and a person may have written the decoded name.
     const exact = pick(list, (one) => one.ref.version === version, noVersion);
     return exact.kind === "FOUND" ? exact : pick(list, (one) => one.name === version, noVersion);
   }
 
-  return {
-    /**
-     * All packages of a namespace in order of their names; several namespaces asked together are one call. Null: all that
-     * are visible, by namespace and name. Whether an empty namespace exists is for the caller to ask.
-     */
-    list: async (namespace: string | null): Promise<Answer<Whole<Package>>> => {
-      if (namespace !== null) return lists.load(namespace);
-      return mapAnswer(await rows.load(null), (whole) => ({ ...whole, rows: toPackages(whole.rows, whole.origin) }));
-    },
-    package: find,
-    /** All versions, oldest first. */
-    versions: versionLists.load,
-    version: findVersion,
-    /** The version that was published last. */
-    newest: async (name: PackageName): Promise<Answer<Version>> => {
-      const list = await versionLists.load(name);
-      if (list.kind !== "FOUND") return list;
-      // The row that could not be read may be the newest, and so may be one without a date.
-      if (list.gap !== null) return list.gap;
-      const { rows: all } = list.value;
-      const newest = all.at(-1);
-      if (newest === undefined) return noVersion;
-      const isDated = all.every(({ createdAt }) => createdAt !== null);
-      return all.length > 1 && !isDated ? unknown("UNCHECKED_ORDER") : found(newest);
-    },
-    /** All files in order of their paths. */
-    files: async (name: PackageName, version: string): Promise<Answer<Whole<PackageFile>>> =>
-      // As a path part an impossible version would point elsewhere.
-      isName(version) ? fileLists.load({ ...name, version }) : impossible,
-  };
+  /** The version that was published last. */
+  async newest(name: PackageName): Promise<Answer<Version>> {
+    const list = await this.#versions.load(name);
+    if (list.kind !== "FOUND") return list;
+    // The row that could not be read may be the newest, and so may be one without a date.
+    if (list.gap !== null) return list.gap;
+    const { rows } = list.value;
+    const newest = rows.at(-1);
+    if (newest === undefined) return noVersion;
+    const isDated = rows.every(({ createdAt }) => createdAt !== null);
+    return rows.length > 1 && !isDated ? unknown("UNCHECKED_ORDER") : found(newest);
+  }
+
+  /** All files of a version in order of their paths. */
+  async files(owner: PackageName, version: string): Promise<Answer<Listed<PackageFile>>> {
+    // As a path part an impossible version would point elsewhere.
+    return isName(version) ? this.#files.load({ owner, version }) : impossible;
+  }
+
+  #readRows(namespace: string | null): Promise<Answer<Listed<PackageRow>>> {
+    const read = readUnpaged(
+      (slice) => this.#access.client.listPackages(namespace, slice),
+      (row) => keyText(row.namespace, decodeOnce(row.package)),
+    );
+    return absentIfNotFound(read, noPackage);
+  }
+
+  /** A single namespace is a filter that the server has; for several, one list of everything is fewer calls. */
+  async #readLists(namespaces: readonly string[], answers: Answers<Listed<Package>>) {
+    const answer = await this.#rows.load(namespaces.length === 1 ? (namespaces[0] ?? null) : null);
+    // Matched by the row's own namespace: the same name may be in several, and filters are not to be trusted.
+    const groups = Map.groupBy(answer.kind === "FOUND" ? answer.value.rows : [], (row) => row.namespace);
+    for (const namespace of namespaces) {
+      const rows = groups.get(namespace) ?? [];
+      if (rows.length > 0) this.#access.region.setNonEmpty(namespace);
+      const own = mapAnswer(answer, (list) => ({ ...list, rows: toPackages(rows, list.origin) }));
+      answers.set(namespace, own);
+    }
+    return answers;
+  }
+
+  async #readVersions(name: PackageName): Promise<Answer<Listed<Version>>> {
+    const read = readUnpaged<VersionRow>(
+      (slice) => this.#access.client.listVersions(name, slice),
+      (row) => row.version,
+    );
+    const key = packageKey(name.raw);
+    const list = mapAnswer(await absentIfNotFound(read, noVersion), (whole) => {
+      const sorted = whole.rows.toSorted(byPublication);
+      return { ...whole, rows: sorted.map((row) => toVersion(row, name.namespace, key, whole.origin)) };
+    });
+    return unlessNamed(list, noVersion, async () => mapAnswer(await this.package(name), () => true));
+  }
+
+  async #readFiles({ owner, version }: VersionName): Promise<Answer<Listed<PackageFile>>> {
+    const { client, base } = this.#access;
+    const read = readUnpaged((slice) => client.listFiles(owner, version, slice), pathOf);
+    const list = mapAnswer(await absentIfNotFound(read, noFile), (whole) => {
+      const sorted = whole.rows.toSorted((one, other) => compare(pathOf(one), pathOf(other)));
+      return { ...whole, rows: sorted.map((row) => toFile(row, base)) };
+    });
+    // Versions without files are usual: they may be uploaded later.
+    return unlessNamed(list, noFile, async () =>
+      mapAnswer(await this.version(owner, version), (one) => !one.fileCount),
+    );
+  }
 }
 
 /**
- * A list, unless it is missing or empty although another list names its owner. `isOwnerEmpty` reads the owner, and whether
- * it may have an empty list.
+ * A list, unless it is missing or empty although another list names its owner. `isOwnerEmpty` reads the owner, and
+ * whether it may have an empty list.
  */
 async function unlessNamed<T>(
-  list: Answer<Whole<T>>,
+  list: Answer<Listed<T>>,
   absence: Absent,
   isOwnerEmpty: () => Promise<Answer<boolean>>,
-): Promise<Answer<Whole<T>>> {
+): Promise<Answer<Listed<T>>> {
   const isEmpty = list.kind === "FOUND" && list.value.rows.length === 0 && list.gap === null;
   if (list.kind === "FOUND" && !isEmpty) return list;
   const owner = await isOwnerEmpty();

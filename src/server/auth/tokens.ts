@@ -3,38 +3,39 @@ import type { JwtConfig } from "../../config/index.ts";
 import { parseScope, type Scope } from "../../model/access.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";
 import type { Log } from "../observability/log.ts";
-import { createSigningKeys, NoSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
+import { NoSigningKeys } from "./no-signing-keys.ts";
+import { createSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
 
-/** The bearer of an accepted token. */
+/** What an accepted token says of its bearer. */
 export interface Bearer {
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** The rules for tokens. */
+/** The rules for tokens that one may break. */
 export type TokenRule =
-  /** It is no signed, unencrypted JWT. */
+  /** It is no JWT that is signed and not encrypted. */
   | "token form"
   /** Its algorithm is not among `auth.jwt.algorithms`. */
   | "algorithm"
-  /** The issuer publishes no key that fits its header. */
+  /** The issuer publishes no key that it could have been signed with. */
   | "signing key"
-  /** No key that fits its header has signed it. */
+  /** None of the keys that it could have been signed with has signed it. */
   | "signature"
   | "issuer"
   | "audience"
   /** `exp` has passed or is missing. */
   | "expiry"
-  /** `nbf` is in the future. */
+  /** `nbf` has not come. */
   | "not before"
   /** Another claim has the wrong type. */
   | "claims"
-  /** Not verified: the issuer's keys could not be read. */
+  /** That cannot be told: the issuer's keys could not be read. */
   | "signing keys";
 
-/** The bearer of a token, or the first rule that it breaks. */
-export type TokenReading = { readonly bearer: Bearer } | { readonly rule: TokenRule };
+/** What a token says of its bearer, or the first rule that it breaks. */
+export type TokenReading = { readonly bearer: Bearer } | { readonly broken: TokenRule };
 
 /** Reads tokens of one issuer. */
 export interface Tokens {
@@ -45,7 +46,7 @@ export interface Tokens {
 /** Clocks of two machines differ a little. */
 const toleranceSeconds = 5;
 
-/** Accepts unexpired tokens that the configured issuer signed for this audience with a configured algorithm. */
+/** Accepts what the configured issuer signed for us with a configured algorithm, and what has not run out. */
 export function createTokens(
   config: JwtConfig,
   log: Log,
@@ -79,7 +80,7 @@ export function createTokens(
     }
   }
 
-  /** A token without a key id does not show that its key is new: the keys are read again once. */
+  /** Looks once whether the issuer has changed its keys, where the token does not say that its key is a new one. */
   async function verifyWithFreshKeys(token: string): Promise<JWTPayload> {
     const before = keys.generation();
     try {
@@ -100,7 +101,7 @@ export function createTokens(
           typeof payload.sub === "string" && /^[\x21-\x7e]{1,256}$/.test(payload.sub) ? payload.sub : "unnamed";
         return { bearer: { name: subject, scopes: scopesIn(payload[config.scopesClaim]), claims: payload } };
       } catch (error) {
-        return { rule: ruleOf(error) };
+        return { broken: ruleOf(error) };
       }
     },
     close: keys.close,
@@ -126,7 +127,7 @@ function ruleOf(error: unknown): TokenRule {
   if (error instanceof errors.JWKSNoMatchingKey) return "signing key";
   if (error instanceof errors.JWSSignatureVerificationFailed) return "signature";
   if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) return "token form";
-  // Everything else, such as a key that is too weak for its algorithm, leaves the token unverified.
+  // Whatever else went wrong, such as a key that is too weak for its algorithm, the token was not verified.
   return error instanceof errors.JOSENotSupported ? "algorithm" : "signing key";
 }
 

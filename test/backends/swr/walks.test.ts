@@ -149,9 +149,12 @@ describe("walking a namespace", () => {
       first: 12,
       after: inside.rows.at(-1)?.position ?? null,
     });
-    // Exactly full: whether there are images is one row's call.
+    // Exactly full: whether there are images is one row's call, made where it is asked for.
     expect(border).toMatchObject({ hasNext: true, total: null });
+    expect(calls().map((url) => url.split("?")[0])).toEqual(["/v2/manage/packages"]);
+    expect(await border.confirmNext?.()).toBe(true);
     expect(calls().map((url) => url.split("?")[0])).toEqual(["/v2/manage/packages", "/v2/manage/repos"]);
+    expect(calls()[1]).toContain("limit=1&");
     demo.forget();
     const behind = await packages().page(within("pay-core"), everything, {
       first: 5,
