@@ -1,5 +1,5 @@
 import type { Digest, ImageRef } from "../../model/artifact.ts";
-import type { ImageRecord, Package, PackageRef, Version } from "../../model/package.ts";
+import type { ImageRecord, PackageRef, Version } from "../../model/package.ts";
 import {
   type Absent,
   type Answer,
@@ -17,9 +17,9 @@ import {
   valueIn,
 } from "../answers.ts";
 import type { ImageReader } from "../backend.ts";
-import { batched, keyText, single } from "../batch.ts";
+import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
 import { asError } from "../batches.ts";
-import { type Context, lostRows } from "./client.ts";
+import type { BkrepoClient } from "./client.ts";
 import type { Files, StoredFile } from "./files.ts";
 import {
   type ImageLocation,
@@ -41,8 +41,8 @@ interface Located {
   readonly location: ImageLocation;
 }
 
-/** A digest among the versions of one package. */
-interface Held {
+/** A digest that is looked for among the versions of one package. */
+interface Holder {
   readonly place: PackageRef;
   readonly digest: Digest;
 }
@@ -54,14 +54,98 @@ const noRepository = absent(listVersions, "KEYED_READ");
 const noHolder = absent(pageVersions, "WHOLE_LIST");
 const overwritten = absent(pageVersions, "COMPLETE_FILTER");
 
-/** Reader of images, which shares one request's answers. */
-export function createImages(context: Context, search: PackageSearch, versions: Versions, files: Files): ImageReader {
-  const { client, settings, call } = context;
-  const host = settings.hosts[0] ?? null;
-  const heldText = ({ place, digest }: Held) => keyText(place.repository, place.key, digest);
+/** The images of one request. */
+export class Images implements ImageReader {
+  readonly #client: BkrepoClient;
+  readonly #search: PackageSearch;
+  readonly #versions: Versions;
+  readonly #files: Files;
+  readonly #host: string | null;
+  readonly #located: Loader<Located, Answer<ImageRecord>>;
+  /** Versions whose metadata has a digest under today's key, newest first; unknown where none has. */
+  readonly #byMetadata: Single<Holder, Answer<readonly Version[]>>;
+  /** Versions that have a digest in their name, their metadata (under every key) or their manifest. */
+  readonly #inList: Single<Holder, Answer<readonly Version[]>>;
+
+  constructor(client: BkrepoClient, search: PackageSearch, versions: Versions, files: Files) {
+    this.#client = client;
+    this.#search = search;
+    this.#versions = versions;
+    this.#files = files;
+    this.#host = client.settings.hosts[0] ?? null;
+    this.#located = batched<Located, ImageRecord>(locatedText, (wanted, answers) => this.#load(wanted, answers));
+    this.#byMetadata = single(
+      holderText,
+      (key) => absentIfNotFound(this.#holdersByMetadata(key), noRepository),
+      client.loadedBy(listVersions),
+    );
+    this.#inList = single(holderText, (key) => this.#holdersInList(key), client.loadedBy(pageVersions));
+  }
+
+  readonly image: ImageReader["image"] = async (ref) => {
+    const location = locateImage(ref, this.#client.settings.hosts);
+    return location === null ? impossible : this.#located.load({ ref, location });
+  };
+
+  readonly expectCopies: ImageReader["expectCopies"] = (name) => {
+    if (this.#client.settings.repositories.length === 0 || name === "") return;
+    this.#search.matching(matcherOfImage(name), null).catch(() => null);
+  };
+
+  readonly copies: ImageReader["copies"] = async (name, digest) => {
+    if (this.#client.settings.repositories.length === 0) return unknown("NOT_CONFIGURED");
+    if (name === "") return impossible;
+    const packages = await this.#search.matching(matcherOfImage(name), null);
+    if (packages.kind !== "FOUND") return packages;
+    const byMetadata = await Promise.all(
+      packages.value.map(({ ref }) => this.#copiesIn(ref, digest, this.#byMetadata).catch(failed)),
+    );
+    const records = byMetadata.flatMap((answer) => valueIn(answer) ?? []);
+    if (records.length > 0) return found(records, packages.gap ?? byMetadata.find(isFailure) ?? null);
+    const inLists = await Promise.all(
+      packages.value.map(async ({ ref }, index) => {
+        const failure = byMetadata[index];
+        return failure && isFailure(failure) ? failure : this.#copiesIn(ref, digest, this.#inList).catch(failed);
+      }),
+    );
+    return withGap(joined(inLists, noHolder), packages.gap);
+  };
+
+  /** One query for the manifests of the repository, then the records of their images. */
+  readonly byDigest: ImageReader["byDigest"] = async (digest, scope) => {
+    // Without a repository every file of every project would have to be searched, and only SHA-256 is stored.
+    if (scope === null || !digest.startsWith(childPrefix)) return unknown("NOT_SEARCHABLE");
+    const repository = parseRepository(scope);
+    if (repository === null) return impossible;
+    const manifests = await this.#files.manifestsOf(repository, digest);
+    if (manifests.kind !== "FOUND") return manifests;
+    const records = await Promise.all(
+      manifests.value.map(async ({ name, tag, archived }): Promise<Answer<ImageRecord>> => {
+        const location = { repository, name };
+        const part = tag.startsWith(childPrefix) ? { tag: null, digest } : { tag, digest: null };
+        const ref = referTo(location, this.#host, part);
+        const answer = await this.#located.load({ location, ref }).catch(failed);
+        if (answer.kind !== "FOUND") return answer;
+        // Where the digests differ, the tag was overwritten since.
+        return answer.value.digest === digest ? found({ ...answer.value, archived }) : overwritten;
+      }),
+    );
+    const values = records.flatMap((answer) => (answer.kind === "FOUND" ? [answer.value] : []));
+    const absence = records.find((answer): answer is Absent => answer.kind === "ABSENT");
+    return foundAny(values, absence ?? overwritten, manifests.gap ?? firstGap(records));
+  };
+
+  readonly isArchived = async (known: ImageRecord): Promise<boolean> => {
+    const ref = known.version;
+    const repository = ref && parseRepository(ref.package.repository);
+    if (known.archived || !ref || !repository) return known.archived;
+    const path = valueIn(await this.#versions.byRef.load(ref))?.paths[0];
+    if (path === undefined) return false;
+    return valueIn(await this.#files.fileAt(repository, ref.package.key, path))?.archived ?? false;
+  };
 
   /** Images by reference: as docker images, then those that were not found as OCI images. */
-  const located = batched<Located, ImageRecord>(locatedText, async (wanted, answers) => {
+  async #load(wanted: readonly Located[], answers: Answers<ImageRecord>): Promise<Answers<ImageRecord>> {
     const silences = new Map<string, Answer<ImageRecord>>();
     let open = wanted;
     for (const scheme of schemes) {
@@ -69,7 +153,7 @@ export function createImages(context: Context, search: PackageSearch, versions: 
       await Promise.all(
         open.map(async (one) => {
           const text = locatedText(one);
-          const answer = await readImage(one, scheme).catch(asError);
+          const answer = await this.#read(one, scheme).catch(asError);
           if (answer instanceof Error) answers.set(text, answer);
           else if (answer.kind === "FOUND") {
             answers.set(text, answer);
@@ -84,23 +168,23 @@ export function createImages(context: Context, search: PackageSearch, versions: 
     }
     for (const [text, silence] of silences) if (!answers.has(text)) answers.set(text, silence);
     return answers;
-  });
-
-  async function readImage({ ref, location }: Located, scheme: (typeof schemes)[number]): Promise<Answer<ImageRecord>> {
-    const { repository, name } = location;
-    const key = `${scheme}://${name}`;
-    const place: PackageRef = { backend: settings.name, repository: printRepository(repository), key };
-    if (ref.digest !== null) return holderOf(place, ref, ref.digest);
-    // Docker's rule for a reference without tag and digest.
-    const tag = ref.tag ?? "latest";
-    const version = await versions.byRef.load({ package: place, version: tag, nativeId: null });
-    return version.kind === "FOUND" ? record(version.value, { ...ref, tag }, repository) : version;
   }
 
-  async function holderOf(place: PackageRef, ref: ImageRef, digest: Digest): Promise<Answer<ImageRecord>> {
-    const byMetadata = await holdersByMetadata.load({ place, digest });
-    const holders = byMetadata.kind === "UNKNOWN" ? await holdersInList.load({ place, digest }) : byMetadata;
-    if (holders.kind === "UNKNOWN") return namedHolder(place, ref, digest, holders);
+  async #read({ ref, location }: Located, scheme: (typeof schemes)[number]): Promise<Answer<ImageRecord>> {
+    const { repository, name } = location;
+    const key = `${scheme}://${name}`;
+    const place: PackageRef = { backend: this.#client.name, repository: printRepository(repository), key };
+    if (ref.digest !== null) return this.#holderOf(place, ref, ref.digest);
+    // Docker's rule for a reference without tag and digest.
+    const tag = ref.tag ?? "latest";
+    const version = await this.#versions.byRef.load({ package: place, version: tag, nativeId: null });
+    return version.kind === "FOUND" ? this.#record(version.value, { ...ref, tag }, repository) : version;
+  }
+
+  async #holderOf(place: PackageRef, ref: ImageRef, digest: Digest): Promise<Answer<ImageRecord>> {
+    const byMetadata = await this.#byMetadata.load({ place, digest });
+    const holders = byMetadata.kind === "UNKNOWN" ? await this.#inList.load({ place, digest }) : byMetadata;
+    if (holders.kind === "UNKNOWN") return this.#namedHolder(place, ref, digest, holders);
     return mapAnswer(holders, (all) => {
       const tagged = all.filter((version) => tagOf(version) !== null);
       const holder = tagged.find(({ name }) => name === ref.tag) ?? tagged[0] ?? all[0];
@@ -110,7 +194,7 @@ export function createImages(context: Context, search: PackageSearch, versions: 
   }
 
   /** Of an image with more versions than are read: the reference's tag, or the version that was pushed by this digest. */
-  async function namedHolder(
+  async #namedHolder(
     place: PackageRef,
     ref: ImageRef,
     digest: Digest,
@@ -119,155 +203,81 @@ export function createImages(context: Context, search: PackageSearch, versions: 
     const repository = parseRepository(place.repository);
     if (repository === null) return impossible;
     for (const version of ref.tag === null ? [digest] : [ref.tag, digest]) {
-      const answer = await versions.byRef.load({ package: place, version, nativeId: null });
+      const answer = await this.#versions.byRef.load({ package: place, version, nativeId: null });
       if (answer.kind !== "FOUND") continue;
-      const image = await record(answer.value, { ...ref, tag: version === digest ? null : version }, repository);
+      const tag = version === digest ? null : version;
+      const image = await this.#record(answer.value, { ...ref, tag }, repository);
       if (image.kind === "FOUND" && image.value.digest === digest) return image;
     }
     return otherwise;
   }
 
-  /** Versions of one package whose metadata has a digest under today's key, newest first; unknown where none has. */
-  const holdersByMetadata = single(
-    heldText,
-    async ({ place, digest }: Held): Promise<Answer<readonly Version[]>> => {
-      const repository = parseRepository(place.repository);
-      if (repository === null) return impossible;
-      const read = client.listVersions(repository, place.key, digest, call).then((answer) => {
-        const source = packageContext(context, repository, place.key, answer);
-        const rows = answer.value.rows
-          .map((row) => toVersion(row, source))
-          .filter((version) => version.digest === digest);
-        if (rows.length === 0 && answer.value.dropped.length > 0) throw lostRows(context, listVersions);
-        versions.byRef.primeLater(() => {
-          for (const version of rows) versions.byRef.prime(version.ref, found(version));
-        });
-        return foundAny(rows, unknown("NARROW_SEARCH"));
-      });
-      return absentIfNotFound(read, noRepository);
-    },
-    { call, backend: settings.name, operation: listVersions.name },
-  );
+  async #holdersByMetadata({ place, digest }: Holder): Promise<Answer<readonly Version[]>> {
+    const repository = parseRepository(place.repository);
+    if (repository === null) return impossible;
+    const answer = await this.#client.listVersions(repository, place.key, digest);
+    const context = packageContext(this.#client, repository, place.key, answer);
+    const { rows, dropped } = answer.value;
+    const holders = rows.map((row) => toVersion(row, context)).filter((version) => version.digest === digest);
+    if (holders.length === 0 && dropped.length > 0) throw this.#client.malformed(listVersions);
+    this.#versions.byRef.primeLater(() => {
+      for (const version of holders) this.#versions.byRef.prime(version.ref, found(version));
+    });
+    return foundAny(holders, unknown("NARROW_SEARCH"));
+  }
 
-  /** Versions of one package that have a digest in their name, their metadata (under every key), or their manifest. */
-  const holdersInList = single(
-    heldText,
-    async ({ place, digest }: Held): Promise<Answer<readonly Version[]>> => {
-      const repository = parseRepository(place.repository);
-      if (repository === null) return impossible;
-      const list = await versions.allOf(place, null);
-      if (list.kind !== "FOUND") return list;
-      const holders = list.value.filter((version) => version.digest === digest);
-      if (holders.length > 0) return found(holders, list.gap);
-      const without = list.value.filter((version) => version.digest === null);
-      const read = await Promise.all(
-        without.map(async (version): Promise<Answer<Digest>> => {
-          const stored = await files.manifestOf(version, repository).catch(failed);
-          if (stored.kind !== "FOUND") return stored;
-          const own = digestIn(stored.value);
-          return own === null ? unknown("NARROW_SEARCH") : found(own);
-        }),
-      );
-      const byManifest = without.filter((_version, index) => {
-        const answer = read[index];
-        return answer?.kind === "FOUND" && answer.value === digest;
-      });
-      return foundAny(byManifest, noHolder, list.gap ?? firstGap(read));
-    },
-    { call, backend: settings.name, operation: pageVersions.name },
-  );
+  async #holdersInList({ place, digest }: Holder): Promise<Answer<readonly Version[]>> {
+    const repository = parseRepository(place.repository);
+    if (repository === null) return impossible;
+    const list = await this.#versions.allOf(place, null);
+    if (list.kind !== "FOUND") return list;
+    const holders = list.value.filter((version) => version.digest === digest);
+    if (holders.length > 0) return found(holders, list.gap);
+    const without = list.value.filter((version) => version.digest === null);
+    const read = await Promise.all(
+      without.map(async (version): Promise<Answer<Digest>> => {
+        const stored = await this.#files.manifestOf(version, repository).catch(failed);
+        if (stored.kind !== "FOUND") return stored;
+        const own = digestIn(stored.value);
+        return own === null ? unknown("NARROW_SEARCH") : found(own);
+      }),
+    );
+    const byManifest = without.filter((_version, index) => {
+      const answer = read[index];
+      return answer?.kind === "FOUND" && answer.value === digest;
+    });
+    return foundAny(byManifest, noHolder, list.gap ?? firstGap(read));
+  }
 
   // The metadata has no digest where the server's second step failed: the manifest's checksum is the digest.
-  async function record(version: Version, ref: ImageRef, repository: Repository): Promise<Answer<ImageRecord>> {
+  async #record(version: Version, ref: ImageRef, repository: Repository): Promise<Answer<ImageRecord>> {
     if (version.digest !== null) return found(toImageRecord(version, ref, version.digest, false));
-    const answer = await files.readManifest(version, repository).catch(failed);
+    const answer = await this.#files.readManifest(version, repository).catch(failed);
     const stored = valueIn(answer);
     const gap = answer.kind === "ABSENT" ? unknown("DETAIL_MISSING") : firstGap([answer]);
     return found(toImageRecord(version, ref, stored && digestIn(stored), stored?.archived ?? false), gap);
   }
 
-  function expectCopies(name: string): void {
-    if (settings.repositories.length > 0 && name !== "") search.matching(matcherOfImage(name), null).catch(() => null);
-  }
-
-  async function copies(name: string, digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
-    if (settings.repositories.length === 0) return unknown("NOT_CONFIGURED");
-    if (name === "") return impossible;
-    const places = await search.matching(matcherOfImage(name), null);
-    if (places.kind !== "FOUND") return places;
-    const byMetadata = await Promise.all(
-      places.value.map((place) => copiesIn(place, digest, holdersByMetadata.load).catch(failed)),
-    );
-    const records = byMetadata.flatMap((answer) => valueIn(answer) ?? []);
-    if (records.length > 0) return found(records, places.gap ?? byMetadata.find(isFailure) ?? null);
-    const inLists = await Promise.all(
-      places.value.map(async (place, index) => {
-        const failure = byMetadata[index];
-        return failure && isFailure(failure) ? failure : copiesIn(place, digest, holdersInList.load).catch(failed);
-      }),
-    );
-    return withGap(joined(inLists, noHolder), places.gap);
-  }
-
-  async function copiesIn(
-    { ref: place }: Package,
+  async #copiesIn(
+    place: PackageRef,
     digest: Digest,
-    load: (key: Held) => Promise<Answer<readonly Version[]>>,
+    loader: Single<Holder, Answer<readonly Version[]>>,
   ): Promise<Answer<readonly ImageRecord[]>> {
     const repository = parseRepository(place.repository);
     const name = imageNameOf(place.key);
     if (repository === null || name === null) return impossible;
-    return mapAnswer(await load({ place, digest }), (holders) => {
+    return mapAnswer(await loader.load({ place, digest }), (holders) => {
       const tagged = holders.filter((version) => tagOf(version) !== null);
       return (tagged.length > 0 ? tagged : holders).map((version) => {
-        const ref = referTo({ repository, name }, host, { tag: tagOf(version), digest });
+        const ref = referTo({ repository, name }, this.#host, { tag: tagOf(version), digest });
         return toImageRecord(version, ref, digest, false);
       });
     });
   }
+}
 
-  async function image(ref: ImageRef): Promise<Answer<ImageRecord>> {
-    const location = locateImage(ref, settings.hosts);
-    return location === null ? impossible : located.load({ ref, location });
-  }
-
-  /** One query for the manifests of the repository, then the records of their images. */
-  async function byDigest(digest: Digest, scope: string | null): Promise<Answer<readonly ImageRecord[]>> {
-    // Without a repository every file of every project would have to be searched, and only SHA-256 is stored.
-    if (scope === null || !digest.startsWith(childPrefix)) return unknown("NOT_SEARCHABLE");
-    const repository = parseRepository(scope);
-    if (repository === null) return impossible;
-    const manifests = await files.manifestsOf(repository, digest);
-    if (manifests.kind !== "FOUND") return manifests;
-    const records = await Promise.all(
-      manifests.value.map(async ({ name, tag, archived }): Promise<Answer<ImageRecord>> => {
-        const location = { repository, name };
-        const ref = referTo(
-          location,
-          host,
-          tag.startsWith(childPrefix) ? { tag: null, digest } : { tag, digest: null },
-        );
-        const answer = await located.load({ location, ref }).catch(failed);
-        if (answer.kind !== "FOUND") return answer;
-        // Where the digests differ, the tag was overwritten since.
-        return answer.value.digest === digest ? found({ ...answer.value, archived }) : overwritten;
-      }),
-    );
-    const values = records.flatMap((answer) => (answer.kind === "FOUND" ? [answer.value] : []));
-    const absence = records.find((answer): answer is Absent => answer.kind === "ABSENT");
-    return foundAny(values, absence ?? overwritten, manifests.gap ?? firstGap(records));
-  }
-
-  async function isArchived(known: ImageRecord): Promise<boolean> {
-    const ref = known.version;
-    const repository = ref && parseRepository(ref.package.repository);
-    if (known.archived || !ref || !repository) return known.archived;
-    const path = valueIn(await versions.byRef.load(ref))?.paths[0];
-    if (path === undefined) return false;
-    return valueIn(await files.byPath.load({ repository, key: ref.package.key, path }))?.archived ?? false;
-  }
-
-  return { image, copies, expectCopies, byDigest, isArchived };
+function holderText({ place, digest }: Holder): string {
+  return keyText(place.repository, place.key, digest);
 }
 
 function locatedText({ ref, location }: Located): string {

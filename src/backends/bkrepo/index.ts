@@ -1,16 +1,16 @@
 import type { Call } from "../../upstream/call.ts";
-import type { BackendType, Readers } from "../backend.ts";
-import { type BkrepoClient, createClient, repositoriesIn } from "./client.ts";
+import type { BackendType, PackageReader, Readers } from "../backend.ts";
+import { BkrepoClient, type Connection, connect, repositoriesIn } from "./client.ts";
 import { createRemover, removals } from "./delete.ts";
-import { createFiles } from "./files.ts";
-import { createImages } from "./images.ts";
+import { Files } from "./files.ts";
+import { Images } from "./images.ts";
 import { keyOf, parseKey } from "./keys.ts";
 import { operations } from "./operations.ts";
-import { createPackages, createRepositories } from "./packages.ts";
+import { Packages, Repositories } from "./packages.ts";
 import { pricesOf, probesOf } from "./prices.ts";
-import { createPackageSearch, createPurlLookup } from "./search.ts";
+import { PackageSearch, PurlLookup } from "./search.ts";
 import { type BkrepoSettings, bkrepoSettings } from "./settings.ts";
-import { createVersions } from "./versions.ts";
+import { Versions } from "./versions.ts";
 
 /** bkrepo, the BlueKing artifact repository: packages, versions, files and images in project/repo. */
 export const bkrepo: BackendType<BkrepoSettings> = {
@@ -20,57 +20,55 @@ export const bkrepo: BackendType<BkrepoSettings> = {
   operations,
   removals,
   connect: (settings, permission) => {
-    const client = createClient(settings);
+    const connection = connect(settings);
+    const { upstream } = connection;
     return {
       name: settings.name,
       kind: "BKREPO",
       capabilities: settings.capabilities,
       hosts: settings.hosts,
       places: settings.repositories.map((repository) => ({ repository, group: null })),
-      probes: probesOf(client, settings),
-      during: (call) => createReaders(client, settings, call),
-      ...(permission?.mutations ? { remover: (call) => createRemover(client.upstream, call) } : {}),
-      circuitOpen: client.upstream.circuitOpen,
-      pressure: client.upstream.pressure,
+      probes: probesOf(connection),
+      during: (call) => createReaders(connection, call),
+      ...(permission?.mutations ? { remover: (call) => createRemover(upstream, call) } : {}),
+      circuitOpen: upstream.circuitOpen,
+      pressure: upstream.pressure,
       prices: () => pricesOf(settings),
-      close: client.upstream.close,
+      close: upstream.close,
     };
   },
 };
 
 /** One request's readers, which share its answers. */
-function createReaders(client: BkrepoClient, settings: BkrepoSettings, call: Call): Readers {
-  const context = { client, settings, call };
-  const repositories = createRepositories(context);
-  const packages = createPackages(context, repositories);
-  const search = createPackageSearch(context, repositories, packages);
-  const versions = createVersions(context, packages);
-  const files = createFiles(context, repositories, versions);
-  const images = createImages(context, search, versions, files);
-  const [first] = repositoriesIn(settings);
+function createReaders(connection: Connection, call: Call): Readers {
+  const client = new BkrepoClient(connection, call);
+  const repositories = new Repositories(client);
+  const packages = new Packages(client, repositories);
+  const search = new PackageSearch(client, repositories, packages);
+  const versions = new Versions(client, packages);
+  const files = new Files(client, repositories, versions);
+  const images = new Images(client, search, versions, files);
+  const purls = new PurlLookup(client, search, versions, images);
+  const reader: PackageReader = {
+    keyOf,
+    parseKey,
+    package: (ref) => packages.byRef.load(ref),
+    page: (scope, filter, request) => packages.page(scope, filter, request),
+    version: (ref) => versions.byRef.load(ref),
+    versions: (ref, filter, request) => versions.page(ref, filter, request),
+    latest: (ref) => versions.latest(ref),
+    files: (version, request) => files.page(version, request),
+    byChecksum: (digest, scope) => files.byChecksum(digest, scope),
+    named: (name, format, scope) => search.named(name, format, scope),
+    byPurl: (purl, scope) => purls.versionsOf(purl, scope),
+    search: (query, request) => search.search(query, request),
+  };
+  const { capabilities } = connection.settings;
+  const [first] = repositoriesIn(connection.settings);
   return {
-    ...(settings.capabilities.includes("PACKAGES")
-      ? {
-          packages: {
-            keyOf,
-            parseKey,
-            package: (ref) => packages.byRef.load(ref),
-            page: packages.page,
-            version: (ref) => versions.byRef.load(ref),
-            versions: versions.page,
-            latest: versions.latest,
-            files: files.page,
-            byChecksum: files.byChecksum,
-            named: search.named,
-            byPurl: createPurlLookup(context, search, versions, images),
-            search: search.search,
-          },
-        }
-      : {}),
-    ...(settings.capabilities.includes("IMAGES") ? { images } : {}),
-    // One row of the first repository; without one there is nothing that every credential may ask.
-    ...(first
-      ? { ping: async () => (await client.pagePackages(first, { pageNumber: 1, pageSize: 1 }, call)).origin }
-      : {}),
+    ...(capabilities.includes("PACKAGES") ? { packages: reader } : {}),
+    ...(capabilities.includes("IMAGES") ? { images } : {}),
+    // Without a configured repository there is nothing that every credential may ask.
+    ...(first ? { ping: async () => (await client.pagePackages(first, 1, 1)).origin } : {}),
   };
 }

@@ -3,7 +3,7 @@ import { keep } from "../../model/once.ts";
 import type { ImageRecord, MetadataEntry, Package, PackageFile, PackageFormat, Version } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
 import { fromMillis, parseInstant, toCount } from "../../model/values.ts";
-import type { AnswerSource, Context } from "./client.ts";
+import type { AnswerSource, BkrepoClient } from "./client.ts";
 import {
   formatOf,
   imageNameOf,
@@ -29,13 +29,12 @@ export interface PackageContext extends AnswerSource {
 
 /** The context of a package's versions and files in one answer. */
 export function packageContext(
-  { client, settings }: Context,
+  { name, base, settings }: BkrepoClient,
   repository: Repository,
   key: string,
   { origin, zone }: AnswerSource,
 ): PackageContext {
-  const host = settings.hosts[0] ?? null;
-  return { backend: settings.name, base: client.upstream.base, host, repository, key, origin, zone };
+  return { backend: name, base, host: settings.hosts[0] ?? null, repository, key, origin, zone };
 }
 
 /** Names of versions that were pushed by digest: the manifests of one platform of a multi-arch image. */

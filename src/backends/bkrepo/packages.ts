@@ -13,132 +13,93 @@ import {
   unknown,
 } from "../answers.ts";
 import type { PackageQuery, PackageScope } from "../backend.ts";
-import { type Answers, batched, keyText, single } from "../batch.ts";
+import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
 import { asError, chunks, groupBy } from "../batches.ts";
-import { keepRows, readWindow, sliceWindow } from "../paging.ts";
-import {
-  type Context,
-  collect,
-  emptyPage,
-  largestBatch,
-  largestPage,
-  lostRows,
-  type SearchVisibility,
-  uncalled,
-} from "./client.ts";
+import { type Collected, collect } from "../paging/collect.ts";
+import type { NumberedSource } from "../paging/source.ts";
+import { readWindow, sliceWindow } from "../paging/window.ts";
+import { type BkrepoClient, largestBatch, largestPage, type RecordPage, type SearchVisibility } from "./client.ts";
 import { keyOf, namedTypes, parseRepository, printRepository, type Repository, typesOf } from "./keys.ts";
 import { type TaggedPackage, toPackage } from "./mapper.ts";
 import { getPackage, pagePackages, searchPackages } from "./operations.ts";
-import {
-  allOf,
-  anyOf,
-  is,
-  isExactPattern,
-  like,
-  noneOf,
-  oneOf,
-  packageFields,
-  patternOf,
-  type Rule,
-} from "./payload.ts";
+import { anyOf, is, isExactPattern, like, noneOf, oneOf, type PackageRow, patternOf, type Rule } from "./payload.ts";
 
 /** The text that identifies a package reference in this backend. */
 export function packageText({ repository, key }: PackageRef): string {
   return keyText(repository, key);
 }
 
-/** The identity of a package in a list. */
-function packageIdentity({ ref }: TaggedPackage): string {
-  return packageText(ref);
-}
-
 /** Pages of a plain list that are read; what is behind them is unknown. */
 const mostListPages = 25;
 
-/** One request's knowledge of repositories. */
-export type Repositories = ReturnType<typeof createRepositories>;
+/** The most pages of one search; what is behind them is missing. */
+const mostSearchPages = 50;
 
 /**
- * Reads repositories as a whole. bkrepo restricts searches to the paths that the user was granted and answers 200, while the
- * lists by address require the repository right alone. So a search is compared with the count of the list before its empty
- * answer proves anything.
+ * One request's knowledge of repositories as a whole. bkrepo restricts searches to the paths that the user was granted and
+ * answers 200, while the lists by address require the repository right alone. So a search is compared with the count of
+ * the list before its empty answer proves anything.
  */
-export function createRepositories({ client, settings, call }: Context) {
-  const credential = settings.forward === "caller" ? call.caller.credentialFor(settings.name) : null;
-  const noRepository = absent(pagePackages, "KEYED_READ");
-  const by = { call, backend: settings.name, operation: pagePackages.name };
-
-  /** What earlier requests learned; null where nothing is known. */
-  function knownVisibility(repository: Repository): SearchVisibility | null {
-    return call.anew ? null : client.visibilities.get(repository, credential);
-  }
-
+export class Repositories {
+  readonly #client: BkrepoClient;
   /** The number of packages, null where the server does not count; absent where there is no such repository. */
-  const packageCount = single(
-    printRepository,
-    (repository: Repository): Promise<Answer<number | null>> =>
-      absentIfNotFound(
-        client
-          .pagePackages(repository, { pageNumber: 1, pageSize: 1 }, call)
-          .then(({ total, count }) => found(total ?? (count === 0 ? 0 : null))),
-        noRepository,
-      ),
-    by,
-  );
-
+  readonly packageCount: Single<Repository, Answer<number | null>>;
   /** What the searches see; EMPTY where the repository has no packages, absent where it does not exist. */
-  const visibility = single(
-    printRepository,
-    async (repository: Repository): Promise<Answer<SearchVisibility | "EMPTY">> => {
-      const known = knownVisibility(repository);
-      if (known !== null) return found(known);
-      const counted = await packageCount.load(repository);
-      if (counted.kind !== "FOUND") return counted;
-      if (counted.value === 0) return found("EMPTY");
-      // `IN` skips repositories that may not be searched, where `EQ` refuses the whole search.
-      const rule = allOf(is("projectId", repository.project), oneOf("repoName", [repository.name]));
-      const page = { pageNumber: 1, pageSize: 1 };
-      const seen = await client
-        .searchPackages({ select: ["repoName", "key"], page, sort: byKey, rule }, call)
-        .then(({ total }) => total)
-        .catch((error: unknown) => {
-          if (isForbidden(error)) return 0;
-          throw error;
-        });
-      const isFull = counted.value !== null && seen !== null && seen >= counted.value;
-      client.visibilities.set(repository, credential, isFull ? "FULL" : "PARTIAL");
-      return found(isFull ? "FULL" : "PARTIAL");
-    },
-  );
-
+  readonly visibility: Single<Repository, Answer<SearchVisibility | "EMPTY">>;
   /** Every package by the plain list, sorted by key. */
-  const packages = single(
-    printRepository,
-    (repository: Repository) => absentIfNotFound(readList(repository), noRepository),
-    by,
-  );
+  readonly packages: Single<Repository, Answer<readonly TaggedPackage[]>>;
 
-  // Pages without an order may overlap; a page without new rows ends the walk.
-  async function readList(repository: Repository): Promise<Answer<readonly TaggedPackage[]>> {
-    const byPackageKey = new Map<string, TaggedPackage>();
-    const place = printRepository(repository);
-    let isWhole = false;
-    let hasLostRows = false;
-    for (let pageNumber = 1; pageNumber <= mostListPages; pageNumber++) {
-      const page = await client.pagePackages(repository, { pageNumber, pageSize: largestPage }, call);
-      const before = byPackageKey.size;
-      for (const row of page.rows) byPackageKey.set(row.key, toPackage(row, settings.name, place, page));
-      hasLostRows ||= page.dropped.length > 0;
-      isWhole = page.total === null ? page.count < largestPage : byPackageKey.size >= page.total;
-      if (isWhole || byPackageKey.size === before) break;
-    }
-    const all = [...byPackageKey.values()].sort((one, other) => (one.ref.key < other.ref.key ? -1 : 1));
-    if (isWhole && !hasLostRows) return found(all);
-    if (all.length === 0) throw lostRows({ client, settings, call }, pagePackages);
-    return found(all, unknown(hasLostRows ? "LOST_ROWS" : "UNREAD"));
+  constructor(client: BkrepoClient) {
+    this.#client = client;
+    const by = client.loadedBy(pagePackages);
+    const noRepository = absent(pagePackages, "KEYED_READ");
+    this.packageCount = single(printRepository, (one) => absentIfNotFound(this.#count(one), noRepository), by);
+    this.visibility = single(printRepository, (one) => this.#compare(one));
+    this.packages = single(printRepository, (one) => absentIfNotFound(this.#readList(one), noRepository), by);
   }
 
-  return { knownVisibility, packageCount, visibility, packages };
+  /** Whether the searches are known to see less than the list; asks nothing. */
+  isPartial(repository: Repository): boolean {
+    return this.#client.knownVisibility(repository) === "PARTIAL";
+  }
+
+  async #count(repository: Repository): Promise<Answer<number | null>> {
+    const { total, count } = await this.#client.pagePackages(repository, 1, 1);
+    return found(total ?? (count === 0 ? 0 : null));
+  }
+
+  async #compare(repository: Repository): Promise<Answer<SearchVisibility | "EMPTY">> {
+    const known = this.#client.knownVisibility(repository);
+    if (known !== null) return found(known);
+    const counted = await this.packageCount.load(repository);
+    if (counted.kind !== "FOUND") return counted;
+    if (counted.value === 0) return found("EMPTY");
+    const { project, name } = repository;
+    const seen = await this.#client
+      .searchPackages(project, [name], [], { pageNumber: 1, pageSize: 1 })
+      .then(({ total }) => total)
+      .catch((error: unknown) => {
+        if (isForbidden(error)) return 0;
+        throw error;
+      });
+    const isFull = counted.value !== null && seen !== null && seen >= counted.value;
+    this.#client.learnVisibility(repository, isFull ? "FULL" : "PARTIAL");
+    return found(isFull ? "FULL" : "PARTIAL");
+  }
+
+  async #readList(repository: Repository): Promise<Answer<readonly TaggedPackage[]>> {
+    const place = printRepository(repository);
+    const source = packageSource(
+      this.#client,
+      () => place,
+      (pageNumber, pageSize) => this.#client.pagePackages(repository, pageNumber, pageSize),
+    );
+    const { rows, dropped, isWhole } = await collect(source, { mostPages: mostListPages, atOnce: 1 });
+    const all = rows.toSorted((one, other) => (one.ref.key < other.ref.key ? -1 : 1));
+    if (isWhole) return found(all);
+    if (all.length === 0) throw this.#client.malformed(pagePackages);
+    return found(all, unknown(dropped.length > 0 ? "LOST_ROWS" : "UNREAD"));
+  }
 }
 
 /** What it means that a search found nothing in a repository of this visibility. */
@@ -185,69 +146,71 @@ function exactKey(name: string, format: PackageQuery["format"]): string | null {
   return keyOf(name, format ?? "MAVEN");
 }
 
-const byKey = { properties: ["key"], direction: "ASC" } as const;
-const byKeyAndRepository = { properties: ["key", "repoName"], direction: "ASC" } as const;
+/** A list of packages by the pages of one of its calls; `placeOf` gives the `project/repo` of a row. */
+function packageSource<R extends PackageRow>(
+  client: BkrepoClient,
+  placeOf: (row: R) => string,
+  fetch: (pageNumber: number, pageSize: number) => Promise<RecordPage<R>>,
+): NumberedSource<TaggedPackage> {
+  return {
+    fetch: async (index, size) => {
+      const page = await fetch(index + 1, size);
+      return { ...page, rows: page.rows.map((row) => toPackage(row, client.name, placeOf(row), page)) };
+    },
+    identity: ({ ref }) => packageText(ref),
+    maxSize: largestPage,
+  };
+}
 
-/**
- * A window over the packages of one project. One repository by name is refused (403) where it may not be searched; of a
- * list, such repositories are skipped.
- */
-export async function packageWindow(
-  { client, settings, call }: Context,
+/** The packages of one project that match the rules, sorted by key; `where` as in the client's `searchPackages`. */
+function searchSource(
+  client: BkrepoClient,
   project: string,
-  repositories: string | readonly string[],
+  where: string | readonly string[],
+  rules: readonly Rule[],
+): NumberedSource<TaggedPackage> {
+  return packageSource(
+    client,
+    ({ repoName }) => `${project}/${repoName}`,
+    (pageNumber, pageSize) => client.searchPackages(project, where, rules, { pageNumber, pageSize }),
+  );
+}
+
+/** A window over the packages of one project. */
+export async function packageWindow(
+  client: BkrepoClient,
+  project: string,
+  where: string | readonly string[],
   filter: PackageQuery,
   request: PageRequest,
 ): Promise<Page<TaggedPackage>> {
-  const isOne = typeof repositories === "string";
-  const where = isOne ? is("repoName", repositories) : oneOf("repoName", repositories);
-  const rule = allOf(is("projectId", project), where, ...(rulesOf(filter) ?? []));
-  // Keys are unique in a repository.
-  const sort = isOne || repositories.length === 1 ? byKey : byKeyAndRepository;
-  const page = await readWindow(request, {
-    maxSize: largestPage,
-    identity: packageIdentity,
-    fetch: async (index, pageSize) => {
-      const body = { select: packageFields, page: { pageNumber: index + 1, pageSize }, sort, rule };
-      const answer = await client.searchPackages(body, call);
-      const rows = answer.rows.map((row) => toPackage(row, settings.name, `${project}/${row.repoName}`, answer));
-      return keepRows({ ...answer, rows }, (one) => matches(one, filter));
-    },
-  });
+  const source = searchSource(client, project, where, rulesOf(filter) ?? []);
+  const page = await readWindow(request, { ...source, keep: (one) => matches(one, filter) });
   const isCounted = filter.name === null || filter.match === "EXACT" || isExactPattern(filter.name);
   return isCounted ? page : { ...page, total: null };
 }
 
 /** The same window over packages that were read already. */
 export function listWindow(
-  context: Context,
+  client: BkrepoClient,
   packages: readonly TaggedPackage[],
   filter: PackageQuery,
   request: PageRequest,
 ): Page<TaggedPackage> {
   const rows = packages.filter((one) => matches(one, filter));
-  return sliceWindow(request, rows, packageIdentity, { origin: packages[0]?.origin ?? uncalled(context), dropped: [] });
+  const origin = packages[0]?.origin ?? client.emptyPage().origin;
+  return sliceWindow(request, rows, ({ ref }) => packageText(ref), { origin, dropped: [] });
 }
 
-/** All packages that a search finds in a project, sorted by key. */
+/** All packages of one project that match the rules. */
 export function searchAll(
-  { client, settings, call }: Context,
+  client: BkrepoClient,
   project: string,
+  names: readonly string[],
   rules: readonly Rule[],
-  pageSize: number,
-) {
-  const rule = allOf(is("projectId", project), ...rules);
-  return collect(
-    async (pageNumber) => {
-      const body = { select: packageFields, page: { pageNumber, pageSize }, sort: byKeyAndRepository, rule };
-      const answer = await client.searchPackages(body, call);
-      const rows = answer.rows.map((row) => toPackage(row, settings.name, `${project}/${row.repoName}`, answer));
-      return { ...answer, rows };
-    },
-    packageIdentity,
-    pageSize,
-    true,
-  );
+  size: number,
+): Promise<Collected<TaggedPackage>> {
+  return collect(searchSource(client, project, names, rules), { size, mostPages: mostSearchPages });
 }
 
 interface Wanted {
@@ -255,83 +218,111 @@ interface Wanted {
   readonly repository: Repository;
 }
 
+interface PageKey {
+  readonly repository: Repository;
+  readonly filter: PackageQuery;
+  readonly request: PageRequest;
+}
+
 /** Keys of one repository that a search did not find are read one by one up to this number. */
 const mostSingleReads = 2;
 
-/** How one request reads packages. */
-export type Packages = ReturnType<typeof createPackages>;
+/** The packages of one request, by key and by the pages of a repository. */
+export class Packages {
+  readonly #client: BkrepoClient;
+  readonly #repositories: Repositories;
+  readonly #pages: Single<PageKey, Answer<Page<TaggedPackage>>>;
+  readonly byRef: Loader<PackageRef, Answer<TaggedPackage>>;
 
-/** Readers of packages by key and of the packages of a repository, which share one request's answers. */
-export function createPackages(context: Context, repositories: Repositories) {
-  const { client, settings, call } = context;
-  const isPartial = (repository: Repository) => repositories.knownVisibility(repository) === "PARTIAL";
-
-  const byRef = batched<PackageRef, TaggedPackage>(
-    packageText,
-    async (refs, answers) => {
-      const wanted: Wanted[] = [];
-      for (const ref of refs) {
-        const repository = parseRepository(ref.repository);
-        // The server's rules allow neither such a repository nor an empty key.
-        if (repository === null || ref.key === "") answers.set(packageText(ref), impossible);
-        else wanted.push({ ref, repository });
-      }
-      const groups = groupBy(wanted, ({ repository }) => repository.project);
-      await Promise.all(
-        groups
-          .flatMap((group) => chunks(group, largestBatch))
-          .map(async (group) => {
-            const searched = group.filter(({ repository }) => !isPartial(repository));
-            const unsearchable = group.filter(({ repository }) => isPartial(repository));
-            // For one key, `package/info` costs as much as a search, and it proves an absence.
-            if (searched.length === 1) await read(group, answers);
-            else await Promise.all([read(unsearchable, answers), search(searched, answers)]);
-          }),
-      );
-      return answers;
-    },
-    {
+  constructor(client: BkrepoClient, repositories: Repositories) {
+    this.#client = client;
+    this.#repositories = repositories;
+    this.byRef = batched<PackageRef, TaggedPackage>(packageText, (refs, answers) => this.#load(refs, answers), {
       by: {
-        call,
-        backend: settings.name,
+        ...client.loadedBy(searchPackages),
         operation: (refs) => (refs.length === 1 ? getPackage.name : searchPackages.name),
       },
-    },
-  );
+    });
+    this.#pages = single(
+      ({ repository, filter, request }) => keyText(printRepository(repository), ...windowText(filter, request)),
+      ({ repository, filter, request }) => this.#readPage(repository, filter, request),
+      client.loadedBy(searchPackages),
+    );
+  }
+
+  async page(scope: PackageScope, filter: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
+    if (scope.repository === null) {
+      const reason = "bkrepo has no groups";
+      throw new UpstreamError("REJECTED", { backend: this.#client.name, operation: null, reason });
+    }
+    const repository = parseRepository(scope.repository);
+    if (repository === null) return impossible;
+    if (rulesOf(filter) !== null) return this.#pages.load({ repository, filter, request });
+    // bkrepo has no such packages; the question left is whether the repository exists.
+    return mapAnswer(await this.#repositories.packageCount.load(repository), () => this.#client.emptyPage());
+  }
 
   /** Answers later reads by key from the packages of another answer. */
-  function remember(packages: readonly TaggedPackage[]): void {
-    byRef.primeLater(() => {
-      for (const one of packages) byRef.prime(one.ref, found(one));
+  remember(packages: Iterable<TaggedPackage>): void {
+    this.byRef.primeLater(() => {
+      for (const one of packages) this.byRef.prime(one.ref, found(one));
     });
   }
 
-  async function read(group: readonly Wanted[], answers: Answers<TaggedPackage>): Promise<void> {
-    await Promise.all(group.map(async (one) => answers.set(packageText(one.ref), await readOne(one).catch(asError))));
+  /** Answers later reads by key from the rows of a page. */
+  rememberPage(answer: Answer<Page<TaggedPackage>>): Answer<Page<TaggedPackage>> {
+    if (answer.kind === "FOUND") this.remember(answer.value.rows.map(({ value }) => value));
+    return answer;
   }
 
-  async function readOne({ ref, repository }: Wanted): Promise<Answer<TaggedPackage>> {
-    const answer = await client.getPackage(repository, ref.key, call);
-    if (answer.kind === "FOUND" && answer.value.value.key !== ref.key) {
-      const reason = "another package than the one asked for";
-      throw new UpstreamError("MALFORMED", { backend: settings.name, operation: getPackage.name, reason });
+  async #load(refs: readonly PackageRef[], answers: Answers<TaggedPackage>): Promise<Answers<TaggedPackage>> {
+    const wanted: Wanted[] = [];
+    for (const ref of refs) {
+      const repository = parseRepository(ref.repository);
+      // The server's rules allow neither such a repository nor an empty key.
+      if (repository === null || ref.key === "") answers.set(packageText(ref), impossible);
+      else wanted.push({ ref, repository });
     }
-    return mapAnswer(answer, (row) => toPackage(row.value, settings.name, ref.repository, row));
+    const groups = groupBy(wanted, ({ repository }) => repository.project);
+    await Promise.all(
+      groups
+        .flatMap((group) => chunks(group, largestBatch))
+        .map(async (group) => {
+          const searched = group.filter(({ repository }) => !this.#repositories.isPartial(repository));
+          // For one key, `package/info` costs as much as a search, and it proves an absence.
+          if (searched.length <= 1) return this.#read(group, answers);
+          const unsearchable = group.filter(({ repository }) => this.#repositories.isPartial(repository));
+          await Promise.all([this.#read(unsearchable, answers), this.#search(searched, answers)]);
+        }),
+    );
+    return answers;
+  }
+
+  async #read(group: readonly Wanted[], answers: Answers<TaggedPackage>): Promise<void> {
+    await Promise.all(
+      group.map(async (one) => answers.set(packageText(one.ref), await this.#readOne(one).catch(asError))),
+    );
+  }
+
+  async #readOne({ ref, repository }: Wanted): Promise<Answer<TaggedPackage>> {
+    const answer = await this.#client.getPackage(repository, ref.key);
+    if (answer.kind === "FOUND" && answer.value.value.key !== ref.key) {
+      throw this.#client.malformed(getPackage, "another package than the one asked for");
+    }
+    return mapAnswer(answer, (row) => toPackage(row.value, this.#client.name, ref.repository, row));
   }
 
   // One search for all keys of a project: a superset (keys × repositories), from which the wanted ones are picked.
-  async function search(group: readonly Wanted[], answers: Answers<TaggedPackage>): Promise<void> {
-    const [first] = group;
-    if (first === undefined) return;
+  async #search(group: readonly Wanted[], answers: Answers<TaggedPackage>): Promise<void> {
     const keys = [...new Set(group.map(({ ref }) => ref.key))];
     const names = [...new Set(group.map(({ repository }) => repository.name))];
-    const rules = [oneOf("repoName", names), oneOf("key", keys)];
     const seen = new Set<string>();
     let isWhole = true;
     try {
       // The default page of 20 would cut the answer silently.
       const pageSize = Math.min(keys.length * names.length, 5 * largestPage);
-      const collected = await searchAll(context, first.repository.project, rules, pageSize);
+      const project = group[0]?.repository.project ?? "";
+      const collected = await searchAll(this.#client, project, names, [oneOf("key", keys)], pageSize);
       isWhole = collected.isWhole;
       for (const one of collected.rows) {
         seen.add(packageText(one.ref));
@@ -344,84 +335,49 @@ export function createPackages(context: Context, repositories: Repositories) {
       }
     }
     const missing = group.filter(({ ref }) => !seen.has(packageText(ref)));
-    if (isWhole) await Promise.all(groupBy(missing, ({ ref }) => ref.repository).map((some) => settle(some, answers)));
-    else for (const { ref } of missing) answers.set(packageText(ref), lostRows(context, searchPackages));
+    if (isWhole) {
+      await Promise.all(groupBy(missing, ({ ref }) => ref.repository).map((some) => this.#settle(some, answers)));
+    } else for (const { ref } of missing) answers.set(packageText(ref), this.#client.malformed(searchPackages));
   }
 
   /** Keys of one repository that the search did not find: its silence alone proves nothing. */
-  async function settle(missing: readonly Wanted[], answers: Answers<TaggedPackage>): Promise<void> {
+  async #settle(missing: readonly Wanted[], answers: Answers<TaggedPackage>): Promise<void> {
     const [first] = missing;
     if (first === undefined) return;
     const { repository } = first;
-    const isKnown = repositories.knownVisibility(repository) !== null;
-    if (missing.length <= mostSingleReads && !isKnown) return read(missing, answers);
-    const visibility = await repositories.visibility.load(repository).catch(asError);
-    if (!(visibility instanceof Error) && visibility.kind === "FOUND" && visibility.value === "PARTIAL") {
-      return read(missing, answers);
-    }
+    const isKnown = this.#client.knownVisibility(repository) !== null;
+    if (missing.length <= mostSingleReads && !isKnown) return this.#read(missing, answers);
+    const visibility = await this.#repositories.visibility.load(repository).catch(asError);
     const answer = visibility instanceof Error ? visibility : emptySearchMeans(visibility);
+    if (!(answer instanceof Error) && answer.kind === "UNKNOWN") return this.#read(missing, answers);
     for (const { ref } of missing) answers.set(packageText(ref), answer);
   }
 
-  const pages = single(
-    ({ repository, filter, request }: { repository: Repository; filter: PackageQuery; request: PageRequest }) =>
-      keyText(printRepository(repository), ...windowText(filter, request)),
-    async ({ repository, filter, request }) => {
-      const answer = await readPage(repository, filter, request);
-      if (answer.kind === "FOUND") remember(answer.value.rows.map(({ value }) => value));
-      return answer;
-    },
-    { call, backend: settings.name, operation: searchPackages.name },
-  );
-
-  async function readPage(
+  async #readPage(
     repository: Repository,
     filter: PackageQuery,
     request: PageRequest,
   ): Promise<Answer<Page<TaggedPackage>>> {
-    if (isPartial(repository)) return listPage(repository, filter, request);
+    const { project, name } = repository;
     let page: Page<TaggedPackage> | null = null;
-    try {
-      page = await packageWindow(context, repository.project, repository.name, filter, request);
-    } catch (error) {
-      if (!isForbidden(error)) throw error;
+    if (!this.#repositories.isPartial(repository)) {
+      try {
+        page = await packageWindow(this.#client, project, name, filter, request);
+      } catch (error) {
+        if (!isForbidden(error)) throw error;
+      }
+      if (page !== null && (page.rows.length > 0 || page.dropped.length > 0)) return this.rememberPage(found(page));
+      const visibility = await this.#repositories.visibility.load(repository);
+      if (visibility.kind !== "FOUND") return visibility;
+      // A search is also refused where the plain list may be read.
+      if (page !== null && visibility.value !== "PARTIAL") return found(page);
     }
-    if (page !== null && (page.rows.length > 0 || page.dropped.length > 0)) return found(page);
-    const visibility = await repositories.visibility.load(repository);
-    if (visibility.kind !== "FOUND") return visibility;
-    // A search is also refused where the plain list may be read.
-    if (page === null || visibility.value === "PARTIAL") return listPage(repository, filter, request);
-    return found(page);
-  }
-
-  async function listPage(
-    repository: Repository,
-    filter: PackageQuery,
-    request: PageRequest,
-  ): Promise<Answer<Page<TaggedPackage>>> {
-    const list = await repositories.packages.load(repository);
+    const list = await this.#repositories.packages.load(repository);
     if (list.kind !== "FOUND") return list;
-    const page = listWindow(context, list.value, filter, request);
-    if (list.gap === null) return found(page);
-    return page.rows.length > 0 ? found({ ...page, total: null }, list.gap) : list.gap;
+    const listed = listWindow(this.#client, list.value, filter, request);
+    if (list.gap === null) return this.rememberPage(found(listed));
+    return listed.rows.length > 0 ? this.rememberPage(found({ ...listed, total: null }, list.gap)) : list.gap;
   }
-
-  async function page(
-    scope: PackageScope,
-    filter: PackageQuery,
-    request: PageRequest,
-  ): Promise<Answer<Page<TaggedPackage>>> {
-    if (scope.repository === null) {
-      throw new UpstreamError("REJECTED", { backend: settings.name, operation: null, reason: "bkrepo has no groups" });
-    }
-    const repository = parseRepository(scope.repository);
-    if (repository === null) return impossible;
-    if (rulesOf(filter) !== null) return pages.load({ repository, filter, request });
-    // bkrepo has no such packages; the question left is whether the repository exists.
-    return mapAnswer(await repositories.packageCount.load(repository), () => emptyPage(uncalled(context)));
-  }
-
-  return { byRef, remember, page };
 }
 
 /** The parts of a loader's key that identify a window. */

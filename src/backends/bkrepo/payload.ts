@@ -100,19 +100,13 @@ export const versionDetail = z.object({
     createdDate: moment,
   }),
 });
-
-/** Body of a search; pages count from 1. */
-export interface Search {
-  readonly select: readonly string[];
-  readonly page: { readonly pageNumber: number; readonly pageSize: number };
-  readonly sort: { readonly properties: readonly string[]; readonly direction: "ASC" };
-  /** The outermost rule must be an AND that names one project and its repositories. */
-  readonly rule: Nest;
-}
+/** A version detail as decoded. */
+export type VersionDetail = z.output<typeof versionDetail>;
 
 /**
- * The query language of the searches. Relation and operation are always written: the vendor's documents call them optional,
- * the server fails without them. Texts of callers are only ever values, never fields or operations.
+ * The query language of the searches, whose outermost rule must be an AND that names one project and its repositories.
+ * Relation and operation are always written: the vendor's documents call them optional, the server fails without them.
+ * Texts of callers are only ever values, never fields or operations.
  */
 export type Rule = Leaf | Nest;
 

@@ -1,9 +1,9 @@
 import { found, unknown } from "../answers.ts";
 import type { Probe } from "../backend.ts";
 import type { Prices } from "../prices.ts";
-import { type BkrepoClient, largestBatch, repositoriesIn } from "./client.ts";
+import { BkrepoClient, type Connection, largestBatch, repositoriesIn } from "./client.ts";
 import { printRepository } from "./keys.ts";
-import { createRepositories } from "./packages.ts";
+import { Repositories } from "./packages.ts";
 import type { BkrepoSettings } from "./settings.ts";
 
 /** Searches cost one call a project; versions and files one call a package or path, images one more to learn their type. */
@@ -39,13 +39,13 @@ export function pricesOf(settings: BkrepoSettings): Prices {
 }
 
 /** One probe for each configured repository: the right to read a repository covers its packages and images. */
-export function probesOf(client: BkrepoClient, settings: BkrepoSettings): readonly Probe[] {
-  return repositoriesIn(settings).map((repository) => ({
+export function probesOf(connection: Connection): readonly Probe[] {
+  return repositoriesIn(connection.settings).map((repository) => ({
     place: "repository",
     name: printRepository(repository),
-    reads: settings.capabilities,
+    reads: connection.settings.capabilities,
     ask: async (call) => {
-      const visibility = await createRepositories({ client, settings, call }).visibility.load(repository);
+      const visibility = await new Repositories(new BkrepoClient(connection, call)).visibility.load(repository);
       const isPartial = visibility.kind === "FOUND" && visibility.value === "PARTIAL";
       return isPartial ? found(visibility, unknown("NARROW_SEARCH")) : visibility;
     },

@@ -1,6 +1,6 @@
 import { parseDigest } from "../../model/artifact.ts";
 import type { Package, PackageFormat, PackageRef, Version } from "../../model/package.ts";
-import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
+import type { Page, PageRequest } from "../../model/page.ts";
 import { namesSamePackage, namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
 import {
   type Absent,
@@ -17,9 +17,10 @@ import {
   unknown,
 } from "../answers.ts";
 import type { ImageReader, PackageQuery } from "../backend.ts";
-import { batched, keyText, single } from "../batch.ts";
+import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
 import { asError, chunks, groupBy } from "../batches.ts";
-import { type Context, emptyPage, largestBatch, largestPage, lostRows, repositoriesIn, uncalled } from "./client.ts";
+import { readChain, type Segment } from "../paging/chain.ts";
+import { type BkrepoClient, largestBatch, largestPage, repositoriesIn } from "./client.ts";
 import {
   imageNameOf,
   imageTypes,
@@ -115,61 +116,86 @@ function namePattern({ type, namespace, name }: PurlParts): string {
   return patternOf(hasNamespace ? `${namespace}/${name}` : name);
 }
 
-/** One source of a search across repositories, with an order of its own. */
-interface Segment {
-  readonly id: string;
-  readonly window: (query: PackageQuery, request: PageRequest) => Promise<Page<TaggedPackage>>;
-}
-
+/** A matcher with the repository that is searched; null for all that are configured. */
 interface Lookup {
   readonly matcher: PackageMatcher;
-  /** One repository, or null for all that are configured. */
   readonly scope: string | null;
+}
+
+interface Search {
+  readonly query: PackageQuery;
+  readonly request: PageRequest;
 }
 
 const notListed = absent(pagePackages, "WHOLE_LIST");
 
-/** How one request searches packages across repositories. */
-export type PackageSearch = ReturnType<typeof createPackageSearch>;
+/** Searches across the configured repositories in one request. */
+export class PackageSearch {
+  readonly #client: BkrepoClient;
+  readonly #repositories: Repositories;
+  readonly #packages: Packages;
+  readonly #configured: readonly Repository[];
+  readonly #searches: Single<Search, Answer<Page<TaggedPackage>>>;
+  /** The lookups of one tick are one search in each project. */
+  readonly #lookups: Loader<Lookup, Answer<readonly TaggedPackage[]>>;
 
-/** Searches across the configured repositories, which share one request's answers. */
-export function createPackageSearch(context: Context, repositories: Repositories, packages: Packages) {
-  const { settings, call } = context;
-  const by = { call, backend: settings.name, operation: searchPackages.name };
-  const configured = groupBy(repositoriesIn(settings), printRepository).flatMap(([first]) => first ?? []);
-  const isPartial = (place: Repository) => repositories.knownVisibility(place) === "PARTIAL";
-
-  const searches = single(
-    ({ query, request }: { query: PackageQuery; request: PageRequest }) => keyText(...windowText(query, request)),
-    async ({ query, request }) => {
-      const answer = await searchPlaces(query, request);
-      if (answer.kind === "FOUND") packages.remember(answer.value.rows.map(({ value }) => value));
-      return answer;
-    },
-    by,
-  );
-
-  async function search(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
-    if (configured.length === 0) return unknown("NOT_CONFIGURED");
-    return rulesOf(query) === null ? impossible : searches.load({ query, request });
+  constructor(client: BkrepoClient, repositories: Repositories, packages: Packages) {
+    this.#client = client;
+    this.#repositories = repositories;
+    this.#packages = packages;
+    this.#configured = repositoriesIn(client.settings);
+    const by = client.loadedBy(searchPackages);
+    this.#searches = single(
+      ({ query, request }: Search) => keyText(...windowText(query, request)),
+      async ({ query, request }) => packages.rememberPage(await this.#search(query, request)),
+      by,
+    );
+    this.#lookups = batched<Lookup, readonly TaggedPackage[]>(
+      ({ matcher, scope }) => keyText(scope, matcher.text),
+      (lookups, answers) => this.#loadLookups(lookups, answers),
+      { by },
+    );
   }
 
-  async function searchPlaces(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
-    const searched = configured.filter((place) => !isPartial(place));
-    const lists = await listSegments(configured.filter(isPartial));
-    const { page, failure } = await chain([...searchSegments(searched), ...lists.segments], query, request);
+  async search(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
+    if (this.#configured.length === 0) return unknown("NOT_CONFIGURED");
+    return rulesOf(query) === null ? impossible : this.#searches.load({ query, request });
+  }
+
+  async named(name: string, format: PackageFormat, scope: string | null): Promise<Answer<readonly TaggedPackage[]>> {
+    const matcher = matcherOfName(name, format);
+    return matcher === null ? impossible : this.matching(matcher, scope);
+  }
+
+  /** The packages that a matcher accepts, in one repository or in all that are configured. */
+  async matching(matcher: PackageMatcher, scope: string | null): Promise<Answer<readonly TaggedPackage[]>> {
+    if (scope === null && this.#configured.length === 0) return unknown("NOT_CONFIGURED");
+    if (scope !== null && parseRepository(scope) === null) return impossible;
+    const answer = await this.#lookups.load({ matcher, scope });
+    if (answer.kind === "FOUND") this.#packages.remember(answer.value);
+    return answer;
+  }
+
+  async #search(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
+    const searched = this.#configured.filter((one) => !this.#repositories.isPartial(one));
+    const lists = await this.#listSegments(
+      this.#configured.filter((one) => this.#repositories.isPartial(one)),
+      query,
+    );
+    const segments = [...this.#searchSegments(searched, query), ...lists.segments];
+    const { page, failure } = await this.#chain(segments, request);
     if (page.rows.length > 0 || page.dropped.length > 0 || request.after !== null) {
       return found(failure === null ? page : { ...page, total: null }, failure ?? lists.gap);
     }
     if (failure !== null) return failure;
     // Nothing was found: the lists of the repositories whose searches see less are read.
-    const seen = await Promise.all(searched.map((place) => repositories.visibility.load(place).catch(failed)));
-    const partial = searched.filter((_place, index) => {
+    const seen = await Promise.all(searched.map((one) => this.#repositories.visibility.load(one).catch(failed)));
+    const partial = searched.filter((_one, index) => {
       const visibility = seen[index];
       return visibility?.kind === "FOUND" && visibility.value === "PARTIAL";
     });
-    const others = await listSegments(partial);
-    const { page: rest } = await chain(others.segments, query, request);
+    const others = await this.#listSegments(partial, query);
+    const { page: rest } = await this.#chain(others.segments, request);
     const gap = lists.gap ?? firstGap(seen) ?? others.gap;
     if (rest.rows.length > 0) return found(gap === null ? rest : { ...rest, total: null }, gap);
     if (gap !== null) return gap;
@@ -180,178 +206,109 @@ export function createPackageSearch(context: Context, repositories: Repositories
   }
 
   /** The repositories of each project are one search. */
-  function searchSegments(places: readonly Repository[]): readonly Segment[] {
-    return byProject(places).map(({ project, names }) => ({
+  #searchSegments(repositories: readonly Repository[], query: PackageQuery): readonly Segment<TaggedPackage>[] {
+    return byProject(repositories).map(({ project, names }) => ({
       id: project,
-      window: (query, request) =>
-        packageWindow(context, project, names, query, request).catch((error: unknown) => {
-          if (isForbidden(error)) return emptyPage(uncalled(context));
-          throw error;
-        }),
+      read: (request) =>
+        packageWindow(this.#client, project, names, query, request).then(found, (error: unknown) =>
+          isForbidden(error) ? found(this.#client.emptyPage()) : failed(error),
+        ),
     }));
   }
 
   /** Each repository whose search sees less is a list. */
-  async function listSegments(places: readonly Repository[]) {
-    const lists = await Promise.all(places.map((place) => repositories.packages.load(place).catch(failed)));
-    const segments = places.flatMap((place, index): Segment | [] => {
+  async #listSegments(repositories: readonly Repository[], query: PackageQuery) {
+    const lists = await this.#readLists(repositories);
+    const segments = repositories.flatMap((one, index): Segment<TaggedPackage> | [] => {
       const list = lists[index];
       if (list?.kind !== "FOUND") return [];
-      const window = async (query: PackageQuery, request: PageRequest) =>
-        listWindow(context, list.value, query, request);
-      return { id: printRepository(place), window };
+      const read = async (request: PageRequest) => found(listWindow(this.#client, list.value, query, request));
+      return { id: printRepository(one), read };
     });
     return { segments, gap: firstGap(lists) };
   }
 
-  // One segment after another; a position begins with the id of its segment. A segment that fails is skipped.
-  async function chain(
-    segments: readonly Segment[],
-    query: PackageQuery,
-    request: PageRequest,
-  ): Promise<{ readonly page: Page<TaggedPackage>; readonly failure: Unknown | null }> {
-    const [id, ...inner] = request.after ?? [];
-    const start = Math.max(
-      0,
-      segments.findIndex((segment) => segment.id === id),
-    );
-    const asked = await Promise.all(
-      segments.slice(start).map(async (segment) => {
-        const after: Position | null = segment.id === id ? inner : null;
-        return { segment, answer: await segment.window(query, { first: request.first, after }).then(found, failed) };
-      }),
-    );
-    const failure = firstGap(asked.map(({ answer }) => answer));
-    const open = asked.flatMap(({ segment, answer }) => (answer.kind === "FOUND" ? segment : []));
-    const pages = asked.flatMap(({ answer }) => (answer.kind === "FOUND" ? answer.value : []));
-    const [head] = pages;
-    if (head === undefined) {
-      if (failure?.failure) throw failure.failure;
-      return { page: emptyPage(uncalled(context)), failure };
-    }
-    const rows: Row<TaggedPackage>[] = [];
-    let more = false;
-    for (const [index, page] of pages.entries()) {
-      const segment = open[index];
-      // What comes behind an unfinished segment waits.
-      if (segment === undefined || more) break;
-      for (const row of page.rows) rows.push({ ...row, position: [segment.id, ...row.position] });
-      more = page.hasNext;
-    }
-    const counted = sum(pages.map((page) => page.total));
-    const page: Page<TaggedPackage> = {
-      rows: rows.slice(0, request.first),
-      hasNext: more || rows.length > request.first,
-      total:
-        start === 0
-          ? counted
-          : async () => {
-              const rest = await Promise.all(
-                segments.slice(0, start).map((segment) => segment.window(query, { first: 1, after: null })),
-              );
-              return sum([counted, ...rest.map((page) => page.total)]);
-            },
-      origin: head.origin,
-      dropped: pages.flatMap((page) => page.dropped),
-    };
-    return { page, failure };
+  /** A window over all segments, of which those that fail are skipped; rejects where no other is left. */
+  async #chain(segments: readonly Segment<TaggedPackage>[], request: PageRequest) {
+    const { page, answers } = await readChain(request, segments, "TOGETHER");
+    const failure = firstGap(answers);
+    if (page === null && failure?.failure) throw failure.failure;
+    return { page: page ?? this.#client.emptyPage<TaggedPackage>(), failure };
   }
 
-  /** The lookups of one tick are one search in each project. */
-  const lookups = batched<Lookup, readonly TaggedPackage[]>(
-    ({ matcher, scope }) => keyText(scope, matcher.text),
-    async (wanted, answers) => {
-      await Promise.all(
-        groupBy(wanted, ({ scope }) => keyText(scope)).map(async (group) => {
-          const scope = group[0]?.scope ?? null;
-          const places = scope === null ? configured : [parseRepository(scope)].filter((place) => place !== null);
-          const matchers = group.map(({ matcher }) => matcher);
-          const answered = await lookUp(matchers, places).catch(asError);
-          matchers.forEach(({ text }, index) => {
-            const answer = answered instanceof Error ? answered : answered[index];
-            if (answer) answers.set(keyText(scope, text), answer);
-          });
-        }),
-      );
-      return answers;
-    },
-    { by },
-  );
+  async #loadLookups(
+    lookups: readonly Lookup[],
+    answers: Answers<readonly TaggedPackage[]>,
+  ): Promise<Answers<readonly TaggedPackage[]>> {
+    await Promise.all(
+      groupBy(lookups, ({ scope }) => keyText(scope)).map(async (group) => {
+        const scope = group[0]?.scope ?? null;
+        const repository = scope === null ? null : parseRepository(scope);
+        const matchers = group.map(({ matcher }) => matcher);
+        const read = await this.#lookUp(matchers, repository ? [repository] : this.#configured).catch(asError);
+        for (const [index, { text }] of matchers.entries()) {
+          const answer = read instanceof Error ? read : read[index];
+          if (answer) answers.set(keyText(scope, text), answer);
+        }
+      }),
+    );
+    return answers;
+  }
 
-  async function lookUp(
+  async #lookUp(
     matchers: readonly PackageMatcher[],
-    places: readonly Repository[],
+    repositories: readonly Repository[],
   ): Promise<readonly Answer<readonly TaggedPackage[]>[]> {
-    const searched = places.filter((place) => !isPartial(place));
-    const [{ rows, failures }, lists] = await Promise.all([
-      searchFor(matchers, searched),
-      Promise.all(places.filter(isPartial).map((place) => repositories.packages.load(place).catch(failed))),
+    const searched = repositories.filter((one) => !this.#repositories.isPartial(one));
+    const [searches, lists] = await Promise.all([
+      this.#searchFor(matchers, searched),
+      this.#readLists(repositories.filter((one) => this.#repositories.isPartial(one))),
     ]);
     return Promise.all(
       matchers.map(async ({ accepts }) => {
         const listed = (list: Answer<readonly TaggedPackage[]>) =>
           list.kind === "FOUND" ? foundAny(list.value.filter(accepts), notListed, list.gap) : list;
-        const answers: Answer<readonly TaggedPackage[]>[] = [...failures, ...lists.map(listed)];
-        const seen = rows.filter(accepts);
-        if (seen.length > 0) answers.push(found(seen));
-        if (failures.length > 0 || answers.some(({ kind }) => kind === "FOUND")) return joined(answers, notListed);
-        const unseen = await Promise.all(searched.map((place) => listIfPartial(place).catch(failed)));
+        const read = [...searches.map((rows) => mapAnswer(rows, (all) => all.filter(accepts))), ...lists.map(listed)];
+        // A search without a result proves nothing; one that failed says why nothing is known.
+        const answers = read.filter((answer) => answer.kind !== "FOUND" || answer.value.length > 0);
+        const isFailed = searches.some(({ kind }) => kind === "UNKNOWN");
+        if (isFailed || answers.some(({ kind }) => kind === "FOUND")) return joined(answers, notListed);
+        const unseen = await Promise.all(searched.map((one) => this.#listIfPartial(one).catch(failed)));
         return joined([...answers, ...unseen.map(listed)], notListed);
       }),
     );
   }
 
+  #readLists(repositories: readonly Repository[]): Promise<readonly Answer<readonly TaggedPackage[]>[]> {
+    return Promise.all(repositories.map((one) => this.#repositories.packages.load(one).catch(failed)));
+  }
+
   /** After a search without a result: the list where the search sees less, otherwise what the silence proves. */
-  async function listIfPartial(place: Repository): Promise<Answer<readonly TaggedPackage[]>> {
-    const visibility = await repositories.visibility.load(place);
+  async #listIfPartial(repository: Repository): Promise<Answer<readonly TaggedPackage[]>> {
+    const visibility = await this.#repositories.visibility.load(repository);
     const isUnseen = visibility.kind === "FOUND" && visibility.value === "PARTIAL";
-    return isUnseen ? repositories.packages.load(place) : emptySearchMeans(visibility);
+    return isUnseen ? this.#repositories.packages.load(repository) : emptySearchMeans(visibility);
   }
 
   /** The rows of one search in each project; a search that fails takes nothing from the others. */
-  async function searchFor(matchers: readonly PackageMatcher[], places: readonly Repository[]) {
-    const rows: TaggedPackage[] = [];
-    const failures: Unknown[] = [];
-    const searchesOf = byProject(places).flatMap((place) =>
-      chunks(matchers, largestBatch).map((some) => ({ place, some })),
+  #searchFor(
+    matchers: readonly PackageMatcher[],
+    repositories: readonly Repository[],
+  ): Promise<readonly Answer<readonly TaggedPackage[]>[]> {
+    return Promise.all(
+      byProject(repositories).flatMap(({ project, names }) =>
+        chunks(matchers, largestBatch).map(async (some) => {
+          const rule = anyOf(...some.map((matcher) => matcher.rule));
+          try {
+            const { rows, isWhole } = await searchAll(this.#client, project, names, [rule], largestPage);
+            return isWhole ? found(rows) : failed(this.#client.malformed(searchPackages));
+          } catch (error) {
+            return isForbidden(error) ? found([]) : failed(error);
+          }
+        }),
+      ),
     );
-    const answers = await Promise.all(
-      searchesOf.map(async ({ place: { project, names }, some }) => {
-        const rules = [oneOf("repoName", names), anyOf(...some.map(({ rule }) => rule))];
-        try {
-          const collected = await searchAll(context, project, rules, largestPage);
-          return collected.isWhole ? found(collected.rows) : failed(lostRows(context, searchPackages));
-        } catch (error) {
-          return isForbidden(error) ? found([]) : failed(error);
-        }
-      }),
-    );
-    for (const answer of answers) {
-      if (answer.kind === "UNKNOWN") failures.push(answer);
-      else for (const row of answer.value) rows.push(row);
-    }
-    return { rows, failures };
   }
-
-  /** The packages that a matcher accepts, in one repository or in all that are configured. */
-  async function matching(matcher: PackageMatcher, scope: string | null): Promise<Answer<readonly TaggedPackage[]>> {
-    if (scope === null && configured.length === 0) return unknown("NOT_CONFIGURED");
-    if (scope !== null && parseRepository(scope) === null) return impossible;
-    const answer = await lookups.load({ matcher, scope });
-    if (answer.kind === "FOUND") packages.remember(answer.value);
-    return answer;
-  }
-
-  async function named(
-    name: string,
-    format: PackageFormat,
-    scope: string | null,
-  ): Promise<Answer<readonly TaggedPackage[]>> {
-    const matcher = matcherOfName(name, format);
-    return matcher === null ? impossible : matching(matcher, scope);
-  }
-
-  return { search, named, matching };
 }
 
 function byProject(repositories: readonly Repository[]) {
@@ -361,21 +318,24 @@ function byProject(repositories: readonly Repository[]) {
   }));
 }
 
-function sum(totals: readonly Page<TaggedPackage>["total"][]): number | null {
-  let all = 0;
-  for (const total of totals) {
-    if (typeof total !== "number") return null;
-    all += total;
-  }
-  return all;
-}
-
 const noSuchVersion = absent(pageVersions, "COMPLETE_FILTER");
 
 /** Looks up the versions that a package URL names: packages by every spelling, then their versions compared by URL. */
-export function createPurlLookup(context: Context, search: PackageSearch, versions: Versions, images: ImageReader) {
-  return async function byPurl(purl: PurlParts, scope: string | null): Promise<Answer<readonly Version[]>> {
-    if (purl.type === "oci") return imagesOf(purl, scope);
+export class PurlLookup {
+  readonly #client: BkrepoClient;
+  readonly #search: PackageSearch;
+  readonly #versions: Versions;
+  readonly #images: ImageReader;
+
+  constructor(client: BkrepoClient, search: PackageSearch, versions: Versions, images: ImageReader) {
+    this.#client = client;
+    this.#search = search;
+    this.#versions = versions;
+    this.#images = images;
+  }
+
+  async versionsOf(purl: PurlParts, scope: string | null): Promise<Answer<readonly Version[]>> {
+    if (purl.type === "oci") return this.#imagesOf(purl, scope);
     const matcher = matcherOfPurl(purl);
     // The server has a closed list of package types (PackageType), and none of them has such URLs.
     if (matcher === null) return impossible;
@@ -384,17 +344,17 @@ export function createPurlLookup(context: Context, search: PackageSearch, versio
     // In one repository the key of the URL is read at once; packages in another spelling need the search.
     const known = scope === null ? null : keyOfPurl(purl);
     if (scope !== null && known !== null) {
-      const ref = { backend: context.settings.name, repository: scope, key: known.key };
-      const answer = await versionsOf(ref, purl, version);
+      const ref = { backend: this.#client.name, repository: scope, key: known.key };
+      const answer = await this.#versionsIn(ref, purl, version);
       if (known.isOnly || answer.kind !== "ABSENT") return answer;
     }
-    const packages = await search.matching(matcher, scope);
+    const packages = await this.#search.matching(matcher, scope);
     if (packages.kind !== "FOUND") return packages;
-    const read = await Promise.all(packages.value.map(({ ref }) => versionsOf(ref, purl, version).catch(failed)));
+    const read = await Promise.all(packages.value.map(({ ref }) => this.#versionsIn(ref, purl, version).catch(failed)));
     return withGap(joined(read, noSuchVersion), packages.gap);
-  };
+  }
 
-  async function versionsOf(ref: PackageRef, purl: PurlParts, version: string): Promise<Answer<readonly Version[]>> {
+  async #versionsIn(ref: PackageRef, purl: PurlParts, version: string): Promise<Answer<readonly Version[]>> {
     // Under the only key of the URL, equal versions are the same, whatever vendor the URL states beside the user.
     const known = keyOfPurl(purl);
     const isOnlyKey = known?.isOnly === true && known.key === ref.key;
@@ -407,22 +367,22 @@ export function createPurlLookup(context: Context, search: PackageSearch, versio
     const name = purl.type === "rpm" ? `${version}.${arch}` : version;
     const read: Answer<readonly Version[]> =
       purl.type === "rpm" && arch === undefined
-        ? await versions.allOf(ref, `${version}.`)
-        : mapAnswer(await versions.byRef.load({ package: ref, version: name, nativeId: null }), (one) => [one]);
+        ? await this.#versions.allOf(ref, `${version}.`)
+        : mapAnswer(await this.#versions.byRef.load({ package: ref, version: name, nativeId: null }), (one) => [one]);
     return read.kind === "FOUND" ? foundAny(read.value.filter(isSame), noSuchVersion, read.gap) : read;
   }
 
   /** An image's package URL names its digest: the versions that have it under this name. */
-  async function imagesOf(purl: PurlParts, scope: string | null): Promise<Answer<readonly Version[]>> {
+  async #imagesOf(purl: PurlParts, scope: string | null): Promise<Answer<readonly Version[]>> {
     const digest = purl.version === null ? null : parseDigest(purl.version);
     if (digest === null) return impossible;
-    const records = await images.copies(purl.name, digest);
+    const records = await this.#images.copies(purl.name, digest);
     if (records.kind !== "FOUND") return records;
     const refs = records.value.flatMap(({ version }) => version ?? []);
     const read = await Promise.all(
       refs
         .filter(({ package: place }) => scope === null || place.repository === scope)
-        .map(async (ref) => mapAnswer(await versions.byRef.load(ref).catch(failed), (one) => [one])),
+        .map(async (ref) => mapAnswer(await this.#versions.byRef.load(ref).catch(failed), (one) => [one])),
     );
     return joined(read, records.gap ?? noSuchVersion);
   }

@@ -1,13 +1,15 @@
-import type { DroppedRow } from "../../model/backend.ts";
 import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
-import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
-import { UpstreamError } from "../../upstream/errors.ts";
+import type { Page, PageRequest, Row } from "../../model/page.ts";
 import { type Answer, absent, absentIfNotFound, found, foundAny, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";
-import { batched, keyText, single } from "../batch.ts";
+import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
 import { asError, groupBy } from "../batches.ts";
-import { keepRows, readWindow, type UpstreamPage } from "../paging.ts";
-import { type Context, largestPage, lostRows } from "./client.ts";
+import { collect } from "../paging/collect.ts";
+import { readFiltered } from "../paging/filter.ts";
+import { readPlace } from "../paging/position.ts";
+import type { NumberedSource } from "../paging/source.ts";
+import { readWindow } from "../paging/window.ts";
+import { type BkrepoClient, largestPage, type VersionFilter } from "./client.ts";
 import { hasPackageTags, isImageKey, parseRepository, type Repository } from "./keys.ts";
 import { childPrefix, packageContext, toVersion } from "./mapper.ts";
 import { getPackage, pageVersions } from "./operations.ts";
@@ -24,14 +26,17 @@ interface Target {
   readonly repository: Repository;
 }
 
-interface Filter {
-  readonly prefix: string | null;
-  /** Stage tags with their `@`; versions match that have all of them. */
-  readonly stages: readonly string[];
-  readonly direction: "ASC" | "DESC";
+interface TopKey extends Target {
+  readonly first: number;
 }
 
-const newestFirst: Filter = { prefix: null, stages: [], direction: "DESC" };
+interface WindowKey {
+  readonly target: Target;
+  readonly filter: VersionFilter;
+  readonly request: PageRequest;
+}
+
+const newestFirst: VersionFilter = { prefix: null, stages: [], direction: "DESC" };
 
 /** The page size of the search for a name among those that begin like it, and the most of its pages. */
 const searchSize = 100;
@@ -49,313 +54,245 @@ const latestSize = 5;
 /** Pages behind the first that are searched for a version that is no attachment. */
 const mostLatestPages = 5;
 
-/** Tags that cosign and others store beside an image: `sha256-<hex>.sig`, `.att`, `.sbom`, and referrers without a suffix. */
+/** Tags that cosign and others store beside an image: `sha256-<hex>.sig`, `.att`, `.sbom`, and referrers without suffix. */
 const attachment = /^sha(?:256|512)-[0-9a-f]{64,128}(?:\.[\w-]+)?$/;
 
 const noRepository = absent(pageVersions, "KEYED_READ");
 const noSuchVersion = absent(pageVersions, "COMPLETE_FILTER");
 const noVersions = absent(pageVersions, "WHOLE_LIST");
 
-/** How one request reads versions. */
-export type Versions = ReturnType<typeof createVersions>;
+/** The versions of packages in one request. */
+export class Versions {
+  readonly #client: BkrepoClient;
+  readonly #packages: Packages;
+  readonly byRef: Loader<VersionRef, Answer<Version>>;
+  /** The first rows of the unfiltered list, which `latest` and `versions` both read. */
+  readonly #tops: Loader<TopKey, Answer<Page<Version>>>;
+  readonly #windows: Single<WindowKey, Answer<Page<Version>>>;
 
-/** Readers of versions, which share one request's answers. */
-export function createVersions(context: Context, packages: Packages) {
-  const { client, settings, call } = context;
-  const by = { call, backend: settings.name, operation: pageVersions.name };
+  constructor(client: BkrepoClient, packages: Packages) {
+    this.#client = client;
+    this.#packages = packages;
+    const by = client.loadedBy(pageVersions);
+    this.byRef = batched<VersionRef, Version>(versionText, (refs, answers) => this.#load(refs, answers), { by });
+    this.#tops = batched<TopKey, Page<Version>>(topText, (wanted, answers) => this.#loadTops(wanted, answers));
+    this.#windows = single(windowText, ({ target, filter, request }) => this.#window(target, filter, request), by);
+  }
 
-  const byRef = batched<VersionRef, Version>(
-    versionText,
-    async (refs, answers) => {
-      await Promise.all(
-        groupBy(refs, (ref) => packageText(ref.package)).map(async (group) => {
-          const target = targetOf(group[0]?.package);
-          const names = group.map((ref) => ref.version).filter((name) => name !== "");
-          const read = target === null || names.length === 0 ? new Map() : await namesOf(target, names).catch(asError);
-          for (const ref of group) {
-            const answer = read instanceof Error ? read : read.get(ref.version);
-            // The server's rules allow no such repository, no empty key and no empty name.
-            answers.set(versionText(ref), answer ?? impossible);
-          }
-        }),
-      );
-      return answers;
-    },
-    { by },
-  );
+  async page(ref: PackageRef, query: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
+    const target = targetOf(ref);
+    if (target === null) return impossible;
+    const { direction } = query;
+    const filter: VersionFilter = { prefix: query.prefix || null, stages: stageTags(query.stage), direction };
+    const isFiltered = filter.prefix !== null || filter.stages.length > 0 || direction === "ASC";
+    const answer =
+      isFiltered || request.after !== null
+        ? await this.#windows.load({ target, filter, request })
+        : await this.#tops.load({ ...target, first: request.first });
+    if (answer.kind !== "FOUND" || request.after !== null) return answer;
+    if (answer.value.rows.length > 0 || answer.value.dropped.length > 0) return answer;
+    // The server answers an unknown package as one without versions.
+    const owner = await this.#packages.byRef.load(ref);
+    return owner.kind === "FOUND" ? answer : owner;
+  }
+
+  /** The newest version by publication; attachments of images are not versions. */
+  async latest(ref: PackageRef): Promise<Answer<Version>> {
+    const target = targetOf(ref);
+    if (target === null) return impossible;
+    const isImage = isImageKey(ref.key);
+    const isVersion = ({ name }: Version) => !isImage || !attachment.test(name);
+    const rows: Row<Version>[] = [];
+    let answer = await this.#tops.load({ ...target, first: latestSize });
+    for (let pages = 0; ; pages++) {
+      if (answer.kind !== "FOUND") return answer;
+      const page = answer.value;
+      for (const row of page.rows) rows.push(row);
+      const head = rows.find(({ value }) => isVersion(value));
+      const offset = head === undefined ? Number.POSITIVE_INFINITY : readPlace(head.position).offset;
+      // An unreadable row in front may be the newest.
+      if (page.dropped.some(({ index }) => index < offset)) throw this.#client.malformed(pageVersions);
+      const after = page.rows.at(-1)?.position ?? null;
+      if (head !== undefined || !page.hasNext || after === null) {
+        return newestOf(rows.map(({ value }) => value).filter(isVersion), !page.hasNext);
+      }
+      if (pages === mostLatestPages) return unknown("UNREAD");
+      const request = { first: searchSize, after };
+      answer = await this.#windows.load({ target, filter: newestFirst, request });
+    }
+  }
+
+  /** Versions that begin with the prefix, or all, newest first; children of multi-arch images are among them. */
+  allOf(ref: PackageRef, prefix: string | null): Promise<Answer<readonly Version[]>> {
+    const target = targetOf(ref);
+    if (target === null) return Promise.resolve(impossible);
+    const read = this.#readAll(target, { ...newestFirst, prefix }).then(({ rows, dropped, isWhole }) => {
+      const gap = isWhole ? null : unknown(dropped.length > 0 ? "LOST_ROWS" : "UNREAD");
+      return foundAny(rows, prefix === null ? noVersions : noSuchVersion, gap);
+    });
+    return absentIfNotFound(read, noRepository);
+  }
+
+  async #load(refs: readonly VersionRef[], answers: Answers<Version>): Promise<Answers<Version>> {
+    await Promise.all(
+      groupBy(refs, (ref) => packageText(ref.package)).map(async (group) => {
+        const target = targetOf(group[0]?.package);
+        const names = group.map((ref) => ref.version).filter((name) => name !== "");
+        const read = target && names.length > 0 ? await this.#namesOf(target, names).catch(asError) : new Map();
+        for (const ref of group) {
+          const answer = read instanceof Error ? read : read.get(ref.version);
+          // The server's rules allow no such repository, no empty key and no empty name.
+          answers.set(versionText(ref), answer ?? impossible);
+        }
+      }),
+    );
+    return answers;
+  }
 
   /** Versions by exact name: one page of their common prefix answers most, the others are read one by one. */
-  async function namesOf(target: Target, names: readonly string[]): Promise<Map<string, Answer<Version> | Error>> {
+  async #namesOf(target: Target, names: readonly string[]): Promise<Map<string, Answer<Version> | Error>> {
     const answers = new Map<string, Answer<Version> | Error>();
     const left = new Set(names);
     if (left.size > 1) {
-      const filter: Filter = { prefix: commonPrefix(names), stages: [], direction: "DESC" };
-      const answer = await absentIfNotFound(fetchPage(target, filter, 0, largestPage).then(found), noRepository);
+      const { fetch } = this.#source(target, { ...newestFirst, prefix: commonPrefix(names) });
+      const answer = await absentIfNotFound(fetch(0, largestPage).then(found), noRepository);
       if (answer.kind !== "FOUND") return new Map(names.map((name) => [name, answer]));
       const { rows, count, total, dropped } = answer.value;
       for (const row of rows) if (left.delete(row.name)) answers.set(row.name, found(row));
-      const isRead = total !== null && count >= total;
-      if (isRead) {
+      if (total !== null && count >= total) {
         const isWhole = dropped.length === 0 && new Set(rows.map((row) => row.name)).size >= total;
-        for (const name of left) answers.set(name, isWhole ? noSuchVersion : lostRows(context, pageVersions));
+        for (const name of left) answers.set(name, isWhole ? noSuchVersion : this.#client.malformed(pageVersions));
         return answers;
       }
     }
     await Promise.all(
       [...left].map(async (name) => {
-        answers.set(name, await absentIfNotFound(nameOf(target, name), noRepository).catch(asError));
+        answers.set(name, await absentIfNotFound(this.#nameOf(target, name), noRepository).catch(asError));
       }),
     );
     return answers;
   }
 
   // The server matches prefixes. Oldest first, because `1.0` is older than most versions that begin with it.
-  async function nameOf(target: Target, name: string): Promise<Answer<Version>> {
+  async #nameOf(target: Target, name: string): Promise<Answer<Version>> {
+    const source = this.#source(target, { prefix: name, stages: [], direction: "ASC" });
     const size = literalPrefix(name) === name ? searchSize : largestPage;
-    const seen = new Set<string>();
-    let dropped = 0;
-    for (let index = 0; index < mostSearchPages; index++) {
-      const page = await fetchPage(target, { prefix: name, stages: [], direction: "ASC" }, index, size);
-      const version = page.rows.find((row) => row.name === name);
-      if (version) return found(version);
-      const before = seen.size + dropped;
-      for (const row of page.rows) seen.add(row.name);
-      dropped += page.dropped.length;
-      if (page.total !== null && seen.size + dropped >= page.total) {
-        if (dropped > 0) throw lostRows(context, pageVersions);
-        return noSuchVersion;
-      }
-      // A server that ignores the page number answers the same rows again.
-      if (seen.size + dropped === before) throw lostRows(context, pageVersions);
-    }
-    return unknown("UNREAD");
+    const until = (row: Version) => row.name === name;
+    const list = await collect(source, { size, mostPages: mostSearchPages, atOnce: 1, until });
+    const version = list.rows.find(until);
+    if (version) return found(version);
+    if (list.isWhole) return noSuchVersion;
+    if (list.rows.length + list.dropped.length >= mostSearchPages * size) return unknown("UNREAD");
+    throw this.#client.malformed(pageVersions);
   }
 
-  /** One page of the server's, a superset of the filter; `index` counts from 0. NOT_FOUND: there is no such repository. */
-  async function fetchPage(
-    { ref, repository }: Target,
-    { prefix, stages, direction }: Filter,
-    index: number,
-    pageSize: number,
-  ): Promise<UpstreamPage<Version>> {
-    const answer = await client.pageVersions(
-      repository,
-      ref.key,
-      {
-        // Empty texts are not sent: they match everything (version) or nothing (stageTag).
-        prefix: literalPrefix(prefix ?? "") || null,
-        stage: stages.join(",") || null,
-        direction,
-        pageNumber: index + 1,
-        pageSize,
-      },
-      call,
+  /** For each package of one tick, the largest window answers all. */
+  async #loadTops(wanted: readonly TopKey[], answers: Answers<Page<Version>>): Promise<Answers<Page<Version>>> {
+    await Promise.all(
+      groupBy(wanted, ({ ref }) => packageText(ref)).map(async (group) => {
+        const [target] = group;
+        if (target === undefined) return;
+        const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
+        const read = await this.#window(target, newestFirst, { first: most, after: null }).catch(asError);
+        for (const key of group) {
+          const answer = read instanceof Error ? read : mapAnswer(read, (page) => shorten(page, key.first));
+          answers.set(topText(key), answer);
+        }
+      }),
     );
-    const place = packageContext(context, repository, ref.key, answer);
-    const floating = hasPackageTags(ref.key) ? () => floatingTags(ref) : null;
-    return { ...answer, rows: answer.rows.map((row) => toVersion(row, place, floating)) };
+    return answers;
   }
 
-  /** The tags of the package, which this request may have read already. */
-  async function floatingTags(ref: PackageRef): Promise<ReadonlyMap<string, string>> {
-    const owner = await packages.byRef.load(ref);
-    if (owner.kind === "FOUND") return owner.value.floating;
-    if (owner.kind === "UNKNOWN" && owner.failure) throw owner.failure;
-    const reason = "a package whose versions are listed";
-    throw new UpstreamError("MALFORMED", { backend: settings.name, operation: getPackage.name, reason });
-  }
-
-  /**
-   * The first rows of the unfiltered list, which `latest` and `versions` both read: for each package of one tick, the
-   * largest window answers all.
-   */
-  const tops = batched<Target & { readonly first: number }, Page<Version>>(
-    ({ ref, first }) => keyText(packageText(ref), first),
-    async (wanted, answers) => {
-      await Promise.all(
-        groupBy(wanted, ({ ref }) => packageText(ref)).map(async (group) => {
-          const [target] = group;
-          if (target === undefined) return;
-          const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
-          const read = await readPage(target, newestFirst, { first: most, after: null }).catch(asError);
-          for (const { ref, first } of group) {
-            const answer = read instanceof Error ? read : mapAnswer(read, (page) => shorten(page, first));
-            answers.set(keyText(packageText(ref), first), answer);
-          }
-        }),
-      );
-      return answers;
-    },
-  );
-
-  const windows = single(
-    ({ target, filter, request }: { target: Target; filter: Filter; request: PageRequest }) =>
-      keyText(
-        packageText(target.ref),
-        filter.prefix,
-        filter.stages.join(),
-        filter.direction,
-        request.first,
-        ...(request.after ?? []),
-      ),
-    ({ target, filter, request }) => readPage(target, filter, request),
-    by,
-  );
-
-  async function readPage(target: Target, filter: Filter, request: PageRequest): Promise<Answer<Page<Version>>> {
+  async #window(target: Target, filter: VersionFilter, request: PageRequest): Promise<Answer<Page<Version>>> {
     const { prefix } = filter;
     const hidesChildren = isImageKey(target.ref.key) && !prefix?.startsWith(childPrefix);
     const isSuperset = prefix !== null && !isCountedByPrefix(prefix);
+    const source = this.#source(target, filter);
     const read =
       hidesChildren || isSuperset
-        ? filteredWindow(target, filter, request, hidesChildren)
-        : serverWindow(target, filter, request);
-    const answer = await absentIfNotFound(read.then(found), noRepository);
-    byRef.primeLater(() => {
+        ? this.#filtered(target, filter, request, hidesChildren)
+        : readWindow(request, { ...source, keep: (row) => isMatch(row, filter) }).then(found);
+    const answer = await absentIfNotFound<Page<Version>>(read, noRepository);
+    this.byRef.primeLater(() => {
       if (answer.kind !== "FOUND") return;
-      for (const { value } of answer.value.rows) byRef.prime(value.ref, found(value));
+      for (const { value } of answer.value.rows) this.byRef.prime(value.ref, found(value));
     });
     return answer;
   }
 
-  function serverWindow(target: Target, filter: Filter, request: PageRequest): Promise<Page<Version>> {
-    return readWindow(request, {
-      maxSize: largestPage,
-      identity: (row: Version) => row.name,
-      fetch: (index, size) =>
-        fetchPage(target, filter, index, size).then((page) => keepRows(page, (row) => isMatch(row, filter))),
+  /** A window without children of images and without names that the server's filter matches beyond the prefix. */
+  #filtered(target: Target, filter: VersionFilter, request: PageRequest, hidesChildren: boolean) {
+    const isOwn = (row: Version) => isMatch(row, filter) && !(hidesChildren && isChild(row));
+    const isCut = literalPrefix(filter.prefix ?? "") !== (filter.prefix ?? "");
+    return readFiltered(request, this.#source(target, filter), {
+      accept: (row) => (isOwn(row) ? row : null),
+      rows: isCut ? largestPage : Math.min(largestPage, Math.max(leastImagePage, 2 * request.first)),
+      count: (total) => this.#countFiltered(target, filter, isOwn, total),
     });
   }
 
-  /** A window over larger pages of which some rows are left out: children of images, and names without the prefix. */
-  async function filteredWindow(
-    target: Target,
-    filter: Filter,
-    request: PageRequest,
-    hidesChildren: boolean,
-  ): Promise<Page<Version>> {
-    const sent = literalPrefix(filter.prefix ?? "");
-    const isCut = sent !== (filter.prefix ?? "");
-    const size = isCut ? largestPage : Math.min(largestPage, Math.max(leastImagePage, 2 * request.first));
-    const rows: Row<Version>[] = [];
-    const dropped: DroppedRow[] = [];
-    let { after } = request;
-    for (;;) {
-      const page = await serverWindow(target, { ...filter, prefix: sent || null }, { first: size, after });
-      for (const row of page.rows) {
-        if (isMatch(row.value, filter) && !(hidesChildren && isChild(row.value))) rows.push(row);
-      }
-      for (const row of page.dropped) dropped.push(row);
-      after = page.rows.at(-1)?.position ?? null;
-      // One row more than asked for proves that another page follows: the rows behind may all be left out.
-      if (rows.length > request.first || !page.hasNext || after === null) {
-        const isWhole = request.after === null && !page.hasNext && dropped.length === 0;
-        return {
-          rows: rows.slice(0, request.first),
-          hasNext: rows.length > request.first,
-          total: isWhole ? rows.length : () => filteredTotal(target, filter, hidesChildren, page.total),
-          origin: page.origin,
-          dropped,
-        };
-      }
-    }
-  }
-
   /** Null where the server cannot count the rows and there are too many to read. */
-  async function filteredTotal(
+  async #countFiltered(
     target: Target,
-    filter: Filter,
-    hidesChildren: boolean,
-    total: Page<Version>["total"],
+    filter: VersionFilter,
+    isOwn: (row: Version) => boolean,
+    total: number | null,
   ): Promise<number | null> {
     const { prefix } = filter;
     if (prefix !== null && !isCountedByPrefix(prefix)) {
-      const { rows, isWhole } = await readAll(target, filter);
-      return isWhole ? rows.filter((row) => !(hidesChildren && isChild(row))).length : null;
+      const { rows, isWhole } = await this.#readAll(target, filter);
+      return isWhole ? rows.filter(isOwn).length : null;
     }
-    if (typeof total !== "number") return null;
-    if (prefix !== null && !childPrefix.startsWith(prefix)) return total;
+    if (total === null || (prefix !== null && !childPrefix.startsWith(prefix))) return total;
     // A tag contains no colon, so the names that begin with `sha256:` are the children, and the server counts them.
-    const children = await fetchPage(target, { ...filter, prefix: childPrefix }, 0, 1);
+    const children = await this.#source(target, { ...filter, prefix: childPrefix }).fetch(0, 1);
     return children.total === null ? null : Math.max(0, total - children.total);
   }
 
   /** All rows that match a filter, among the first 1000 of the server's. */
-  async function readAll(target: Target, filter: Filter) {
-    const rows = new Map<string, Version>();
-    let count = 0;
-    let hasLostRows = false;
-    let isWhole = false;
-    for (let index = 0; index < mostWholePages; index++) {
-      const page = await fetchPage(target, filter, index, largestPage);
-      for (const row of page.rows) rows.set(row.name, row);
-      count += page.count;
-      hasLostRows ||= page.dropped.length > 0;
-      const isEnd = page.total === null ? page.count < largestPage : count >= page.total;
-      if (!isEnd && page.count > 0) continue;
-      isWhole = isEnd && !hasLostRows && (page.total === null || rows.size >= page.total);
-      break;
-    }
-    return { rows: [...rows.values()].filter((row) => isMatch(row, filter)), isWhole, hasLostRows };
+  async #readAll(target: Target, filter: VersionFilter) {
+    const list = await collect(this.#source(target, filter), { mostPages: mostWholePages, atOnce: 1 });
+    return { ...list, rows: list.rows.filter((row) => isMatch(row, filter)) };
   }
 
-  /** Versions that begin with the prefix, or all, newest first; children of multi-arch images are among them. */
-  async function allOf(ref: PackageRef, prefix: string | null): Promise<Answer<readonly Version[]>> {
-    const target = targetOf(ref);
-    if (target === null) return impossible;
-    const read = readAll(target, { ...newestFirst, prefix }).then(({ rows, isWhole, hasLostRows }) =>
-      foundAny(
-        rows,
-        prefix === null ? noVersions : noSuchVersion,
-        isWhole ? null : unknown(hasLostRows ? "LOST_ROWS" : "UNREAD"),
-      ),
-    );
-    return absentIfNotFound(read, noRepository);
+  /** The server's list, a superset of the filter; NOT_FOUND where there is no such repository. */
+  #source({ ref, repository }: Target, filter: VersionFilter): NumberedSource<Version> {
+    const sent = { ...filter, prefix: literalPrefix(filter.prefix ?? "") };
+    const floating = hasPackageTags(ref.key) ? () => this.#floatingTags(ref) : null;
+    return {
+      fetch: async (index, pageSize) => {
+        const page = { pageNumber: index + 1, pageSize };
+        const answer = await this.#client.pageVersions(repository, ref.key, sent, page);
+        const context = packageContext(this.#client, repository, ref.key, answer);
+        return { ...answer, rows: answer.rows.map((row) => toVersion(row, context, floating)) };
+      },
+      identity: ({ name }) => name,
+      maxSize: largestPage,
+    };
   }
 
-  async function page(ref: PackageRef, query: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
-    const target = targetOf(ref);
-    if (target === null) return impossible;
-    const { direction } = query;
-    const filter: Filter = { prefix: query.prefix || null, stages: stageTags(query.stage), direction };
-    const isFiltered = filter.prefix !== null || filter.stages.length > 0 || direction === "ASC";
-    const answer =
-      isFiltered || request.after !== null
-        ? await windows.load({ target, filter, request })
-        : await tops.load({ ...target, first: request.first });
-    if (answer.kind !== "FOUND" || request.after !== null) return answer;
-    if (answer.value.rows.length > 0 || answer.value.dropped.length > 0) return answer;
-    // The server answers an unknown package as one without versions.
-    const owner = await packages.byRef.load(ref);
-    return owner.kind === "FOUND" ? answer : owner;
+  /** The tags of the package, which this request may have read already. */
+  async #floatingTags(ref: PackageRef): Promise<ReadonlyMap<string, string>> {
+    const owner = await this.#packages.byRef.load(ref);
+    if (owner.kind === "FOUND") return owner.value.floating;
+    if (owner.kind === "UNKNOWN" && owner.failure) throw owner.failure;
+    throw this.#client.malformed(getPackage, "a package whose versions are listed");
   }
+}
 
-  /** The newest version by publication; attachments of images are not versions. */
-  async function latest(ref: PackageRef): Promise<Answer<Version>> {
-    const target = targetOf(ref);
-    if (target === null) return impossible;
-    const isImage = isImageKey(ref.key);
-    const isVersion = ({ name }: Version) => !isImage || !attachment.test(name);
-    const rows: Row<Version>[] = [];
-    let answer = await tops.load({ ...target, first: latestSize });
-    for (let pages = 0; ; pages++) {
-      if (answer.kind !== "FOUND") return answer;
-      const page = answer.value;
-      for (const row of page.rows) rows.push(row);
-      const head = rows.find(({ value }) => isVersion(value));
-      const place = head === undefined ? Number.POSITIVE_INFINITY : Number(head.position[0]) - 1;
-      // An unreadable row in front may be the newest.
-      if (page.dropped.some(({ index }) => index <= place)) throw lostRows(context, pageVersions);
-      const after: Position | null = page.rows.at(-1)?.position ?? null;
-      if (head !== undefined || !page.hasNext || after === null) {
-        return newestOf(rows.map(({ value }) => value).filter(isVersion), !page.hasNext);
-      }
-      if (pages === mostLatestPages) return unknown("UNREAD");
-      answer = await windows.load({ target, filter: newestFirst, request: { first: searchSize, after } });
-    }
-  }
+function topText({ ref, first }: TopKey): string {
+  return keyText(packageText(ref), first);
+}
 
-  return { byRef, page, latest, allOf };
+function windowText({ target, filter, request }: WindowKey): string {
+  const { prefix, stages, direction } = filter;
+  return keyText(packageText(target.ref), prefix, stages.join(), direction, request.first, ...(request.after ?? []));
+}
+
+function targetOf(ref: PackageRef | undefined): Target | null {
+  if (ref === undefined || ref.key === "") return null;
+  const repository = parseRepository(ref.repository);
+  return repository === null ? null : { ref, repository };
 }
 
 /**
@@ -378,14 +315,8 @@ function isChild({ name }: Version): boolean {
   return name.startsWith(childPrefix);
 }
 
-function targetOf(ref: PackageRef | undefined): Target | null {
-  if (ref === undefined || ref.key === "") return null;
-  const repository = parseRepository(ref.repository);
-  return repository === null ? null : { ref, repository };
-}
-
 /** Compares a row with the filter again: the server matches more. */
-function isMatch({ name, stages }: Version, filter: Filter): boolean {
+function isMatch({ name, stages }: Version, filter: VersionFilter): boolean {
   return name.startsWith(filter.prefix ?? "") && filter.stages.every((stage) => stages.includes(stage));
 }
 
