@@ -3,7 +3,7 @@ import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib"
 import { afterEach, describe, expect, test } from "vitest";
 import { type Config, configOf } from "../src/config/index.ts";
 import { createGraphQL, type GraphQLEndpoint } from "../src/server/graphql/endpoint.ts";
-import { createHttpShell, type HttpShell } from "../src/server/http/server.ts";
+import { createHttpServer, type HttpServer } from "../src/server/http/server.ts";
 import { createTelemetry } from "../src/server/observability/telemetry.ts";
 
 const backends = [{ name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] }] as const;
@@ -12,7 +12,7 @@ const examples = [
   { title: "Another", query: "{ __typename }" },
 ];
 
-let shells: HttpShell[] = [];
+let shells: HttpServer[] = [];
 
 afterEach(async () => {
   await Promise.all(shells.map((shell) => shell.drain(0)));
@@ -40,7 +40,7 @@ const echo: GraphQLEndpoint["handle"] = async ({ method }, response, body) => {
 
 interface Serving {
   readonly url: string;
-  readonly shell: HttpShell;
+  readonly shell: HttpServer;
   readonly logged: string[];
 }
 
@@ -55,7 +55,7 @@ async function serve(
   const telemetry = createTelemetry([]);
   const { refuse } = createGraphQL({ config: settings, operations: new Map(), backends: [], log, telemetry });
   const graphql = { handle, refuse };
-  const shell = createHttpShell({
+  const shell = createHttpServer({
     config: settings,
     backends,
     examples,

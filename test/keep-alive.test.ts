@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { limitSenders } from "../src/server/http/slow-senders.ts";
+import { limitSenders } from "../src/server/http/connections.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 let gateway: DemoGateway | null = null;

@@ -3,9 +3,14 @@ import { serverAudits } from "graphql-http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { configOf } from "../src/config/index.ts";
 import { createSchema } from "../src/graph/schema/schema.ts";
-import { createPlanCache, keptDocuments } from "../src/server/fast-path/plan-cache.ts";
-import { createMasking } from "../src/server/graphql/masking.ts";
-import { createPreparation, type Prepared } from "../src/server/graphql/prepare.ts";
+import { createFastPath } from "../src/server/fast-path/index.ts";
+import {
+  createDocumentCache,
+  createPreparation,
+  documentBounds,
+  type Prepared,
+} from "../src/server/graphql/prepare.ts";
+import { useMaskedErrors } from "../src/server/graphql/use-masked-errors.ts";
 import { corpus } from "./support/corpus.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
@@ -275,7 +280,7 @@ describe("with limits that let everything through", () => {
   });
 });
 
-describe("the cache of plans", () => {
+describe("the cache of documents and plans", () => {
   const reading = configOf(
     { backends: [{ name: "zadig", kind: "zadig", url: "http://127.0.0.1:9", credentials: { token: "t" } }] },
     {},
@@ -293,20 +298,27 @@ describe("the cache of plans", () => {
     return made;
   }
 
+  const silent = () => {};
+  const log = { info: silent, warn: silent, error: silent };
   const open = () =>
-    createPreparation(reading.config, schema, createMasking(reading.config.server, new WeakMap()), true);
+    createPreparation(
+      reading.config,
+      schema,
+      useMaskedErrors(reading.config.server, log),
+      createFastPath(schema, 1000),
+    );
 
   test("keeps a bounded number of documents, however many come", () => {
-    const cache = createPlanCache(schema, (text) => (text.length % 2 === 0 ? [] : parse(text)), 262_144);
-    for (let index = 0; index < 3 * keptDocuments.entries; index++) cache.find(`{ a${index}: __typename }`);
-    expect(cache.size()).toBeLessThanOrEqual(keptDocuments.entries);
+    const cache = createDocumentCache((text) => (text.length % 2 === 0 ? [] : parse(text)), null, 262_144);
+    for (let index = 0; index < 3 * documentBounds.maxEntries; index++) cache.find(`{ a${index}: __typename }`);
+    expect(cache.size()).toBeLessThanOrEqual(documentBounds.maxEntries);
   });
 
   test("counts the text of what it keeps", () => {
-    const cache = createPlanCache(schema, parse, 262_144);
+    const cache = createDocumentCache(parse, null, 262_144);
     const long = (index: number) => `{ a${index}: __typename #${"x".repeat(40_000)}\n}`;
     for (let index = 0; index < 50; index++) cache.find(long(index));
-    expect(cache.size()).toBeLessThanOrEqual(Math.floor(keptDocuments.characters / 40_000));
+    expect(cache.size()).toBeLessThanOrEqual(Math.floor(documentBounds.maxWeight / 40_000));
   });
 
   test("keeps a bounded number of plans of one document", () => {

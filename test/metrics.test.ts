@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Estate, startEstate } from "../demo/estate.ts";
 import { credentials } from "../demo/story.ts";
-import { createNameBook } from "../src/server/observability/label-limiter.ts";
+import { createLabelLimiter } from "../src/server/observability/metrics.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 let estate: Estate;
@@ -144,16 +144,16 @@ describe("operations", () => {
     expect(await figure("delivery_graph_operations_total", { operation: "(other)", outcome: "ok" })).toBe(30);
   });
 
-  it("a name book keeps what it knows, and takes nothing overlong", () => {
-    const book = createNameBook(2);
-    expect([book.enter("a"), book.enter("b"), book.enter("c"), book.enter("a"), book.enter(null)]).toEqual([
+  it("labels are limited to the first names, and to names that are not too long", () => {
+    const limit = createLabelLimiter(2);
+    expect([limit("a"), limit("b"), limit("c"), limit("a"), limit(null)]).toEqual([
       "a",
       "b",
       "(other)",
       "a",
       "(anonymous)",
     ]);
-    expect(createNameBook(2).enter("x".repeat(65))).toBe("(other)");
+    expect(createLabelLimiter(2)("x".repeat(65))).toBe("(other)");
   });
 });
 

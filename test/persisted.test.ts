@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Estate, startEstate } from "../demo/estate.ts";
 import { configOf } from "../src/config/index.ts";
 import { readManifest } from "../src/config/manifest.ts";
-import { createShelf } from "../src/server/shelf.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 import { type GatewayProcess, runMain, startMain } from "./support/process.ts";
 
@@ -227,20 +226,6 @@ describe("automatic persisted queries", () => {
     } finally {
       await off.stop();
     }
-  });
-
-  test("keep so many characters, and forget what was not asked for the longest", () => {
-    const shelf = createShelf(100);
-    shelf.put("a", "x".repeat(39));
-    shelf.put("b", "y".repeat(39));
-    expect(shelf.get("a")).toHaveLength(39);
-    shelf.put("c", "z".repeat(39));
-    expect([shelf.get("a")?.length, shelf.get("b"), shelf.get("c")?.length]).toEqual([39, null, 39]);
-    shelf.put("d", "w".repeat(100));
-    expect([shelf.get("a")?.length, shelf.get("d")]).toEqual([39, null]);
-    shelf.put("a", "short");
-    shelf.put("e", "v".repeat(50));
-    expect([shelf.get("a"), shelf.get("c")?.length, shelf.get("e")?.length]).toEqual(["short", 39, 50]);
   });
 });
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type DemoReply, type DemoServer, serveDemo } from "../demo/server.ts";
 import { credentials } from "../demo/story.ts";
-import { type Asker, createKeyMaker, createSharedAnswers } from "../src/server/fast-path/shared-answers.ts";
+import { type Asker, createCoalescedAnswers } from "../src/server/fast-path/coalesced-answers.ts";
 import { createCall } from "../src/server/graphql/call.ts";
 import { audience, createSigner, issuerName, startIssuer } from "./security/issuer.ts";
 import { type Answer, type DemoGateway, type Overrides, startDemoGateway } from "./support/gateway.ts";
@@ -539,59 +539,6 @@ describe("a run that is shared", () => {
     vi.useRealTimers();
   });
 
-  test("is shared for so long only: then it takes nobody aboard and lets go who waits", async () => {
-    const answers = createSharedAnswers<string, string>(1000);
-    const lead = answers.lead("key", "question");
-    vi.advanceTimersByTime(600);
-    const early = answers.board("key");
-    expect(early?.question).toBe("question");
-    vi.advanceTimersByTime(399);
-    const late = answers.board("key");
-    let told: string | null | undefined;
-    void early?.landed.then((answer) => {
-      told = answer;
-    });
-    await Promise.resolve();
-    expect(told).toBeUndefined();
-    vi.advanceTimersByTime(1);
-    expect(await Promise.all([early?.landed, late?.landed])).toEqual([null, null]);
-    expect(answers.board("key")).toBeNull();
-    lead.land("too late");
-    expect(told).toBeNull();
-    answers.lead("other", "question");
-    vi.advanceTimersByTime(1000);
-    expect(answers.board("other")).toBeNull();
-  });
-
-  test("does not end the run that has taken its place", async () => {
-    const answers = createSharedAnswers<string, string>(1000);
-    const old = answers.lead("key", "old");
-    const waiting = answers.board("key");
-    answers.outdate();
-    expect(answers.board("key")).toBeNull();
-    const fresh = answers.lead("key", "fresh");
-    const boarding = answers.board("key");
-    old.land("of before");
-    expect(await waiting?.landed).toBe("of before");
-    expect(answers.board("key")?.question).toBe("fresh");
-    fresh.land("of now");
-    expect(await boarding?.landed).toBe("of now");
-    expect(answers.board("key")).toBeNull();
-  });
-
-  test("ends when it is shared no longer and its first asker has left", () => {
-    const answers = createSharedAnswers<string, string>(1000);
-    const lead = answers.lead("key", "question");
-    answers.board("key");
-    const end = vi.fn();
-    lead.leave(end);
-    expect(answers.board("key")?.question).toBe("question");
-    vi.advanceTimersByTime(999);
-    expect(end).not.toHaveBeenCalled();
-    vi.advanceTimersByTime(2);
-    expect(end).toHaveBeenCalledTimes(1);
-  });
-
   test("takes its waiting from an asker's own time", () => {
     const limits = { upstreamCalls: 1, deadlineMs: 1000 };
     const startedAt = performance.now();
@@ -647,7 +594,7 @@ describe("the key of a question", () => {
   ];
 
   test("is one for what is equal in every part, and for nothing else", () => {
-    const keys = createKeyMaker();
+    const { keyOf } = createCoalescedAnswers(1000);
     fc.assert(
       fc.property(asker, body, asker, body, fc.nat(15), (one, bytes, two, others, mixed) => {
         // Mostly equal pairs, which differ in as little as one part.
@@ -657,7 +604,7 @@ describe("the key of a question", () => {
         const other: Asker = { caller: { ...caller }, type, credentials };
         const same = mixed & 8 ? Buffer.from(bytes) : others;
         const isEqual = JSON.stringify(facts(one, bytes)) === JSON.stringify(facts(other, same));
-        expect(keys.of(one, bytes) === keys.of(other, same)).toBe(isEqual);
+        expect(keyOf(one, bytes) === keyOf(other, same)).toBe(isEqual);
       }),
       { numRuns: 2000 },
     );
@@ -680,14 +627,14 @@ describe("the key of a question", () => {
     ],
     ["bytes that are no UTF-8", {}, "\u00e9", {}, "\ufffd"],
   ])("tells apart %s", (_name, one, body, two, other) => {
-    const keys = createKeyMaker();
+    const { keyOf } = createCoalescedAnswers(1000);
     const plain: Asker = {
       caller: { name: "anonymous", scopes: new Set(), access: null },
       type: "application/json",
       credentials: null,
     };
-    expect(keys.of({ ...plain, ...one }, Buffer.from(body, "latin1"))).not.toBe(
-      keys.of({ ...plain, ...two }, Buffer.from(other, "utf8")),
+    expect(keyOf({ ...plain, ...one }, Buffer.from(body, "latin1"))).not.toBe(
+      keyOf({ ...plain, ...two }, Buffer.from(other, "utf8")),
     );
   });
 });

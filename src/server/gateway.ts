@@ -2,10 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/index.ts";
 import type { Operations } from "../config/manifest.ts";
 import { createGraphQL } from "./graphql/endpoint.ts";
-import { createHttpShell } from "./http/server.ts";
-import type { Log } from "./observability/log.ts";
+import { createHttpServer } from "./http/server.ts";
+import { createRequestLog, type Log } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
-import { createRequestLog } from "./observability/request-log.ts";
 import { createTelemetry, type Observer } from "./observability/telemetry.ts";
 import { type Example, examplesFor } from "./pages/examples.ts";
 
@@ -14,30 +13,30 @@ export interface GatewayOptions {
   readonly config: Config;
   readonly log: Log;
   readonly version: string;
-  /** Also told of every operation; the tracing of the process. */
+  /** Further observers of every operation, such as the tracing of the process. */
   readonly observers?: readonly Observer[];
   /** Operations of the manifest, where the configuration names one. */
   readonly operations?: Operations;
-  /** Queries to offer; made up from the configuration when left out. */
+  /** Example queries; by default made from the configuration. */
   readonly examples?: readonly Example[];
   /** Whether the backends are the demo's; default false. */
   readonly demo?: boolean;
-  /** Whether plain queries run by prepared plans; false: everything by the reference execution. Default true. */
+  /** Default true. False switches off all of src/server/fast-path: everything runs by the reference executor. */
   readonly fastPath?: boolean;
 }
 
-/** A gateway that answers. */
+/** A running gateway. */
 export interface Gateway {
   /** `http://host:port`, and the base path where there is one. */
   readonly url: string;
   /**
-   * Says for `drainMs` (0 when left out) that it is not ready and works on; then refuses new work, waits `graceMs` at most
-   * for what is in flight, and closes everything.
+   * Reports for `drainMs` (default 0) that it is not ready and works on; then refuses new work, waits `graceMs` at most for
+   * what is in flight, and closes everything.
    */
   readonly stop: (graceMs: number, drainMs?: number) => Promise<void>;
 }
 
-/** Opens the backends and listens. Rejects with the system's error when the address cannot be taken. */
+/** Connects the backends and listens. Rejects with the system's error when the address is not available. */
 export async function startGateway({
   config,
   log,
@@ -56,7 +55,7 @@ export async function startGateway({
     telemetry.close();
     await Promise.all(backends.map((backend) => backend.close()));
   };
-  const shell = createHttpShell({
+  const server = createHttpServer({
     config,
     backends,
     graphql,
@@ -67,13 +66,13 @@ export async function startGateway({
     metrics,
   });
   try {
-    const url = await shell.listen();
+    const url = await server.listen();
     return {
       url,
       stop: async (graceMs, drainMs = 0) => {
-        shell.leave();
+        server.announceShutdown();
         if (drainMs > 0) await sleep(drainMs);
-        await shell.drain(graceMs);
+        await server.drain(graceMs);
         await close();
       },
     };

@@ -9,8 +9,8 @@ import {
   parse,
 } from "graphql";
 import { describe, expect, test } from "vitest";
+import { executePlan } from "../../src/server/fast-path/executor.ts";
 import { createPlan } from "../../src/server/fast-path/plan.ts";
-import { runPlan } from "../../src/server/fast-path/run.ts";
 
 // The runner of plans against the reference execution: random objects in which anything may be missing, late or broken.
 
@@ -117,7 +117,7 @@ async function both(schema: GraphQLSchema, cells: Cells, deep: boolean) {
   const told = await execute({ schema, document, rootValue: rooted(), variableValues });
   const plan = createPlan(schema, document, operation, variableValues);
   if (plan === null) throw new Error("this can be planned");
-  const ran = await runPlan(plan, variableValues, {}, rooted());
+  const ran = await executePlan(plan, variableValues, {}, null, rooted());
   const plain = (result: ExecutionResult) => JSON.parse(JSON.stringify(result));
   return [plain(ran), plain(told)] as const;
 }
@@ -150,7 +150,7 @@ describe("a plan answers what the reference execution answers", () => {
       fc.asyncProperty(trees(sooner), async (cells) => {
         const plan = createPlan(strict, document, operation, { deep: true });
         // A rejection that nobody handles fails the run.
-        if (plan) await runPlan(plan, { deep: true }, {}, { root: grow(cells) });
+        if (plan) await executePlan(plan, { deep: true }, {}, null, { root: grow(cells) });
       }),
       { numRuns: 500 },
     );

@@ -7,10 +7,10 @@ import { configOf } from "../../src/config/index.ts";
 import { checkLimits, type Limits, type Measure } from "../../src/graph/cost/limits.ts";
 import { printId } from "../../src/graph/identity/opaque.ts";
 import { createSchema } from "../../src/graph/schema/schema.ts";
-import { createPlanCache, keptDocuments } from "../../src/server/fast-path/plan-cache.ts";
 import { startGateway } from "../../src/server/gateway.ts";
-import { createMasking } from "../../src/server/graphql/masking.ts";
-import { printInTurns } from "../../src/server/http/json-text.ts";
+import { createDocumentCache, documentBounds } from "../../src/server/graphql/prepare.ts";
+import { useMaskedErrors } from "../../src/server/graphql/use-masked-errors.ts";
+import { stringifyInTicks } from "../../src/server/http/response.ts";
 import { type DemoGateway, startDemoGateway } from "../support/gateway.ts";
 import { longestTurn } from "../support/longest-turn.ts";
 
@@ -384,12 +384,12 @@ function measured(query: string, variables: Readonly<Record<string, unknown>>, l
 describe("documents", () => {
   test("are read once, refused ones as well", () => {
     let read = 0;
-    const cache = createPlanCache(
-      schema,
+    const cache = createDocumentCache(
       (text) => {
         read += 1;
         return text.startsWith("{ backends") ? parse(text) : [new GraphQLError("refused")];
       },
+      null,
       262_144,
     );
     for (const text of ["{ backends { name } }", "{ nothing }", `{ nothing #${"x".repeat(200_000)}\n}`, "{ broken"]) {
@@ -400,19 +400,20 @@ describe("documents", () => {
   });
 
   test("that are refused never push out one that may run", () => {
-    const cache = createPlanCache(schema, (text) => (text.includes("name") ? parse(text) : []), 262_144);
+    const cache = createDocumentCache((text) => (text.includes("name") ? parse(text) : []), null, 262_144);
     const good = cache.find("{ backends { name } }");
-    for (let index = 0; index < 3 * keptDocuments.entries; index++) cache.find(`{ nothing${index} }`);
+    for (let index = 0; index < 3 * documentBounds.maxEntries; index++) cache.find(`{ nothing${index} }`);
     expect(cache.find("{ backends { name } }")).toBe(good);
     expect(cache.size()).toBe(1);
   });
 
   test("that are refused keep no tree of what they hold", () => {
     const settings = { introspection: true };
-    const masking = createMasking(settings, new WeakMap());
+    const silent = () => {};
+    const errors = useMaskedErrors(settings, { info: silent, warn: silent, error: silent });
     const [error] = validate(schema, parse("query A { nothing }"));
     if (!error) throw new Error("there is no such field");
-    const told = masking.ofInput(error);
+    const told = errors.maskInput(error);
     expect(told.nodes).toBeUndefined();
     expect(told.locations).toEqual(error.locations);
   });
@@ -595,12 +596,12 @@ describe("an answer", () => {
     const counting = setInterval(() => {
       turns += 1;
     }, 0);
-    const printed = await printInTurns(value);
+    const printed = await stringifyInTicks(value);
     clearInterval(counting);
     expect(printed).toBe(JSON.stringify(value));
     expect(turns).toBeGreaterThanOrEqual(1);
     for (const odd of [null, [], {}, 1, "x", [null], { a: {} }]) {
-      expect(await printInTurns(odd)).toBe(JSON.stringify(odd));
+      expect(await stringifyInTicks(odd)).toBe(JSON.stringify(odd));
     }
   });
 

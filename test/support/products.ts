@@ -4,7 +4,7 @@ import { makeExecutableSchema } from "@graphql-tools/schema";
 import { type DocumentNode, type GraphQLSchema, Kind, parse } from "graphql";
 import { createYoga, type Plugin } from "graphql-yoga";
 import { type Representation, subgraphOf } from "../../src/graph/schema/subgraph.ts";
-import { createInlineTrace, traceHeader } from "../../src/server/graphql/inline-trace.ts";
+import { traceHeader, useInlineTrace } from "../../src/server/graphql/use-inline-trace.ts";
 
 // The products subgraph of Apollo's compatibility tests, with the data they expect, on this gateway's own machinery.
 
@@ -113,7 +113,7 @@ export async function serveProducts(sdl: string): Promise<{ readonly url: string
 
 /** The gateway's own traces, in a server that is not the gateway. */
 function tracing(schema: GraphQLSchema): Plugin {
-  const trace = createInlineTrace(schema);
+  const trace = useInlineTrace(schema);
   return {
     onExecute: ({ args: { contextValue } }) => {
       if (contextValue.request?.headers.get(traceHeader.name) === traceHeader.value) trace.start(contextValue);

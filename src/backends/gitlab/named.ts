@@ -18,93 +18,87 @@ import { nameOf, toPackageRef } from "./mapper.ts";
 import type { PackageRow } from "./payload.ts";
 import type { PackageRows, PackageScan } from "./rows.ts";
 import type { Scope } from "./settings.ts";
-import { answering, merged, mergedAnswers } from "./several.ts";
+import { answering, mergedAnswers } from "./several.ts";
 import { headOfAll, packageOf, rowsByPackage, type VersionLookups } from "./versions.ts";
 
-/** A name and a format, looked for in one project or, with null, in every configured place. */
-interface Named {
+/** A name as GitLab stores it, looked for in one place. */
+interface PlacedName {
+  readonly scope: Scope;
   readonly name: string;
   readonly format: PackageFormat;
-  readonly scope: string | null;
-}
-
-interface Wanted {
-  readonly text: string;
-  readonly name: string;
-  readonly format: PackageFormat;
-  /** Null for types we do not know. */
+  /** Null for formats that are none of GitLab's types. */
   readonly type: string | null;
 }
 
 /**
- * Creates lookups of packages and versions by their names, in whatever spelling GitLab stores them. Many names in one
+ * A request's lookups of packages and versions by their names, in whatever spelling GitLab stores them. Many names in one
  * place are either its whole list or one filtered list each, whichever is fewer calls.
  */
-export function createNameLookups(rows: PackageRows, lookups: VersionLookups, places: readonly Scope[]) {
-  const scopesOf = (scope: string | null): readonly Scope[] =>
-    scope === null ? places : [{ kind: "project", id: scope }];
-
-  const named = batched<Named, readonly Package[]>(textOf, async (keys, answers) => {
-    const wanted = keys.flatMap((key): { readonly key: Named; readonly one: Wanted }[] => {
-      const text = textOf(key);
-      const type = typeOf(key.format);
-      const name = type === null && key.format !== "OTHER" ? null : storedName(type ?? "", key.name);
-      if (name === null) answers.set(text, impossible);
-      else if (scopesOf(key.scope).length === 0) answers.set(text, unknown("NOT_CONFIGURED"));
-      else return [{ key, one: { name, format: key.format, type, text } }];
-      return [];
-    });
+export class NameLookups {
+  readonly #rows: PackageRows;
+  readonly #lookups: VersionLookups;
+  readonly #packages = batched<PlacedName, readonly Package[]>(nameText, async (names, answers) => {
     // Terraform modules are in no list but their own.
-    const pairs = wanted.flatMap(({ key, one }) => scopesOf(key.scope).map((scope) => ({ scope, one })));
-    const groups = groupBy(pairs, ({ scope, one }) =>
-      keyText(scope.kind, scope.id, one.type === terraformType ? 1 : 0),
-    );
-    const told = await Promise.all(
-      groups.map((group) =>
-        lookIn(
-          group[0]?.scope,
-          group.map(({ one }) => one),
-        ),
-      ),
-    );
-    for (const { key } of wanted) {
-      const text = textOf(key);
-      answers.set(text, merged(told.flatMap((place) => place.get(text) ?? [])));
-    }
+    const groups = groupBy(names, ({ scope, type }) => keyText(scope.kind, scope.id, type === terraformType ? 1 : 0));
+    await Promise.all(groups.map((group) => this.#lookIn(group, answers)));
     return answers;
   });
 
-  async function lookIn(scope: Scope | undefined, wanted: readonly Wanted[]): Promise<Answers<readonly Package[]>> {
-    const answers: Answers<readonly Package[]> = new Map();
-    if (scope === undefined) return answers;
-    const texts = wanted.map(({ text }) => text);
-    await answering(texts, answers, async () => {
-      const whole = await wholeList(scope, wanted);
-      await Promise.all(
-        wanted.map((one) =>
-          answering([one.text], answers, async () => {
-            const list = { ...listIn(scope, one.type), name: filterOf(one.type, one.name) };
-            const scan = whole ?? (await rows.scan(list).all());
-            const packages = packagesNamed(scan, one);
-            answers.set(one.text, packages.length > 0 ? found(packages) : scan.silence());
-          }),
-        ),
-      );
+  constructor(rows: PackageRows, lookups: VersionLookups) {
+    this.#rows = rows;
+    this.#lookups = lookups;
+  }
+
+  async named(name: string, format: PackageFormat, scopes: readonly Scope[]): Promise<Answer<readonly Package[]>> {
+    const type = typeOf(format);
+    const stored = type === null && format !== "OTHER" ? null : storedName(type ?? "", name);
+    if (stored === null) return impossible;
+    return mergedAnswers(scopes.map((scope) => this.#packages.load({ scope, name: stored, format, type })));
+  }
+
+  async byPurl(purl: PurlParts, scopes: readonly Scope[]): Promise<Answer<readonly Version[]>> {
+    const parsed = nameOfPurl(purl);
+    const type = parsed && typeOf(parsed.format);
+    if (parsed === null || type === null) return unknown("NOT_SEARCHABLE");
+    // The namespace of others is no part of the name: a user of Conan, a distribution.
+    const name = storedName(type, isNamespaced(type) ? parsed.name : purl.name);
+    // GitLab's models are its own: none of them is one of Hugging Face's.
+    if (name === null || purl.type === "huggingface") return impossible;
+    return mergedAnswers(
+      scopes.map(async (scope) => {
+        const list = { ...newestIn(scope, type), name: filterOf(type, name), version: purl.version };
+        const scan = await this.#rows.scan(list).all();
+        const hits = scan.pages.flatMap((page) => page.rows.filter(({ row }) => hasPurl(row, purl)));
+        const versions = new Map(hits.map(({ row, version }) => [row.id, version]));
+        return versions.size > 0 ? found([...versions.values()]) : scan.silence();
+      }),
+    );
+  }
+
+  async #lookIn(names: readonly PlacedName[], answers: Answers<readonly Package[]>): Promise<void> {
+    await answering(names.map(nameText), answers, async () => {
+      const whole = await this.#wholeList(names);
+      const read = async (one: PlacedName) => {
+        const list = { ...newestIn(one.scope, one.type), name: filterOf(one.type, one.name) };
+        const scan = whole ?? (await this.#rows.scan(list).all());
+        const packages = this.#packagesIn(scan, one);
+        answers.set(nameText(one), packages.length > 0 ? found(packages) : scan.silence());
+      };
+      await Promise.all(names.map((one) => answering([nameText(one)], answers, () => read(one))));
     });
-    return answers;
   }
 
   /** Every page of a place, when they are fewer than the names looked for; else null. */
-  async function wholeList(scope: Scope, wanted: readonly Wanted[]): Promise<PackageScan | null> {
-    const [first] = wanted;
-    if (first === undefined || wanted.length === 1) return null;
-    const list = listIn(scope, wanted.every(({ type }) => type === first.type) ? first.type : null);
-    const { total, more } = await rows.page(list, 1);
-    const isCheap = !more || (total !== null && Math.ceil(total / pageSize) - 1 < wanted.length);
-    return isCheap ? rows.scan(list).all() : null;
+  async #wholeList(names: readonly PlacedName[]): Promise<PackageScan | null> {
+    const [first] = names;
+    if (first === undefined || names.length === 1) return null;
+    const list = newestIn(first.scope, names.every(({ type }) => type === first.type) ? first.type : null);
+    const { total, more } = await this.#rows.page(list, 1);
+    const isCheap = !more || (total !== null && Math.ceil(total / pageSize) - 1 < names.length);
+    return isCheap ? this.#rows.scan(list).all() : null;
   }
 
-  function packagesNamed(scan: PackageScan, wanted: Wanted): Package[] {
+  #packagesIn(scan: PackageScan, wanted: PlacedName): Package[] {
     const hits = scan.pages.flatMap((page) =>
       page.rows.filter(({ row }) => {
         const { type, name } = nameOf(row);
@@ -115,46 +109,23 @@ export function createNameLookups(rows: PackageRows, lookups: VersionLookups, pl
       const head = headOfAll(group);
       if (head === null) return [];
       if (!scan.isComplete) return [packageOf({ ...head, all: null })];
-      lookups.remember(toPackageRef(head.some.row, head.some.context), head);
+      this.#lookups.remember(toPackageRef(head.some.row, head.some.context), head);
       return [packageOf(head)];
     });
   }
-
-  async function byPurl(purl: PurlParts, scope: string | null): Promise<Answer<readonly Version[]>> {
-    const parsed = nameOfPurl(purl);
-    const type = parsed && typeOf(parsed.format);
-    if (parsed === null || type === null) return unknown("NOT_SEARCHABLE");
-    // The namespace of others is no part of the name: a user of Conan, a distribution.
-    const name = storedName(type, isNamespaced(type) ? parsed.name : purl.name);
-    // GitLab's models are its own: none of them is one of Hugging Face's.
-    if (name === null || purl.type === "huggingface") return impossible;
-    const scopes = scopesOf(scope);
-    if (scopes.length === 0) return unknown("NOT_CONFIGURED");
-    return mergedAnswers(
-      scopes.map(async (one) => {
-        const list = { ...listIn(one, type), name: filterOf(type, name), version: purl.version };
-        const scan = await rows.scan(list).all();
-        const hits = scan.pages.flatMap((page) => page.rows.filter(({ row }) => isMeant(row, purl)));
-        const versions = new Map(hits.map(({ row, version }) => [row.id, version]));
-        return versions.size > 0 ? found([...versions.values()]) : scan.silence();
-      }),
-    );
-  }
-
-  return { named, byPurl };
 }
 
-function isMeant(row: PackageRow, purl: PurlParts): boolean {
+function hasPurl(row: PackageRow, purl: PurlParts): boolean {
   if (row.version !== purl.version) return false;
   const own = comparablePurl(nameOf(row), row.version ?? null, row.name);
   return own !== null && namesSameVersion(own, purl);
 }
 
-/** A place's rows, newest first: the list that other questions of the same request read too. */
-function listIn(scope: Scope, type: string | null): PackageList {
+/** A place's rows, newest first: the list that other lookups of the same request read too. */
+function newestIn(scope: Scope, type: string | null): PackageList {
   return { scope, type, name: null, version: null, orderBy: "created_at", sort: "desc" };
 }
 
-function textOf({ name, format, scope }: Named): string {
-  return keyText(name, format, scope);
+function nameText({ scope, name, format }: PlacedName): string {
+  return keyText(scope.kind, scope.id, name, format);
 }

@@ -148,7 +148,7 @@ export const listProjectRepositories = {
 } as const satisfies Operation;
 
 /** Container repositories of a group. */
-export const listGroupRepositories = {
+const listGroupRepositories = {
   name: "gitlab.listGroupRepositories",
   method: "GET",
   path: "/api/v4/groups/{group}/registry/repositories",

@@ -5,16 +5,15 @@ import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import { type Absent, type Answer, failed, found, type Unknown, unknown } from "../answers.ts";
 import type { PackageQuery } from "../backend.ts";
-import { isWhole } from "./absence.ts";
 import { type PackageList, pageSize } from "./client.ts";
 import { filterOf, formatOf, matchesName, type PackageName, storedName, terraformType, typeOf } from "./keys.ts";
+import { isCount, isWhole, placed, resume } from "./lists.ts";
 import { nameOf, type RowContext, toPackage } from "./mapper.ts";
 import type { PackageRow } from "./payload.ts";
 import { type ListedRow, type PackagePage, type PackageRows, silenceIn } from "./rows.ts";
 import type { Scope } from "./settings.ts";
 import { settled } from "./several.ts";
 import { type Head, headOfAll, packageOf, packageTextOf, rowsByPackage, type VersionLookups } from "./versions.ts";
-import { isCount, placed, resume } from "./walk.ts";
 
 /** One list after the other: a scope's packages, then its Terraform modules, which GitLab keeps apart. */
 export interface Leg extends PackageList {
@@ -23,7 +22,7 @@ export interface Leg extends PackageList {
 }
 
 /** The lists that together hold every package a filter can match, in the order they are read. */
-export function legsOf(scopes: readonly Scope[], { name, match, format }: PackageQuery): readonly Leg[] {
+export function segmentsOf(scopes: readonly Scope[], { name, match, format }: PackageQuery): readonly Leg[] {
   const type = format === null || format === "OTHER" ? null : typeOf(format);
   if (format !== null && format !== "OTHER" && type === null) return [];
   const types = type !== null ? [type] : format === "OTHER" ? [null] : [null, terraformType];

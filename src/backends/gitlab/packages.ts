@@ -1,15 +1,15 @@
-import type { Package, PackageFile, PackageRef, Version, VersionRef } from "../../model/package.ts";
+import type { Package, PackageFile, PackageFormat, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
+import type { PurlParts } from "../../model/purl.ts";
 import type { Call } from "../../upstream/call.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import { type Answer, found, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { PackageQuery, PackageReader, Readers, VersionQuery } from "../backend.ts";
 import { keyText, single } from "../batch.ts";
 import { mapPage, readWindow, type UpstreamPage } from "../paging.ts";
-import { originNow } from "./absence.ts";
 import { type GitlabClient, pageSize } from "./client.ts";
 import { createCommitReader } from "./commits.ts";
-import { createRegistry, type Registry } from "./images.ts";
+import { ImageRegistry } from "./images.ts";
 import {
   formatOf,
   imageType,
@@ -22,65 +22,136 @@ import {
   storedName,
   typeOf,
 } from "./keys.ts";
-import { isOf, toFile, toWeb, versionName, type Web } from "./mapper.ts";
-import { createNameLookups } from "./named.ts";
+import { originNow, readFiltered } from "./lists.ts";
+import { isOf, toFile, toWeb, versionName } from "./mapper.ts";
+import { NameLookups } from "./named.ts";
 import { listPackageFiles } from "./operations.ts";
-import { legsOf, readPackages } from "./package-list.ts";
+import { readPackages, segmentsOf } from "./package-list.ts";
 import type { FileRow } from "./payload.ts";
-import {
-  createPackageRows,
-  type ListedRow,
-  newestFirst,
-  type PackagePage,
-  type PackageRows,
-  silenceIn,
-} from "./rows.ts";
+import { type ListedRow, newestFirst, type PackagePage, PackageRows, silenceIn } from "./rows.ts";
 import { type GitlabSettings, type Scope, searchScopes } from "./settings.ts";
-import { createVersionLookups, type VersionLookups } from "./versions.ts";
-import { readFiltered } from "./walk.ts";
+import { VersionLookups } from "./versions.ts";
 
 /** One request's view of a GitLab. */
 export function createReaders(client: GitlabClient, settings: GitlabSettings, call: Call): Readers {
-  const { name: backend, capabilities } = settings;
-  const web = toWeb(settings.webUrl ?? settings.url);
-  const rows = createPackageRows(client, backend, web, call);
-  const lookups = createVersionLookups(rows);
-  const registry = capabilities.includes("IMAGES") ? createRegistry(client, settings, call) : null;
+  const { capabilities } = settings;
+  const packages = new PackageRegistry(client, settings, call);
+  const images = capabilities.includes("IMAGES") ? new ImageRegistry(client, settings, call) : null;
   return {
     ping: () => client.ping(call),
-    commits: createCommitReader(client, settings, web, rows, lookups, call),
-    ...(registry === null ? {} : { images: registry.images }),
-    ...(capabilities.includes("PACKAGES")
-      ? { packages: createPackageReader(client, settings, web, { rows, lookups, registry }, call) }
-      : {}),
+    commits: createCommitReader(client, settings.url, packages.rows, packages.lookups, call),
+    ...(images === null ? {} : { images: images.reader() }),
+    ...(capabilities.includes("PACKAGES") ? { packages: createPackageReader(packages, images, settings) } : {}),
   };
 }
 
-function createPackageReader(
-  client: GitlabClient,
-  settings: GitlabSettings,
-  web: Web,
-  { rows, lookups, registry }: { rows: PackageRows; lookups: VersionLookups; registry: Registry | null },
-  call: Call,
-): PackageReader {
-  const backend = settings.name;
-  const scopes = searchScopes(settings);
-  const isImage = (ref: PackageRef) => parseKey(ref.key)?.type === imageType;
-  const wantsImages = (filter: Pick<PackageQuery, "format">) => filter.format === "DOCKER" || filter.format === "OCI";
-  // The configuration says that this server offers no images, so nothing is sent.
-  const noImages = Promise.resolve(unknown("NOT_CONFIGURED"));
+type Registry = Pick<ImageRegistry & PackageRegistry, keyof ImageRegistry & keyof PackageRegistry>;
 
-  async function versions(ref: PackageRef, filter: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
-    // GitLab knows no stages, so no version is in one.
-    if (filter.stage !== null) return impossible;
-    if (isImage(ref)) return registry ? registry.versions(ref, filter, request) : noImages;
+/** Asks the package registry about packages, and the container registry about images. */
+function createPackageReader(
+  packages: PackageRegistry,
+  images: ImageRegistry | null,
+  settings: GitlabSettings,
+): PackageReader {
+  const isImageFormat = (format: PackageFormat | null) => format === "DOCKER" || format === "OCI";
+  // Without `images`, the configuration says that this server has no container registry, and nothing is sent.
+  const ask = async <T>(isImage: boolean, question: (registry: Registry) => Promise<Answer<T>>): Promise<Answer<T>> => {
+    const registry = isImage ? images : packages;
+    return registry === null ? unknown("NOT_CONFIGURED") : question(registry);
+  };
+  const askAbout = <T>({ key }: PackageRef, question: (registry: Registry) => Promise<Answer<T>>) =>
+    ask(parseKey(key)?.type === imageType, question);
+  const scopesIn = (project: string | null): readonly Scope[] =>
+    project === null ? searchScopes(settings) : [{ kind: "project", id: project }];
+  return {
+    keyOf: (name, format) => {
+      const type = typeOf(format);
+      if (type === null || (type === imageType && images === null)) return null;
+      const stored = storedName(type, name);
+      return stored === null || isLossy(type, stored) ? null : printKey({ type, name: stored });
+    },
+    parseKey: (key) => {
+      const parsed = parseKey(key);
+      return parsed && { name: parsed.name, format: formatOf(parsed.type) };
+    },
+    package: (ref) => askAbout(ref, (registry) => registry.package(ref)),
+    page: async ({ repository, group }, filter, request) => {
+      const id = repository ?? group;
+      if (id === null || !isProjectPath(id)) return impossible;
+      const scope: Scope = { kind: repository === null ? "group" : "project", id };
+      return ask(isImageFormat(filter.format), (registry) => registry.page(scope, filter, request));
+    },
+    version: (ref) => askAbout(ref.package, (registry) => registry.version(ref)),
+    versions: async (ref, filter, request) => {
+      // GitLab knows no stages, so no version is in one.
+      if (filter.stage !== null) return impossible;
+      return askAbout(ref, (registry) => registry.versions(ref, filter, request));
+    },
+    latest: (ref) => askAbout(ref, (registry) => registry.latest(ref)),
+    files: (version, request) => packages.files(version, request),
+    // GitLab's own search looks into names only.
+    byChecksum: () => Promise.resolve(unknown("NOT_SEARCHABLE")),
+    named: async (name, format, project) => {
+      if (project !== null && !isProjectPath(project)) return impossible;
+      return ask(isImageFormat(format), (registry) => registry.named(name, format, scopesIn(project)));
+    },
+    byPurl: async (purl, project) =>
+      project !== null && !isProjectPath(project) ? impossible : packages.byPurl(purl, scopesIn(project)),
+    search: async (filter, request) => {
+      const scopes = searchScopes(settings);
+      if (scopes.length === 0) return unknown("NOT_CONFIGURED");
+      return ask(isImageFormat(filter.format), (registry) => registry.search(filter, request, scopes));
+    },
+  };
+}
+
+/** The package registry within one request. */
+export class PackageRegistry {
+  readonly rows: PackageRows;
+  readonly lookups: VersionLookups;
+  readonly #names: NameLookups;
+  readonly #filePages;
+
+  constructor(client: GitlabClient, { name: backend, url, webUrl }: GitlabSettings, call: Call) {
+    this.rows = new PackageRows(client, backend, toWeb(webUrl ?? url), call);
+    this.lookups = new VersionLookups(this.rows);
+    this.#names = new NameLookups(this.rows, this.lookups);
+    this.#filePages = single<{ project: string; id: string; page: number; size: number }, UpstreamPage<FileRow>>(
+      ({ project, id, page, size }) => keyText(project, id, page, size),
+      ({ project, id, page, size }) => client.listFiles(project, id, page, size, call),
+      { call, backend, operation: listPackageFiles.name },
+    );
+  }
+
+  package(ref: PackageRef): Promise<Answer<Package>> {
+    return this.lookups.package(ref);
+  }
+
+  page(scope: Scope, filter: PackageQuery, request: PageRequest): Promise<Answer<Page<Package>>> {
+    return this.#list([scope], filter, request, "list");
+  }
+
+  search(filter: PackageQuery, request: PageRequest, scopes: readonly Scope[]): Promise<Answer<Page<Package>>> {
+    return this.#list(scopes, filter, request, "search");
+  }
+
+  #list(scopes: readonly Scope[], filter: PackageQuery, request: PageRequest, goal: "list" | "search") {
+    const reading = { rows: this.rows, lookups: this.lookups };
+    const origin = originNow(this.rows.backend);
+    return readPackages(request, segmentsOf(scopes, filter), filter, reading, { origin, goal });
+  }
+
+  version(ref: VersionRef): Promise<Answer<Version>> {
+    return this.lookups.version(ref);
+  }
+
+  async versions(ref: PackageRef, filter: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
     const name = nameIn(ref);
     if (name === null) return impossible;
-    const sort = filter.direction === "DESC" ? "desc" : "asc";
-    const list = { ...newestFirst(ref.repository, name), sort } as const;
-    const { prefix } = filter;
+    const { prefix, direction } = filter;
+    const list = { ...newestFirst(ref.repository, name), sort: direction === "DESC" ? "desc" : "asc" } as const;
     const answer = await readFiltered<ListedRow, PackagePage>(request, {
-      fetch: (number) => rows.page(list, number),
+      fetch: (number) => this.rows.page(list, number),
       identity: ({ row }) => String(row.id),
       keep: ({ row }) => isOf(row, name) && (prefix === null || versionName(row).startsWith(prefix)),
       owner: { owns: ({ row }) => isOf(row, name), whenNone: (pages) => silenceIn(list, pages) },
@@ -88,9 +159,8 @@ function createPackageReader(
     return mapAnswer(answer, (page) => mapPage(page, ({ version }) => version));
   }
 
-  async function latest(ref: PackageRef): Promise<Answer<Version>> {
-    if (isImage(ref)) return registry ? registry.latest(ref) : noImages;
-    const head = await lookups.head(ref);
+  async latest(ref: PackageRef): Promise<Answer<Version>> {
+    const head = await this.lookups.head(ref);
     if (head.kind !== "FOUND") return head;
     const { some, newest, doubt } = head.value;
     if (doubt?.failure) throw doubt.failure;
@@ -98,35 +168,31 @@ function createPackageReader(
     return doubt ?? (newest ? found(newest.version) : (some.context.absence ?? unknown("LEFT_OUT")));
   }
 
-  function packageOf(ref: PackageRef): Promise<Answer<Package>> {
-    if (isImage(ref)) return registry ? registry.package(ref) : noImages;
-    return lookups.package(ref);
+  named(name: string, format: PackageFormat, scopes: readonly Scope[]): Promise<Answer<readonly Package[]>> {
+    return this.#names.named(name, format, scopes);
   }
 
-  const { named, byPurl } = createNameLookups(rows, lookups, scopes);
+  byPurl(purl: PurlParts, scopes: readonly Scope[]): Promise<Answer<readonly Version[]>> {
+    return this.#names.byPurl(purl, scopes);
+  }
 
-  const filePages = single<{ project: string; id: string; page: number; size: number }, UpstreamPage<FileRow>>(
-    ({ project, id, page, size }) => keyText(project, id, page, size),
-    ({ project, id, page, size }) => client.listFiles(project, id, page, size, call),
-    { call, backend, operation: listPackageFiles.name },
-  );
-
-  async function files(version: VersionRef, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
+  async files(version: VersionRef, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
     // The files of an image are layers, and GitLab lists none.
     if (nameIn(version.package) === null) return impossible;
-    if (version.nativeId !== null) return filesOf(version, version.nativeId, request);
-    const loaded = await lookups.version(version);
+    if (version.nativeId !== null) return this.#filesOf(version, version.nativeId, request);
+    const loaded = await this.lookups.version(version);
     if (loaded.kind !== "FOUND") return loaded;
     const { ref } = loaded.value;
-    return ref.nativeId === null ? impossible : filesOf(ref, ref.nativeId, request);
+    return ref.nativeId === null ? impossible : this.#filesOf(ref, ref.nativeId, request);
   }
 
-  async function filesOf(version: VersionRef, id: string, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
+  async #filesOf(version: VersionRef, id: string, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
     const { repository } = version.package;
+    const { web } = this.rows;
     if (!isNumber(id)) return impossible;
     try {
       const window = await readWindow(request, {
-        fetch: (page, size) => filePages.load({ project: repository, id, page: page + 1, size }),
+        fetch: (page, size) => this.#filePages.load({ project: repository, id, page: page + 1, size }),
         identity: (row) => String(row.id),
         maxSize: pageSize,
       });
@@ -135,71 +201,7 @@ function createPackageReader(
       if (!isNotFound(error)) throw error;
     }
     // Whether there is such a version is for its list to say.
-    const owner = await lookups.version(version);
+    const owner = await this.lookups.version(version);
     return owner.kind === "FOUND" ? unknown("DETAIL_MISSING") : owner;
   }
-
-  return {
-    keyOf: (name, format) => {
-      const type = typeOf(format);
-      if (type === null || (type === imageType && registry === null)) return null;
-      const stored = storedName(type, name);
-      return stored === null || isLossy(type, stored) ? null : printKey({ type, name: stored });
-    },
-    parseKey: (key) => {
-      const parsed = parseKey(key);
-      return parsed && { name: parsed.name, format: formatOf(parsed.type) };
-    },
-    package: packageOf,
-    page: async ({ repository, group }, filter, request) => {
-      const scope = toScope(repository, group);
-      if (scope === null) return impossible;
-      if (wantsImages(filter)) return registry ? registry.page(scope, filter, request) : noImages;
-      return readPackages(
-        request,
-        legsOf([scope], filter),
-        filter,
-        { rows, lookups },
-        { origin: originNow(backend), goal: "list" },
-      );
-    },
-    version: (ref) => {
-      if (isImage(ref.package)) return registry ? registry.version(ref) : noImages;
-      return lookups.version(ref);
-    },
-    versions,
-    latest,
-    files,
-    // GitLab's own search looks into names only.
-    byChecksum: () => Promise.resolve(unknown("NOT_SEARCHABLE")),
-    named: async (name, format, scope) => {
-      if (scope !== null && !isProjectPath(scope)) return impossible;
-      if (!wantsImages({ format })) return named.load({ name, format, scope });
-      if (registry === null) return noImages;
-      const places = scope === null ? scopes : [{ kind: "project" as const, id: scope }];
-      if (places.length === 0) return unknown("NOT_CONFIGURED");
-      const filter = { name, match: "EXACT" as const, format };
-      const all = await registry.search(places, filter, { first: 1000, after: null });
-      return mapAnswer(all, (page) => page.rows.map(({ value }) => value));
-    },
-    byPurl: async (purl, scope) => (scope !== null && !isProjectPath(scope) ? impossible : byPurl(purl, scope)),
-    search: async (filter, request) => {
-      if (scopes.length === 0) return unknown("NOT_CONFIGURED");
-      if (wantsImages(filter)) return registry ? registry.search(scopes, filter, request) : noImages;
-      const goal = "search" as const;
-      return readPackages(
-        request,
-        legsOf(scopes, filter),
-        filter,
-        { rows, lookups },
-        { origin: originNow(backend), goal },
-      );
-    },
-  };
-}
-
-function toScope(repository: string | null, group: string | null): Scope | null {
-  const scope: Scope | null =
-    repository !== null ? { kind: "project", id: repository } : group !== null ? { kind: "group", id: group } : null;
-  return scope !== null && isProjectPath(scope.id) ? scope : null;
 }

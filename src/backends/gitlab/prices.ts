@@ -1,8 +1,8 @@
-import { unknown } from "../answers.ts";
 import type { Probe } from "../backend.ts";
 import type { Prices } from "../prices.ts";
 import type { GitlabClient } from "./client.ts";
-import { createReaders } from "./packages.ts";
+import { ImageRegistry } from "./images.ts";
+import { PackageRegistry } from "./packages.ts";
 import type { GitlabSettings, Scope } from "./settings.ts";
 
 /**
@@ -42,6 +42,8 @@ export function pricesOf({ groups, projects, capabilities }: GitlabSettings): Pr
   };
 }
 
+const registries = { PACKAGES: PackageRegistry, IMAGES: ImageRegistry } as const;
+
 /** One question for each configured group and project, and for each capability: each is read by rights of its own. */
 export function probesOf(client: GitlabClient, settings: GitlabSettings): readonly Probe[] {
   const { groups, projects, capabilities } = settings;
@@ -49,19 +51,15 @@ export function probesOf(client: GitlabClient, settings: GitlabSettings): readon
     ...groups.map((id): Scope => ({ kind: "group", id })),
     ...projects.map((id): Scope => ({ kind: "project", id })),
   ];
-  return scopes.flatMap(({ kind: place, id: name }) =>
+  const filter = { name: null, match: "EXACT", format: null } as const;
+  return scopes.flatMap((scope) =>
     capabilities.map((capability): Probe => {
-      const where = { repository: place === "project" ? name : null, group: place === "group" ? name : null };
-      const format = capability === "IMAGES" ? "DOCKER" : null;
-      const filter = { name: null, match: "EXACT", format } as const;
       return {
-        place,
-        name,
+        place: scope.kind,
+        name: scope.id,
         reads: [capability],
-        ask: async (call) => {
-          const { packages } = createReaders(client, settings, call);
-          return packages?.page(where, filter, { first: 1, after: null }) ?? unknown("NOT_CONFIGURED");
-        },
+        ask: (call) =>
+          new registries[capability](client, settings, call).page(scope, filter, { first: 1, after: null }),
       };
     }),
   );

@@ -2,15 +2,14 @@ import type { DroppedRow } from "../../model/backend.ts";
 import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Call } from "../../upstream/call.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
-import { type Absent, absent, type Unknown } from "../answers.ts";
+import { type Absent, absent, type Unknown, unknown } from "../answers.ts";
 import { keyText, single } from "../batch.ts";
-import { isWhole, type ListPage, noPage, orNoPage, silenceOf } from "./absence.ts";
 import type { GitlabClient, PackageList } from "./client.ts";
 import { isProjectPath, isSameProject, packageText, printKey } from "./keys.ts";
+import { isWhole, type ListPage, noPage, orNoPage, placed, unreadable } from "./lists.ts";
 import { nameOf, projectOf, projectOfPage, type RowContext, toVersion, versionName, type Web } from "./mapper.ts";
 import { getPackage, getProject, packagesIn } from "./operations.ts";
 import type { PackageRow } from "./payload.ts";
-import { placed } from "./walk.ts";
 
 /** A row's context, shared by all rows of one page of a project's list. */
 export interface ListContext extends RowContext {
@@ -66,7 +65,14 @@ export function rowsBeforeGap({ rows, dropped }: PackagePage): readonly ListedRo
  * where fewer rows came than the server counts. Throws MALFORMED where a row could not be read.
  */
 export function silenceIn(list: PackageList, pages: readonly PackagePage[]): Absent | Unknown {
-  return silenceOf(pages, ({ row }) => row.id, absenceIn(list), packagesIn(list.scope.kind));
+  const [first] = pages;
+  if (first?.absence) return first.absence;
+  if (hasGap(pages)) throw unreadable(first?.origin.backend ?? "", packagesIn(list.scope.kind).name);
+  return isWhole(pages, ({ row }) => row.id) ? absenceIn(list) : unknown("LOST_ROWS");
+}
+
+function hasGap(pages: readonly PackagePage[]): boolean {
+  return pages.some(({ dropped }) => dropped.length > 0);
 }
 
 /** Reads one package list page by page, from its first page to its last. */
@@ -114,7 +120,12 @@ export class PackageScan implements AsyncIterable<PackagePage> {
 
   /** Whether a row of the pages read could not be read. */
   get hasGap(): boolean {
-    return this.pages.some(({ dropped }) => dropped.length > 0);
+    return hasGap(this.pages);
+  }
+
+  /** Whether a row could not be read on a page in front of this one. */
+  hasGapBefore(page: PackagePage): boolean {
+    return hasGap(this.pages.slice(0, this.pages.indexOf(page)));
   }
 
   /** Whether the pages read are the whole list, and no row is missing. */
@@ -128,148 +139,169 @@ export class PackageScan implements AsyncIterable<PackagePage> {
   }
 }
 
-/** The package rows that one request has read; made by {@link createPackageRows}. */
-export type PackageRows = ReturnType<typeof createPackageRows>;
-
-/** Creates a request's view of package rows: each page is read once, and its rows answer later questions about them. */
-export function createPackageRows(client: GitlabClient, backend: string, web: Web, call: Call) {
-  const asked = new Set<string>();
+/** The package rows that one request has read: each page is read once, and its rows answer later questions about them. */
+export class PackageRows {
+  readonly #client: GitlabClient;
+  /** The backend's configured name. */
+  readonly backend: string;
+  readonly web: Web;
+  readonly #call: Call;
+  readonly #paths;
+  readonly #pages;
+  readonly #asked = new Set<string>();
   // Rows of the pages read, by number, by package, and by version name where their list is newest first.
-  const byId = new Map<string, ListedRow>();
-  const byPackage = new Map<string, ListedRow>();
-  const byVersion = new Map<string, ListedRow>();
+  readonly #byId = new Map<string, ListedRow>();
+  readonly #byPackage = new Map<string, ListedRow>();
+  readonly #byVersion = new Map<string, ListedRow>();
   // Pages that are in none of these yet: most rows of a page are never asked for by key.
-  const unindexed: { readonly page: PackagePage; readonly list: PackageList }[] = [];
+  #unindexed: { readonly page: PackagePage; readonly list: PackageList }[] = [];
 
-  const paths = single<string, string | null>(
-    (project) => project,
-    async (project) => {
-      if (!isProjectPath(project)) return null;
-      try {
-        return (await client.getProject(project, call)).value.path_with_namespace;
-      } catch (error) {
-        // Job tokens read packages and no projects.
-        if (isNotFound(error) || (error instanceof UpstreamError && error.failure === "DENIED")) return null;
-        throw error;
-      }
-    },
-    { call, backend, operation: getProject.name },
-  );
-
-  const pages = single<{ list: PackageList; number: number }, PackagePage>(
-    ({ list, number }) => pageText(list, number),
-    async ({ list, number }) => {
-      asked.add(pageText(list, number));
-      const page = await readPage(list, number);
-      unindexed.push({ page, list });
-      return page;
-    },
-    { call, backend, operation: ([key]) => (key ? packagesIn(key.list.scope.kind).name : "") },
-  );
-  const page = (list: PackageList, number: number) => pages.load({ list, number });
-
-  async function readPage(list: PackageList, number: number): Promise<PackagePage> {
-    const { scope, type } = list;
-    const { name: operation } = packagesIn(scope.kind);
-    const absence = absenceIn(list);
-    const page = await orNoPage(
-      client.listPackages(list, number, call),
-      backend,
-      absent(packagesIn(scope.kind), "KEYED_READ"),
-      type === null ? null : absence,
+  constructor(client: GitlabClient, backend: string, web: Web, call: Call) {
+    this.#client = client;
+    this.backend = backend;
+    this.web = web;
+    this.#call = call;
+    this.#paths = single<string, string | null>(
+      (project) => project,
+      (project) => this.#readPath(project),
+      { call, backend, operation: getProject.name },
     );
-    const { origin } = page;
-    if (scope.kind === "project") {
-      const repository = await repositoryOf(page.rows, scope.id, page.movedTo);
-      if (repository === null) return noPage(origin, absent(getProject, "KEYED_READ"));
-      const context = { repository, web, origin, absence };
-      return { ...page, rows: page.rows.map((row) => new ListedRow(row, context)) };
+    this.#pages = single<{ list: PackageList; number: number }, PackagePage>(
+      ({ list, number }) => pageText(list, number),
+      ({ list, number }) => this.#readPage(list, number),
+      { call, backend, operation: ([key]) => (key ? packagesIn(key.list.scope.kind).name : "") },
+    );
+  }
+
+  /** One page of a list; pages count from 1. */
+  page(list: PackageList, number: number): Promise<PackagePage> {
+    return this.#pages.load({ list, number });
+  }
+
+  /** Reads a list page by page. */
+  scan(list: PackageList): PackageScan {
+    return new PackageScan(list, (number) => this.page(list, number));
+  }
+
+  /** Whether the first page of a list was asked for already, so that reading it costs nothing. */
+  isRead(list: PackageList): boolean {
+    return this.#asked.has(pageText(list, 1));
+  }
+
+  /** The full path of a project by its path, former path or number; null where there is none, or none readable. */
+  pathOf(project: string): Promise<string | null> {
+    return this.#paths.load(project);
+  }
+
+  /** The row of a version, if this request has read it. */
+  find(ref: VersionRef): ListedRow | null {
+    this.#index();
+    const { package: owner, version, nativeId } = ref;
+    const row =
+      nativeId === null
+        ? this.#byVersion.get(keyText(owner.repository, owner.key, version))
+        : this.#byId.get(idText(owner.repository, nativeId));
+    return row && isMeant(row, ref) ? row : null;
+  }
+
+  /** Any row of a package, if this request has read one. */
+  findPackage(ref: PackageRef): ListedRow | null {
+    this.#index();
+    return this.#byPackage.get(packageText(ref)) ?? null;
+  }
+
+  /** Reads one row by its number; null when it has no page of its own. */
+  async row(project: string, id: string): Promise<ListedRow | null> {
+    try {
+      const { value, origin, movedTo } = await this.#client.getPackage(project, id, this.#call);
+      if (String(value.id) !== id) {
+        const reason = "a row with another number than the one asked for";
+        throw new UpstreamError("MALFORMED", { backend: this.backend, operation: getPackage.name, reason });
+      }
+      const repository = await this.#repositoryOf([value], project, movedTo);
+      if (repository === null) return null;
+      const row = new ListedRow(value, { repository, web: this.web, origin, absence: null });
+      this.#byId.set(idText(repository, id), row);
+      return row;
+    } catch (error) {
+      if (isNotFound(error)) return null;
+      throw error;
     }
+  }
+
+  async #readPage(list: PackageList, number: number): Promise<PackagePage> {
+    this.#asked.add(pageText(list, number));
+    const operation = packagesIn(list.scope.kind);
+    const page = await orNoPage(
+      this.#client.listPackages(list, number, this.#call),
+      this.backend,
+      absent(operation, "KEYED_READ"),
+      // A server that is too old for a type has none of it.
+      list.type === null ? null : absenceIn(list),
+    );
+    const listed = list.scope.kind === "project" ? await this.#ofProject(page, list) : this.#ofGroup(page, list);
+    this.#unindexed.push({ page: listed, list });
+    return listed;
+  }
+
+  async #ofProject(page: ListPage<PackageRow>, list: PackageList): Promise<PackagePage> {
+    const { origin } = page;
+    const repository = await this.#repositoryOf(page.rows, list.scope.id, page.movedTo);
+    if (repository === null) return noPage(origin, absent(getProject, "KEYED_READ"));
+    const context = { repository, web: this.web, origin, absence: absenceIn(list) };
+    return { ...page, rows: page.rows.map((row) => new ListedRow(row, context)) };
+  }
+
+  #ofGroup(page: ListPage<PackageRow>, list: PackageList): PackagePage {
+    const { origin } = page;
+    const operation = packagesIn(list.scope.kind).name;
+    const absence = absenceIn(list);
     const rows: ListedRow[] = [];
     const dropped: DroppedRow[] = [...page.dropped];
     for (const { row, place } of placed(page, 1)) {
-      const repository = projectOf(row, web);
-      if (repository !== null) rows.push(new ListedRow(row, { repository, web, origin, absence }));
+      const repository = projectOf(row, this.web);
+      if (repository !== null) rows.push(new ListedRow(row, { repository, web: this.web, origin, absence }));
       else dropped.push({ operation, index: place, reason: "project_path: expected string" });
     }
     return { ...page, rows, dropped };
   }
 
   /** A project as its rows spell it: it may have been asked for by number, in another case, or by a former path. */
-  async function repositoryOf(rows: readonly PackageRow[], project: string, movedTo: string | null) {
+  async #repositoryOf(rows: readonly PackageRow[], project: string, movedTo: string | null): Promise<string | null> {
+    const path = rows.reduce((known: string | null, row) => known ?? projectOfPage(row, this.web), null);
     // Access rules are about the project that answers, so its path has to be known before a row is shown.
-    if (movedTo !== null) return (await paths.load(movedTo)) ?? pathIn(rows);
-    const path = pathIn(rows);
+    if (movedTo !== null) return (await this.pathOf(movedTo)) ?? path;
     return path !== null && isSameProject(path, project) ? path : project;
   }
 
-  /** The project in the page address of the first row that has one. */
-  function pathIn(rows: readonly PackageRow[]): string | null {
-    for (const row of rows) {
-      const path = projectOfPage(row, web);
-      if (path !== null) return path;
+  async #readPath(project: string): Promise<string | null> {
+    if (!isProjectPath(project)) return null;
+    try {
+      return (await this.#client.getProject(project, this.#call)).value.path_with_namespace;
+    } catch (error) {
+      // Job tokens read packages and no projects.
+      if (isNotFound(error) || (error instanceof UpstreamError && error.failure === "DENIED")) return null;
+      throw error;
     }
-    return null;
   }
 
-  function index(): void {
-    for (const { page, list } of unindexed.splice(0)) {
+  #index(): void {
+    const unindexed = this.#unindexed;
+    this.#unindexed = [];
+    for (const { page, list } of unindexed) {
       const isNewestFirst = list.orderBy === "created_at" && list.sort === "desc";
       for (const one of page.rows) {
         const { repository } = one.context;
         const key = printKey(nameOf(one.row));
-        byId.set(idText(repository, String(one.row.id)), one);
+        this.#byId.set(idText(repository, String(one.row.id)), one);
         const ofPackage = keyText(repository, key);
-        if (!byPackage.has(ofPackage)) byPackage.set(ofPackage, one);
+        if (!this.#byPackage.has(ofPackage)) this.#byPackage.set(ofPackage, one);
         // Of several rows of one name, clients are served the newest.
         const ofVersion = keyText(repository, key, versionName(one.row));
-        if (isNewestFirst && !byVersion.has(ofVersion)) byVersion.set(ofVersion, one);
+        if (isNewestFirst && !this.#byVersion.has(ofVersion)) this.#byVersion.set(ofVersion, one);
       }
     }
   }
-
-  return {
-    /** One page of a list; pages count from 1. */
-    page,
-    scan: (list: PackageList) => new PackageScan(list, (number) => page(list, number)),
-    /** Whether the first page of a list was asked for already, so that reading it costs nothing. */
-    isRead: (list: PackageList) => asked.has(pageText(list, 1)),
-    /** The row of a version, if this request has read it. */
-    find: (ref: VersionRef): ListedRow | null => {
-      index();
-      const { package: owner, version, nativeId } = ref;
-      const row =
-        nativeId === null
-          ? byVersion.get(keyText(owner.repository, owner.key, version))
-          : byId.get(idText(owner.repository, nativeId));
-      return row && isMeant(row, ref) ? row : null;
-    },
-    /** Any row of a package, if this request has read one. */
-    findPackage: (ref: PackageRef): ListedRow | null => {
-      index();
-      return byPackage.get(packageText(ref)) ?? null;
-    },
-    /** Reads one row by its number; null when it has no page of its own. */
-    row: async (project: string, id: string): Promise<ListedRow | null> => {
-      try {
-        const { value, origin, movedTo } = await client.getPackage(project, id, call);
-        if (String(value.id) !== id) {
-          const reason = "a row with another number than the one asked for";
-          throw new UpstreamError("MALFORMED", { backend, operation: getPackage.name, reason });
-        }
-        const repository = await repositoryOf([value], project, movedTo);
-        if (repository === null) return null;
-        const one = new ListedRow(value, { repository, web, origin, absence: null });
-        byId.set(idText(repository, id), one);
-        return one;
-      } catch (error) {
-        if (isNotFound(error)) return null;
-        throw error;
-      }
-    },
-    /** The full path of a project by its path, former path or number; null where there is none, or none readable. */
-    pathOf: (project: string): Promise<string | null> => paths.load(project),
-  };
 }
 
 /** Whether a row is the one a reference means: clients send ids back, and the number may be another version's. */

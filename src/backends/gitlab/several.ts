@@ -1,10 +1,7 @@
 import { UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, failed, joined, unknown } from "../answers.ts";
 
-/** An answer, or the failure in its place: a call that fails takes nothing with it but itself. */
-export type Settled<T> = Answer<T> | Error;
-
-/** Waits for an answer; a failed call is handed out, anything else thrown is a bug and passes through. */
+/** Waits for an answer; resolves with the failure of a call, and rejects with anything else, which is a bug. */
 export function settled<T>(answer: Promise<T>): Promise<T | UpstreamError> {
   return answer.catch((error: unknown) => {
     if (error instanceof UpstreamError) return error;
@@ -13,23 +10,18 @@ export function settled<T>(answer: Promise<T>): Promise<T | UpstreamError> {
 }
 
 /**
- * What several places say as one answer: what one of them could not say is the gap of what the others found. A failure
- * where nothing was found and one of them failed.
+ * Joins the answers of several lists: what one of them could not answer is the gap of what the others found. Rejects with
+ * a failure where nothing was found and one of them failed.
  */
-export function merged<T>(told: readonly Settled<readonly T[]>[]): Settled<readonly T[]> {
-  const answers = told.map((one) => (one instanceof Error ? failed(one) : one));
-  const all = joined<T>(answers, unknown("NOT_CONFIGURED"));
-  return (all.kind === "UNKNOWN" && all.failure) || all;
-}
-
-/** As {@link merged}, of answers that are waited for; throws the failure. */
-export async function mergedAnswers<T>(told: readonly Promise<Answer<readonly T[]>>[]): Promise<Answer<readonly T[]>> {
-  const all = merged(await Promise.all(told.map(settled)));
-  if (all instanceof Error) throw all;
+export async function mergedAnswers<T>(
+  answers: readonly Promise<Answer<readonly T[]>>[],
+): Promise<Answer<readonly T[]>> {
+  const all = joined(await Promise.all(answers.map((answer) => answer.catch(failed))), unknown("NOT_CONFIGURED"));
+  if (all.kind === "UNKNOWN" && all.failure) throw all.failure;
   return all;
 }
 
-/** Runs `work` for some keys of a batch; when it fails, the keys it left unanswered get its error and no others do. */
+/** Runs `work` for some keys of a batch; when it fails, the keys without an answer get its error. */
 export async function answering<V>(
   texts: readonly string[],
   answers: Map<string, V | Error>,

@@ -3,9 +3,9 @@ import { parseInstant } from "../../model/values.ts";
 import { type Answer, failed, found, impossible, mapAnswer, type Unknown, unknown } from "../answers.ts";
 import { type Answers, batched, keyText } from "../batch.ts";
 import { groupBy } from "../batches.ts";
-import { unreadable } from "./absence.ts";
 import { type PackageList, pageSize } from "./client.ts";
 import { isNumber, nameIn, type PackageName, packageText, printKey, terraformType, versionText } from "./keys.ts";
+import { unreadable } from "./lists.ts";
 import { type AllRows, isOf, nameOf, toPackage, versionName } from "./mapper.ts";
 import { packagesIn } from "./operations.ts";
 import type { PackageRow } from "./payload.ts";
@@ -27,9 +27,6 @@ export interface Head {
 /** The most pages that are read for the newest row of a list that is not in the order asked for. */
 const maxUnorderedPages = 20;
 
-/** Packages and versions by their references; made by {@link createVersionLookups}. */
-export type VersionLookups = ReturnType<typeof createVersionLookups>;
-
 /** A key of a batch: its reference, its parsed name, and its text in the batch. */
 interface Wanted<K> {
   readonly ref: K;
@@ -37,42 +34,83 @@ interface Wanted<K> {
   readonly text: string;
 }
 
-/** Creates a request's lookups of packages and versions, which answer batches of keys with the fewest calls. */
-export function createVersionLookups(rows: PackageRows) {
-  // Packages whose rows were all on one list.
-  const complete = new Map<string, Head>();
+/** How many keys are looked up in one list. */
+interface GroupLookup<K, V> {
+  /** The list that may hold all of the group's keys. */
+  readonly list: PackageList;
+  readonly goal: "newest" | "any";
+  /** The text by which a row is found; null for a row that is skipped. */
+  readonly rowText: (row: PackageRow) => string | null;
+  readonly textOf: (wanted: Wanted<K>) => string;
+  /** The value of a row that was found; null where it is not the one meant. */
+  readonly accept: (wanted: Wanted<K>, row: ListedRow) => V | null;
+  /** Reads what the list did not hold. */
+  readonly single: (wanted: Wanted<K>) => Promise<Answer<V>>;
+}
 
-  const heads = batched<PackageRef, Head>(packageText, async (refs, answers) => {
+/** A request's lookups of packages and versions by their references, which answer batches of keys with the fewest calls. */
+export class VersionLookups {
+  readonly #rows: PackageRows;
+  /** Packages whose rows were all on one list. */
+  readonly #complete = new Map<string, Head>();
+  readonly #heads = batched<PackageRef, Head>(packageText, (refs, answers) => this.#loadHeads(refs, answers));
+  readonly #versions = batched<VersionRef, Version>(versionText, (refs, answers) => this.#loadVersions(refs, answers));
+
+  constructor(rows: PackageRows) {
+    this.#rows = rows;
+  }
+
+  /** What the rows of a package say about it. */
+  head(ref: PackageRef): Promise<Answer<Head>> {
+    const known = this.#complete.get(packageText(ref));
+    return known ? Promise.resolve(found(known)) : this.#heads.load(ref);
+  }
+
+  async package(ref: PackageRef): Promise<Answer<Package>> {
+    const row = this.#complete.has(packageText(ref)) ? null : this.#rows.findPackage(ref);
+    return row ? found(toPackage(row.row, row.context, null)) : mapAnswer(await this.head(ref), packageOf);
+  }
+
+  version(ref: VersionRef): Promise<Answer<Version>> {
+    const row = this.#rows.find(ref);
+    return row ? Promise.resolve(found(row.version)) : this.#versions.load(ref);
+  }
+
+  /** Remembers what all rows of a package say about it. */
+  remember(ref: PackageRef, head: Head): void {
+    this.#complete.set(packageText(ref), head);
+  }
+
+  async #loadHeads(refs: readonly PackageRef[], answers: Answers<Head>): Promise<Answers<Head>> {
     const wanted = readable(refs, packageText, (ref) => ref, answers);
     await Promise.all(
-      byList(wanted, ({ ref }) => ref).map((group) =>
-        answerGroup(group, answers, {
-          list: (first) => newestFirst(first.ref.repository, { type: common(group.map(({ name }) => name.type)) }),
+      byList(wanted, ({ ref }) => ref.repository).map((group) =>
+        this.#answerGroup(group.wanted, answers, {
+          list: newestFirst(group.repository, { type: common(group.wanted.map(({ name }) => name.type)) }),
           goal: "newest",
           rowText: (row) => (row.status === "error" ? null : printKey(nameOf(row))),
           textOf: ({ name }) => printKey(name),
           accept: (_, row) => ({ some: row, newest: row, doubt: null, all: null }),
-          single: ({ ref, name }) => headOf(newestFirst(ref.repository, name), name),
+          single: ({ ref, name }) => this.#readHead(newestFirst(ref.repository, name), name),
         }),
       ),
     );
     return answers;
-  });
+  }
 
-  async function headOf(list: PackageList, name: PackageName): Promise<Answer<Head>> {
-    const scan = rows.scan(list);
+  async #readHead(list: PackageList, name: PackageName): Promise<Answer<Head>> {
+    const scan = this.#rows.scan(list);
     const own: ListedRow[] = [];
     let newest: ListedRow | null = null;
     let isBehindGap = false;
     for await (const page of scan) {
-      const sure = rowsBeforeGap(page).length;
-      const hadGap = scan.pages.some((one) => one !== page && one.dropped.length > 0);
+      const sure = scan.hasGapBefore(page) ? 0 : rowsBeforeGap(page).length;
       for (const [index, one] of page.rows.entries()) {
         if (!isOf(one.row, name)) continue;
         own.push(one);
         if (newest !== null || one.row.status === "error") continue;
         newest = one;
-        isBehindGap = hadGap || index >= sure;
+        isBehindGap = index >= sure;
       }
       if ((newest !== null && scan.isNewestFirst) || scan.pages.length === maxUnorderedPages) break;
     }
@@ -81,61 +119,44 @@ export function createVersionLookups(rows: PackageRows) {
     const all = scan.isComplete ? summarize(own) : null;
     if (scan.isNewestFirst || newest === null) {
       const inDoubt = newest === null ? scan.hasGap : isBehindGap;
-      const operation = packagesIn(list.scope.kind).name;
-      return found({
-        some,
-        newest,
-        doubt: inDoubt ? failed(unreadable(some.context.origin.backend, operation)) : null,
-        all,
-      });
+      const doubt = inDoubt ? failed(unreadable(this.#rows.backend, packagesIn(list.scope.kind).name)) : null;
+      return found({ some, newest, doubt, all });
     }
     // The order is not the one asked for, or dates are missing: only a whole list can decide, and only by its dates.
     const head = scan.isComplete ? headOfAll(own) : null;
     return found(head ?? { some, newest: null, doubt: unknown("UNCHECKED_ORDER"), all });
   }
 
-  const versions = batched<VersionRef, Version>(versionText, async (refs, answers) => {
+  async #loadVersions(refs: readonly VersionRef[], answers: Answers<Version>): Promise<Answers<Version>> {
     const wanted = readable(refs, versionText, (ref) => ref.package, answers).filter(({ ref: { nativeId }, text }) => {
       const isSound = nativeId === null || isNumber(nativeId);
       if (!isSound) answers.set(text, impossible);
       return isSound;
     });
     const byId = wanted.filter(({ ref }) => ref.nativeId !== null);
-    const byName = groupBy(
-      wanted.filter(({ ref }) => ref.nativeId === null),
-      ({ ref }) => packageText(ref.package),
-    );
+    const byName = wanted.filter(({ ref }) => ref.nativeId === null);
     await Promise.all([
-      ...byList(byId, ({ ref }) => ref.package).map((group) => versionsById(group, answers)),
-      ...byName.map((group) =>
-        answering(
-          group.map(({ text }) => text),
-          answers,
-          () => versionsByName(group, answers),
-        ),
-      ),
+      ...byList(byId, ({ ref }) => ref.package.repository).map((group) => this.#versionsById(group, answers)),
+      ...groupBy(byName, ({ ref }) => packageText(ref.package)).map((group) => this.#versionsByName(group, answers)),
     ]);
     return answers;
-  });
+  }
 
   // A list row holds what the single answer does: many ids of one project are pages, unless single calls are fewer.
-  function versionsById(group: readonly Wanted<VersionRef>[], answers: Answers<Version>): Promise<void> {
-    return answerGroup(group, answers, {
-      list: ({ ref, name }) =>
-        newestFirst(ref.package.repository, {
-          type: common(group.map((one) => one.name.type)),
-          name: common(group.map((one) => one.ref.package.key)) === null ? null : name.name,
-        }),
+  #versionsById({ repository, wanted }: ListGroup<VersionRef>, answers: Answers<Version>): Promise<void> {
+    const isOnePackage = common(wanted.map(({ ref }) => ref.package.key)) !== null;
+    const type = common(wanted.map(({ name }) => name.type));
+    return this.#answerGroup(wanted, answers, {
+      list: newestFirst(repository, { type, name: isOnePackage ? (wanted[0]?.name.name ?? null) : null }),
       goal: "any",
       rowText: (row) => String(row.id),
       textOf: ({ ref }) => String(ref.nativeId),
       accept: ({ ref }, row) => (isMeant(row, ref) ? row.version : null),
       single: async ({ ref, name }) => {
-        const { repository } = ref.package;
-        const one = await rows.row(repository, String(ref.nativeId));
+        const one = await this.#rows.row(repository, String(ref.nativeId));
         if (one && isMeant(one, ref)) return found(one.version);
         // A row in status `error` is listed and has no page of its own.
-        const scan = rows.scan(newestFirst(repository, { ...name, version: versionFilter(ref) }));
+        const scan = this.#rows.scan(newestFirst(repository, { ...name, version: versionFilter(ref) }));
         for await (const page of scan) {
           const hit = page.rows.find((row) => String(row.row.id) === ref.nativeId && isMeant(row, ref));
           if (hit) return found(hit.version);
@@ -145,89 +166,53 @@ export function createVersionLookups(rows: PackageRows) {
     });
   }
 
-  async function versionsByName(group: readonly Wanted<VersionRef>[], answers: Answers<Version>): Promise<void> {
-    const [first] = group;
+  async #versionsByName(wanted: readonly Wanted<VersionRef>[], answers: Answers<Version>): Promise<void> {
+    const [first] = wanted;
     if (first === undefined) return;
     const { ref, name } = first;
-    const all = newestFirst(ref.package.repository, name);
-    // One name: the server filters (or ignores it, and the row is compared). Unless the whole list was asked for already.
-    const isNarrow = group.length === 1 && !rows.isRead(all);
-    const scan = rows.scan(isNarrow ? { ...all, version: versionFilter(ref) } : all);
-    const left = new Map(group.map(({ ref, text }) => [ref.version, text]));
-    for await (const page of scan) {
-      for (const one of page.rows) {
-        // Newest first: of rows with one name, clients are served the newest.
-        const text = isOf(one.row, name) ? left.get(versionName(one.row)) : undefined;
-        if (text === undefined) continue;
-        left.delete(versionName(one.row));
-        answers.set(text, found(one.version));
+    const left = new Map(wanted.map((one) => [one.ref.version, one.text]));
+    await answering([...left.values()], answers, async () => {
+      const all = newestFirst(ref.package.repository, name);
+      // One name is filtered by the server (or its rows are compared), unless the whole list was asked for already.
+      const isNarrow = wanted.length === 1 && !this.#rows.isRead(all);
+      const scan = this.#rows.scan(isNarrow ? { ...all, version: versionFilter(ref) } : all);
+      for await (const page of scan) {
+        for (const one of page.rows) {
+          // Newest first: of rows with one name, clients are served the newest.
+          const text = isOf(one.row, name) ? left.get(versionName(one.row)) : undefined;
+          if (text === undefined) continue;
+          left.delete(versionName(one.row));
+          answers.set(text, found(one.version));
+        }
+        if (left.size === 0) return;
       }
-      if (left.size === 0) return;
-    }
-    for (const text of left.values()) answers.set(text, scan.silence());
-  }
-
-  interface GroupLookup<K, V> {
-    /** The list that may hold all of the group's keys. */
-    readonly list: (first: Wanted<K>) => PackageList;
-    readonly goal: "newest" | "any";
-    /** The text by which a row is found; null for a row that is skipped. */
-    readonly rowText: (row: PackageRow) => string | null;
-    readonly textOf: (wanted: Wanted<K>) => string;
-    /** The value of a row that was found; null where it is not the one meant. */
-    readonly accept: (wanted: Wanted<K>, row: ListedRow) => V | null;
-    /** Reads what the list did not hold. */
-    readonly single: (wanted: Wanted<K>) => Promise<Answer<V>>;
-  }
-
-  // Many keys of one project: its newest rows first, as long as a page is cheaper than single calls.
-  async function answerGroup<K, V>(
-    group: readonly Wanted<K>[],
-    answers: Answers<V>,
-    { list, goal, rowText, textOf, accept, single }: GroupLookup<K, V>,
-  ): Promise<void> {
-    const [first] = group;
-    if (first === undefined) return;
-    const texts = group.map(({ text }) => text);
-    await answering(texts, answers, async () => {
-      const swept =
-        group.length > 1 ? await sweep(rows.scan(list(first)), new Set(group.map(textOf)), rowText, goal) : null;
-      await Promise.all(
-        group.map((one) =>
-          answering([one.text], answers, async () => {
-            const row = swept?.found.get(textOf(one));
-            const value = row ? accept(one, row) : null;
-            if (value !== null) answers.set(one.text, found(value));
-            // Not on a list that was read to its end: absent, unless its rows were skipped.
-            else if (swept?.silence && !swept.skipped.has(printKey(one.name))) answers.set(one.text, swept.silence);
-            else answers.set(one.text, await single(one));
-          }),
-        ),
-      );
+      for (const text of left.values()) answers.set(text, scan.silence());
     });
   }
 
-  function head(ref: PackageRef): Promise<Answer<Head>> {
-    const known = complete.get(packageText(ref));
-    return known ? Promise.resolve(found(known)) : heads.load(ref);
+  // Many keys of one project: its newest rows first, as long as a page is cheaper than single calls.
+  async #answerGroup<K, V>(
+    wanted: readonly Wanted<K>[],
+    answers: Answers<V>,
+    { list, goal, rowText, textOf, accept, single }: GroupLookup<K, V>,
+  ): Promise<void> {
+    const texts = wanted.map(({ text }) => text);
+    await answering(texts, answers, async () => {
+      const isMany = wanted.length > 1;
+      const swept = isMany ? await sweep(this.#rows.scan(list), new Set(wanted.map(textOf)), rowText, goal) : null;
+      const answerOf = (one: Wanted<K>): Answer<V> | null => {
+        const row = swept?.found.get(textOf(one));
+        const value = row ? accept(one, row) : null;
+        if (value !== null) return found(value);
+        // Not on a list that was read to its end: absent, unless its rows were skipped.
+        return swept?.silence && !swept.skipped.has(printKey(one.name)) ? swept.silence : null;
+      };
+      const read = async (one: Wanted<K>) => {
+        answers.set(one.text, answerOf(one) ?? (await single(one)));
+      };
+      await Promise.all(wanted.map((one) => answering([one.text], answers, () => read(one))));
+    });
   }
-
-  return {
-    head,
-    package: async (ref: PackageRef): Promise<Answer<Package>> => {
-      const row = complete.has(packageText(ref)) ? null : rows.findPackage(ref);
-      if (row) return found(toPackage(row.row, row.context, null));
-      return mapAnswer(await head(ref), packageOf);
-    },
-    version: (ref: VersionRef): Promise<Answer<Version>> => {
-      const row = rows.find(ref);
-      return row ? Promise.resolve(found(row.version)) : versions.load(ref);
-    },
-    /** Remembers what all rows of a package say about it. */
-    remember: (ref: PackageRef, head: Head): void => {
-      complete.set(packageText(ref), head);
-    },
-  };
 }
 
 /** The package of a head. */
@@ -291,9 +276,16 @@ function readable<K, V>(
   });
 }
 
-/** Keys in groups by the list that holds them: Terraform modules are in no list but their own. */
-function byList<K>(wanted: readonly Wanted<K>[], packageIn: (wanted: Wanted<K>) => PackageRef): Wanted<K>[][] {
-  return groupBy(wanted, (one) => keyText(packageIn(one).repository, one.name.type === terraformType ? 1 : 0));
+/** Keys whose rows are on one list. */
+interface ListGroup<K> {
+  readonly repository: string;
+  readonly wanted: readonly Wanted<K>[];
+}
+
+/** Groups keys by the list that holds them: Terraform modules are in no list but their own. */
+function byList<K>(wanted: readonly Wanted<K>[], repositoryOf: (wanted: Wanted<K>) => string): ListGroup<K>[] {
+  const groups = groupBy(wanted, (one) => keyText(repositoryOf(one), one.name.type === terraformType ? 1 : 0));
+  return groups.flatMap((group) => (group[0] ? [{ repository: repositoryOf(group[0]), wanted: group }] : []));
 }
 
 /** The one value that all of them are; null when they differ. */

@@ -1,34 +1,25 @@
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import type { Config, JwtConfig } from "../../config/index.ts";
+import type { Config, JwtConfig, KeyConfig } from "../../config/index.ts";
 import type { CallerFacts } from "../../graph/context.ts";
 import { allowedTo, type Scope, type Subject } from "../../model/access.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";
+import { type Refusal, refuse, retryAfterSeconds } from "../http/response.ts";
 import type { Log } from "../observability/log.ts";
-import { createKeyring } from "./keyring.ts";
 import type { SigningKeyTimes } from "./signing-keys.ts";
 import type { TokenRule, Tokens } from "./tokens.ts";
 
-/** Tells who asks, or why nobody is let in. */
+/** Authenticates callers. */
 export interface Gate {
   readonly admit: (headers: IncomingHttpHeaders) => Promise<Admission>;
   readonly close: () => Promise<void>;
 }
 
-/** A caller, or a refusal to be answered as it is. */
-export type Admission = { readonly caller: CallerFacts } | { readonly refusal: Refusal };
+/** A caller, or a refusal with the broken rule, which is for the log alone. */
+export type Admission = { readonly caller: CallerFacts } | { readonly refusal: Refusal; readonly rule: CredentialRule };
 
-/** Why a caller is not let in. */
-export interface Refusal {
-  readonly status: 401 | 503;
-  /** Value for WWW-Authenticate; null with 503. */
-  readonly challenge: string | null;
-  readonly message: string;
-  /** What was broken, for the log alone. */
-  readonly rule: Rule;
-}
-
-/** The rules for credentials that one may break. */
-export type Rule =
+/** The rules for credentials. */
+export type CredentialRule =
   /** There is no `Authorization` header. */
   | "missing"
   /** The header has another form than `Bearer <credential>`. */
@@ -40,19 +31,6 @@ export type Rule =
   | TokenRule;
 
 const realm = 'Bearer realm="delivery-graph"';
-const invalid = `${realm}, error="invalid_token"`;
-
-// Callers get one answer for everything that can be wrong with a credential: what exactly it was helps those who guess. How
-// long one may be is no secret, and a refused length is hard to tell from a refused token.
-const refusals = {
-  missing: { status: 401, challenge: realm, message: "Say who you are: Authorization: Bearer …" },
-  bad: { status: 401, challenge: invalid, message: "This credential is not accepted." },
-  cannotSay: {
-    status: 503,
-    challenge: null,
-    message: "Nobody can be let in: the token issuer does not publish its keys at the moment.",
-  },
-} as const;
 
 /** The gate as configured. `times` is for tests of key rotation. */
 export function createGate(
@@ -60,40 +38,36 @@ export function createGate(
   log: Log,
   times?: SigningKeyTimes,
 ): Gate {
-  const keyring = createKeyring(auth.keys);
+  const findKey = createKeyring(auth.keys);
   const tokens = auth.jwt === null ? null : openTokens(auth.jwt, log, times, proxies);
-  const letIn = (name: string, scopes: readonly Scope[], subject: Subject): Admission => ({
+  const admitAs = (name: string, scopes: readonly Scope[], subject: Subject): Admission => ({
     caller: { name, scopes: new Set(scopes), access: allowedTo(subject, access) },
   });
-  const anonymous = letIn("anonymous", auth.anonymousScopes, { key: null, claims: {} });
+  const anonymous = admitAs("anonymous", auth.anonymousScopes, { key: null, claims: {} });
 
-  const refuse = (why: keyof typeof refusals, rule: Rule): Admission => ({ refusal: { ...refusals[why], rule } });
-  const tooLong: Admission = {
-    refusal: {
-      ...refusals.bad,
-      message: `This credential is longer than the ${auth.tokenBytes} characters that auth.tokenBytes allows.`,
-      rule: "size",
-    },
-  };
+  async function admitToken(token: string): Promise<Admission> {
+    const reading = await (await tokens)?.read(token);
+    if (reading === undefined) return invalid("key");
+    if ("bearer" in reading) {
+      const { name, scopes, claims } = reading.bearer;
+      return admitAs(name, scopes, { key: null, claims });
+    }
+    return reading.rule === "signing keys" ? unavailable() : invalid(reading.rule);
+  }
 
   return {
     admit: async ({ authorization }) => {
       if (auth.mode === "none") return anonymous;
-      if (authorization === undefined) return refuse("missing", "missing");
-      const shown = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1];
-      if (shown === undefined) return refuse("bad", "form");
-      if (shown.length > auth.tokenBytes) return tooLong;
-      if (auth.mode === "keys") {
-        const key = keyring.find(shown);
-        return key ? letIn(key.name, key.scopes, { key: key.name, claims: {} }) : refuse("bad", "key");
+      if (authorization === undefined) return missing();
+      const credential = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1];
+      if (credential === undefined) return invalid("form");
+      if (credential.length > auth.tokenBytes) {
+        const limit = `${auth.tokenBytes} characters that auth.tokenBytes allows`;
+        return invalid("size", `This credential is longer than the ${limit}.`);
       }
-      const read = await (await tokens)?.read(shown);
-      if (read === undefined) return refuse("bad", "key");
-      if ("bearer" in read) {
-        const { name, scopes, claims } = read.bearer;
-        return letIn(name, scopes, { key: null, claims });
-      }
-      return refuse(read.broken === "signing keys" ? "cannotSay" : "bad", read.broken);
+      if (auth.mode !== "keys") return admitToken(credential);
+      const key = findKey(credential);
+      return key ? admitAs(key.name, key.scopes, { key: key.name, claims: {} }) : invalid("key");
     },
     close: async () => {
       await (await tokens)?.close();
@@ -101,8 +75,46 @@ export function createGate(
   };
 }
 
-/** What verifies tokens is loaded at the start where tokens are configured, and never where they are not. */
+/** The library that verifies tokens is loaded at the start where tokens are configured, and never where they are not. */
 async function openTokens(config: JwtConfig, ...how: [Log, SigningKeyTimes?, EnvironmentProxies?]): Promise<Tokens> {
   const { createTokens } = await import("./tokens.ts");
   return createTokens(config, ...how);
+}
+
+/**
+ * Finds the key that a caller sends; null for an unknown one. Keys are compared as hashes, each in constant time and
+ * always all of them: the time of a refusal shows neither how much of a key was right nor its place in the list.
+ */
+function createKeyring(keys: readonly KeyConfig[]): (credential: string) => KeyConfig | null {
+  const hashed = keys.map((key) => ({ key, hash: Buffer.from(key.sha256, "hex") }));
+  return (credential) => {
+    const hash = createHash("sha256").update(credential).digest();
+    return hashed.reduce<KeyConfig | null>((found, one) => (timingSafeEqual(one.hash, hash) ? one.key : found), null);
+  };
+}
+
+function missing(): Admission {
+  return { refusal: unauthenticated(realm, "Say who you are: Authorization: Bearer …"), rule: "missing" };
+}
+
+/**
+ * One answer for everything that can be wrong with a credential, because the exact rule helps those who guess. The maximum
+ * length is no secret, and a refused length is hard to tell from a refused token.
+ */
+function invalid(rule: CredentialRule, message = "This credential is not accepted."): Admission {
+  return { refusal: unauthenticated(`${realm}, error="invalid_token"`, message), rule };
+}
+
+function unavailable(): Admission {
+  const refusal = refuse("Nobody can be let in: the token issuer does not publish its keys at the moment.", {
+    status: 503,
+    code: "UNAUTHENTICATED",
+    retryable: true,
+    headers: { "retry-after": String(retryAfterSeconds) },
+  });
+  return { refusal, rule: "signing keys" };
+}
+
+function unauthenticated(challenge: string, message: string): Refusal {
+  return refuse(message, { status: 401, code: "UNAUTHENTICATED", headers: { "www-authenticate": challenge } });
 }

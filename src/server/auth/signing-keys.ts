@@ -1,41 +1,46 @@
 import { createLocalJWKSet, errors, type JWTVerifyGetKey } from "jose";
-import { cancelTokenOf } from "../../upstream/cancel.ts";
+import { cancelTokenOf, neverCancelled } from "../../upstream/cancel.ts";
 import { createUpstream, type RawReply } from "../../upstream/client.ts";
+import { createCoalescer, type Waiter } from "../../upstream/coalesce.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";
 import type { Log } from "../observability/log.ts";
-import { NoSigningKeys } from "./no-signing-keys.ts";
 
-/** The issuer's public keys, read when first wanted and kept. */
+/** The issuer's keys could not be read, and there are no earlier ones. */
+export class NoSigningKeys extends Error {
+  override readonly name = "NoSigningKeys";
+}
+
+/** The issuer's public keys, read when they are first needed and cached. */
 export interface SigningKeys {
-  /** Finds the key of a token; rejects with JWKSNoMatchingKey, or with {@link NoSigningKeys} when none were ever read. */
+  /** Finds the key of a token; rejects with JWKSNoMatchingKey, or with {@link NoSigningKeys}. */
   readonly find: JWTVerifyGetKey;
-  /** How often the keys were read. */
+  /** Number of successful reads. */
   readonly generation: () => number;
   /** Reads the keys again unless that was tried in the cool-down time. */
   readonly refresh: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
-/** How often keys are read. */
+/** How often the keys are read. */
 export interface SigningKeyTimes {
-  /** Keys older than this are read again, while the old ones go on. */
+  /** Older keys are read again, while they remain in use. */
   readonly maxAgeMs: number;
-  /** The least time between two attempts: tokens with made-up key ids must not become requests. */
+  /** Minimum time between two attempts: tokens with made-up key ids must not become requests. */
   readonly coolDownMs: number;
 }
 
 const usualTimes: SigningKeyTimes = { maxAgeMs: 600_000, coolDownMs: 30_000 };
-const patienceMs = 5000;
-const mostKeys = 100;
+const timeoutMs = 5000;
+const maxKeys = 100;
 
-/** Keys whose public half verifies; a shared secret in a published set would let anybody sign. */
+/** Types of asymmetric keys; a shared secret in a published set would let everybody sign. */
 const keyTypes = new Set<unknown>(["RSA", "EC", "OKP"]);
 
 /**
- * Opens the way to a JWKS address; sends nothing yet. A key id that is not known is looked up afresh (the issuer may have
- * changed keys), at most once in the cool-down time. While the address does not answer, the keys at hand go on.
+ * Connects to a JWKS address; sends nothing yet. An unknown key id causes a new read (the issuer may have changed its
+ * keys), at most once in the cool-down time. While the address does not answer, the cached keys remain in use.
  */
 export function createSigningKeys(
   address: string,
@@ -56,7 +61,7 @@ export function createSigningKeys(
     {
       name: "auth",
       url: url.origin,
-      timeoutMs: patienceMs,
+      timeoutMs,
       concurrency: 1,
       retries: 0,
       breaker: { failures: 1000, coolDownMs: 1 },
@@ -69,13 +74,13 @@ export function createSigningKeys(
   let generation = 0;
   let readAt = Number.NEGATIVE_INFINITY;
   let triedAt = Number.NEGATIVE_INFINITY;
-  let reading: Promise<void> | null = null;
+  const reads = createCoalescer<void, Waiter>();
 
   async function read(): Promise<void> {
     triedAt = performance.now();
     const call = {
-      cancelToken: cancelTokenOf(AbortSignal.timeout(patienceMs)),
-      remainingMs: () => patienceMs,
+      cancelToken: cancelTokenOf(AbortSignal.timeout(timeoutMs)),
+      remainingMs: () => timeoutMs,
       requestId: "auth",
       budget: { take: () => true },
       caller: { key: "auth", credentialFor: () => null },
@@ -92,13 +97,9 @@ export function createSigningKeys(
     }
   }
 
-  /** Reads the keys unless that was tried a moment ago; whoever comes meanwhile waits for the same answer. */
   async function refresh(): Promise<void> {
-    if (reading === null && performance.now() - triedAt < times.coolDownMs) return;
-    reading ??= read().finally(() => {
-      reading = null;
-    });
-    await reading;
+    if (reads.size() === 0 && performance.now() - triedAt < times.coolDownMs) return;
+    await reads.join("keys", { cancelToken: neverCancelled }, read).result;
   }
 
   return {
@@ -126,7 +127,7 @@ type PublicKey = Parameters<typeof createLocalJWKSet>[0]["keys"][number];
 
 function publicKeysIn(body: unknown): PublicKey[] {
   const listed = typeof body === "object" && body !== null && "keys" in body ? body.keys : null;
-  if (!Array.isArray(listed) || listed.length > mostKeys) throw new TypeError("no key set");
+  if (!Array.isArray(listed) || listed.length > maxKeys) throw new TypeError("no key set");
   return listed.filter(isPublicKey);
 }
 

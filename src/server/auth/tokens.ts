@@ -3,39 +3,38 @@ import type { JwtConfig } from "../../config/index.ts";
 import { parseScope, type Scope } from "../../model/access.ts";
 import type { EnvironmentProxies } from "../../upstream/proxies.ts";
 import type { Log } from "../observability/log.ts";
-import { NoSigningKeys } from "./no-signing-keys.ts";
-import { createSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
+import { createSigningKeys, NoSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
 
-/** What an accepted token says of its bearer. */
+/** The bearer of an accepted token. */
 export interface Bearer {
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** The rules for tokens that one may break. */
+/** The rules for tokens. */
 export type TokenRule =
-  /** It is no JWT that is signed and not encrypted. */
+  /** It is no signed, unencrypted JWT. */
   | "token form"
   /** Its algorithm is not among `auth.jwt.algorithms`. */
   | "algorithm"
-  /** The issuer publishes no key that it could have been signed with. */
+  /** The issuer publishes no key that fits its header. */
   | "signing key"
-  /** None of the keys that it could have been signed with has signed it. */
+  /** No key that fits its header has signed it. */
   | "signature"
   | "issuer"
   | "audience"
   /** `exp` has passed or is missing. */
   | "expiry"
-  /** `nbf` has not come. */
+  /** `nbf` is in the future. */
   | "not before"
   /** Another claim has the wrong type. */
   | "claims"
-  /** That cannot be told: the issuer's keys could not be read. */
+  /** Not verified: the issuer's keys could not be read. */
   | "signing keys";
 
-/** What a token says of its bearer, or the first rule that it breaks. */
-export type TokenReading = { readonly bearer: Bearer } | { readonly broken: TokenRule };
+/** The bearer of a token, or the first rule that it breaks. */
+export type TokenReading = { readonly bearer: Bearer } | { readonly rule: TokenRule };
 
 /** Reads tokens of one issuer. */
 export interface Tokens {
@@ -46,7 +45,7 @@ export interface Tokens {
 /** Clocks of two machines differ a little. */
 const toleranceSeconds = 5;
 
-/** Accepts what the configured issuer signed for us with a configured algorithm, and what has not run out. */
+/** Accepts unexpired tokens that the configured issuer signed for this audience with a configured algorithm. */
 export function createTokens(
   config: JwtConfig,
   log: Log,
@@ -80,7 +79,7 @@ export function createTokens(
     }
   }
 
-  /** Looks once whether the issuer has changed its keys, where the token does not say that its key is a new one. */
+  /** A token without a key id does not show that its key is new: the keys are read again once. */
   async function verifyWithFreshKeys(token: string): Promise<JWTPayload> {
     const before = keys.generation();
     try {
@@ -101,7 +100,7 @@ export function createTokens(
           typeof payload.sub === "string" && /^[\x21-\x7e]{1,256}$/.test(payload.sub) ? payload.sub : "unnamed";
         return { bearer: { name: subject, scopes: scopesIn(payload[config.scopesClaim]), claims: payload } };
       } catch (error) {
-        return { broken: ruleOf(error) };
+        return { rule: ruleOf(error) };
       }
     },
     close: keys.close,
@@ -127,7 +126,7 @@ function ruleOf(error: unknown): TokenRule {
   if (error instanceof errors.JWKSNoMatchingKey) return "signing key";
   if (error instanceof errors.JWSSignatureVerificationFailed) return "signature";
   if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) return "token form";
-  // Whatever else went wrong, such as a key that is too weak for its algorithm, the token was not verified.
+  // Everything else, such as a key that is too weak for its algorithm, leaves the token unverified.
   return error instanceof errors.JOSENotSupported ? "algorithm" : "signing key";
 }
 

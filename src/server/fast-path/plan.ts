@@ -3,9 +3,11 @@ import {
   defaultFieldResolver,
   type FieldNode,
   type FragmentDefinitionNode,
+  type GraphQLAbstractType,
   type GraphQLField,
   type GraphQLFieldResolver,
   GraphQLIncludeDirective,
+  type GraphQLLeafType,
   type GraphQLObjectType,
   type GraphQLOutputType,
   type GraphQLSchema,
@@ -13,17 +15,20 @@ import {
   getArgumentValues,
   getDirectiveValues,
   isAbstractType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  isObjectType,
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
   TypeNameMetaFieldDef,
 } from "graphql";
-import { type Shape, shapeOf } from "./shape.ts";
 
-/** Values of variables as coerced. */
+/** Coerced values of variables. */
 export type Variables = Readonly<Record<string, unknown>>;
 
-/** One field of an answer: everything about it that does not depend on whose answer it is. */
+/** One field of an answer: everything that does not depend on the request. */
 export interface FieldPlan {
   /** The name in the answer. */
   readonly key: string;
@@ -33,22 +38,22 @@ export interface FieldPlan {
   readonly field: GraphQLField<unknown, unknown>;
   readonly type: GraphQLOutputType;
   readonly shape: Shape;
-  /** Null where the value is a property of the parent, or what its method answers. */
+  /** Null where the value is a property of the parent, or the result of its method. */
   readonly resolve: GraphQLFieldResolver<unknown, unknown> | null;
-  /** The arguments, where no variable stands in them; null: to be read for each request. */
+  /** The arguments, where they contain no variable; null: to be coerced for each request. */
   readonly args: Readonly<Record<string, unknown>> | null;
-  /** What is asked of the field's value, by its runtime type. */
+  /** The selection of the field's value, by its runtime type. */
   readonly selection: (type: GraphQLObjectType) => Selection;
 }
 
-/** What is asked of one object. */
+/** The fields that are selected of one object. */
 export interface Selection {
   readonly fields: readonly FieldPlan[];
-  /** An answer with every key in its place and nothing in it: copies of it have the right size and order at once. */
+  /** An object with every key in order and null values: its copies have the final shape from the start. */
   readonly blank: Readonly<Record<string, unknown>>;
 }
 
-/** One operation of a document, ready to run as often as wanted with variables that leave the same fields out. */
+/** One query of a document, for all variables that leave out the same fields. */
 export interface Plan {
   readonly schema: GraphQLSchema;
   readonly operation: OperationDefinitionNode;
@@ -56,10 +61,36 @@ export interface Plan {
   readonly root: Selection;
 }
 
+/** The plans of one document, made when they are first needed. */
+export interface DocumentPlans {
+  /** Null for an operation that only the reference executor runs. `variables` are coerced. */
+  readonly planOf: (operation: OperationDefinitionNode, variables: Variables) => Plan | null;
+}
+
+/** Results of one document's `@skip` and `@include` directives. */
+const maxPlans = 16;
+
+/** The plans of a validated document. */
+export function plansOf(schema: GraphQLSchema, document: DocumentNode): DocumentPlans {
+  const conditions = conditionsOf(document);
+  const plans = new Map<string, Plan | null>();
+  return {
+    planOf: (operation, variables) => {
+      const key = `${operation.name?.value ?? ""} ${conditions.map((name) => String(variables[name])).join()}`;
+      const known = plans.get(key);
+      if (known !== undefined) return known;
+      const plan = createPlan(schema, document, operation, variables);
+      if (plans.size >= maxPlans) plans.clear();
+      plans.set(key, plan);
+      return plan;
+    },
+  };
+}
+
 /**
- * Prepares a query that has been validated. `variables` decide what `@skip` and `@include` leave out: the plan is good
- * for all that agree in {@link conditionsOf} the document. Null for what is not prepared here: other operations than
- * queries, introspection, and names that are none to JavaScript.
+ * Plans a validated query. `variables` decide what `@skip` and `@include` leave out: the plan serves all variables that
+ * agree in {@link conditionsOf} the document. Null for mutations, introspection, other directives, and names that start
+ * with two underscores, which are special in JavaScript.
  */
 export function createPlan(
   schema: GraphQLSchema,
@@ -68,7 +99,7 @@ export function createPlan(
   variables: Variables,
 ): Plan | null {
   const type = schema.getQueryType();
-  if (operation.operation !== "query" || !type || !isPlain(document)) return null;
+  if (operation.operation !== "query" || !type || !isPlannable(document)) return null;
   const fragments: Record<string, FragmentDefinitionNode> = {};
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments[definition.name.value] = definition;
@@ -77,33 +108,33 @@ export function createPlan(
   return { schema, operation, fragments, root: compiler.selection(type, [operation.selectionSet]) };
 }
 
-/** Names of the variables that decide which fields a document asks for. */
-export function conditionsOf(document: DocumentNode): readonly string[] {
+const conditionalDirectives = new Set([GraphQLSkipDirective.name, GraphQLIncludeDirective.name]);
+
+/** Names of the variables that decide which fields a document selects. */
+function conditionsOf(document: DocumentNode): readonly string[] {
   const names = new Set<string>();
-  everySelection(document, ({ directives }) => {
+  forEachSelection(document, ({ directives }) => {
     for (const { name, arguments: args } of directives ?? []) {
-      if (name.value !== GraphQLSkipDirective.name && name.value !== GraphQLIncludeDirective.name) continue;
+      if (!conditionalDirectives.has(name.value)) continue;
       for (const { value } of args ?? []) if (value.kind === Kind.VARIABLE) names.add(value.name.value);
     }
   });
   return [...names].sort();
 }
 
-const usualDirectives = new Set([GraphQLSkipDirective.name, GraphQLIncludeDirective.name]);
-
-function isPlain(document: DocumentNode): boolean {
-  let plain = true;
-  everySelection(document, (selection) => {
-    if (selection.directives?.some(({ name }) => !usualDirectives.has(name.value))) plain = false;
+function isPlannable(document: DocumentNode): boolean {
+  let isPossible = true;
+  forEachSelection(document, (selection) => {
+    if (selection.directives?.some(({ name }) => !conditionalDirectives.has(name.value))) isPossible = false;
     if (selection.kind !== Kind.FIELD) return;
     const { name, alias } = selection;
-    if (name.value.startsWith("__") && name.value !== "__typename") plain = false;
-    if (alias?.value.startsWith("__")) plain = false;
+    if (name.value.startsWith("__") && name.value !== "__typename") isPossible = false;
+    if (alias?.value.startsWith("__")) isPossible = false;
   });
-  return plain;
+  return isPossible;
 }
 
-function everySelection(document: DocumentNode, visit: (selection: SelectionSetNode["selections"][number]) => void) {
+function forEachSelection(document: DocumentNode, visit: (selection: SelectionSetNode["selections"][number]) => void) {
   const walk = (set: SelectionSetNode): void => {
     for (const selection of set.selections) {
       visit(selection);
@@ -128,7 +159,7 @@ class Compiler {
     this.#variables = variables;
   }
 
-  /** The fields that these selections ask of an object of this type, each once, in the order they are first named. */
+  /** The fields of these selections for an object type, each once, in the order of their first occurrence. */
   selection(type: GraphQLObjectType, sets: readonly SelectionSetNode[]): Selection {
     const grouped = new Map<string, FieldNode[]>();
     const spread = new Set<string>();
@@ -139,7 +170,7 @@ class Compiler {
 
   #collect(type: GraphQLObjectType, set: SelectionSetNode, into: Map<string, FieldNode[]>, spread: Set<string>): void {
     for (const selection of set.selections) {
-      if (this.#isLeftOut(selection)) continue;
+      if (this.#isSkipped(selection)) continue;
       if (selection.kind === Kind.FIELD) {
         const key = selection.alias?.value ?? selection.name.value;
         const known = into.get(key);
@@ -158,7 +189,7 @@ class Compiler {
     }
   }
 
-  #isLeftOut(selection: SelectionSetNode["selections"][number]): boolean {
+  #isSkipped(selection: SelectionSetNode["selections"][number]): boolean {
     if (!selection.directives?.length) return false;
     const skip = getDirectiveValues(GraphQLSkipDirective, selection, this.#variables)?.["if"] === true;
     return skip || getDirectiveValues(GraphQLIncludeDirective, selection, this.#variables)?.["if"] === false;
@@ -175,7 +206,7 @@ class Compiler {
     const name = node?.name.value;
     const field = name === TypeNameMetaFieldDef.name ? TypeNameMetaFieldDef : parentType.getFields()[name ?? ""];
     if (!node || !field) return null;
-    const hasVariables = node.arguments?.some(({ value }) => mentionsVariable(value)) ?? false;
+    const hasVariables = node.arguments?.some(({ value }) => containsVariable(value)) ?? false;
     const sets = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
     const byType = new Map<GraphQLObjectType, Selection>();
     const resolve = field.resolve ?? defaultFieldResolver;
@@ -188,20 +219,20 @@ class Compiler {
       type: field.type,
       shape: shapeOf(field.type),
       resolve: resolve === defaultFieldResolver ? null : resolve,
-      args: hasVariables ? null : readArguments(field, node, this.#variables),
+      args: hasVariables ? null : coerceArguments(field, node, this.#variables),
       selection: (type) => {
         const known = byType.get(type);
         if (known) return known;
-        const made = this.selection(type, sets);
-        byType.set(type, made);
-        return made;
+        const selection = this.selection(type, sets);
+        byType.set(type, selection);
+        return selection;
       },
     };
   }
 }
 
-// What cannot be read is an error of each request, at its own place.
-function readArguments(
+// Arguments that cannot be coerced are an error of each request, at its own place.
+function coerceArguments(
   field: GraphQLField<unknown, unknown>,
   node: FieldNode,
   variables: Variables,
@@ -213,12 +244,35 @@ function readArguments(
   }
 }
 
-function mentionsVariable(value: unknown): boolean {
+function containsVariable(value: unknown): boolean {
   if (typeof value !== "object" || value === null || !("kind" in value)) return false;
   if (value.kind === Kind.VARIABLE) return true;
-  if ("values" in value && Array.isArray(value.values)) return value.values.some(mentionsVariable);
+  if ("values" in value && Array.isArray(value.values)) return value.values.some(containsVariable);
   if ("fields" in value && Array.isArray(value.fields)) {
-    return value.fields.some((field: { readonly value?: unknown }) => mentionsVariable(field.value));
+    return value.fields.some((field: { readonly value?: unknown }) => containsVariable(field.value));
   }
   return false;
+}
+
+/** A field's type, so that completing a value needs no type checks. */
+export type Shape =
+  | { readonly is: "REQUIRED"; readonly of: Shape }
+  | { readonly is: "LIST"; readonly of: Shape }
+  | { readonly is: "LEAF"; readonly type: GraphQLLeafType }
+  | { readonly is: "OBJECT"; readonly type: GraphQLObjectType }
+  | { readonly is: "ABSTRACT"; readonly type: GraphQLAbstractType };
+
+const shapes = new WeakMap<GraphQLOutputType, Shape>();
+
+function shapeOf(type: GraphQLOutputType): Shape {
+  const shape = shapes.get(type) ?? toShape(type);
+  shapes.set(type, shape);
+  return shape;
+}
+
+function toShape(type: GraphQLOutputType): Shape {
+  if (isNonNullType(type)) return { is: "REQUIRED", of: shapeOf(type.ofType) };
+  if (isListType(type)) return { is: "LIST", of: shapeOf(type.ofType) };
+  if (isLeafType(type)) return { is: "LEAF", type };
+  return isObjectType(type) ? { is: "OBJECT", type } : { is: "ABSTRACT", type };
 }

@@ -7,54 +7,51 @@ import { createStandIns } from "../../upstream/stand-ins.ts";
 import type { RequestHeaders } from "../observability/request-id.ts";
 
 /** The parts of a request that its upstream calls inherit. */
-export interface Asking {
+export interface CallOptions {
   readonly headers: RequestHeaders;
   readonly requestId: string;
-  /** Whose share of a backend's queue it waits in; see {@link callerKey}. */
+  /** The fair share of a backend's queue is by this key; see {@link callerKey}. */
   readonly callerKey: string;
-  /** `performance.now()` when the operation came in: its time runs from there. */
+  /** `performance.now()` when the operation came in: its deadline counts from there. */
   readonly startedAt: number;
-  /** Calls back when the connection closes, whether or not the answer is out. */
+  /** Calls back when the call is no longer needed: its answer is sent, or nobody waits for it. */
   readonly onClose: (listener: () => void) => void;
 }
 
 /** Starts the clock and the budget of one operation. */
 export function createCall(
-  asking: Asking,
+  { headers, requestId, callerKey: key, startedAt, onClose }: CallOptions,
   limits: { readonly upstreamCalls: number; readonly deadlineMs: number },
 ): Call {
-  const end = asking.startedAt + limits.deadlineMs;
+  const deadline = startedAt + limits.deadlineMs;
   let left = limits.upstreamCalls;
   const cancelToken = createCancelSource();
-  const timer = setTimeout(() => cancelToken.cancel(), Math.ceil(end - performance.now())).unref();
-  asking.onClose(() => {
+  const timer = setTimeout(() => cancelToken.cancel(), Math.ceil(deadline - performance.now())).unref();
+  onClose(() => {
     clearTimeout(timer);
     cancelToken.cancel();
   });
   return {
     cancelToken,
-    remainingMs: () => end - performance.now(),
-    requestId: asking.requestId,
+    remainingMs: () => deadline - performance.now(),
+    requestId,
     standIns: createStandIns(),
     budget: { take: () => left-- > 0 },
-    caller: {
-      key: asking.callerKey,
-      credentialFor: (backend) => credentialOf(asking.headers.get(credentialHeader(backend))),
-    },
+    caller: { key, credentialFor: (backend) => credentialOf(headers.get(credentialHeader(backend))) },
   };
 }
 
 /**
- * One key for all calls of one caller: the name of its key or its token's subject, which the gateway has proved; where
- * nobody has to say who they are, the address of the connection. A caller who changes its credentials for backends stays
- * the same. Of an IPv6 address the first 64 bits count, as a host may choose the rest of it.
+ * One key for all calls of one caller: the name of its key or its token's subject, which is authenticated; without
+ * authentication the address of the connection. It does not depend on credentials for backends, which a caller may
+ * change. Of an IPv6 address the first 64 bits count, because a host may choose the rest.
  */
 export function callerKey(mode: Config["auth"]["mode"], caller: CallerFacts, address: string | null): string {
   if (mode !== "none") return `caller ${caller.name}`;
   return `address ${address !== null && isIPv6(address) ? networkOf(address) : (address ?? "unknown")}`;
 }
 
-/** An IPv4 address inside an IPv6 one is itself; of any other the first four groups are the network. */
+/** The first four groups of an IPv6 address; the IPv4 address inside a mapped one. */
 function networkOf(address: string): string {
   if (/^::ffff:[\d.]+$/i.test(address)) return address.slice("::ffff:".length);
   const [before = "", after] = address.split("::");
@@ -69,7 +66,7 @@ export function credentialHeader(backend: string): string {
   return `x-backend-token-${backend}`;
 }
 
-/** A credential must be fit for a header, or it is none. */
+/** A credential that no header may contain is ignored. */
 function credentialOf(value: string | null): string | null {
   return value !== null && /^[\x21-\x7e]{1,8192}$/.test(value) ? value : null;
 }

@@ -1,154 +1,210 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { ExecutionResult } from "graphql";
 import type { Backend } from "../../backends/backend.ts";
 import type { Config } from "../../config/index.ts";
 import type { Operations } from "../../config/manifest.ts";
 import { type CallerFacts, createEstate } from "../../graph/context.ts";
-import { type AnswerMeter, createAnswerMeter } from "../../graph/cost/answer-meter.ts";
-import type { Spent } from "../../graph/cost/limits.ts";
+import { createAnswerMeter } from "../../graph/cost/answer-meter.ts";
 import { createSchema } from "../../graph/schema/schema.ts";
-import { createTurns } from "../../upstream/turns.ts";
-import { type Credentials, createKeyMaker, createSharedAnswers, type Lead } from "../fast-path/shared-answers.ts";
-import { deliver, type EncodedAnswer, encode, varyByRequest } from "../http/delivery.ts";
-import { charactersATurn, printInTurns } from "../http/json-text.ts";
+import { type CancelToken, createCancelSource } from "../../upstream/cancel.ts";
+import { type AnswerRun, type Credentials, createFastPath } from "../fast-path/index.ts";
 import { type AnswerTypes, type JsonType, negotiate, type PartsType } from "../http/negotiation.ts";
 import {
-  type Asked,
-  askedByAddress,
-  askedByBody,
-  isRefusal,
-  mostQuestions,
-  type Parameters,
-} from "../http/parameters.ts";
-import { sendParts } from "../http/parts.ts";
-import { Refusal, refusalText, refuse, sendRefusal } from "../http/refusal.ts";
-import { targetOf } from "../http/target.ts";
+  type GraphQLParameters,
+  type GraphQLRequest,
+  maxBatchSize,
+  parseGraphQLBody,
+  parseGraphQLQuery,
+  targetOf,
+} from "../http/request.ts";
+import {
+  charactersPerTick,
+  type EncodedResponse,
+  encode,
+  Refusal,
+  refusalText,
+  refuse,
+  sendEncoded,
+  sendParts,
+  sendRefusal,
+  stringifyInTicks,
+  varyByRequest,
+} from "../http/response.ts";
 import type { Log } from "../observability/log.ts";
-import { headersOf, traceParentOf } from "../observability/request-id.ts";
-import type { Operation, OperationOutcome, Telemetry } from "../observability/telemetry.ts";
+import { headersOf } from "../observability/request-id.ts";
+import type { OperationHandle, OperationOutcome, Telemetry } from "../observability/telemetry.ts";
 import { credentialHeader } from "./call.ts";
-import { inEach } from "./defer.ts";
-import { type Causes, createMasking } from "./masking.ts";
-import { logBugs, outcomeOf, withRequestId } from "./outcome.ts";
-import { createPersistedOperations } from "./persisted.ts";
+import { createExecute, type RequestScope } from "./execute.ts";
 import { createPreparation, type Prepared } from "./prepare.ts";
-import type { Part } from "./reference.ts";
-import { type Asker, createRunner, type Leading } from "./run.ts";
+import type { Part } from "./reference-executor.ts";
+import { useMaskedErrors } from "./use-masked-errors.ts";
+import { usePersistedOperations } from "./use-persisted-operations.ts";
+import { outcomeOf, useTelemetry } from "./use-telemetry.ts";
 
-/** The GraphQL endpoint, for the HTTP shell around it. */
+/** The GraphQL endpoint, for the HTTP server around it. */
 export interface GraphQLEndpoint {
-  /** Answers a GET or a POST whose body has been read to its end. */
+  /** Answers a GET, or a POST whose body has been read completely. */
   readonly handle: (
     request: IncomingMessage,
     response: ServerResponse,
     body: Buffer,
     asking: { readonly caller: CallerFacts; readonly address: string | null; readonly requestId: string },
   ) => Promise<void>;
-  /** Answers with a refusal, which is logged and counted as one. */
+  /** Answers with a refusal, which is logged and counted as an operation. */
   readonly refuse: (request: IncomingMessage, response: ServerResponse, refusal: Refusal, requestId: string) => void;
 }
 
 /** What the endpoint is made of. */
 export interface GraphQLOptions {
   readonly config: Config;
-  /** Known operations by id; empty for none. */
+  /** Persisted operations by id; empty for none. */
   readonly operations: Operations;
   readonly backends: readonly Backend[];
   readonly log: Log;
   readonly telemetry: Telemetry;
-  /** Whether plain queries run by prepared plans; false: everything by the reference execution. Default true. */
+  /** Default true. False: everything runs by the reference executor, each operation by itself. */
   readonly fastPath?: boolean;
 }
 
 /**
- * The part of an operation's time that it may wait for another's answer. The first asker began earlier and is told
- * within its own time, so nobody could wait longer than the whole of it; this leaves most of it for a run of one's own.
+ * The share of an operation's time that it may wait for another's answer. The leader started earlier and is answered
+ * within its own time, so no follower could wait longer than the whole of it; this leaves most of it for a run of its own.
  */
-const maxWait = 0.25;
-
-/** What may begin in one turn of the event loop, in estimated calls: some small questions, or one of any size. */
-const costPerTurn = 10;
-
+const maxWaitRatio = 0.25;
 /** Listeners of one response: more would be a leak. */
-const mostListeners = 20;
+const maxListeners = 20;
 
-/** One request while it is answered. */
-interface Arrival {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly caller: CallerFacts;
-  readonly address: string | null;
-  readonly requestId: string;
+interface Scope extends RequestScope {
   readonly types: AnswerTypes;
-  readonly credentials: Credentials | null;
-  readonly spent: Spent;
-  readonly meter: AnswerMeter;
 }
 
-/** The answer to one question. */
-type Answered =
-  | { readonly status: number; readonly answer: EncodedAnswer; readonly isFaultless: boolean }
+/** The answer to one operation. */
+type Answer =
+  | { readonly status: number; readonly encoded: EncodedResponse; readonly hasErrors: boolean }
   | { readonly parts: AsyncIterable<Part> }
   | Refusal
   | "left";
 
-type SharedLead = Lead<EncodedAnswer>;
-
 /**
- * Builds the endpoint. A request is read, its answer's type negotiated and each of its questions prepared here, once for
- * every way in and before anything runs; what is refused on the way is refused here. Equal questions of equal callers
- * that are under way at the same moment are run once.
+ * Creates the endpoint. Each request is parsed, its answer's type negotiated and its operations prepared here, once for
+ * GET, POST and batches and before anything runs. Equal in-flight operations of equal callers run once.
  */
 export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
-  const { config, operations, backends, log, telemetry, fastPath = true } = options;
-  const causes: Causes = new WeakMap();
-  const masking = createMasking(config.server, causes);
-  const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", {
-    mutations: config.mutations,
-    tellsSdl: config.server.sdl,
-  });
-  const persisted = createPersistedOperations(config.persisted, operations);
-  const shared = createSharedAnswers<Prepared, EncodedAnswer>(config.limits.deadlineMs * maxWait);
-  const preparation = createPreparation(config, schema, masking, fastPath);
-  const runner = createRunner({
-    config,
-    schema,
-    estate: createEstate(backends),
-    masking,
-    causes,
-    log,
-    preparation,
-    invalidate: shared.outdate,
-    admit: createTurns(costPerTurn).take,
-  });
-  const keys = createKeyMaker();
+  const { config } = options;
+  const operations = createOperations(options);
+  const { begin, fastPath } = operations;
   const credentialHeaders = config.backends.map(({ name }) => credentialHeader(name));
-  // What runs can depend on more than a body and its caller there: on the page that sends it, on a header of a router.
-  const isShareable = fastPath && !config.server.subgraph && !config.persisted.only;
+  // There an answer can depend on more than the body and the caller: on the page that sends it, on a header of a router.
+  const coalesced = config.server.subgraph || config.persisted.only ? null : (fastPath?.answers ?? null);
 
-  function begin(request: IncomingMessage, response: ServerResponse, requestId: string): Operation {
-    const operation = telemetry.begin({ requestId, parent: traceParentOf(headersOf(request)) });
-    response.once("close", () => operation.end("left"));
-    return operation;
-  }
-
-  const refuseAll: GraphQLEndpoint["refuse"] = (request, response, refusal, requestId) => {
+  const refuseRequest: GraphQLEndpoint["refuse"] = (request, response, refusal, requestId) => {
     begin(request, response, requestId).end("refused");
     varyByRequest(response);
     const types = negotiate(request.headers.accept);
     sendRefusal(request, response, refusal, types === null ? "application/json" : jsonTypeOf(types));
   };
 
+  /** The key of a request that is coalesced: a POST without explanation. */
+  function keyOf({ request, caller, credentials, types }: Scope, body: Buffer): string | null {
+    if (coalesced === null || request.method !== "POST" || request.headers["x-explain"] !== undefined) return null;
+    return coalesced.keyOf({ caller, type: types.whole, credentials }, body);
+  }
+
+  /** Answers with the answer of an equal in-flight operation; false when there is none. */
+  async function follow(key: string, scope: Scope, cancelToken: CancelToken): Promise<boolean> {
+    const handle = coalesced?.follow(key, { cancelToken, prepared: null });
+    const prepared = handle?.run.leader.prepared;
+    if (!handle || !prepared) return false;
+    const { request, response, requestId } = scope;
+    const operation = begin(request, response, requestId);
+    operation.rename(prepared.operation.name?.value ?? null);
+    const answer = await handle.result.catch(() => "left" as const);
+    if (answer === null)
+      await send(
+        await operations.answer(prepared, scope, operation, { acceptsParts: acceptsParts(scope), shared: null }),
+        scope,
+      );
+    else if (answer !== "left") {
+      operation.end("ok", { isCoalesced: true });
+      await send(answer, scope);
+    }
+    return true;
+  }
+
+  async function answerOne(
+    parameters: GraphQLParameters | Refusal,
+    scope: Scope,
+    key: string | null,
+    cancelToken: CancelToken,
+  ): Promise<void> {
+    const { request, response, requestId } = scope;
+    const operation = begin(request, response, requestId);
+    const prepared = operations.prepare(parameters, scope, operation);
+    const run = (shared: AnswerRun<Prepared, Answer> | null) =>
+      operations.answer(prepared, scope, operation, { acceptsParts: acceptsParts(scope), shared });
+    if (coalesced === null || key === null || prepared instanceof Refusal || prepared.plan === null) {
+      return send(await run(null), scope);
+    }
+    // The result is null for followers only; it rejects when the caller has left.
+    const answer = await coalesced.join(key, { cancelToken, prepared }, run).result.catch(() => null);
+    await send(answer ?? "left", scope);
+  }
+
+  return {
+    refuse: refuseRequest,
+    handle: async (request, response, body, { caller, address, requestId }) => {
+      // An operation, the parts of its answer and its followers all listen for the end of the response.
+      response.setMaxListeners(maxListeners);
+      const types = negotiate(request.headers.accept);
+      if (types === null) return refuseRequest(request, response, notAcceptable(), requestId);
+      const credentials = credentialsIn(request, credentialHeaders);
+      const meter = createAnswerMeter(config.limits.answerBytes);
+      const spent = { cost: 0, answerBytes: 0 };
+      const scope: Scope = { request, response, caller, address, requestId, types, credentials, spent, meter };
+      const closed = createCancelSource();
+      const key = keyOf(scope, body);
+      if (key !== null) {
+        response.once("close", () => closed.cancel());
+        if (await follow(key, scope, closed)) return;
+      }
+      const parsed = request.method === "GET" ? parseGraphQLQuery(targetOf(request).query) : parseGraphQLBody(body);
+      if (parsed instanceof Refusal) return refuseRequest(request, response, parsed, requestId);
+      const [first] = parsed.operations;
+      if (!parsed.isBatch && first) return answerOne(first, scope, key, closed);
+      if (types.json === null) return refuseRequest(request, response, notAcceptable(), requestId);
+      return answerBatch(operations, parsed.operations, types.json, scope);
+    },
+  };
+}
+
+/** The steps of one operation, from its parameters to its answer. */
+function createOperations(options: GraphQLOptions) {
+  const { config, backends, log, telemetry } = options;
+  const errors = useMaskedErrors(config.server, log);
+  const begin = useTelemetry(telemetry);
+  const findDocument = usePersistedOperations(config.persisted, options.operations);
+  const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", {
+    mutations: config.mutations,
+    tellsSdl: config.server.sdl,
+  });
+  const fastPath =
+    options.fastPath === false
+      ? null
+      : createFastPath<Prepared, Answer>(schema, config.limits.deadlineMs * maxWaitRatio);
+  const preparation = createPreparation(config, schema, errors, fastPath);
+  const estate = createEstate(backends);
+  const invalidateAnswers = () => fastPath?.answers.invalidate();
+  const execute = createExecute({ config, schema, estate, errors, log, preparation, fastPath, invalidateAnswers });
+
   function prepare(
-    question: Parameters | Refusal,
-    { request, caller }: Arrival,
-    operation: Operation,
+    parameters: GraphQLParameters | Refusal,
+    { request, caller }: RequestScope,
+    operation: OperationHandle,
   ): Prepared | Refusal {
-    if (isRefusal(question)) return question;
+    if (parameters instanceof Refusal) return parameters;
     const sender = { name: caller.name, isOwnPage: request.headers["sec-fetch-site"] === "same-origin" };
-    const query = persisted.textOf(question, sender);
+    const query = findDocument(parameters, sender);
     if (query instanceof Refusal) return query;
-    const { operationName, variables } = question;
+    const { operationName, variables } = parameters;
     try {
       return preparation.prepare({ query, operationName, variables, isSafe: request.method === "GET" });
     } catch (error) {
@@ -157,172 +213,106 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     }
   }
 
-  /** Runs a question and tells telemetry how it ended; `lead` hands the answer to those who wait for it as well. */
+  /** Executes an operation and ends it. A run that is shared releases its followers unless its answer is complete. */
   async function answer(
     prepared: Prepared | Refusal,
-    arrival: Arrival,
-    operation: Operation,
-    takesParts: boolean,
-    lead: SharedLead | null,
-  ): Promise<Answered> {
+    scope: RequestScope,
+    operation: OperationHandle,
+    mode: { readonly acceptsParts: boolean; readonly shared: AnswerRun<Prepared, Answer> | null },
+  ): Promise<Answer> {
+    let isShareable = false;
     try {
-      const ran = prepared instanceof Refusal ? prepared : await run(prepared, arrival, operation, takesParts, lead);
-      if (ran === "left") return ran;
-      if (ran instanceof Refusal) {
+      const executed = prepared instanceof Refusal ? prepared : await execute(prepared, scope, operation, mode);
+      if (executed === "left") return executed;
+      if (executed instanceof Refusal) {
         operation.end("refused");
-        return ran;
+        return executed;
       }
-      if ("parts" in ran) return ran;
-      const outcome = outcomeOf(ran.result);
+      if ("parts" in executed) return executed;
+      const { result, isComplete } = executed;
+      const outcome = outcomeOf(result);
       operation.end(outcome);
-      const isLong = arrival.meter.taken() > charactersATurn;
-      const encoded = encode(isLong ? await printInTurns(ran.result) : JSON.stringify(ran.result));
-      if (ran.isWhole && outcome === "ok") lead?.land(encoded);
-      return { status: 200, answer: encoded, isFaultless: (ran.result.errors ?? []).length === 0 };
+      const isLong = scope.meter.taken() > charactersPerTick;
+      const encoded = encode(isLong ? await stringifyInTicks(result) : JSON.stringify(result));
+      isShareable = isComplete && outcome === "ok";
+      return { status: 200, encoded, hasErrors: (result.errors ?? []).length > 0 };
     } catch (error) {
-      if (arrival.response.destroyed) return "left";
-      const result: ExecutionResult = { errors: [masking.ofRun(error)] };
-      logBugs(log, causes, result, arrival.requestId);
+      if (scope.response.destroyed) return "left";
+      const result = errors.reportBugs({ errors: [errors.maskExecution(error)] }, scope.requestId);
       operation.end(outcomeOf(result));
-      const text = JSON.stringify(withRequestId(result, arrival.requestId));
-      return { status: 500, answer: encode(text), isFaultless: false };
+      return { status: 500, encoded: encode(JSON.stringify(result)), hasErrors: true };
     } finally {
-      lead?.land(null);
+      if (!isShareable) mode.shared?.release();
     }
   }
 
-  function run(
-    prepared: Prepared,
-    arrival: Arrival,
-    operation: Operation,
-    takesParts: boolean,
-    lead: SharedLead | null,
-  ): ReturnType<typeof runner.run> {
-    const asker: Asker = { ...arrival, takesParts };
-    const leading: Leading | null = lead && {
-      // The call that failed still takes followers: those who wait for this answer must not end up in it.
-      flawed: () => void setImmediate(lead.land, null),
-      leave: lead.leave,
-    };
-    return runner.run(prepared, asker, operation, leading);
-  }
+  return { begin, prepare, answer, fastPath, errors };
+}
 
-  /** Waits for the answer of an equal question; false when there is none to wait for. */
-  async function follow(key: string, arrival: Arrival): Promise<boolean> {
-    const place = shared.board(key);
-    if (place === null) return false;
-    const { request, response, requestId } = arrival;
-    const operation = begin(request, response, requestId);
-    response.once("close", place.leave);
-    operation.wait(place.question.operation.name?.value ?? null);
-    const landed = await place.landed;
-    if (response.destroyed) return true;
-    if (landed) {
-      operation.share();
-      operation.end("ok");
-      await send({ status: 200, answer: landed, isFaultless: true }, arrival);
-    } else await send(await answer(place.question, arrival, operation, takesParts(arrival), null), arrival);
-    return true;
-  }
+/**
+ * Answers a batch. When its answers together are too large, none is sent: which of them would have fitted depends on the
+ * order in which they were made.
+ */
+async function answerBatch(
+  { begin, prepare, answer, errors }: ReturnType<typeof createOperations>,
+  parameters: GraphQLRequest["operations"],
+  type: JsonType,
+  scope: Scope,
+): Promise<void> {
+  const { request, response, requestId, meter } = scope;
+  response.setMaxListeners(maxListeners * maxBatchSize);
+  const answered = await Promise.all(
+    parameters.map(async (one) => {
+      const operation = begin(request, response, requestId);
+      // How the operation ends is known when all of them are answered.
+      let outcome: OperationOutcome | null = null;
+      const open: OperationHandle = {
+        ...operation,
+        end: (how) => {
+          outcome ??= how;
+        },
+      };
+      const end = (isTooLarge: boolean) => {
+        if (outcome !== null) operation.end(isTooLarge ? "failed" : outcome);
+      };
+      return { end, one: await answer(prepare(one, scope, open), scope, open, { acceptsParts: false, shared: null }) };
+    }),
+  );
+  if (response.destroyed) return;
+  const refusal = meter.refusal();
+  const tooLarge = refusal && encode(JSON.stringify({ errors: [errors.maskExecution(refusal)], data: null }));
+  const answers = answered.flatMap(({ one, end }) => {
+    const isRefused = tooLarge !== null && one !== "left" && "encoded" in one && one.status === 200;
+    end(isRefused);
+    if (one === "left" || "parts" in one) return [];
+    return one instanceof Refusal || !isRefused ? [one] : [{ ...one, encoded: tooLarge }];
+  });
+  const texts = answers.map((one) => (one instanceof Refusal ? refusalText(one) : one.encoded.text));
+  // A batch with at least one answer succeeds; else it is refused as its first operation is.
+  const status = answers.some((one) => one.status === 200) ? 200 : (answers[0]?.status ?? 200);
+  await sendEncoded(request, response, encode(`[${texts.join(",")}]`), { status, type, isCacheable: false });
+}
 
-  async function handleOne(question: Parameters | Refusal, arrival: Arrival, key: string | null): Promise<void> {
-    const { request, response, requestId } = arrival;
-    const operation = begin(request, response, requestId);
-    const prepared = prepare(question, arrival, operation);
-    const isShared = !(prepared instanceof Refusal) && prepared.plan !== null;
-    const lead = key !== null && isShared ? shared.lead(key, prepared) : null;
-    await send(await answer(prepared, arrival, operation, takesParts(arrival), lead), arrival);
+async function send(answer: Answer, { request, response, types }: Scope): Promise<void> {
+  if (answer === "left" || response.destroyed) return;
+  const { whole, deferred, namesDeferSpec } = types;
+  if (answer instanceof Refusal) {
+    varyByRequest(response);
+    return sendRefusal(request, response, answer, jsonTypeOf(types));
   }
-
-  /**
-   * Answers a batch. When its answers are too large together, none is sent: which of them would have fitted depends on
-   * the moment at which each of them was made.
-   */
-  async function handleBatch(questions: Asked["questions"], type: JsonType, arrival: Arrival): Promise<void> {
-    const { request, response, requestId, meter } = arrival;
-    response.setMaxListeners(mostListeners * mostQuestions);
-    const answered = await Promise.all(
-      questions.map(async (question) => {
-        const operation = begin(request, response, requestId);
-        let outcome: OperationOutcome | null = null;
-        const held: Operation = {
-          ...operation,
-          end: (how) => {
-            outcome ??= how;
-          },
-        };
-        const one = await answer(prepare(question, arrival, held), arrival, held, false, null);
-        const end = (isOver: boolean) => {
-          if (outcome !== null) operation.end(isOver ? "failed" : outcome);
-        };
-        return { one, end };
-      }),
-    );
-    if (response.destroyed) return;
-    const refusal = meter.refusal();
-    const overText = refusal === null ? null : JSON.stringify({ errors: [masking.ofRun(refusal)], data: null });
-    const answers = answered.map(({ one, end }): Answered => {
-      const isOver = overText !== null && one !== "left" && "answer" in one && one.status === 200;
-      end(isOver);
-      return isOver ? { ...one, answer: encode(overText) } : one;
-    });
-    const told = answers.flatMap((one) => (one === "left" || "parts" in one ? [] : [one]));
-    const texts = told.map((one) => (one instanceof Refusal ? refusalText(one) : one.answer.text));
-    const [first] = told;
-    // As long as one question has an answer the batch has one; else it is refused as its first question is.
-    const isAnswered = told.some(({ status }) => status === 200);
-    const status = isAnswered ? 200 : (first?.status ?? 200);
-    await deliver(request, response, encode(`[${texts.join(",")}]`), { status, type, isKept: false });
+  if ("parts" in answer) {
+    varyByRequest(response);
+    const type = partsTypeOf(deferred) ?? "multipart/mixed";
+    return sendParts(response, type, namesDeferSpec, stringifyParts(answer.parts));
   }
-
-  async function send(answered: Answered, { request, response, requestId, types }: Arrival): Promise<void> {
-    if (answered === "left" || response.destroyed) return;
-    const { whole, deferred, namesDeferSpec } = types;
-    if (answered instanceof Refusal) {
-      varyByRequest(response);
-      return sendRefusal(request, response, answered, jsonTypeOf(types));
-    }
-    if ("parts" in answered) {
-      varyByRequest(response);
-      return sendParts(
-        response,
-        partsTypeOf(deferred) ?? "multipart/mixed",
-        namesDeferSpec,
-        textsOf(answered.parts, requestId),
-      );
-    }
-    const { answer: encoded, status, isFaultless } = answered;
-    const parts = partsTypeOf(whole);
-    if (parts !== null) {
-      varyByRequest(response);
-      return sendParts(response, parts, namesDeferSpec, [encoded.text]);
-    }
-    const isKept = request.method === "GET" && isFaultless;
-    await deliver(request, response, encoded, { status, type: jsonTypeOf(types), isKept });
+  const { encoded, status, hasErrors } = answer;
+  const partsType = partsTypeOf(whole);
+  if (partsType !== null) {
+    varyByRequest(response);
+    return sendParts(response, partsType, namesDeferSpec, [encoded.text]);
   }
-
-  return {
-    refuse: refuseAll,
-    handle: async (request, response, body, { caller, address, requestId }) => {
-      // A run, the streams of its answer and those who share it all wait for the end of the response.
-      response.setMaxListeners(mostListeners);
-      const types = negotiate(request.headers.accept);
-      if (types === null) return refuseAll(request, response, notAcceptable(), requestId);
-      const credentials = credentialsIn(request, credentialHeaders);
-      const spent: Spent = { cost: 0, answerBytes: 0 };
-      const meter = createAnswerMeter(config.limits.answerBytes);
-      const arrival: Arrival = { request, response, caller, address, requestId, types, credentials, spent, meter };
-      const isPlain = request.method === "POST" && request.headers["x-explain"] === undefined;
-      const key = isShareable && isPlain ? keys.of({ caller, type: types.whole, credentials }, body) : null;
-      if (key !== null && (await follow(key, arrival))) return;
-      const asked = request.method === "GET" ? askedByAddress(targetOf(request).query) : askedByBody(body);
-      if (asked instanceof Refusal) return refuseAll(request, response, asked, requestId);
-      const [question] = asked.questions;
-      if (!asked.isBatch && question) return handleOne(question, arrival, key);
-      if (types.json === null) return refuseAll(request, response, notAcceptable(), requestId);
-      return handleBatch(asked.questions, types.json, arrival);
-    },
-  };
+  const isCacheable = request.method === "GET" && !hasErrors;
+  await sendEncoded(request, response, encoded, { status, type: jsonTypeOf(types), isCacheable });
 }
 
 function notAcceptable(): Refusal {
@@ -338,12 +328,12 @@ function partsTypeOf(type: JsonType | PartsType): PartsType | null {
   return type === "multipart/mixed" || type === "text/event-stream" ? type : null;
 }
 
-function takesParts({ types }: Arrival): boolean {
+function acceptsParts({ types }: Scope): boolean {
   return partsTypeOf(types.deferred) !== null;
 }
 
-async function* textsOf(parts: AsyncIterable<Part>, requestId: string): AsyncGenerator<string> {
-  for await (const part of parts) yield JSON.stringify(inEach(part, (one) => withRequestId(one, requestId)));
+async function* stringifyParts(parts: AsyncIterable<Part>): AsyncGenerator<string> {
+  for await (const part of parts) yield JSON.stringify(part);
 }
 
 /** The caller's own credentials for the backends, as they were sent; null for none. */

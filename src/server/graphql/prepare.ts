@@ -15,86 +15,90 @@ import { checkNesting, readDocument } from "../../graph/cost/document.ts";
 import { checkLimits, type Limits, type Spent } from "../../graph/cost/limits.ts";
 import { nullsInPlaceOfValues } from "../../graph/cost/values.ts";
 import { badInput, badInputAt } from "../../graph/errors.ts";
-import type { Plan, Variables } from "../fast-path/plan.ts";
-import { createPlanCache } from "../fast-path/plan-cache.ts";
-import { Refusal, refuse } from "../http/refusal.ts";
-import type { Masking } from "./masking.ts";
+import { Lru } from "../../model/lru.ts";
+import type { DocumentPlans, FastPath, Plan, Variables } from "../fast-path/index.ts";
+import { Refusal, refuse } from "../http/response.ts";
+import type { MaskedErrors } from "./use-masked-errors.ts";
 
-/** An operation that may be run as it is: its document is valid, its variables fit. */
+/** An operation that is ready to run: its document is valid, its variables are coerced. */
 export interface Prepared {
   readonly document: DocumentNode;
   readonly operation: OperationDefinitionNode;
   /** As they were sent. */
-  readonly given: Readonly<Record<string, unknown>>;
+  readonly sentVariables: Readonly<Record<string, unknown>>;
   /** As coerced. */
   readonly variables: Variables;
-  /** How it runs; null for what only the reference execution runs. */
+  /** Null for what only the reference executor runs. */
   readonly plan: Plan | null;
 }
 
-/** A text that somebody wants to be run. */
-export interface Text {
-  readonly query: string;
-  readonly operationName: string | null;
-  readonly variables: Readonly<Record<string, unknown>>;
-  /** Whether it came by GET, which may change nothing. */
-  readonly isSafe: boolean;
-}
-
-/** Everything that is decided about an operation before it runs, once for every way it can run. */
+/** Prepares operations: everything that is decided before one runs, for either executor. */
 export interface Preparation {
-  readonly prepare: (text: Text) => Prepared | Refusal;
+  /** `isSafe`: it came by GET, which must not change anything. */
+  readonly prepare: (text: {
+    readonly query: string;
+    readonly operationName: string | null;
+    readonly variables: Readonly<Record<string, unknown>>;
+    readonly isSafe: boolean;
+  }) => Prepared | Refusal;
   /**
-   * The estimated cost in upstream calls, or why the operation is too much beside what its request has spent already; what
-   * is allowed is added to `spent`.
+   * The estimated cost in upstream calls, or a refusal when it is too high together with `spent`, the cost of the earlier
+   * operations of its request. An accepted cost is added to `spent`.
    */
   readonly measure: (prepared: Prepared, spent: Spent) => number | Refusal;
-  /** Why an operation may not even be estimated; null where it may. Its cost and the size of its answer may be any. */
-  readonly refuseUnread: (prepared: Prepared) => Refusal | null;
+  /** The refusal of an operation that must not even be estimated; null where it may, whatever its cost. */
+  readonly refuseUnmeasurable: (prepared: Prepared) => Refusal | null;
 }
 
 /** Errors of one document: each costs a search for its line. */
-const mostDocumentErrors = 25;
+const maxDocumentErrors = 25;
 /** Errors of variables: each quotes the value that it is about. */
-const mostVariableErrors = 5;
+const maxVariableErrors = 5;
 
-/** Prepares for one schema; nothing has a plan without `fastPath`. */
+/** Prepares operations for one schema; without a fast path none has a plan. */
 export function createPreparation(
   { limits, server }: Pick<Config, "limits" | "server">,
   schema: GraphQLSchema,
-  masking: Masking,
-  fastPath: boolean,
+  errors: Pick<MaskedErrors, "maskInput">,
+  fastPath: Pick<FastPath<unknown, unknown>, "plansOf"> | null,
 ): Preparation {
   const rules = server.introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
-  const documents = createPlanCache(
-    schema,
-    (text) => {
-      try {
-        const document = readDocument(text, limits);
-        checkNesting(document);
-        const misnamed = misnamedVariables(document);
-        if (misnamed.length > 0) return misnamed.slice(0, mostDocumentErrors).map(masking.ofInput);
-        const errors = validate(schema, document, rules, { maxErrors: mostDocumentErrors }).map(masking.ofInput);
-        return errors.length === 0 ? document : errors;
-      } catch (error) {
-        return [inputError(error)];
-      }
-    },
-    limits.bodyBytes,
-  );
+  const documents = createDocumentCache(readValid, fastPath, limits.bodyBytes);
 
-  /** What a document or its variables are refused with; anything else that was thrown is a bug, and goes on. */
+  /** The parsed and validated document, or its errors. */
+  function readValid(text: string): DocumentNode | readonly GraphQLError[] {
+    try {
+      const document = readDocument(text, limits);
+      checkNesting(document);
+      const misnamed = misnamedVariables(document);
+      if (misnamed.length > 0) return misnamed.slice(0, maxDocumentErrors).map(errors.maskInput);
+      const problems = validate(schema, document, rules, { maxErrors: maxDocumentErrors }).map(errors.maskInput);
+      return problems.length === 0 ? document : problems;
+    } catch (error) {
+      return [inputError(error)];
+    }
+  }
+
+  /** The error of a document or its variables; anything else that was thrown is a bug, and rethrown. */
   function inputError(error: unknown): GraphQLError {
-    if (error instanceof GraphQLError) return masking.ofInput(error);
-    // Whatever nests in a way that nobody counts: the stack is as it was before.
+    if (error instanceof GraphQLError) return errors.maskInput(error);
+    // Nesting that no check counts overflows the stack, which is intact again here.
     if (error instanceof RangeError) return badInput("BAD_USER_INPUT", "The document is nested too deeply.");
     throw error;
   }
 
-  function prepare({ query, operationName, variables: given, isSafe }: Text): Prepared | Refusal {
+  function measure({ document, operation, sentVariables }: Prepared, max: Limits, spent: Spent): number | Refusal {
+    try {
+      return checkLimits({ schema, document, operation, variables: sentVariables }, max, spent).calls;
+    } catch (error) {
+      return new Refusal(400, [locate(operation, inputError(error))]);
+    }
+  }
+
+  const prepare: Preparation["prepare"] = ({ query, operationName, variables: sentVariables, isSafe }) => {
     const known = documents.find(query);
     if ("errors" in known) return new Refusal(400, known.errors);
-    const { document } = known;
+    const { document, plans } = known;
     const operation = getOperationAST(document, operationName);
     if (!operation) return refuse(missingOperation(document, operationName));
     if (isSafe && operation.operation === "mutation") {
@@ -106,23 +110,14 @@ export function createPreparation(
     if (!schema.getRootType(operation.operation)) {
       return new Refusal(400, [badInputAt(operation, `This gateway has no ${operation.operation}s.`)]);
     }
-    const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given, {
-      maxErrors: mostVariableErrors,
-    });
-    if (errors) return new Refusal(400, errors.map(masking.ofInput));
-    const nulls = nullsInPlaceOfValues(schema, document, operation, coerced);
+    const definitions = operation.variableDefinitions ?? [];
+    const result = getVariableValues(schema, definitions, sentVariables, { maxErrors: maxVariableErrors });
+    if (result.errors) return new Refusal(400, result.errors.map(errors.maskInput));
+    const variables = result.coerced;
+    const nulls = nullsInPlaceOfValues(schema, document, operation, variables);
     if (nulls.length > 0) return new Refusal(400, nulls);
-    const plan = fastPath ? known.planOf(operation, coerced) : null;
-    return { document, operation, given, variables: coerced, plan };
-  }
-
-  function measure({ document, operation, given }: Prepared, most: Limits, spent: Spent): number | Refusal {
-    try {
-      return checkLimits({ schema, document, operation, variables: given }, most, spent).calls;
-    } catch (error) {
-      return new Refusal(400, [placedAt(operation, inputError(error))]);
-    }
-  }
+    return { document, operation, sentVariables, variables, plan: plans?.planOf(operation, variables) ?? null };
+  };
 
   return {
     prepare: (text) => {
@@ -133,27 +128,67 @@ export function createPreparation(
       }
     },
     measure: (prepared, spent) => measure(prepared, limits, spent),
-    refuseUnread: (prepared) => {
-      const any = { ...limits, cost: Number.POSITIVE_INFINITY, answerBytes: Number.POSITIVE_INFINITY };
-      const measured = measure(prepared, any, { cost: 0, answerBytes: 0 });
+    refuseUnmeasurable: (prepared) => {
+      const unlimited = { ...limits, cost: Number.POSITIVE_INFINITY, answerBytes: Number.POSITIVE_INFINITY };
+      const measured = measure(prepared, unlimited, { cost: 0, answerBytes: 0 });
       return measured instanceof Refusal ? measured : null;
     },
   };
 }
 
-/** What every object has in JavaScript: the engines find it under a variable's name where nothing was sent. */
-const namesOfObjects: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
+/** A validated document with its plans, or its errors. Plans are null without a fast path. */
+export type KnownDocument =
+  | { readonly errors: readonly GraphQLError[] }
+  | { readonly document: DocumentNode; readonly plans: DocumentPlans | null };
 
-/** Errors for variables of such names; each would be read differently by the two ways of running. */
+/** Documents by their text, each parsed and validated once. */
+export interface DocumentCache {
+  readonly find: (text: string) => KnownDocument;
+  /** Valid documents in the cache. */
+  readonly size: () => number;
+}
+
+/** Bounds of the valid documents in the cache: a tree takes about a hundred times the memory of its text. */
+export const documentBounds = { maxEntries: 500, maxWeight: 262_144 } as const;
+/** Invalid documents in the cache: they have bounds of their own, so that they never evict a valid one. */
+const maxInvalidDocuments = 100;
+
+/** An empty cache. `read` parses and validates; `bodyBytes` is the largest body, so that any one refusal fits. */
+export function createDocumentCache(
+  read: (text: string) => DocumentNode | readonly GraphQLError[],
+  fastPath: Pick<FastPath<unknown, unknown>, "plansOf"> | null,
+  bodyBytes: number,
+): DocumentCache {
+  const weigh = (_known: KnownDocument, text: string) => text.length;
+  const valid = new Lru<KnownDocument>({ ...documentBounds, weigh });
+  const invalid = new Lru<KnownDocument>({ maxEntries: maxInvalidDocuments, maxWeight: 2 * bodyBytes, weigh });
+  return {
+    find: (text) => {
+      const found = valid.get(text) ?? invalid.get(text);
+      if (found !== undefined) return found;
+      const document = read(text);
+      const known: KnownDocument =
+        "kind" in document ? { document, plans: fastPath?.plansOf(document) ?? null } : { errors: document };
+      ("errors" in known ? invalid : valid).set(text, known);
+      return known;
+    },
+    size: () => valid.size,
+  };
+}
+
+/** Properties of every JavaScript object: the executors find them under a variable's name where nothing was sent. */
+const objectProperties: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
+
+/** Errors for variables with such names, which the two executors would read differently. */
 function misnamedVariables({ definitions }: DocumentNode): readonly GraphQLError[] {
   return definitions
     .flatMap((one) => (one.kind === Kind.OPERATION_DEFINITION ? (one.variableDefinitions ?? []) : []))
-    .filter(({ variable }) => namesOfObjects.has(variable.name.value))
+    .filter(({ variable }) => objectProperties.has(variable.name.value))
     .map(({ variable }) => badInputAt(variable, `A variable cannot be called "$${variable.name.value}": rename it.`));
 }
 
-/** The same error at a place of the document, where it has none. */
-function placedAt(node: OperationDefinitionNode, error: GraphQLError): GraphQLError {
+/** The same error with a location. */
+function locate(node: OperationDefinitionNode, error: GraphQLError): GraphQLError {
   return error.locations ? error : new GraphQLError(error.message, { nodes: [node], extensions: error.extensions });
 }
 

@@ -1,36 +1,43 @@
 import { GraphQLError } from "graphql";
 import type { Config } from "../../config/index.ts";
 import type { Context } from "../../graph/context.ts";
-import { createLedger, type Explained, estimate, explainMode, type Ledger } from "../../graph/cost/explain.ts";
+import { createLedger, type Explained, estimate, explainMode } from "../../graph/cost/explain.ts";
 import type { Asked } from "../../graph/cost/walk.ts";
-import { Refusal } from "../http/refusal.ts";
+import { Refusal } from "../http/response.ts";
+import type { Observer } from "../observability/telemetry.ts";
 
-/** An operation whose cost somebody wants to know. */
-export interface Explaining {
-  /** Whether it is not run at all. */
+/** The explanation of one operation. */
+export interface Explanation {
+  /** Whether the operation is only planned and not run. */
   readonly isPlan: boolean;
-  /** What the operation takes while it runs is to be written down here. */
-  readonly ledger: Ledger;
-  /** `extensions.explain` of a plan, or of what has run. */
-  readonly explained: () => Explained;
+  /** Records the upstream calls of the operation while it runs. */
+  readonly observer: Observer;
+  /** `extensions.explain`: the estimate, and of an operation that has run its actual calls. */
+  readonly result: () => Explained;
 }
 
 /**
- * What the header `X-Explain` asks about an operation, or why it is not told. Reckoned before the operation runs: what
- * the run teaches about a backend must not make the estimate look better.
+ * Evaluates the header `X-Explain` of an operation; a refusal where the caller may not use it. The estimate is made before
+ * the operation runs: what the run teaches about a backend must not improve it.
  */
-export function explain(
+export function useExplain(
   header: string,
   asked: Asked,
   context: Context,
   { upstreamCalls }: Pick<Config["limits"], "upstreamCalls">,
-): Explaining | Refusal {
+): Explanation | Refusal {
   try {
-    const mode = explainMode(header, context.caller);
-    const told: Explained = { estimated: estimate(asked, context), budget: upstreamCalls };
+    const isPlan = explainMode(header, context.caller) === "plan";
+    const estimated: Explained = { estimated: estimate(asked, context), budget: upstreamCalls };
     const ledger = createLedger();
-    const isPlan = mode === "plan";
-    return { isPlan, ledger, explained: () => (isPlan ? told : { ...told, actual: ledger.rows() }) };
+    return {
+      isPlan,
+      observer: {
+        exchanged: (_operation, exchange) => ledger.exchanged(exchange),
+        loaded: (_operation, load) => ledger.loaded(load),
+      },
+      result: () => (isPlan ? estimated : { ...estimated, actual: ledger.rows() }),
+    };
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error;
     return new Refusal(error.extensions["code"] === "FORBIDDEN" ? 403 : 400, [error]);

@@ -1,28 +1,33 @@
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { brotliDecompress, constants, gunzip, inflate, inflateRaw, zstdDecompress } from "node:zlib";
-import { type Refusal, refuse } from "./refusal.ts";
-
-/** Bytes of a refused body that are read and dropped, so that its sender gets to see the refusal. */
-const mostDiscardedBytes = 16_777_216;
+import { type Refusal, refuse } from "./response.ts";
 
 /**
- * Reads a request's body and takes off its content codings. The limit holds for what is sent and for what it decodes to,
- * whatever the headers promised; what is not read of a refused body is left to {@link discard}. Rejects when the
- * connection is closed in the middle.
+ * Reads a request's body and removes its content codings. The limit holds for the sent and for the decoded bytes,
+ * whatever the headers promise; the unread rest of a refused body is left to {@link discard}. Rejects when the connection
+ * is closed in the middle.
  */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer | Refusal> {
   const codings = codingsOf(request.headers["content-encoding"]);
-  if (codings === null) return unknownCoding();
-  const sent = await readSent(request, limit);
-  if (sent === null) return tooLarge(limit);
+  if (codings === null) {
+    return refuse(`Send the body plain, or with one of these content codings: ${knownCodings}.`, {
+      status: 415,
+      headers: { "accept-encoding": knownCodings },
+    });
+  }
+  const tooLarge = () => refuse(`The request body is larger than ${limit} bytes.`, { status: 413 });
+  const sent = await readBytes(request, limit);
+  if (sent === null) return tooLarge();
   let body = sent;
   // The last coding in the header was applied last.
   for (const decode of codings.toReversed()) {
     try {
       body = await decode(body, limit);
     } catch (error) {
-      return isTooLarge(error) ? tooLarge(limit) : refuse("The request body is not what its content-encoding says.");
+      const isTooLarge = error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
+      return isTooLarge ? tooLarge() : refuse("The request body is not what its content-encoding says.");
     }
   }
   return body;
@@ -32,13 +37,16 @@ type Decode = (bytes: Buffer, limit: number) => Promise<Buffer>;
 
 /** A window of 8 MiB is the largest that a sender may use over HTTP (RFC 9659). */
 const zstdWindowBits = 23;
+const knownCodings = "gzip, deflate, br, zstd";
+/** Content codings of one body. */
+const maxCodings = 2;
 
 const unzip: Decode = (bytes, limit) => promisify(gunzip)(bytes, { maxOutputLength: limit });
 
 const decoders: Readonly<Record<string, Decode>> = {
   gzip: unzip,
   "x-gzip": unzip,
-  // Some senders leave out the zlib wrapper that the standard asks for.
+  // Some senders leave out the zlib wrapper that the standard requires.
   deflate: (bytes, limit) =>
     promisify(((bytes[0] ?? 0) & 0x0f) === 8 ? inflate : inflateRaw)(bytes, { maxOutputLength: limit }),
   br: (bytes, limit) => promisify(brotliDecompress)(bytes, { maxOutputLength: limit }),
@@ -49,10 +57,7 @@ const decoders: Readonly<Record<string, Decode>> = {
     }),
 };
 
-/** Codings taken off one body: nobody has a reason to apply more. */
-const mostCodings = 2;
-
-/** Null when one of them is unknown. */
+/** Null when one of them is unknown, or when there are too many. */
 function codingsOf(header: string | undefined): readonly Decode[] | null {
   const names = (header ?? "")
     .toLowerCase()
@@ -60,73 +65,102 @@ function codingsOf(header: string | undefined): readonly Decode[] | null {
     .map((name) => name.trim())
     .filter((name) => name !== "" && name !== "identity");
   const found = names.flatMap((name) => (Object.hasOwn(decoders, name) ? (decoders[name] ?? []) : []));
-  return found.length === names.length && names.length <= mostCodings ? found : null;
-}
-
-function unknownCoding(): Refusal {
-  const taken = "gzip, deflate, br, zstd";
-  return refuse(`Send the body plain, or with one of these content codings: ${taken}.`, {
-    status: 415,
-    headers: { "accept-encoding": taken },
-  });
-}
-
-function tooLarge(limit: number): Refusal {
-  return refuse(`The request body is larger than ${limit} bytes.`, { status: 413 });
-}
-
-function isTooLarge(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
+  return found.length === names.length && names.length <= maxCodings ? found : null;
 }
 
 /** The body as it was sent; null when it is larger than the limit. */
-async function readSent(request: IncomingMessage, limit: number): Promise<Buffer | null> {
+async function readBytes(request: IncomingMessage, limit: number): Promise<Buffer | null> {
   if (Number(request.headers["content-length"] ?? 0) > limit) return null;
   const chunks: Buffer[] = [];
   let bytes = 0;
   return new Promise((resolve, reject) => {
-    const stop = () => {
-      request.off("data", take);
-      request.off("end", end);
+    const unsubscribe = () => {
+      request.off("data", onData);
+      request.off("end", onEnd);
       request.off("error", reject);
-      request.off("close", left);
+      request.off("close", onClose);
     };
-    const take = (chunk: Buffer) => {
+    const onData = (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= limit) {
         chunks.push(chunk);
         return;
       }
-      stop();
+      unsubscribe();
       resolve(null);
     };
-    // Nothing is told any more but that it has closed, so only that listener has to step aside.
-    const end = () => {
-      request.off("close", left);
+    // After the end only "close" can follow.
+    const onEnd = () => {
+      request.off("close", onClose);
       resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
     };
-    // Whoever leaves in the middle of a body tells nothing but that.
-    const left = () => {
-      stop();
+    // A connection that is closed in the middle of a body emits nothing else.
+    const onClose = () => {
+      unsubscribe();
       reject(new Error("the request was cut short"));
     };
-    request.on("data", take);
-    request.on("end", end);
+    request.on("data", onData);
+    request.on("end", onEnd);
     request.on("error", reject);
-    request.on("close", left);
+    request.on("close", onClose);
   });
 }
 
+/** Bytes of a refused body that are discarded, so that its sender can read the refusal. */
+const maxDiscardedBytes = 16_777_216;
+
 /**
- * Reads what is left of a refused request and drops it: a socket that is closed on unread bytes is reset, and the answer
- * on its way is lost with it.
+ * Discards the rest of a refused request: a socket that is closed with unread bytes is reset, and the answer on its way
+ * is lost with it.
  */
 export function discard(request: IncomingMessage): void {
   let bytes = 0;
   request.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > mostDiscardedBytes) request.destroy();
+    if (bytes > maxDiscardedBytes) request.destroy();
   });
   request.on("error", () => request.destroy());
   request.resume();
+}
+
+/** Decodes UTF-8 without its byte order mark; null for other bytes. */
+export function decodeUtf8(bytes: Buffer): string | null {
+  if (!isUtf8(bytes)) return null;
+  const text = bytes.toString("utf8");
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+}
+
+/** Nesting of lists and objects in JSON that is parsed at all, far beyond what any value may have. */
+const maxJsonDepth = 1000;
+
+/** A JSON value, or the end of a sentence about the problem with the text. */
+export type ParsedJson = { readonly value: unknown } | { readonly problem: string };
+
+/** Parses JSON with at most {@link maxJsonDepth} levels, which are counted before it is parsed. */
+export function parseJson(text: string): ParsedJson {
+  // A shorter text has no room for so many brackets.
+  if (text.length > maxJsonDepth && isDeeper(text, maxJsonDepth))
+    return { problem: `is nested deeper than ${maxJsonDepth} levels` };
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return { problem: "is not JSON" };
+  }
+}
+
+function isDeeper(text: string, max: number): boolean {
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (isInString) {
+      if (code === 0x5c) at += 1;
+      else if (code === 0x22) isInString = false;
+    } else if (code === 0x22) isInString = true;
+    else if (code === 0x7b || code === 0x5b) {
+      depth += 1;
+      if (depth > max) return true;
+    } else if (code === 0x7d || code === 0x5d) depth -= 1;
+  }
+  return false;
 }

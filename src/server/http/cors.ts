@@ -1,23 +1,25 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isLoopback } from "../../config/index.ts";
 import { credentialHeader } from "../graphql/call.ts";
-import { demoHeader } from "../pages/demo-header.ts";
+import { requestTypeProblem } from "./negotiation.ts";
+import { type Refusal, refuse } from "./response.ts";
+import { demoHeader } from "./security-headers.ts";
 
-/** Which pages of other origins may read answers, and what they may send. */
+/** The pages of other origins that may read answers, and the headers that they may send. */
 export interface CorsOptions {
   /** Exact origins, or `*` for all. */
   readonly origins: readonly string[];
-  /** Whether any page of this machine may as well, whatever its port. */
+  /** Whether pages of this machine may as well, whatever their port. */
   readonly loopback: boolean;
   /** Request headers that are allowed beside the usual ones. */
   readonly headers: readonly string[];
-  /** Names of the backends whose credential a caller may send along. */
+  /** Names of the backends for which a caller may send a credential. */
   readonly backends: readonly string[];
 }
 
 /**
- * Headers that a page may send: those that the gateway reads, and those that clients and the tracing of browsers add to
- * each request by themselves. None of the latter changes an answer, and a page that may not send them can ask nothing.
+ * Headers that a page may send: those that the gateway reads, and those that clients and browser tracing add to each
+ * request by themselves. The latter change no answer, but a page that may not send them could not ask anything.
  */
 const usualHeaders = [
   "accept",
@@ -65,7 +67,7 @@ const usualHeaders = [
   "x-datadog-trace-id",
 ] as const;
 
-/** Headers of an answer that a page may read beside those that every page may. */
+/** Headers of an answer that a page may read beside the CORS-safelisted ones. */
 const exposedHeaders = [
   "accept-encoding",
   "allow",
@@ -76,42 +78,66 @@ const exposedHeaders = [
   "x-request-id",
 ];
 
-/** What the browser of a page asks before it sends a request. */
-export type Preflight =
-  /** No preflight: an ordinary request. */
-  | "none"
-  /** A page whose origin is allowed; the answer has to be a success, whatever the request itself will get. */
-  | "allowed"
-  /** A page that may not read answers. */
-  | "other";
-
 /**
- * Marks an answer as readable for the page that asked, if its origin is allowed. Has to come before anything can be
- * refused: a page cannot read a refusal that does not carry these headers. Cookies are never allowed: the gateway knows
- * none.
+ * Makes an answer readable for the page that asked, if its origin is allowed. True for the preflight of such a page,
+ * whose answer has to be a success. Must run before anything is refused: a page cannot read a refusal without these
+ * headers. Cookies are never allowed: the gateway knows none.
  */
-export function allowOrigin(request: IncomingMessage, response: ServerResponse, options: CorsOptions): Preflight {
+export function allowOrigin(request: IncomingMessage, response: ServerResponse, options: CorsOptions): boolean {
   const { origin } = request.headers;
-  const asksFirst = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
+  const isPreflight = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
   const all = options.origins.includes("*");
   if ((options.origins.length > 0 || options.loopback) && !all) response.setHeader("vary", "origin");
-  if (origin === undefined || !isAllowedOrigin(origin, options)) return asksFirst ? "other" : "none";
+  if (origin === undefined || !isAllowedOrigin(origin, options)) return false;
   response.setHeader("access-control-allow-origin", all ? "*" : origin);
   response.setHeader("access-control-expose-headers", exposedHeaders.join(", "));
-  if (!asksFirst) return "none";
+  if (!isPreflight) return false;
   const headers = new Set([...usualHeaders, ...options.backends.map(credentialHeader), ...options.headers]);
   response.setHeader("access-control-allow-methods", "GET, POST");
   response.setHeader("access-control-allow-headers", [...headers].join(", "));
   response.setHeader("access-control-max-age", "600");
-  return "allowed";
+  return true;
 }
 
 /** Whether pages of this origin may read answers. */
-export function isAllowedOrigin(
+function isAllowedOrigin(
   origin: string | undefined,
   { origins, loopback }: Pick<CorsOptions, "origins" | "loopback">,
 ): boolean {
   if (origins.includes("*")) return true;
   if (origin === undefined) return false;
   return origins.includes(origin) || (loopback && URL.canParse(origin) && isLoopback(new URL(origin).hostname));
+}
+
+/**
+ * Refuses what the page of another site can make a browser send without a preflight: a form, plain text, a picture's
+ * address. Such a page cannot read the answer, but it could spend the gateway's calls. It cannot send JSON unless its
+ * origin is allowed; a GET is refused when the browser names another site as its sender. `hosts` are the gateway's own,
+ * as the caller may have written them.
+ */
+export function refuseCrossSite(
+  request: IncomingMessage,
+  cors: Pick<CorsOptions, "origins" | "loopback">,
+  hosts: readonly string[],
+): Refusal | null {
+  const { headers, method } = request;
+  if (method === "POST") {
+    const problem = requestTypeProblem(headers["content-type"]);
+    return problem === null ? null : refuse(problem, { status: 415 });
+  }
+  return isSameSite(request, hosts) || isAllowedOrigin(headers.origin, cors)
+    ? null
+    : refuse("Pages of other sites may not ask with GET.", { status: 403 });
+}
+
+/**
+ * Browsers send `sec-fetch-site` only to addresses that they trust (https, and loopback); to others they send at most the
+ * page's origin or address, which is the gateway's when it has the host that was asked.
+ */
+function isSameSite({ headers }: IncomingMessage, hosts: readonly string[]): boolean {
+  const site = headers["sec-fetch-site"];
+  if (site !== undefined) return site === "same-origin" || site === "none";
+  const page = headers.origin ?? headers.referer;
+  if (page === undefined) return true;
+  return URL.canParse(page) && hosts.includes(new URL(page).host);
 }

@@ -1,13 +1,16 @@
 import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 
-/** Sent with every answer, whoever writes it; pages replace the content policy by a wider one of their own. */
-export function secure(response: ServerResponse): void {
+/** Sent with every answer of the demo, and with none of a gateway that serves a configuration. */
+export const demoHeader = { name: "x-delivery-graph", value: "demo" } as const;
+
+/** Sets the security headers of every answer; pages replace the content policy by a wider one of their own. */
+export function setSecurityHeaders(response: ServerResponse): void {
   response.setHeader("x-content-type-options", "nosniff");
   response.setHeader("referrer-policy", "no-referrer");
   response.setHeader("x-frame-options", "DENY");
   response.setHeader("cross-origin-opener-policy", "same-origin");
-  response.setHeader("content-security-policy", closed);
+  response.setHeader("content-security-policy", closedPolicy);
 }
 
 /** A Content-Security-Policy that allows what is named and nothing else. */
@@ -29,5 +32,4 @@ export function hashSource(text: string): string {
   return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 }
 
-/** The policy of everything that is no page. */
-const closed = contentPolicy({});
+const closedPolicy = contentPolicy({});

@@ -1,283 +1,71 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, isLoopback } from "../../config/index.ts";
-import type { BackendIdentity } from "../../model/backend.ts";
-import { once } from "../../model/once.ts";
 import { createLine } from "../../upstream/line.ts";
-import { createGate, type Refusal as GateRefusal } from "../auth/gate.ts";
+import { createGate, type Gate } from "../auth/gate.ts";
 import type { GraphQLEndpoint } from "../graphql/endpoint.ts";
 import type { Log } from "../observability/log.ts";
-import type { Metrics } from "../observability/metrics.ts";
 import { headersOf, requestIdOf } from "../observability/request-id.ts";
-import { demoHeader } from "../pages/demo-header.ts";
-import { type Example, generalExamples } from "../pages/examples.ts";
-import { frontPage } from "../pages/front-page.ts";
-import { sendPage } from "../pages/page.ts";
+import { createPages, type PagesOptions, type Phase, sendMessage } from "../pages/index.ts";
 import { discard, readBody } from "./body.ts";
-import { guardConnections, promptTimeouts } from "./connections.ts";
-import { allowOrigin } from "./cors.ts";
-import { refuseCrossSite } from "./cross-site.ts";
-import { createLastAnswers } from "./last-answers.ts";
+import { answerUnreadable, createLastAnswers, guardConnections, limitSenders, promptTimeouts } from "./connections.ts";
+import { allowOrigin, refuseCrossSite } from "./cors.ts";
 import { namesHtml } from "./negotiation.ts";
-import { createProxies } from "./proxies.ts";
-import { Refusal, refuse } from "./refusal.ts";
-import { secure } from "./security-headers.ts";
-import { limitSenders } from "./slow-senders.ts";
-import { targetOf } from "./target.ts";
-import { answerUnreadable } from "./unreadable.ts";
+import { createProxies, targetOf } from "./request.ts";
+import { Refusal, refuse, retryAfterSeconds, sendJson } from "./response.ts";
+import { demoHeader, setSecurityHeaders } from "./security-headers.ts";
 
-/** What the shell needs to know. */
-export interface HttpOptions {
-  readonly config: Config;
-  readonly backends: readonly BackendIdentity[];
+/** What the HTTP server is made of. */
+export interface HttpOptions extends PagesOptions {
   readonly graphql: GraphQLEndpoint;
-  readonly examples: readonly Example[];
-  /** Whether the backends are the demo's. */
-  readonly demo: boolean;
-  readonly version: string;
   readonly log: Log;
-  /** What /metrics shows; left out, there is no such page. */
-  readonly metrics?: Pick<Metrics, "contentType" | "print" | "answered"> | null;
 }
 
-/** The HTTP server around the GraphQL endpoint: pages, health, limits of size and origin, and a polite end. */
-export interface HttpShell {
-  /** Starts to listen; the address with the port that was really taken and the base path. Rejects with the system's error. */
+/** The HTTP server around the GraphQL endpoint: pages, health, limits of size and origin, and a graceful shutdown. */
+export interface HttpServer {
+  /** Resolves with the address, its actual port and the base path. Rejects with the system's error. */
   readonly listen: () => Promise<string>;
-  /** Answers /ready with 503 from now on and everything else as before; connections are closed behind their answers. */
-  readonly leave: () => void;
-  /** Takes no new work, waits for what is in flight, `graceMs` at most, and closes. */
+  /** From now on /ready answers 503 and connections are closed behind their answers; everything else goes on. */
+  readonly announceShutdown: () => void;
+  /** Refuses new work, waits `graceMs` at most for what is in flight, and closes. */
   readonly drain: (graceMs: number) => Promise<void>;
 }
 
-const plain = "text/plain; charset=utf-8";
-
 /** Request line and headers without the caller's key or token. */
 const otherHeaderBytes = 16_384;
-const longestUrl = 8192;
+const maxUrlLength = 8192;
 const graphMethods = "GET, POST, OPTIONS";
-/** When to ask again what could not be answered at the moment: another replica, or the next process, is there by then. */
-const retryAfterSeconds = 5;
 const senderLimits = { headMs: 10_000, bodyMs: 30_000 } as const;
-/** Every answer says what it is called in the log. */
 const requestIdHeader = "x-request-id";
 
-/** Builds the server; it listens when told to. */
-export function createHttpShell(options: HttpOptions): HttpShell {
-  const { config, log, metrics, demo } = options;
+/** Creates the server; `listen` starts it. */
+export function createHttpServer(options: HttpOptions): HttpServer {
+  const { config, log, metrics } = options;
+  const { host, port, path } = config.server;
   const gate = createGate(config, log);
   const inFlight = createLine<ServerResponse>();
   const lastAnswers = createLastAnswers(inFlight.values);
-  const { keepAliveMs } = config.server;
-  const mostHeaderBytes = otherHeaderBytes + (config.auth.mode === "none" ? 0 : config.auth.tokenBytes);
-  const server = createServer(
-    {
-      keepAliveTimeout: keepAliveMs,
-      // Counted from the moment a connection is opened, which a balancer does ahead of its first request: longer than one is
-      // kept that waits for its next.
-      headersTimeout: keepAliveMs + 10_000,
-      requestTimeout: keepAliveMs + 30_000,
-      maxHeaderSize: mostHeaderBytes,
-      // Node would refuse it without a word; it is refused below.
-      requireHostHeader: false,
-      ...promptTimeouts,
-    },
-    (request, response) => {
-      if (!lastAnswers.note(request, response)) return discard(request);
-      const leave = inFlight.join(response);
-      response.on("close", () => {
-        leave();
-        metrics?.answered(response.headersSent ? response.statusCode : null);
-      });
-      answer(request, response).catch((error: unknown) => failed(error, request, response));
-    },
-  );
-  // Node refuses such a request without a word, and tells nobody.
-  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
-  answerUnreadable(server, {
-    mostHeaderBytes,
-    demo,
-    isForPages: demo || config.server.cors.origins.length > 0,
-    underWay: inFlight.values,
-    answered: (status) => metrics?.answered(status),
-    log,
-  });
-  guardConnections(server, config.server, log);
-  limitSenders(server, senderLimits, (socket) => {
-    const error = Object.assign(new Error("the request did not arrive in time"), { code: "ERR_HTTP_REQUEST_TIMEOUT" });
-    server.emit("clientError", error, socket);
-  });
-  const needsKey = config.auth.mode !== "none";
-  // What is behind the gateway is not for strangers.
-  const told = needsKey ? { backends: [], examples: generalExamples } : {};
-  const front = (links: string) => frontPage({ ...options, ...told, links, graphiql: config.server.graphiql });
-  const usualFront = front(hereLinks);
-  // Nine megabytes that a gateway without GraphiQL never loads.
-  const graphiql = once(async () => {
-    const { graphiqlPage } = await import("../pages/graphiql.ts");
-    return graphiqlPage({
-      examples: needsKey ? generalExamples : options.examples,
-      needsKey,
-      demo,
+  let phase: Phase = "running";
+  const handle = createHandler(options, gate, () => phase);
+  const server = openServer(options, inFlight.values, (request, response) => {
+    if (!lastAnswers.add(request, response)) return discard(request);
+    const remove = inFlight.join(response);
+    response.on("close", () => {
+      remove();
+      metrics?.answered(response.headersSent ? response.statusCode : null);
+    });
+    handle(request, response).catch((error: unknown) => {
+      // The caller closed the connection in the middle of the request.
+      if (request.destroyed && !request.complete) return;
+      const requestId = String(response.getHeader(requestIdHeader));
+      log.error({ err: error, requestId }, "a request failed");
+      if (response.headersSent) response.destroy();
+      else sendJson(request, response, 500, unexpectedError(requestId));
     });
   });
-  // Who builds a frontend against the demo has a server of their own on some port.
-  const cors = { ...config.server.cors, loopback: demo, backends: options.backends.map(({ name }) => name) };
-  const isPrivate = answersToThisMachineOnly(config);
-  const proxies = createProxies(config.server.trustedProxies);
-  if (isPrivate && config.server.trustedProxies.some((range) => isLoopback(range.split("/", 1)[0] ?? ""))) {
-    // A page with a name of its own for this machine comes from the same address as that proxy.
-    log.warn({}, "nobody has to log in, and whatever comes from this machine passes for a trusted proxy");
-  }
-  const base = config.server.path === "/" ? "" : config.server.path;
-  let leaving = false;
-  let draining = false;
-
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    secure(response);
-    if (demo) response.setHeader(demoHeader.name, demoHeader.value);
-    response.setHeader(requestIdHeader, requestIdOf(headersOf(request)));
-    if (draining) response.setHeader("connection", "close");
-    const { host, path: asked, query } = targetOf(request);
-    const forwarded = proxies.hostsOf(request);
-    const path = pathBelow(asked, base, proxies.prefixOf(request));
-    // What answers below knows its own paths and no base path.
-    if (path !== null && path !== asked) request.url = query === "" ? path : `${path}?${query}`;
-    const isGraph = path === "/graphql";
-    // Before anything can be refused: a page reads no refusal without these headers.
-    const preflight = isGraph ? allowOrigin(request, response, cors) : "none";
-    if (preflight === "allowed") {
-      response.writeHead(204, { allow: graphMethods }).end();
-      return;
-    }
-    // Whom a trusted proxy lets in is not for the gateway to say.
-    const problem = problemWith(request, forwarded === null ? host : null);
-    if (problem !== null) {
-      discard(request);
-      const [{ message } = { message: "" }] = problem.errors;
-      return isGraph ? refuseGraphQL(request, response, problem) : sendText(request, response, problem.status, message);
-    }
-    if (isGraph) return answerGraphQL(request, response, forwarded ?? [host?.toLowerCase() ?? ""]);
-    const pages: Readonly<Record<string, () => void | Promise<void>>> = {
-      "/health": () => sendJson(request, response, 200, { status: "ok" }),
-      "/ready": () =>
-        sendJson(request, response, leaving ? 503 : 200, {
-          status: leaving ? "draining" : "ready",
-          ...(demo ? { demo } : {}),
-        }),
-      "/": async () => {
-        if (draining) {
-          response.setHeader("retry-after", String(retryAfterSeconds));
-          return sendText(request, response, 503, "The gateway is shutting down.");
-        }
-        const links = linkBase(base, proxies.prefixOf(request));
-        await sendPage(links === hereLinks ? usualFront : front(links), request, response);
-      },
-      // Links of a page without a slash at its end would lead beside it.
-      "": () => {
-        response.setHeader("location", `${base.slice(base.lastIndexOf("/") + 1)}/`);
-        sendText(request, response, 307, "The page is at the address with a slash at its end.");
-      },
-      ...(metrics
-        ? {
-            "/metrics": async () => {
-              response.setHeader("cache-control", "no-store");
-              send(request, response, 200, metrics.contentType, await metrics.print());
-            },
-          }
-        : {}),
-    };
-    const page = Object.entries(pages).find(([at]) => at === path)?.[1];
-    if (page === undefined)
-      return sendText(request, response, 404, `There is nothing here. The graph is at ${base}/graphql.`);
-    if (request.method === "GET" || request.method === "HEAD") return page();
-    response.setHeader("allow", "GET, HEAD");
-    sendText(request, response, 405, "Only GET and HEAD are answered here.");
-  }
-
-  /** What is wrong with a request to any path. */
-  function problemWith(request: IncomingMessage, host: string | null): Refusal | null {
-    if (isPrivate && !isOfThisMachine(host)) {
-      const message = "This gateway answers to names of this machine only (localhost, 127.0.0.1).";
-      return refuse(message, { status: 421 });
-    }
-    const hosts = hostsIn(request);
-    if (hosts > 1 || (hosts === 0 && request.httpVersion === "1.1")) {
-      return refuse("A request names its host: send one Host header.");
-    }
-    if (expectsMore(request)) return refuse("Only 100-continue can be expected.", { status: 417 });
-    return (request.url ?? "").length > longestUrl ? refuse("This address is too long.", { status: 414 }) : null;
-  }
-
-  function refuseGraphQL(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
-    options.graphql.refuse(request, response, refusal, String(response.getHeader(requestIdHeader)));
-  }
-
-  async function answerGraphQL(
-    request: IncomingMessage,
-    response: ServerResponse,
-    hosts: readonly string[],
-  ): Promise<void> {
-    const answered = await askGraphQL(request, response, hosts);
-    if (answered === null) return;
-    discard(request);
-    refuseGraphQL(request, response, answered);
-  }
-
-  /**
-   * Answers what is asked of the graph; null when it has, else the refusal that is to be sent. `hosts` are ours, as the
-   * caller may have written them.
-   */
-  async function askGraphQL(
-    request: IncomingMessage,
-    response: ServerResponse,
-    hosts: readonly string[],
-  ): Promise<Refusal | null> {
-    if (request.method === "OPTIONS") {
-      response.writeHead(204, { allow: graphMethods }).end();
-      return null;
-    }
-    if (draining) return shuttingDown();
-    if (config.server.graphiql && wantsPage(request)) {
-      await sendPage(await graphiql(), request, response);
-      return null;
-    }
-    if (request.method !== "GET" && request.method !== "POST") {
-      return refuse("GraphQL is asked with GET or POST.", { status: 405, headers: { allow: graphMethods } });
-    }
-    const doubt = refuseCrossSite(request, cors, hosts);
-    if (doubt !== null) return doubt;
-    const admission = await gate.admit(request.headers);
-    if ("refusal" in admission) {
-      const requestId = response.getHeader(requestIdHeader);
-      log.info(
-        { requestId, rule: admission.refusal.rule, client: proxies.clientOf(request) },
-        "a credential was refused",
-      );
-      return turnedAway(admission.refusal);
-    }
-    // A body of a GET means nothing (RFC 9110, 9.3.1).
-    if (request.method === "GET") discard(request);
-    const body = request.method === "GET" ? Buffer.alloc(0) : await readBody(request, config.limits.bodyBytes);
-    if (body instanceof Refusal) return body;
-    const requestId = String(response.getHeader(requestIdHeader));
-    const address = proxies.clientOf(request);
-    await options.graphql.handle(request, response, body, { caller: admission.caller, address, requestId });
-    return null;
-  }
-
-  function failed(error: unknown, request: IncomingMessage, response: ServerResponse): void {
-    // Whoever asked has left: nobody is there to be answered, and nothing went wrong here.
-    if (request.destroyed && !request.complete) return;
-    const requestId = String(response.getHeader(requestIdHeader));
-    log.error({ err: error, requestId }, "a request failed");
-    if (response.headersSent) response.destroy();
-    else sendJson(request, response, 500, unexpected(requestId));
-  }
 
   async function listen(): Promise<string> {
-    const { host, port } = config.server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(port, host, () => {
@@ -286,55 +74,208 @@ export function createHttpShell(options: HttpOptions): HttpShell {
       });
     });
     const address = server.address();
-    return `http://${host.includes(":") ? `[${host}]` : host}:${isAddress(address) ? address.port : port}${base}`;
+    const actual = isAddress(address) ? address.port : port;
+    return `http://${host.includes(":") ? `[${host}]` : host}:${actual}${path === "/" ? "" : path}`;
   }
 
-  function leave(): void {
-    leaving = true;
+  function announceShutdown(): void {
+    phase = "announced";
     lastAnswers.closeBehind();
   }
 
-  // The port stays open until the last answer is out: a balancer that asks /ready is told to go elsewhere, not cut off.
+  // The port stays open until the last answer is sent: a balancer that asks /ready needs its 503.
   async function drain(graceMs: number): Promise<void> {
-    leave();
-    draining = true;
+    announceShutdown();
+    phase = "draining";
     server.closeIdleConnections();
-    const patience = new AbortController();
+    const grace = new AbortController();
     const settled = Promise.all(
       inFlight.values().map((response) => new Promise((resolve) => response.on("close", resolve))),
     );
-    await Promise.race([settled, sleep(graceMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
-    patience.abort();
+    await Promise.race([settled, sleep(graceMs, undefined, { signal: grace.signal }).catch(() => undefined)]);
+    grace.abort();
     const closed = new Promise<void>((resolve) => (server.listening ? server.close(() => resolve()) : resolve()));
     server.closeAllConnections();
     await closed;
     await gate.close();
   }
 
-  return { listen, leave, drain };
+  return { listen, announceShutdown, drain };
+}
+
+type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Node's server with limits for headers, times and connections. */
+function openServer(
+  { config, log, metrics, demo }: HttpOptions,
+  inFlight: () => readonly ServerResponse[],
+  listener: Listener,
+): Server {
+  const { keepAliveMs, cors } = config.server;
+  const maxHeaderBytes = otherHeaderBytes + (config.auth.mode === "none" ? 0 : config.auth.tokenBytes);
+  const server = createServer(
+    {
+      keepAliveTimeout: keepAliveMs,
+      // Counted from the opening of a connection, which a balancer does ahead of its first request: longer than an idle
+      // connection is open.
+      headersTimeout: keepAliveMs + 10_000,
+      requestTimeout: keepAliveMs + 30_000,
+      maxHeaderSize: maxHeaderBytes,
+      // Node would refuse it without an answer; the handler refuses it with one.
+      requireHostHeader: false,
+      ...promptTimeouts,
+    },
+    listener,
+  );
+  // Node answers such a request without an event; the handler refuses it.
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  answerUnreadable(server, {
+    maxHeaderBytes,
+    demo,
+    isReadableByPages: demo || cors.origins.length > 0,
+    inFlight,
+    answered: (status) => metrics?.answered(status),
+    log,
+  });
+  guardConnections(server, config.server, log);
+  limitSenders(server, senderLimits, (socket) => {
+    const error = Object.assign(new Error("the request did not arrive in time"), { code: "ERR_HTTP_REQUEST_TIMEOUT" });
+    server.emit("clientError", error, socket);
+  });
+  return server;
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** Routes requests to the graph and to pages; refuses what no path accepts. */
+function createHandler(options: HttpOptions, gate: Gate, phase: () => Phase): Handler {
+  const { config, graphql, log, demo } = options;
+  const proxies = createProxies(config.server.trustedProxies);
+  // A frontend that is built against the demo is served from some port of this machine.
+  const cors = { ...config.server.cors, loopback: demo, backends: options.backends.map(({ name }) => name) };
+  const isPrivate = answersToThisMachineOnly(config);
+  if (isPrivate && config.server.trustedProxies.some((range) => isLoopback(range.split("/", 1)[0] ?? ""))) {
+    // A page with a name of its own for this machine comes from the same address as that proxy.
+    log.warn({}, "nobody has to log in, and whatever comes from this machine passes for a trusted proxy");
+  }
+  const base = config.server.path === "/" ? "" : config.server.path;
+  const pages = createPages(options, phase);
+  const askGraph = createGraphHandler(options, gate, { proxies, cors, phase, sendGraphiql: pages.sendGraphiql });
+
+  return async (request, response) => {
+    const requestId = requestIdOf(headersOf(request));
+    setSecurityHeaders(response);
+    if (demo) response.setHeader(demoHeader.name, demoHeader.value);
+    response.setHeader(requestIdHeader, requestId);
+    if (phase() === "draining") response.setHeader("connection", "close");
+    const { host, path: asked, query } = targetOf(request);
+    const forwarded = proxies.hostsOf(request);
+    const path = pathBelow(asked, base, proxies.prefixOf(request));
+    // The endpoint and the pages know their own paths and no base path.
+    if (path !== null && path !== asked) request.url = query === "" ? path : `${path}?${query}`;
+    const isGraph = path === "/graphql";
+    // Before anything is refused: a page cannot read a refusal without these headers.
+    if (isGraph && allowOrigin(request, response, cors)) {
+      response.writeHead(204, { allow: graphMethods }).end();
+      return;
+    }
+    // A trusted proxy decides itself which hosts it serves.
+    const problem = refuseAnywhere(request, forwarded === null ? host : null, isPrivate);
+    if (problem !== null && !isGraph) {
+      discard(request);
+      return sendMessage(request, response, problem.status, problem.errors[0]?.message ?? "");
+    }
+    if (!isGraph) return pages.send(path, proxies.prefixOf(request), request, response);
+    const hosts = forwarded ?? [host?.toLowerCase() ?? ""];
+    const refusal = problem ?? (await askGraph(request, response, hosts, requestId));
+    if (refusal === null) return;
+    discard(request);
+    graphql.refuse(request, response, refusal, requestId);
+  };
+}
+
+/**
+ * Answers requests to the graph: null when it has, else the refusal. `hosts` are the gateway's own, as the caller may have
+ * written them.
+ */
+function createGraphHandler(
+  { config, graphql, log }: HttpOptions,
+  gate: Gate,
+  {
+    proxies,
+    cors,
+    phase,
+    sendGraphiql,
+  }: {
+    readonly proxies: ReturnType<typeof createProxies>;
+    readonly cors: Parameters<typeof allowOrigin>[2];
+    readonly phase: () => Phase;
+    readonly sendGraphiql: Handler;
+  },
+) {
+  return async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    hosts: readonly string[],
+    requestId: string,
+  ): Promise<Refusal | null> => {
+    const { method, headers } = request;
+    if (method === "OPTIONS") {
+      response.writeHead(204, { allow: graphMethods }).end();
+      return null;
+    }
+    if (phase() === "draining") return shuttingDown();
+    if (config.server.graphiql && (method === "GET" || method === "HEAD") && namesHtml(headers.accept)) {
+      await sendGraphiql(request, response);
+      return null;
+    }
+    if (method !== "GET" && method !== "POST") {
+      return refuse("GraphQL is asked with GET or POST.", { status: 405, headers: { allow: graphMethods } });
+    }
+    const crossSite = refuseCrossSite(request, cors, hosts);
+    if (crossSite !== null) return crossSite;
+    const address = proxies.clientOf(request);
+    const admission = await gate.admit(headers);
+    if ("refusal" in admission) {
+      log.info({ requestId, rule: admission.rule, client: address }, "a credential was refused");
+      return admission.refusal;
+    }
+    // A body of a GET means nothing (RFC 9110, 9.3.1).
+    if (method === "GET") discard(request);
+    const body = method === "GET" ? Buffer.alloc(0) : await readBody(request, config.limits.bodyBytes);
+    if (body instanceof Refusal) return body;
+    await graphql.handle(request, response, body, { caller: admission.caller, address, requestId });
+    return null;
+  };
+}
+
+/** The refusal of a request that no path accepts. */
+function refuseAnywhere(request: IncomingMessage, host: string | null, isPrivate: boolean): Refusal | null {
+  if (isPrivate && host !== null && !isLoopback(host.replace(/:\d*$/, ""))) {
+    const message = "This gateway answers to names of this machine only (localhost, 127.0.0.1).";
+    return refuse(message, { status: 421 });
+  }
+  const hosts = countHosts(request);
+  if (hosts > 1 || (hosts === 0 && request.httpVersion === "1.1")) {
+    return refuse("A request names its host: send one Host header.");
+  }
+  const { expect } = request.headers;
+  if (expect !== undefined && expect.toLowerCase() !== "100-continue") {
+    return refuse("Only 100-continue can be expected.", { status: 417 });
+  }
+  return (request.url ?? "").length > maxUrlLength ? refuse("This address is too long.", { status: 414 }) : null;
 }
 
 /** Pages that balancers and collectors ask without a proxy in between. */
-const ownPages = new Set(["/health", "/ready", "/metrics"]);
+const pagesOutsideBase = new Set(["/health", "/ready", "/metrics"]);
 
 /**
- * The part of a path below the base path, or null where it lies elsewhere; empty for the base path itself. A proxy may have
- * taken the base path away, and says so in its prefix.
+ * The part of a path below the base path, or null where it is elsewhere; empty for the base path itself. A proxy may have
+ * removed the base path, and forwards it as its prefix then.
  */
 function pathBelow(path: string, base: string, prefix: string): string | null {
   if (path === base || path.startsWith(`${base}/`)) return path.slice(base.length);
-  return ownPages.has(path) || prefix.endsWith(base) ? path : null;
-}
-
-const hereLinks = "./";
-
-/**
- * What links of the front page begin with. They lead on from the page's own address, wherever a browser finds it; where a
- * proxy says what it took away they are whole, for that address may have no slash at its end.
- */
-function linkBase(base: string, prefix: string): string {
-  if (prefix === "/") return hereLinks;
-  return prefix.endsWith(base) ? `${prefix}/` : `${prefix}${base}/`;
+  return pagesOutsideBase.has(path) || prefix.endsWith(base) ? path : null;
 }
 
 function isAddress(address: string | AddressInfo | null): address is AddressInfo {
@@ -342,37 +283,16 @@ function isAddress(address: string | AddressInfo | null): address is AddressInfo
 }
 
 /**
- * A page of any site can point a name of its own at 127.0.0.1 and so read a gateway that nobody has to log in to.
- * What listens on loopback only therefore answers to loopback names only, unless anonymous callers were allowed.
+ * A page of any site can point a name of its own at 127.0.0.1 and so read a gateway without authentication. A gateway that
+ * listens on loopback only therefore answers to loopback names only, unless anonymous callers were allowed.
  */
 function answersToThisMachineOnly({ auth, server }: Config): boolean {
   return auth.mode === "none" && isLoopback(server.host) && !auth.allowAnonymous;
 }
 
-function isOfThisMachine(host: string | null): boolean {
-  return host === null || isLoopback(host.replace(/:\d*$/, ""));
-}
-
 /** Host headers of a request; Node reads the first alone, and a proxy may have read another (RFC 9112, 3.2). */
-function hostsIn({ rawHeaders }: IncomingMessage): number {
+function countHosts({ rawHeaders }: IncomingMessage): number {
   return rawHeaders.filter((name, at) => at % 2 === 0 && name.length === 4 && name.toLowerCase() === "host").length;
-}
-
-function expectsMore({ headers }: IncomingMessage): boolean {
-  return headers.expect !== undefined && headers.expect.toLowerCase() !== "100-continue";
-}
-
-function wantsPage({ method, headers }: IncomingMessage): boolean {
-  return (method === "GET" || method === "HEAD") && namesHtml(headers.accept);
-}
-
-function sendText(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
-  send(request, response, status, plain, `${text}\n`);
-}
-
-function sendJson(request: IncomingMessage, response: ServerResponse, status: number, value: unknown): void {
-  response.setHeader("cache-control", "no-store");
-  send(request, response, status, "application/json; charset=utf-8", JSON.stringify(value));
 }
 
 function shuttingDown(): Refusal {
@@ -384,21 +304,7 @@ function shuttingDown(): Refusal {
   });
 }
 
-function turnedAway({ status, challenge, message }: GateRefusal): Refusal {
-  return refuse(message, {
-    status,
-    code: "UNAUTHENTICATED",
-    retryable: status === 503,
-    headers: challenge === null ? { "retry-after": String(retryAfterSeconds) } : { "www-authenticate": challenge },
-  });
-}
-
-function unexpected(requestId: string): object {
+function unexpectedError(requestId: string): object {
   const extensions = { code: "INTERNAL_SERVER_ERROR", retryable: false, requestId };
   return { errors: [{ message: "Unexpected error.", extensions }] };
-}
-
-function send(request: IncomingMessage, response: ServerResponse, status: number, type: string, text: string): void {
-  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) });
-  response.end(request.method === "HEAD" ? undefined : text);
 }

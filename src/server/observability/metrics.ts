@@ -1,32 +1,67 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Backend } from "../../backends/backend.ts";
-import { createNameBook } from "./label-limiter.ts";
 import type { Observer } from "./telemetry.ts";
 
-/** Everything this gateway counts, in the text format of Prometheus. */
+/** The counters of one gateway, in the text format of Prometheus. */
 export interface Metrics extends Observer {
   readonly contentType: string;
   readonly print: () => Promise<string>;
-  /** Counts an HTTP answer, whichever page it was; null for a connection that was closed before its answer began. */
+  /** Counts an HTTP answer of any page; null for a connection that was closed before its answer began. */
   readonly answered: (status: number | null) => void;
 }
 
-/** Different operation names that are told apart. */
-const mostNames = 100;
-/** Different unknown fields that are counted for one operation of one backend. */
-const mostFields = 1000;
-// From a warm cache to the longest deadline anybody should configure.
+/** Distinct operation names in labels. */
+const maxOperationNames = 100;
+/** Distinct unknown fields that are counted for one operation of one backend. */
+const maxUnknownFields = 1000;
+// From a warm cache to the longest deadline that anybody should configure.
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30];
+const upstreamLabels = ["backend", "operation"] as const;
+const breakerStates = { closed: 0, "half-open": 0.5, open: 1 } as const;
 
-/** Counts from zero. Reads the state of the breakers and queues when it is printed, and not before. */
+/** Counts from zero. The state of breakers and queues is read when the page is printed. */
 export function createMetrics(
   backends: readonly Backend[],
-  { version, demo }: { readonly version: string; readonly demo: boolean },
+  about: { readonly version: string; readonly demo: boolean },
 ): Metrics {
-  const registers = [new Registry()];
-  const names = createNameBook(mostNames);
-  const upstream = ["backend", "operation"] as const;
+  const registry = new Registry();
+  const registers = [registry];
+  exposeState(registers, backends, about);
+  const answers = counter(
+    registers,
+    "delivery_graph_http_responses_total",
+    ["status"],
+    "HTTP answers of every page by status; none: the caller had gone before the answer began.",
+  );
+  return {
+    contentType: Registry.PROMETHEUS_CONTENT_TYPE,
+    print: async () => (await Promise.all([registry.metrics(), processRegistry().metrics()])).join("\n"),
+    answered: (status) => answers.inc({ status: status ?? "none" }),
+    ...countOperations(registers),
+    ...countExchanges(registers),
+    ...countRows(registers),
+  };
+}
 
+function counter<L extends string>(registers: Registry[], name: string, labelNames: readonly L[], help: string) {
+  return new Counter({ name, help, labelNames, registers });
+}
+
+function exposeState(
+  registers: Registry[],
+  backends: readonly Backend[],
+  { version, demo }: { readonly version: string; readonly demo: boolean },
+): void {
+  const backendGauge = (name: string, help: string, read: (pressure: ReturnType<Backend["pressure"]>) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ["backend"],
+      registers,
+      collect() {
+        for (const backend of backends) this.set({ backend: backend.name }, read(backend.pressure()));
+      },
+    });
   new Gauge({
     name: "delivery_graph_info",
     help: "Always 1; the version is in the label.",
@@ -38,144 +73,137 @@ export function createMetrics(
     help: "1 where the backends are the demo's and every answer is made up, else 0.",
     registers,
   }).set(demo ? 1 : 0);
-  const answers = new Counter({
-    name: "delivery_graph_http_responses_total",
-    help: "HTTP answers of every page by status; none: the caller had gone before the answer began.",
-    labelNames: ["status"] as const,
-    registers,
-  });
+  backendGauge(
+    "delivery_graph_breaker_state",
+    "0 closed, 0.5 half open (one call is let through), 1 open.",
+    ({ circuit }) => breakerStates[circuit],
+  );
+  backendGauge(
+    "delivery_graph_breaker_open_credentials",
+    "Credentials of callers that alone are refused, with forward: caller.",
+    ({ openCredentials }) => openCredentials,
+  );
+  backendGauge("delivery_graph_upstream_in_flight", "Calls being made.", ({ inFlight }) => inFlight);
+  backendGauge("delivery_graph_upstream_queued", "Calls waiting for a slot.", ({ queued }) => queued);
+}
+
+function countOperations(registers: Registry[]): Pick<Observer, "started" | "ended"> {
+  const limitLabel = createLabelLimiter(maxOperationNames);
   const running = new Gauge({
     name: "delivery_graph_operations_running",
     help: "Operations being answered.",
     registers,
   });
-  const operations = new Counter({
-    name: "delivery_graph_operations_total",
-    help: "Operations by name and outcome: ok, partial, failed, refused, bug, or left (the caller had gone).",
-    labelNames: ["operation", "outcome"] as const,
+  const operations = counter(
     registers,
-  });
-  const sharedOperations = new Counter({
-    name: "delivery_graph_operations_shared_total",
-    help: "Those of the operations that were answered with the answer of an equal one, which was under way already.",
-    labelNames: ["operation"] as const,
+    "delivery_graph_operations_total",
+    ["operation", "outcome"],
+    "Operations by name and outcome: ok, partial, failed, refused, bug, or left (the caller had gone).",
+  );
+  const coalesced = counter(
     registers,
-  });
-  const operationSeconds = new Histogram({
+    "delivery_graph_operations_shared_total",
+    ["operation"],
+    "Those of the operations that were answered with the answer of an equal one, which was under way already.",
+  );
+  const durations = new Histogram({
     name: "delivery_graph_operation_duration_seconds",
     help: "Time from an operation's arrival to its answer.",
-    labelNames: ["operation"] as const,
+    labelNames: ["operation"],
     buckets: seconds,
     registers,
   });
-  const operationCalls = new Histogram({
+  const calls = new Histogram({
     name: "delivery_graph_operation_upstream_calls",
     help: "Requests that one operation sent to backends.",
     buckets: [0, 1, 2, 5, 10, 20, 50, 100, 200],
     registers,
   });
-  const calls = new Counter({
-    name: "delivery_graph_upstream_calls_total",
-    help: "Requests sent to backends, retries included, by outcome as the backend's rules judge it.",
-    labelNames: [...upstream, "outcome"] as const,
+  return {
+    started: () => running.inc(),
+    ended: ({ name, calls: sent, isCoalesced }, outcome, ms) => {
+      running.dec();
+      // A refused operation did not run: its name must not use up a label.
+      const operation = outcome === "refused" ? "(refused)" : limitLabel(name);
+      operations.inc({ operation, outcome });
+      if (isCoalesced) coalesced.inc({ operation });
+      durations.observe({ operation }, ms / 1000);
+      if (outcome !== "refused") calls.observe(sent);
+    },
+  };
+}
+
+function countExchanges(registers: Registry[]): Pick<Observer, "exchanged"> {
+  const calls = counter(
     registers,
-  });
-  const retries = new Counter({
-    name: "delivery_graph_upstream_retries_total",
-    help: "Those of the requests that were not the first attempt.",
-    labelNames: upstream,
+    "delivery_graph_upstream_calls_total",
+    [...upstreamLabels, "outcome"],
+    "Requests sent to backends, retries included, by outcome as the backend's rules judge it.",
+  );
+  const retries = counter(
     registers,
-  });
-  const refused = new Counter({
-    name: "delivery_graph_upstream_unsent_total",
-    help: "Calls that were never sent: open breaker, full queue, no budget, no credential or no time left.",
-    labelNames: [...upstream, "outcome"] as const,
+    "delivery_graph_upstream_retries_total",
+    upstreamLabels,
+    "Those of the requests that were not the first attempt.",
+  );
+  const unsent = counter(
     registers,
-  });
-  const spared = new Counter({
-    name: "delivery_graph_upstream_spared_total",
-    help: "Calls that needed no request of their own: flight (an equal one was under way), cache, or stale (cached, and the backend failed).",
-    labelNames: [...upstream, "by"] as const,
+    "delivery_graph_upstream_unsent_total",
+    [...upstreamLabels, "outcome"],
+    "Calls that were never sent: open breaker, full queue, no budget, no credential or no time left.",
+  );
+  const spared = counter(
     registers,
-  });
-  const callSeconds = new Histogram({
+    "delivery_graph_upstream_spared_total",
+    [...upstreamLabels, "by"],
+    "Calls that needed no request of their own: flight (an equal one was under way), cache, or stale (cached, and the backend failed).",
+  );
+  const durations = new Histogram({
     name: "delivery_graph_upstream_duration_seconds",
     help: "Time from sending a request to the last byte of its answer.",
-    labelNames: upstream,
+    labelNames: upstreamLabels,
     buckets: seconds,
     registers,
   });
-  const bytes = new Counter({
-    name: "delivery_graph_upstream_received_bytes_total",
-    help: "Bytes of answers' bodies.",
-    labelNames: ["backend"] as const,
+  const received = counter(
     registers,
-  });
-  const keys = new Counter({
-    name: "delivery_graph_loader_keys_total",
-    help: "Keys that loaders were asked for: loaded from the backend, or known already within the request.",
-    labelNames: [...upstream, "from"] as const,
-    registers,
-  });
-  const dropped = new Counter({
-    name: "delivery_graph_dropped_rows_total",
-    help: "Rows of answers that could not be read and were left out.",
-    labelNames: upstream,
-    registers,
-  });
-  const fields = new Map<string, Set<string>>();
-  const unknown = new Gauge({
-    name: "delivery_graph_unknown_fields",
-    help: `Different fields seen in answers that the gateway does not rely on, up to ${mostFields}; sampled, one row an answer. A step up means that the backend has changed.`,
-    labelNames: upstream,
-    registers,
-  });
-  gaugeOf("delivery_graph_breaker_state", "0 closed, 0.5 half open (one call is let through), 1 open.", (backend) => {
-    return { closed: 0, "half-open": 0.5, open: 1 }[backend.pressure().circuit];
-  });
-  gaugeOf(
-    "delivery_graph_breaker_open_credentials",
-    "Credentials of callers that alone are refused, with forward: caller.",
-    (backend) => backend.pressure().openCredentials,
+    "delivery_graph_upstream_received_bytes_total",
+    ["backend"],
+    "Bytes of answers' bodies.",
   );
-  gaugeOf("delivery_graph_upstream_in_flight", "Calls being made.", (backend) => backend.pressure().inFlight);
-  gaugeOf("delivery_graph_upstream_queued", "Calls waiting for a slot.", (backend) => backend.pressure().queued);
-
-  function gaugeOf(name: string, help: string, read: (backend: Backend) => number): void {
-    new Gauge({
-      name,
-      help,
-      labelNames: ["backend"],
-      registers,
-      collect() {
-        for (const backend of backends) this.set({ backend: backend.name }, read(backend));
-      },
-    });
-  }
-
-  const [own] = registers;
   return {
-    contentType: Registry.PROMETHEUS_CONTENT_TYPE,
-    print: async () => (await Promise.all([own, processRegistry()].map((one) => one?.metrics()))).join("\n"),
-    answered: (status) => answers.inc({ status: status ?? "none" }),
-    started: () => running.inc(),
-    ended: ({ name, calls: sent, isShared }, outcome, ms) => {
-      running.dec();
-      // What was refused did not run: its name must not take the place of one that does.
-      const operation = outcome === "refused" ? "(refused)" : names.enter(name);
-      operations.inc({ operation, outcome });
-      if (isShared) sharedOperations.inc({ operation });
-      operationSeconds.observe({ operation }, ms / 1000);
-      if (outcome !== "refused") operationCalls.observe(sent);
-    },
-    exchanged: (_operation, { backend, operation, outcome, attempt, via, ms, bytes: received }) => {
-      if (via === "UNSENT") return refused.inc({ backend, operation, outcome });
+    exchanged: (_operation, { backend, operation, outcome, attempt, via, ms, bytes }) => {
+      if (via === "UNSENT") return unsent.inc({ backend, operation, outcome });
       if (via !== "WIRE") return spared.inc({ backend, operation, by: via.toLowerCase() });
       calls.inc({ backend, operation, outcome });
       if (attempt > 1) retries.inc({ backend, operation });
-      callSeconds.observe({ backend, operation }, ms / 1000);
-      bytes.inc({ backend }, received);
+      durations.observe({ backend, operation }, ms / 1000);
+      received.inc({ backend }, bytes);
     },
+  };
+}
+
+function countRows(registers: Registry[]): Pick<Observer, "loaded" | "read"> {
+  const keys = counter(
+    registers,
+    "delivery_graph_loader_keys_total",
+    [...upstreamLabels, "from"],
+    "Keys that loaders were asked for: loaded from the backend, or known already within the request.",
+  );
+  const dropped = counter(
+    registers,
+    "delivery_graph_dropped_rows_total",
+    upstreamLabels,
+    "Rows of answers that could not be read and were left out.",
+  );
+  const unknown = new Gauge({
+    name: "delivery_graph_unknown_fields",
+    help: `Different fields seen in answers that the gateway does not rely on, up to ${maxUnknownFields}; sampled, one row an answer. A step up means that the backend has changed.`,
+    labelNames: upstreamLabels,
+    registers,
+  });
+  const unknownFields = new Map<string, Set<string>>();
+  return {
     loaded: (_operation, { backend, operation, keys: loaded, deduped }) => {
       if (loaded > 0) keys.inc({ backend, operation, from: "backend" }, loaded);
       if (deduped > 0) keys.inc({ backend, operation, from: "request" }, deduped);
@@ -183,14 +211,31 @@ export function createMetrics(
     read: ({ backend, operation }, reading) => {
       if (reading.dropped > 0) dropped.inc({ backend, operation }, reading.dropped);
       const key = `${backend} ${operation}`;
-      const known = fields.get(key);
+      const known = unknownFields.get(key);
       const seen = known ?? new Set();
       const before = seen.size;
-      for (const name of reading.unknown) if (seen.size < mostFields) seen.add(name);
+      for (const name of reading.unknown) if (seen.size < maxUnknownFields) seen.add(name);
       if (known && seen.size === before) return;
-      fields.set(key, seen);
+      unknownFields.set(key, seen);
       unknown.set({ backend, operation }, seen.size);
     },
+  };
+}
+
+const maxLabelLength = 64;
+
+/**
+ * Turns operation names, which callers choose, into a bounded number of label values: each is a series that a monitoring
+ * system stores. `(other)` for names beyond the first `max` and overlong ones, `(anonymous)` for none: no name looks so.
+ */
+export function createLabelLimiter(max: number): (name: string | null) => string {
+  const known = new Set<string>();
+  return (name) => {
+    if (name === null) return "(anonymous)";
+    if (known.has(name)) return name;
+    if (known.size >= max || name.length > maxLabelLength) return "(other)";
+    known.add(name);
+    return name;
   };
 }
 

@@ -8,18 +8,18 @@ export interface RequestHeaders {
   readonly get: (name: string) => string | null;
 }
 
-/** The headers of a request; of those that came several times, the first. */
+/** The headers of a request; of repeated ones, the first. */
 export function headersOf({ headers }: IncomingMessage): RequestHeaders {
   return { get: (name) => firstOf(headers[name]) };
 }
 
-/** The caller's own id for the request, if it looks like one: trace id, else `x-request-id`, else a new one. */
+/** The id of a request: its trace id, else a well-formed `x-request-id`, else a new one. */
 export function requestIdOf(headers: RequestHeaders): string {
   const given = headers.get("x-request-id");
   return traceParentOf(headers)?.traceId ?? (given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID());
 }
 
-/** The W3C trace context that the caller sent; null when there is none or it cannot be one. */
+/** The W3C trace context that the caller sent; null when there is none or it is invalid. */
 export function traceParentOf(headers: RequestHeaders): TraceParent | null {
   const text = headers.get("traceparent");
   if (text === null) return null;

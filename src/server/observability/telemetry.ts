@@ -3,8 +3,8 @@ import { type Reading, readings } from "../../backends/decode.ts";
 import type { Call } from "../../upstream/call.ts";
 import { type Exchange, exchanges } from "../../upstream/exchange.ts";
 
-/** One operation while it is being answered. */
-export interface Watched {
+/** Facts of one operation while it is answered. */
+export interface OperationFacts {
   readonly requestId: string;
   /** The caller's W3C trace context; null when there is none or it is unreadable. */
   readonly parent: TraceParent | null;
@@ -14,11 +14,11 @@ export interface Watched {
   readonly name: string | null;
   /** Requests sent upstream so far. */
   readonly calls: number;
-  /** Whether its answer is that of an equal operation, which was under way already. */
-  readonly isShared: boolean;
+  /** Whether its answer is that of an equal operation that was in flight already. */
+  readonly isCoalesced: boolean;
 }
 
-/** Where a trace that began elsewhere goes on. */
+/** The W3C trace context of a request. */
 export interface TraceParent {
   readonly traceId: string;
   readonly spanId: string;
@@ -27,55 +27,48 @@ export interface TraceParent {
 
 /**
  * How an operation ended: `ok`; `partial`, with data and errors; `failed`, with errors and no data at all; `refused`
- * before anything was asked; `bug`, an error of the gateway itself; `left`, its caller was gone before the answer.
+ * before any call; `bug`, an error of the gateway itself; `left`, its caller was gone before the answer.
  */
 export type OperationOutcome = "ok" | "partial" | "failed" | "refused" | "bug" | "left";
 
-/** Who wants to know. Nothing an observer does may fail or wait. */
+/** Receives the events of operations. An observer must neither fail nor wait. */
 export interface Observer {
-  readonly started?: (operation: Watched) => void;
-  readonly exchanged?: (operation: Watched, exchange: Exchange) => void;
-  readonly loaded?: (operation: Watched, load: Load) => void;
+  readonly started?: (operation: OperationFacts) => void;
+  readonly exchanged?: (operation: OperationFacts, exchange: Exchange) => void;
+  readonly loaded?: (operation: OperationFacts, load: Load) => void;
   readonly read?: (exchange: Exchange, reading: Reading) => void;
-  readonly ended?: (operation: Watched, outcome: OperationOutcome, ms: number) => void;
+  readonly ended?: (operation: OperationFacts, outcome: OperationOutcome, ms: number) => void;
 }
 
-/** What happens below, told by operation. Lives as long as the gateway. */
+/** Attributes the events of the floors below to operations. Lives as long as the gateway. */
 export interface Telemetry {
-  readonly begin: (about: Pick<Watched, "requestId" | "parent">) => Operation;
+  readonly begin: (about: Pick<OperationFacts, "requestId" | "parent">) => OperationHandle;
   readonly close: () => void;
 }
 
-/** The handle by which the server tells of one operation. */
-export interface Operation {
-  readonly watched: Watched;
-  /** It is about to run: from now on what is asked with this call is its doing. */
-  readonly run: (name: string | null, call: Call) => void;
-  /** It waits for the answer of an equal operation of this name. */
-  readonly wait: (name: string | null) => void;
-  /** That answer is its own. */
-  readonly share: () => void;
-  /** Lets somebody listen who wants to know of this operation only. */
-  readonly join: (observer: Observer) => void;
-  /** The first word counts. */
-  readonly end: (outcome: OperationOutcome) => void;
+/** The server's handle of one operation. */
+export interface OperationHandle {
+  readonly facts: OperationFacts;
+  readonly rename: (name: string | null) => void;
+  /** From now on the events of this call belong to the operation. */
+  readonly run: (call: Call) => void;
+  /** Adds an observer of this operation alone. */
+  readonly observe: (observer: Observer) => void;
+  /** The first outcome counts. */
+  readonly end: (outcome: OperationOutcome, how?: { readonly isCoalesced: boolean }) => void;
 }
 
-interface Counted extends Watched {
-  name: string | null;
-  calls: number;
-  isShared: boolean;
-}
+type MutableFacts = { -readonly [K in keyof OperationFacts]: OperationFacts[K] };
 
 interface Running {
-  readonly watched: Counted;
+  readonly facts: MutableFacts;
   readonly observers: readonly Observer[];
 }
 
-/** Listens to the floors below; what belongs to none of the operations begun here (another gateway's) is passed over. */
+/** Subscribes to the events of the floors below; those of operations that were not begun here are ignored. */
 export function createTelemetry(observers: readonly Observer[]): Telemetry {
   const running = new WeakMap<Call, Running>();
-  // Readings wait for the exchange they belong to, which is told before anything else can happen.
+  // A reading precedes the exchange that it belongs to, with nothing in between.
   let unclaimed: Reading[] = [];
 
   const stops = [
@@ -85,42 +78,37 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
       unclaimed = [];
       const operation = running.get(exchange.call);
       if (!operation) return;
-      if (exchange.via === "WIRE") operation.watched.calls += 1;
+      if (exchange.via === "WIRE") operation.facts.calls += 1;
       for (const observer of operation.observers) {
-        observer.exchanged?.(operation.watched, exchange);
+        observer.exchanged?.(operation.facts, exchange);
         for (const reading of claimed) observer.read?.(exchange, reading);
       }
     }),
     loads.listen((load) => {
       const operation = running.get(load.call);
-      if (operation) for (const observer of operation.observers) observer.loaded?.(operation.watched, load);
+      if (operation) for (const observer of operation.observers) observer.loaded?.(operation.facts, load);
     }),
   ];
 
   return {
     begin: (about) => {
-      const watched: Counted = { ...about, startedAt: performance.now(), name: null, calls: 0, isShared: false };
+      const facts: MutableFacts = { ...about, startedAt: performance.now(), name: null, calls: 0, isCoalesced: false };
       const listeners = [...observers];
-      let over = false;
-      for (const observer of observers) observer.started?.(watched);
+      let hasEnded = false;
+      for (const observer of observers) observer.started?.(facts);
       return {
-        watched,
-        run: (name, call) => {
-          watched.name = name;
-          running.set(call, { watched, observers: listeners });
+        facts,
+        rename: (name) => {
+          facts.name = name;
         },
-        wait: (name) => {
-          watched.name = name;
-        },
-        share: () => {
-          watched.isShared = true;
-        },
-        join: (observer) => void listeners.push(observer),
-        end: (outcome) => {
-          if (over) return;
-          over = true;
-          const ms = performance.now() - watched.startedAt;
-          for (const observer of listeners) observer.ended?.(watched, outcome, ms);
+        run: (call) => void running.set(call, { facts, observers: listeners }),
+        observe: (observer) => void listeners.push(observer),
+        end: (outcome, how) => {
+          if (hasEnded) return;
+          hasEnded = true;
+          facts.isCoalesced = how?.isCoalesced ?? false;
+          const ms = performance.now() - facts.startedAt;
+          for (const observer of listeners) observer.ended?.(facts, outcome, ms);
         },
       };
     },

@@ -1,6 +1,15 @@
 import { readFileSync } from "node:fs";
 import type { AgentOptions } from "node:https";
-import { DiagLogLevel, diag, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import {
+  DiagLogLevel,
+  diag,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import {
@@ -14,33 +23,36 @@ import {
 } from "@opentelemetry/sdk-trace";
 import type { CollectorRoute, Sampler, TracingConfig } from "../../config/tracing.ts";
 import type { Log } from "./log.ts";
-import type { Observer, Watched } from "./telemetry.ts";
+import type { Observer, OperationFacts } from "./telemetry.ts";
 
-/** Traces of this process. */
+/** The tracing of the process. */
 export interface Tracing {
   readonly observer: Observer;
-  /** Sends what is left, and no more after that. Waits for the collector, but not for long. */
+  /** Sends the remaining spans and stops. Waits for the collector for three seconds at most. */
   readonly close: () => Promise<void>;
 }
 
-/** What tracing is made of; `exporter` is for tests. */
-export interface TracingOptions {
+const shutdownMs = 3000;
+
+/**
+ * Makes a span for each operation, and below it one for each loader batch and each request to a backend. Spans are made
+ * from telemetry events when the thing has ended: no context travels through the code, and none leaves the gateway.
+ * Without a `route` the exporter finds the collector itself; `exporter` is for tests.
+ */
+export function startTracing({
+  config,
+  version,
+  log,
+  route,
+  exporter,
+}: {
   readonly config: TracingConfig;
   readonly version: string;
   readonly log: Log;
-  /** The way to the collector; null or left out: as the exporter finds it. */
   readonly route?: CollectorRoute | null;
   readonly exporter?: SpanExporter;
-}
-
-const patienceMs = 3000;
-
-/**
- * A span for each operation, and below it one for each loader batch and each request to a backend. They are made when
- * the thing is over, from what telemetry tells of it: no context travels through the code, and none leaves the gateway.
- */
-export function startTracing({ config, version, log, route, exporter }: TracingOptions): Tracing {
-  diag.setLogger(toldTo(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+}): Tracing {
+  diag.setLogger(exporterLog(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const { delayMs, timeoutMs, queueSize, batchSize } = config.batch;
   const provider = new TracerProvider({
     resource: defaultResource()
@@ -57,23 +69,35 @@ export function startTracing({ config, version, log, route, exporter }: TracingO
       }),
     ],
   });
-  const tracer = provider.getTracer("delivery-graph", version);
-  const spans = new WeakMap<Watched, Span>();
+  return {
+    observer: traceOperations(provider.getTracer("delivery-graph", version)),
+    close: async () => {
+      const timedOut = Promise.withResolvers<void>();
+      const timer = setTimeout(timedOut.resolve, shutdownMs);
+      await Promise.race([provider.shutdown().catch(() => undefined), timedOut.promise]);
+      clearTimeout(timer);
+      diag.disable();
+    },
+  };
+}
 
-  const below = (operation: Watched, name: string, kind: SpanKind, ms: number): Span | null => {
+function traceOperations(tracer: Tracer): Observer {
+  const spans = new WeakMap<OperationFacts, Span>();
+
+  const childSpan = (operation: OperationFacts, name: string, kind: SpanKind, ms: number): Span | null => {
     const span = spans.get(operation);
     if (!span) return null;
     return tracer.startSpan(name, { kind, startTime: Date.now() - ms }, trace.setSpan(ROOT_CONTEXT, span));
   };
 
-  const observer: Observer = {
+  return {
     started: (operation) => {
       const span = tracer.startSpan("graphql", { kind: SpanKind.SERVER }, contextOf(operation));
       span.setAttribute("delivery_graph.request_id", operation.requestId);
       spans.set(operation, span);
     },
     exchanged: (operation, { backend, operation: name, outcome, via, status, attempt, bytes, ms, error }) => {
-      const span = below(operation, name, SpanKind.CLIENT, ms);
+      const span = childSpan(operation, name, SpanKind.CLIENT, ms);
       span?.setAttributes({
         "delivery_graph.backend": backend,
         "delivery_graph.outcome": outcome,
@@ -88,7 +112,7 @@ export function startTracing({ config, version, log, route, exporter }: TracingO
     },
     loaded: (operation, { backend, operation: name, keys, ms }) => {
       if (keys === 0) return;
-      const span = below(operation, `batch ${name}`, SpanKind.INTERNAL, ms);
+      const span = childSpan(operation, `batch ${name}`, SpanKind.INTERNAL, ms);
       span?.setAttributes({ "delivery_graph.backend": backend, "delivery_graph.keys": keys });
       span?.end();
     },
@@ -104,20 +128,9 @@ export function startTracing({ config, version, log, route, exporter }: TracingO
       span.end();
     },
   };
-
-  return {
-    observer,
-    close: async () => {
-      const late = Promise.withResolvers<void>();
-      const timer = setTimeout(late.resolve, patienceMs);
-      await Promise.race([provider.shutdown().catch(() => undefined), late.promise]);
-      clearTimeout(timer);
-      diag.disable();
-    },
-  };
 }
 
-// Options of our own take the place of what the exporter reads of certificates.
+// Agent options replace the certificates that the exporter reads from the environment.
 function agentOptionsFor({ proxy, ca, cert, key }: CollectorRoute): AgentOptions {
   return {
     keepAlive: true,
@@ -128,7 +141,7 @@ function agentOptionsFor({ proxy, ca, cert, key }: CollectorRoute): AgentOptions
   };
 }
 
-function contextOf({ parent }: Watched) {
+function contextOf({ parent }: OperationFacts) {
   if (parent === null) return ROOT_CONTEXT;
   const { traceId, spanId, sampled } = parent;
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: sampled ? 1 : 0, isRemote: true });
@@ -140,11 +153,11 @@ function samplerOf({ ratio, followsParent }: Sampler) {
   return followsParent ? new ParentBasedSampler({ root }) : root;
 }
 
-// What the exporter has to say may quote the collector's whole answer: the beginning is enough to know what is wrong.
-function toldTo(log: Log) {
-  // Node names a proxy that refuses by its whole address.
-  const plain = (message: string) => message.replaceAll(/\/\/[^\s/@]*@/g, "//").slice(0, 200);
-  const warn = (message: string) => log.warn({ reason: plain(message) }, "traces are not getting through");
-  const silent = () => undefined;
-  return { error: warn, warn, info: silent, debug: silent, verbose: silent };
+// Messages of the exporter may quote the whole answer of the collector: they are cut.
+function exporterLog(log: Log) {
+  // Node names a refusing proxy by its address with its credentials.
+  const sanitize = (message: string) => message.replaceAll(/\/\/[^\s/@]*@/g, "//").slice(0, 200);
+  const warn = (message: string) => log.warn({ reason: sanitize(message) }, "traces are not getting through");
+  const ignore = () => undefined;
+  return { error: warn, warn, info: ignore, debug: ignore, verbose: ignore };
 }

@@ -1,18 +1,16 @@
 import type { BackendIdentity } from "../../model/backend.ts";
 import { contentPolicy, hashSource } from "../http/security-headers.ts";
 import type { Example } from "./examples.ts";
-import { escapeHtml } from "./html.ts";
-import { favicon, mark } from "./logo.ts";
-import { type Page, toPage } from "./page.ts";
+import { escapeHtml, favicon, logo, type Page, toPage } from "./page.ts";
 
-/** What the front page tells. */
-export interface FrontPageOptions {
+/** The content of the front page. */
+interface FrontPageOptions {
   readonly version: string;
   /** Empty where strangers may read the page: what is behind the gateway is not for them. */
   readonly backends: readonly BackendIdentity[];
-  /** Of those that name no backend, where strangers may read the page. */
+  /** Those that name no backend, where strangers may read the page. */
   readonly examples: readonly Example[];
-  /** What links to other pages begin with: a path that ends in a slash. */
+  /** Prefix of links to other pages: a path that ends in a slash. */
   readonly links: string;
   /** Whether the queries can be opened in GraphiQL. */
   readonly graphiql: boolean;
@@ -34,7 +32,7 @@ header svg{width:3.25rem;height:3.25rem;flex:none}
 h1{font-size:2rem;line-height:1.2;margin:0;letter-spacing:-.02em;display:flex;flex-wrap:wrap;align-items:center;gap:.2rem .9rem}
 h2{font-size:1.15rem;margin:2.75rem 0 .9rem}
 p{margin:.35rem 0}
-.lead{color:var(--soft);font-size:1.1rem;max-width:44rem;margin-top:1.1rem}
+.intro{color:var(--soft);font-size:1.1rem;max-width:44rem;margin-top:1.1rem}
 .badge{display:inline-block;border:1px solid var(--line);border-radius:1rem;padding:.05rem .6rem;font-size:.8rem;color:var(--soft);line-height:1.5;font-weight:400;letter-spacing:0}
 a{color:var(--accent)}
 a:focus-visible{outline:3px solid var(--accent);outline-offset:3px;border-radius:4px}
@@ -53,7 +51,7 @@ footer{color:var(--soft);font-size:.9rem;padding-top:2.5rem;padding-bottom:3rem}
 footer a{margin-right:1rem}
 `;
 
-/** The page at `/`: what this is, what it is connected to, and a way in. No script, nothing from elsewhere. */
+/** The page at `/`: what this is, its backends and example queries. No script, nothing from other hosts. */
 export function frontPage(options: FrontPageOptions): Page {
   const csp = contentPolicy({ "style-src": hashSource(style), "img-src": "data:" });
   return toPage(render(options), csp);
@@ -72,8 +70,8 @@ function render({ version, backends, examples, links, graphiql, demo }: FrontPag
 </head>
 <body>
 <main>
-<header>${mark}<h1>delivery-graph${demo ? ' <span class="badge">demo with made-up data</span>' : ""}</h1></header>
-<p class="lead">One live GraphQL graph over Zadig, bkrepo, Huawei SWR and GitLab: releases, builds, artifacts, packages and versions, asked in one question and answered by the systems themselves.</p>
+<header>${logo}<h1>delivery-graph${demo ? ' <span class="badge">demo with made-up data</span>' : ""}</h1></header>
+<p class="intro">One live GraphQL graph over Zadig, bkrepo, Huawei SWR and GitLab: releases, builds, artifacts, packages and versions, asked in one question and answered by the systems themselves.</p>
 ${graphiql ? `<a class="go" href="${start ? link(links, start.query) : `${links}graphql`}">Open GraphiQL</a>` : `<p>Ask with <code>POST</code> at <code>${links}graphql</code>.</p>`}
 ${section("backends", "Backends", backends.map(backendItem))}
 ${section(

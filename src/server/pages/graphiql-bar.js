@@ -1,4 +1,4 @@
-// The bar above GraphiQL. It runs in the browser, as a part of the page that graphiql.ts makes.
+// The bar above GraphiQL. Runs in the browser, as a part of the page that graphiql.ts makes.
 (() => {
   const storageKey = "delivery-graph:credential";
   const endpoint = new URL("graphql", location.href).href;
@@ -49,9 +49,9 @@
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const text = field.value.trim().replace(/^Bearer\s+/i, "");
-    const isPlain = /^[\x21-\x7e]+$/.test(text);
-    field.setCustomValidity(isPlain ? "" : "A key or token has no spaces and no letters beyond ASCII.");
-    if (isPlain) use(text);
+    const isToken = /^[\x21-\x7e]+$/.test(text);
+    field.setCustomValidity(isToken ? "" : "A key or token has no spaces and no letters beyond ASCII.");
+    if (isToken) use(text);
     else field.reportValidity();
   });
   field.addEventListener("input", () => field.setCustomValidity(""));
@@ -77,8 +77,8 @@
   document.addEventListener("pointerdown", ({ target }) => close(target.closest("details")));
   document.addEventListener("keydown", ({ key, target }) => {
     if (key !== "Escape") return;
-    const within = target.closest("header details");
+    const menuOfFocus = target.closest("header details");
     close(null);
-    within?.querySelector("summary").focus();
+    menuOfFocus?.querySelector("summary").focus();
   });
 })();

@@ -2,15 +2,13 @@ import { readFileSync } from "node:fs";
 import { css, editorWorkerService, graphqlWorker, js, jsonWorker } from "@graphql-yoga/render-graphiql/graphiql";
 import { contentPolicy, hashSource } from "../http/security-headers.ts";
 import type { Example } from "./examples.ts";
-import { escapeHtml } from "./html.ts";
-import { favicon, mark } from "./logo.ts";
-import { type Page, toPage } from "./page.ts";
+import { escapeHtml, favicon, logo, type Page, toPage } from "./page.ts";
 
 /** How GraphiQL opens. */
-export interface GraphiqlOptions {
-  /** Queries of the menu; the first one stands in the editor of somebody who was never here. */
+interface GraphiqlOptions {
+  /** Queries of the menu; the first one is in the editor of a new visitor. */
   readonly examples: readonly Example[];
-  /** Whether nobody is let in without a key or token. */
+  /** Whether a key or token is required. */
   readonly needsKey: boolean;
   /** Whether the backends are the made-up ones of the demo. */
   readonly demo: boolean;
@@ -58,9 +56,9 @@ body{display:flex;flex-direction:column}
 const barScript = readFileSync(new URL("./graphiql-bar.js", import.meta.url), "utf8");
 
 /**
- * GraphiQL as one page that loads nothing from anywhere, below a bar with a way back to the front page, the example queries
- * and a place for the caller's key. Whatever path the page has, it asks the graph at `graphql` beside it. It is 9 MB, which
- * is why it is made once and sent compressed; import this file only where GraphiQL is on.
+ * GraphiQL as one page without external resources, below a bar with a link to the front page, the example queries and a
+ * field for the caller's key. It asks the graph at `graphql` beside its own path. The page has 9 MB: it is made once and
+ * sent compressed. Import this file only where GraphiQL is on.
  */
 export function graphiqlPage({ examples, needsKey, demo }: GraphiqlOptions): Page {
   const options = {
@@ -69,7 +67,7 @@ export function graphiqlPage({ examples, needsKey, demo }: GraphiqlOptions): Pag
     title: "",
     logo: "",
     inputValueDeprecation: true,
-    // What is typed as a header is a credential: it must not stay behind in the browser.
+    // A header that is typed here is a credential: the browser must not store it.
     shouldPersistHeaders: false,
   };
   const workers = { editorWorkerService, json: jsonWorker, graphql: graphqlWorker };
@@ -125,7 +123,7 @@ function bar({ examples, needsKey, demo }: GraphiqlOptions): string {
       `<li><a href="graphql?query=${escapeHtml(encodeURIComponent(query))}">${escapeHtml(title)}</a></li>`,
   );
   return `<header class="bar">
-<a class="home" href="./" aria-label="delivery-graph: front page">${mark}<span>delivery-graph</span></a>
+<a class="home" href="./" aria-label="delivery-graph: front page">${logo}<span>delivery-graph</span></a>
 ${demo ? '<strong class="badge">demo with made-up data</strong>\n' : ""}<details id="examples"><summary>Example queries</summary><ul class="list">${items.join("")}</ul></details>
 <details id="key"${needsKey ? " data-needed" : ""}><summary>Key: <span role="status">none</span></summary>
 <form autocomplete="off"><label for="credential">Key or token</label>

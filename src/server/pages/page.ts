@@ -3,42 +3,65 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip, zstdCompress } from "node:zlib";
 import { weigher } from "../http/negotiation.ts";
+import { hasCopy, varyBy } from "../http/response.ts";
 
-/** A page, compressed when it is first asked for in a form. */
+/** The project's logo: branches that meet and go on as one. */
+export const logo =
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" fill="#0f6e6e"/>' +
+  '<path d="M8 9 16 16 8 23M16 16h8" stroke="#fff" stroke-width="2" fill="none"/>' +
+  '<g fill="#fff"><circle cx="8" cy="9" r="3"/><circle cx="8" cy="23" r="3"/><circle cx="16" cy="16" r="3"/><circle cx="24" cy="16" r="3"/></g></svg>';
+
+/** The logo as a data address, so that the pages' icon needs no request. */
+export const favicon = `data:image/svg+xml,${encodeURIComponent(logo)}`;
+
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Escapes a text for HTML, also inside a quoted attribute. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? "");
+}
+
+/** A page, compressed with each coding when it is first asked for in it. */
 export interface Page {
   readonly html: Buffer;
   readonly compressed: (coding: PageCoding) => Promise<Buffer>;
-  /** Quoted entity tag of the plain form; a compressed one has `-` and its coding before the closing quote. */
+  /** Quoted entity tag of the uncompressed page; others have `-` and their coding before the closing quote. */
   readonly etag: string;
   /** Content-Security-Policy of the page. */
   readonly csp: string;
 }
 
-/** What a page can be compressed with, best first: what a client likes equally well is sent in the first of them. */
+/** Codings of a page, best first: the first of those that a client likes equally well is sent. */
 const pageCodings = ["br", "zstd", "gzip"] as const;
 type PageCoding = (typeof pageCodings)[number];
 
-// A page is compressed once, so that more work is worth it than for an answer; the best settings take minutes for one of
-// 9 MB and save another twentieth.
-const compress: Readonly<Record<PageCoding, (plain: Buffer) => Promise<Buffer>>> = {
-  br: (plain) =>
-    promisify(brotliCompress)(plain, {
-      params: { [constants.BROTLI_PARAM_QUALITY]: 6, [constants.BROTLI_PARAM_SIZE_HINT]: plain.length },
+// A page is compressed once, which is worth more work than an answer; the best settings take minutes for one of 9 MB and
+// save another twentieth.
+const compress: Readonly<Record<PageCoding, (html: Buffer) => Promise<Buffer>>> = {
+  br: (html) =>
+    promisify(brotliCompress)(html, {
+      params: { [constants.BROTLI_PARAM_QUALITY]: 6, [constants.BROTLI_PARAM_SIZE_HINT]: html.length },
     }),
-  zstd: (plain) => promisify(zstdCompress)(plain, { params: { [constants.ZSTD_c_compressionLevel]: 9 } }),
-  gzip: (plain) => promisify(gzip)(plain),
+  zstd: (html) => promisify(zstdCompress)(html, { params: { [constants.ZSTD_c_compressionLevel]: 9 } }),
+  gzip: (html) => promisify(gzip)(html),
 };
 
-/** Stamps a page. */
+/** Makes a page of its HTML and its policy. */
 export function toPage(text: string, csp: string): Page {
   const html = Buffer.from(text);
   const hash = createHash("sha256").update(html).digest("base64url").slice(0, 27);
-  const done = new Map<PageCoding, Promise<Buffer>>();
+  const compressed = new Map<PageCoding, Promise<Buffer>>();
   return {
     html,
     compressed: (coding) => {
-      const bytes = done.get(coding) ?? compress[coding](html);
-      done.set(coding, bytes);
+      const bytes = compressed.get(coding) ?? compress[coding](html);
+      compressed.set(coding, bytes);
       return bytes;
     },
     etag: `"${hash}"`,
@@ -46,7 +69,7 @@ export function toPage(text: string, csp: string): Page {
   };
 }
 
-/** Answers GET and HEAD with a page, compressed where the client takes that; 304 when it has this very page. */
+/** Answers GET and HEAD with a page, compressed where the client accepts it; 304 when the client has this very page. */
 export async function sendPage(page: Page, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const coding = pageCodingFor(String(request.headers["accept-encoding"] ?? ""));
   const etag = coding === null ? page.etag : page.etag.replace(/"$/, `-${coding}"`);
@@ -67,20 +90,9 @@ export async function sendPage(page: Page, request: IncomingMessage, response: S
   response.end(request.method === "HEAD" ? undefined : body);
 }
 
-/** Names what an answer depends on beside the address; `origin` stands there already where pages of others may ask. */
-export function varyBy(response: ServerResponse, headers: string): void {
-  const before = response.getHeader("vary");
-  response.setHeader("vary", typeof before === "string" && before !== "" ? `${before}, ${headers}` : headers);
-}
-
-/** The coding that a client likes best, the first of those it likes alike; null for a page as it is. */
+/** The coding that a client likes best, the first of equals; null for an uncompressed page. */
 function pageCodingFor(accepted: string): PageCoding | null {
   const weigh = weigher(accepted);
   const [best] = pageCodings.toSorted((one, other) => weigh(other) - weigh(one));
   return best === undefined || weigh(best) === 0 ? null : best;
-}
-
-/** Whether an `If-None-Match` header names this entity tag. */
-export function hasCopy(header: string | undefined, etag: string): boolean {
-  return (header ?? "").split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag);
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { placed } from "../../../src/backends/gitlab/walk.ts";
+import { placed } from "../../../src/backends/gitlab/lists.ts";
 import { present, ref, type SyntheticRow, stage, synthetic, walk } from "./support.ts";
 
 const { server, packages, close } = await stage();

@@ -9,13 +9,12 @@ import {
 } from "graphql";
 import { type AnswerMeter, bytesOfField, bytesOfValue } from "../../graph/cost/answer-meter.ts";
 import { mostErrors, report } from "../../graph/errors.ts";
-import type { FieldPlan, Plan, Selection, Variables } from "./plan.ts";
-import type { Shape } from "./shape.ts";
+import type { FieldPlan, Plan, Selection, Shape, Variables } from "./plan.ts";
 
 type Path = GraphQLResolveInfo["path"];
 type Answer = Record<string, unknown>;
 
-/** One run of a plan. */
+/** One execution of a plan. */
 interface Run {
   readonly plan: Plan;
   readonly variables: Variables;
@@ -25,26 +24,26 @@ interface Run {
   /** Errors beyond these. */
   readonly omitted: { count: number; first: unknown };
   readonly meter: AnswerMeter | null;
-  /** Fields since the event loop was last let go. */
+  /** Fields since the last tick of the event loop. */
   fields: number;
-  /** The next turn of the event loop, where somebody waits for it. */
-  turn: Promise<void> | null;
+  /** Resolves in the next tick of the event loop; null while nothing waits for it. */
+  tick: Promise<void> | null;
 }
 
-/** Fields that are worked off in one turn of the event loop; what is under way in other requests has its turn then. */
-const fieldsATurn = 10_000;
+/** Fields that are completed in one tick of the event loop, before other requests may proceed. */
+const fieldsPerTick = 10_000;
 
 /**
- * Runs a plan: what the reference execution answers, by the same rules, without a promise where a value is at hand and
- * without asking of each row what is known of all. `variables` are coerced ones. An answer that is too large for `meter`
- * is given up at once. Long lists are worked off in several turns of the event loop.
+ * Executes a plan with the result of the reference executor, by the same rules, but without a promise for a value that is
+ * there and without repeating for each row what is the same for all. `variables` are coerced. An answer that is too large
+ * for `meter` is abandoned at once. Long lists are completed in several ticks of the event loop.
  */
-export function runPlan(
+export function executePlan(
   plan: Plan,
   variables: Variables,
   context: unknown,
-  root?: unknown,
   meter: AnswerMeter | null = null,
+  root?: unknown,
 ): Promise<ExecutionResult> | ExecutionResult {
   const run: Run = {
     plan,
@@ -54,7 +53,7 @@ export function runPlan(
     omitted: { count: 0, first: null },
     meter,
     fields: 0,
-    turn: null,
+    tick: null,
   };
   const finish = (data: Answer | null): ExecutionResult => {
     const { errors, omitted } = run;
@@ -75,7 +74,7 @@ export function runPlan(
   }
 }
 
-/** Every field of one object; a promise only where one of them is one. */
+/** Completes every field of one object; returns a promise only if one of them does. */
 function fieldsOf(
   run: Run,
   { fields, blank }: Selection,
@@ -94,34 +93,34 @@ function fieldsOf(
       }
     }
   } catch (error) {
-    // An answer that is given up waits for nobody.
+    // An abandoned answer does not wait, and its rejections are ignored.
     if (run.meter?.refusal()) for (const { value } of pending ?? []) value.then(undefined, () => null);
     if (pending === null || run.meter?.refusal()) throw error;
-    // One is missing and the object with it; what is under way is waited for, since it may fail as well.
+    // A required field failed, and the object with it; pending fields are awaited, because they may fail as well.
     return Promise.all(pending.map(({ value }) => value)).then(
-      () => refuse(error),
-      () => refuse(error),
+      () => rethrow(error),
+      () => rethrow(error),
     );
   }
-  return pending === null ? answer : fill(answer, pending);
+  return pending === null ? answer : settleAll(answer, pending);
 }
 
-/** A part of an answer that is not there yet. */
+/** A value of an answer that is not there yet. */
 interface Pending<K extends string | number> {
   readonly key: K;
   readonly value: Promise<unknown>;
 }
 
-/** The same answer when it is whole; rejects with the first failure. */
-function fill<K extends string | number>(
+/** Resolves with the same answer when it is complete; rejects with the first failure. */
+function settleAll<K extends string | number>(
   answer: Record<K, unknown>,
   pending: readonly Pending<K>[],
 ): Promise<Record<K, unknown>> {
   return new Promise((resolve, reject) => {
     let left = pending.length;
     for (const { key, value } of pending) {
-      value.then((late) => {
-        answer[key] = late;
+      value.then((settled) => {
+        answer[key] = settled;
         left -= 1;
         if (left === 0) resolve(answer);
       }, reject);
@@ -133,7 +132,7 @@ function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | und
   const { shape, resolve } = field;
   run.fields += 1;
   run.meter?.take(bytesOfField(field.key));
-  // The most frequent case, a scalar that stands in its parent, needs no path.
+  // The most frequent case, a scalar property of the parent, needs no path.
   const path = resolve === null && shape.is === "LEAF" ? null : pathTo(field, parent);
   try {
     const value =
@@ -142,28 +141,28 @@ function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | und
         : resolve(source, argumentsOf(run, field), run.context, infoAt(run, field, path));
     if (!isPromise(value)) {
       if (shape.is === "LEAF") return leafOrNull(run, shape, value);
-      return settled(run, field, shape, value, path ?? pathTo(field, parent));
+      return settleField(run, field, shape, value, path ?? pathTo(field, parent));
     }
     const at = path ?? pathTo(field, parent);
     return value.then(
-      (late) => settled(run, field, shape, late, at),
-      (error) => failed(run, field, shape, error, at),
+      (settled) => settleField(run, field, shape, settled, at),
+      (error) => failField(run, field, shape, error, at),
     );
   } catch (error) {
-    return failed(run, field, shape, error, path ?? pathTo(field, parent));
+    return failField(run, field, shape, error, path ?? pathTo(field, parent));
   }
 }
 
-/** A field's value, or null and an error in its place. */
-function settled(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
+/** The completed value of a field, or null and an error in its place. */
+function settleField(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
   try {
     const completed = complete(run, field, shape, value, path);
-    // Where null may not be, a failure passes through to whatever it is part of.
+    // The failure of a required field propagates to its parent.
     return shape.is !== "REQUIRED" && isPromise(completed)
-      ? completed.then(undefined, (error) => failed(run, field, shape, error, path))
+      ? completed.then(undefined, (error) => failField(run, field, shape, error, path))
       : completed;
   } catch (error) {
-    return failed(run, field, shape, error, path);
+    return failField(run, field, shape, error, path);
   }
 }
 
@@ -184,26 +183,32 @@ function complete(run: Run, field: FieldPlan, shape: Shape, value: unknown, path
   if (value instanceof Error) throw value;
   switch (shape.is) {
     case "REQUIRED": {
-      // What comes late is an object or a list, and never null: see below.
+      // A promise resolves to an object or a list, and never to null: see below.
       const completed = complete(run, field, shape.of, value, path);
-      if (completed === null) throw empty(field);
+      if (completed === null) throw nullInRequired(field);
       return completed;
     }
     case "LEAF":
       return leafOrNull(run, shape, value);
     case "LIST":
-      return value === null || value === undefined ? null : list(run, field, shape, value, path);
+      return value === null || value === undefined ? null : completeList(run, field, shape, value, path);
     case "OBJECT":
       return value === null || value === undefined ? null : fieldsOf(run, field.selection(shape.type), value, path);
     case "ABSTRACT": {
       if (value === null || value === undefined) return null;
-      const type = typeOf(run, field, shape, value, path);
+      const type = runtimeTypeOf(run, field, shape, value, path);
       return fieldsOf(run, field.selection(type), value, path);
     }
   }
 }
 
-function list(run: Run, field: FieldPlan, shape: Extract<Shape, { is: "LIST" }>, value: unknown, path: Path): unknown {
+function completeList(
+  run: Run,
+  field: FieldPlan,
+  shape: Extract<Shape, { is: "LIST" }>,
+  value: unknown,
+  path: Path,
+): unknown {
   if (!isIterable(value)) {
     throw new GraphQLError(`Expected Iterable, but did not find one for field "${nameOf(field)}".`);
   }
@@ -212,8 +217,8 @@ function list(run: Run, field: FieldPlan, shape: Extract<Shape, { is: "LIST" }>,
   let pending: Pending<number>[] | null = null;
   try {
     for (let index = 0; index < rows.length; index++) {
-      if (run.fields >= fieldsATurn) return later(run, field, shape, rows, path, index, answer, pending ?? []);
-      const row = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+      if (run.fields >= fieldsPerTick) return completeRest(run, field, shape, rows, path, index, answer, pending ?? []);
+      const row = completeRow(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
       if (!isPromise(row)) answer[index] = row;
       else {
         pending ??= [];
@@ -221,15 +226,15 @@ function list(run: Run, field: FieldPlan, shape: Extract<Shape, { is: "LIST" }>,
       }
     }
   } catch (error) {
-    // The list is lost; rows that are under way may fail as well, and nobody will look.
+    // The list failed: rejections of its pending rows are ignored.
     for (const row of pending ?? []) row.value.then(undefined, () => null);
     throw error;
   }
-  return pending === null ? answer : fill(answer, pending);
+  return pending === null ? answer : settleAll(answer, pending);
 }
 
-/** The rest of a list, in as many turns as it takes. */
-async function later(
+/** Completes the rest of a list, in as many ticks as it needs. */
+async function completeRest(
   run: Run,
   field: FieldPlan,
   shape: Extract<Shape, { is: "LIST" }>,
@@ -239,52 +244,52 @@ async function later(
   answer: unknown[],
   pending: Pending<number>[],
 ): Promise<unknown> {
-  // Nobody looks at these before the list is through.
+  // Rows are awaited after the last one: a rejection before that must not be reported as unhandled.
   for (const row of pending) row.value.then(undefined, () => null);
   for (let index = from; index < rows.length; index++) {
-    while (run.fields >= fieldsATurn) await nextTurn(run);
-    const row = item(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+    while (run.fields >= fieldsPerTick) await nextTick(run);
+    const row = completeRow(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
     if (!isPromise(row)) answer[index] = row;
     else {
       row.then(undefined, () => null);
       pending.push({ key: index, value: row });
     }
   }
-  return pending.length === 0 ? answer : fill(answer, pending);
+  return pending.length === 0 ? answer : settleAll(answer, pending);
 }
 
-function nextTurn(run: Run): Promise<void> {
-  run.turn ??= new Promise((resolve) => {
+function nextTick(run: Run): Promise<void> {
+  run.tick ??= new Promise((resolve) => {
     setImmediate(() => {
       run.fields = 0;
-      run.turn = null;
+      run.tick = null;
       resolve();
     });
   });
-  return run.turn;
+  return run.tick;
 }
 
-function item(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
-  if (!isPromise(value)) return settled(run, field, shape, value, path);
+function completeRow(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
+  if (!isPromise(value)) return settleField(run, field, shape, value, path);
   return value.then(
-    (late) => settled(run, field, shape, late, path),
-    (error) => failed(run, field, shape, error, path),
+    (settled) => settleField(run, field, shape, settled, path),
+    (error) => failField(run, field, shape, error, path),
   );
 }
 
 function leafOrNull(run: Run, shape: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
-  const told = value === null || value === undefined ? null : leaf(shape, value);
-  run.meter?.take(bytesOfValue(told));
-  return told;
+  const serialized = value === null || value === undefined ? null : serialize(shape, value);
+  run.meter?.take(bytesOfValue(serialized));
+  return serialized;
 }
 
-function leaf({ type }: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
+function serialize({ type }: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown {
   if (value instanceof Error) throw value;
   let serialized: unknown;
   try {
     serialized = type.serialize(value);
   } catch (error) {
-    // A value that does not fit its type is a bug of ours, whatever it is thrown as.
+    // A value that does not fit its type is a bug of the gateway, whatever the type throws.
     throw error instanceof GraphQLError ? new Error(error.message) : error;
   }
   if (serialized === null || serialized === undefined) {
@@ -293,7 +298,7 @@ function leaf({ type }: Extract<Shape, { is: "LEAF" }>, value: unknown): unknown
   return serialized;
 }
 
-function typeOf(
+function runtimeTypeOf(
   run: Run,
   field: FieldPlan,
   { type }: Extract<Shape, { is: "ABSTRACT" }>,
@@ -301,9 +306,9 @@ function typeOf(
   path: Path,
 ): GraphQLObjectType {
   const { schema } = run.plan;
-  const told = type.resolveType?.(value, run.context, infoAt(run, field, path), type) ?? typenameOf(value);
-  const found = typeof told === "string" ? schema.getType(told) : undefined;
-  if (told === null || told === undefined) {
+  const name = type.resolveType?.(value, run.context, infoAt(run, field, path), type) ?? typenameOf(value);
+  const found = typeof name === "string" ? schema.getType(name) : undefined;
+  if (name === null || name === undefined) {
     throw new GraphQLError(
       `Abstract type "${type.name}" must resolve to an Object type at runtime for field "${nameOf(field)}". Either the "${type.name}" type should provide a "resolveType" function or each possible type should provide an "isTypeOf" function.`,
       { nodes: field.nodes },
@@ -319,10 +324,10 @@ function typenameOf(value: unknown): unknown {
   return typeof value === "object" && value !== null && "__typename" in value ? value.__typename : null;
 }
 
-/** A field's failure: null and an error, or, where null may not be, the failure of what it is part of. */
-function failed(run: Run, field: FieldPlan, shape: Shape, error: unknown, path: Path): null {
+/** Reports the failure of a field and returns null for it; rethrows that of a required field, which fails its parent. */
+function failField(run: Run, field: FieldPlan, shape: Shape, error: unknown, path: Path): null {
   if (run.meter?.refusal()) throw error;
-  // Finding its place in the document is dear, and where there are too many nobody is told.
+  // Locating an error is expensive, and errors beyond the limit are not reported one by one.
   if (shape.is !== "REQUIRED" && run.errors.length >= mostErrors) {
     run.omitted.count += 1;
     run.omitted.first ??= error;
@@ -359,11 +364,11 @@ function infoAt({ plan, variables }: Run, field: FieldPlan, path: Path): GraphQL
   };
 }
 
-function empty(field: FieldPlan): Error {
+function nullInRequired(field: FieldPlan): Error {
   return new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
 }
 
-function refuse(error: unknown): never {
+function rethrow(error: unknown): never {
   throw error;
 }
 

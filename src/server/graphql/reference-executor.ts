@@ -2,8 +2,8 @@ import { normalizedExecutor } from "@graphql-tools/executor";
 import type { DocumentNode, ExecutionResult, GraphQLSchema } from "graphql";
 import { type AnswerMeter, meteredResolver } from "../../graph/cost/answer-meter.ts";
 
-/** What is run, and for whom. */
-export interface Execution {
+/** The input of the reference executor. */
+export interface ReferenceExecution {
   readonly schema: GraphQLSchema;
   /** Validated. */
   readonly document: DocumentNode;
@@ -11,9 +11,9 @@ export interface Execution {
   readonly operationName: string | null;
   /** As they were sent. */
   readonly variables: Readonly<Record<string, unknown>>;
-  /** Its meter counts the answer while it is made, and ends the run when it has become too large. */
+  /** Its meter counts the answer while it is made, and aborts the execution of an answer that is too large. */
   readonly context: { readonly meter: AnswerMeter | null };
-  /** Ends the run; what it has come to is thrown away then. */
+  /** Aborts the execution; its result is dropped. */
   readonly signal: AbortSignal;
 }
 
@@ -24,15 +24,20 @@ export interface Part extends ExecutionResult {
 }
 
 /**
- * Runs any operation, by the rules of the specification as they are written down: introspection, mutations, and `@defer`
- * in parts, the last of which has `hasNext: false`. An answer that is too large is a refusal, or ends in one. Rejects when
- * the signal aborts.
+ * Executes any operation by the specification: introspection, mutations, and `@defer` in parts, the last of which has
+ * `hasNext: false`. An answer that is too large is a refusal, or ends in one. Rejects when the signal aborts.
  */
-export async function runReference(execution: Execution): Promise<ExecutionResult | AsyncIterable<Part>> {
-  const { schema, document, operationName, variables, context, signal } = execution;
+export async function executeReference({
+  schema,
+  document,
+  operationName,
+  variables,
+  context,
+  signal,
+}: ReferenceExecution): Promise<ExecutionResult | AsyncIterable<Part>> {
   const { meter } = context;
-  const over = new AbortController();
-  meter?.onRefusal(() => over.abort(meter.refusal()));
+  const tooLarge = new AbortController();
+  meter?.onRefusal(() => tooLarge.abort(meter.refusal()));
   try {
     const result: ExecutionResult | AsyncIterable<Part> = await normalizedExecutor({
       schema,
@@ -41,24 +46,24 @@ export async function runReference(execution: Execution): Promise<ExecutionResul
       variableValues: variables,
       contextValue: context,
       fieldResolver: meteredResolver,
-      signal: AbortSignal.any([signal, over.signal]),
+      signal: AbortSignal.any([signal, tooLarge.signal]),
     });
     if (meter === null) return result;
-    return isInParts(result) ? cutShort(result, meter) : (refusalIn(meter) ?? result);
+    return isInParts(result) ? endWithRefusal(result, meter) : (refusalOf(meter) ?? result);
   } catch (error) {
-    const refusal = meter && refusalIn(meter);
+    const refusal = meter && refusalOf(meter);
     if (refusal) return refusal;
     throw error;
   }
 }
 
-function refusalIn(meter: AnswerMeter): ExecutionResult | null {
+function refusalOf(meter: AnswerMeter): ExecutionResult | null {
   const refusal = meter.refusal();
   return refusal && { errors: [refusal], data: null };
 }
 
-/** An answer in parts, the last of which says that it was too large. */
-async function* cutShort(parts: AsyncIterable<Part>, meter: AnswerMeter): AsyncGenerator<Part> {
+/** The parts of an answer, and a last one that refuses the rest of an answer that is too large. */
+async function* endWithRefusal(parts: AsyncIterable<Part>, meter: AnswerMeter): AsyncGenerator<Part> {
   try {
     for await (const part of parts) {
       if (meter.refusal()) break;
@@ -67,7 +72,7 @@ async function* cutShort(parts: AsyncIterable<Part>, meter: AnswerMeter): AsyncG
   } catch (error) {
     if (!meter.refusal()) throw error;
   }
-  const refusal = refusalIn(meter);
+  const refusal = refusalOf(meter);
   if (refusal) yield { incremental: [refusal], hasNext: false };
 }
 

@@ -7,11 +7,10 @@ import {
   isIntrospectionType,
   isObjectType,
 } from "graphql";
-import { bytesField, doubleField, numberField, textField } from "./protobuf.ts";
 
-/** One field of the answer and what came below it. */
+/** The trace of one field and its selection. */
 interface TraceNode {
-  /** Response name, or place in a list; null for the root. */
+  /** Response name, or index in a list; null for the root. */
   readonly key: string | number | null;
   readonly children: Map<string | number, TraceNode>;
   readonly errors: GraphQLError[];
@@ -23,35 +22,37 @@ interface TraceNode {
 interface Recording {
   readonly root: TraceNode;
   readonly startedAt: number;
-  readonly started: bigint;
+  readonly startedNs: bigint;
 }
 
 type PathLike = { readonly key: string | number; readonly prev: PathLike | undefined };
 
 const recordings = new WeakMap<object, Recording>();
 
-/** Federated traces of the operations that one schema runs. */
+/** Federated traces of the operations of one schema. */
 export interface InlineTrace {
-  /** Begins to time the fields of the operation that has this context. */
+  /** Starts to time the fields of the operation with this context. */
   readonly start: (context: object) => void;
-  /** The answer with the trace of its operation, if one was begun. */
+  /** The answer with the trace of its operation, if one was started. */
   readonly finish: (context: object, result: ExecutionResult) => ExecutionResult;
 }
 
-/** Header and value by which a router asks for a trace. */
+/** Header and value with which a router requests a trace. */
 export const traceHeader = { name: "apollo-federation-include-trace", value: "ftv1" } as const;
 
 /**
- * Federated traces ("ftv1"): for a router that asks for one by header, how long each field took and which errors the
- * answer holds, as a protocol buffer in `extensions.ftv1`. Errors are those of the answer, so nothing that was masked
- * gets out this way. The package made for it breaks on answers of some thousand fields. The resolvers of the schema are
- * wrapped for good.
+ * Federated traces ("ftv1"): the time of each field and the errors of the answer, as a protocol buffer in
+ * `extensions.ftv1`, for a router that requests them. The errors are those of the answer, already masked. Written here
+ * because Apollo's package fails on answers of some thousand fields. Wraps the resolvers of the schema permanently: an
+ * operation without a trace pays for one look-up a field.
  */
-export function createInlineTrace(schema: GraphQLSchema): InlineTrace {
-  watch(schema);
+export function useInlineTrace(schema: GraphQLSchema): InlineTrace {
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (isObjectType(type) && !isIntrospectionType(type)) timeFields(type);
+  }
   return {
     start: (context) => {
-      recordings.set(context, { root: createNode(null), startedAt: Date.now(), started: process.hrtime.bigint() });
+      recordings.set(context, { root: createNode(null), startedAt: Date.now(), startedNs: process.hrtime.bigint() });
     },
     finish: (context, result) => {
       const recording = recordings.get(context);
@@ -63,14 +64,7 @@ export function createInlineTrace(schema: GraphQLSchema): InlineTrace {
   };
 }
 
-/** Times every field once, when the schema is first seen; a request without a recording pays for one look-up. */
-function watch(schema: GraphQLSchema): void {
-  for (const type of Object.values(schema.getTypeMap())) {
-    if (isObjectType(type) && !isIntrospectionType(type)) watchFields(type);
-  }
-}
-
-function watchFields(type: GraphQLObjectType): void {
+function timeFields(type: GraphQLObjectType): void {
   for (const field of Object.values(type.getFields())) {
     const resolve = field.resolve ?? defaultFieldResolver;
     field.resolve = (source, args, context, info) => {
@@ -78,25 +72,25 @@ function watchFields(type: GraphQLObjectType): void {
       if (!recording) return resolve(source, args, context, info);
       const node = nodeAt(recording.root, pathOf(info.path));
       node.field = { name: info.fieldName, type: String(info.returnType), parent: info.parentType.name };
-      node.startNs = since(recording);
-      const end = () => {
-        node.endNs = since(recording);
+      node.startNs = elapsedNs(recording);
+      const finish = () => {
+        node.endNs = elapsedNs(recording);
       };
       try {
         const value: unknown = resolve(source, args, context, info);
-        if (value instanceof Promise) return value.finally(end);
-        end();
+        if (value instanceof Promise) return value.finally(finish);
+        finish();
         return value;
       } catch (error) {
-        end();
+        finish();
         throw error;
       }
     };
   }
 }
 
-function since({ started }: Recording): number {
-  return Number(process.hrtime.bigint() - started);
+function elapsedNs({ startedNs }: Recording): number {
+  return Number(process.hrtime.bigint() - startedNs);
 }
 
 function createNode(key: TraceNode["key"]): TraceNode {
@@ -122,14 +116,14 @@ function pathOf(path: PathLike): (string | number)[] {
 // Field numbers are those of the `Trace` message in Apollo's reports.proto.
 
 function printTrace(recording: Recording): Uint8Array {
-  const duration = since(recording);
+  const duration = elapsedNs(recording);
   const ended = recording.startedAt + duration / 1e6;
   return Buffer.concat([
     bytesField(4, printInstant(recording.startedAt)),
     bytesField(3, printInstant(ended)),
     numberField(11, duration),
     bytesField(14, printNode(recording.root)),
-    // How many requests this one stands for: every one is traced that asks.
+    // Weight of this request: every request with the header is traced.
     doubleField(31, 1),
   ]);
 }
@@ -159,4 +153,39 @@ function printError(error: GraphQLError): Uint8Array {
 function printInstant(ms: number): Uint8Array {
   const seconds = Math.floor(ms / 1000);
   return Buffer.concat([numberField(1, seconds), numberField(2, Math.floor((ms - seconds * 1000) * 1e6))]);
+}
+
+// Encoding of protocol buffers.
+
+function textField(field: number, text: string): Uint8Array {
+  return bytesField(field, Buffer.from(text));
+}
+
+function bytesField(field: number, bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([tag(field, 2), varint(bytes.length), bytes]);
+}
+
+/** A varint field with an integer from 0 to 2^53-1. */
+function numberField(field: number, value: number): Uint8Array {
+  return Buffer.concat([tag(field, 0), varint(value)]);
+}
+
+function doubleField(field: number, value: number): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
+  return Buffer.concat([tag(field, 1), bytes]);
+}
+
+function tag(field: number, type: 0 | 1 | 2): Uint8Array {
+  return varint(field * 8 + type);
+}
+
+/** Seven bits a byte, the lowest first; all but the last with the high bit set. */
+function varint(value: number): Uint8Array {
+  const bytes: number[] = [];
+  let rest = value;
+  // Division, because shifts truncate numbers to 32 bits.
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
+  bytes.push(rest);
+  return Uint8Array.from(bytes);
 }

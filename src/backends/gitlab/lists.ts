@@ -1,13 +1,105 @@
-import type { DroppedRow } from "../../model/backend.ts";
+import type { DroppedRow, Origin } from "../../model/backend.ts";
 import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
+import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import { type Absent, type Answer, found, type Unknown, unknown } from "../answers.ts";
+import { type Absent, type Answer, absent, found, type Unknown, unknown } from "../answers.ts";
 import type { UpstreamPage } from "../paging.ts";
-import { isWhole, type ListPage, unreadable } from "./absence.ts";
-import { pageSize } from "./client.ts";
+import { type ProjectPage, pageSize } from "./client.ts";
 
-/** Reads one page of a list; pages count from 1 and hold {@link pageSize} rows. */
+/** The origin of an answer that needed no call, or whose call was answered with "not found". */
+export function originNow(backend: string, traceId: string | null = null): Origin {
+  return { backend, fetchedAt: new Date().toISOString(), stale: false, traceId };
+}
+
+/** One page of a list, or an empty one where there is no such list. */
+export interface ListPage<T> extends ProjectPage<T> {
+  /** Why there is no such list: its owner does not exist, the server has no such type, or it is unknown; else null. */
+  readonly absence: Absent | Unknown | null;
+}
+
+/** Reads one page of a list; pages count from 1 and hold `pageSize` rows. */
 export type FetchPage<T> = (page: number) => Promise<ListPage<T>>;
+
+/** The page of a list that does not exist. */
+export function noPage<T>(origin: Origin, absence: Absent | Unknown): ListPage<T> {
+  return { rows: [], count: 0, dropped: [], origin, total: 0, more: false, movedTo: null, absence };
+}
+
+/**
+ * Waits for a page. `missing` is what a 404 means: the list's owner does not exist or is hidden from these credentials, or,
+ * where another list names the owner, it is unknown. `refused` is what a 400 proves. Rejects with every other failure.
+ */
+export async function orNoPage<T>(
+  page: Promise<ProjectPage<T>>,
+  backend: string,
+  missing: Absent | Unknown,
+  refused: Absent | null = null,
+): Promise<ListPage<T>> {
+  try {
+    return { ...(await page), absence: null };
+  } catch (error) {
+    if (isNotFound(error)) return noPage(originNow(backend, error.traceId), missing);
+    const isRefused = error instanceof UpstreamError && error.failure === "REJECTED" && error.status === 400;
+    if (isRefused && refused !== null) return noPage(originNow(backend, error.traceId), refused);
+    throw error;
+  }
+}
+
+/** A list that was read to its end. */
+export interface WholeList<T> {
+  readonly rows: readonly T[];
+  readonly dropped: readonly DroppedRow[];
+  readonly origin: Origin;
+}
+
+/** The most pages that are asked for at the same time. */
+const maxAtOnce = 50;
+
+/** Reads a whole list: page 1, then the rest together where the count is known, else one after the other. */
+export async function readWhole<T>(fetch: FetchPage<T>, identity: (row: T) => string): Promise<Answer<WholeList<T>>> {
+  const first = await fetch(1);
+  if (first.absence) return first.absence;
+  const pages = [first];
+  const last = first.total === null ? 0 : Math.ceil(first.total / pageSize);
+  // A count may be wrong: many pages are read one by one, so that the list itself shows where it ends.
+  if (first.more && last <= maxAtOnce) {
+    const others = await Promise.all(Array.from({ length: Math.max(0, last - 1) }, (_, index) => fetch(index + 2)));
+    for (const page of others) pages.push(page);
+  }
+  while (pages.at(-1)?.more) pages.push(await fetch(pages.length + 1));
+  // Rows that a shifting list repeats are one row.
+  const rows = new Map(pages.flatMap((page) => page.rows.map((row) => [identity(row), row] as const)));
+  const list = { rows: [...rows.values()], dropped: pages.flatMap((page) => page.dropped), origin: first.origin };
+  return found(list, isWhole(pages, identity) ? null : unknown("LOST_ROWS"));
+}
+
+/**
+ * What a whole list proves about what it does not hold: nothing where the list is absent or unknown, or lacks rows. Throws
+ * MALFORMED where a row could not be read.
+ */
+export function silenceOf(list: Answer<WholeList<unknown>>, operation: Operation): Absent | Unknown {
+  if (list.kind !== "FOUND") return list;
+  if (list.value.dropped.length > 0) throw unreadable(list.value.origin.backend, operation.name);
+  return list.gap ?? absent(operation, "WHOLE_LIST");
+}
+
+/** Whether pages that were read to the end hold as many rows as the server counts; true where it does not count. */
+export function isWhole<T>(pages: readonly UpstreamPage<T>[], identity: (row: T) => string | number): boolean {
+  const total = pages.at(-1)?.total ?? null;
+  if (total === null || pages.length === 1) return total === null || (pages[0]?.count ?? 0) >= total;
+  const unread = pages.reduce((sum, { dropped }) => sum + dropped.length, 0);
+  return new Set(pages.flatMap(({ rows }) => rows.map(identity))).size + unread >= total;
+}
+
+/** The failure of a search whose list has a row that could not be read: that row may be the one looked for. */
+export function unreadable(backend: string, operation: string): UpstreamError {
+  return new UpstreamError("MALFORMED", { backend, operation, reason: "a row that could not be read may be the one" });
+}
+
+/** The failure of a search that would need more calls than one search may make. */
+export function tooFar(backend: string, operation: string, reason: string): UpstreamError {
+  return new UpstreamError("OVER_BUDGET", { backend, operation, reason });
+}
 
 /** A row and its zero-based place in the whole list. */
 export interface Placed<T> {
@@ -163,46 +255,4 @@ function markOf(after: Position | null): Mark {
 /** Whether a part of a position is a whole number from `least` on, and no larger than any list. */
 export function isCount(part: unknown, least = 0): part is number {
   return typeof part === "number" && Number.isInteger(part) && part >= least && part <= 1e9;
-}
-
-/** The most pages that are asked for at the same time. */
-const mostAtOnce = 50;
-
-/** A list that was read to its end. */
-export interface WholeList<T> extends ListPage<T> {
-  /** LOST_ROWS where fewer rows came than the server counts, else null. */
-  readonly gap: Unknown | null;
-}
-
-/** Reads a whole list: page 1, then the rest together where the count is known, else one after the other. */
-export async function readAll<T>(fetch: FetchPage<T>, identity: (row: T) => string | number): Promise<WholeList<T>> {
-  const first = await fetch(1);
-  const pages = [first];
-  const last = first.total === null ? 0 : Math.ceil(first.total / pageSize);
-  // A count is what the server says: many pages are read one by one, so that the list itself tells where it ends.
-  if (first.more && last <= mostAtOnce) {
-    const others = await Promise.all(Array.from({ length: Math.max(0, last - 1) }, (_, index) => fetch(index + 2)));
-    for (const page of others) pages.push(page);
-  }
-  while (pages.at(-1)?.more) pages.push(await fetch(pages.length + 1));
-  // Rows that a shifting list repeats are one row.
-  const rows = new Map(pages.flatMap((page) => page.rows.map((row) => [identity(row), row] as const)));
-  return {
-    rows: [...rows.values()],
-    count: pages.reduce((sum, page) => sum + page.count, 0),
-    dropped: pages.flatMap((page) => page.dropped),
-    origin: first.origin,
-    total: first.total,
-    more: false,
-    movedTo: first.movedTo,
-    absence: first.absence,
-    gap: isWhole(pages, identity) ? null : unknown("LOST_ROWS"),
-  };
-}
-
-/** What a whole list proves that does not hold what was looked for; throws MALFORMED where a row could not be read. */
-export function silenceOfWhole(list: WholeList<unknown>, absence: Absent, operation: Operation): Absent | Unknown {
-  if (list.absence) return list.absence;
-  if (list.dropped.length > 0) throw unreadable(list.origin.backend, operation.name);
-  return list.gap ?? absence;
 }

@@ -1,0 +1,229 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
+import type { Config } from "../../config/index.ts";
+import { type AuditEvent, type CallerFacts, type Context, createContext, type Estate } from "../../graph/context.ts";
+import type { AnswerMeter } from "../../graph/cost/answer-meter.ts";
+import type { Spent } from "../../graph/cost/limits.ts";
+import { boundErrors } from "../../graph/errors.ts";
+import { createSeal } from "../../graph/identity/opaque.ts";
+import type { CancelToken } from "../../upstream/cancel.ts";
+import type { Credentials, FastPath } from "../fast-path/index.ts";
+import { Refusal } from "../http/response.ts";
+import type { Log } from "../observability/log.ts";
+import type { RequestHeaders } from "../observability/request-id.ts";
+import type { OperationHandle } from "../observability/telemetry.ts";
+import { callerKey, createCall } from "./call.ts";
+import type { Preparation, Prepared } from "./prepare.ts";
+import { executeReference, isInParts, type Part } from "./reference-executor.ts";
+import { hasDefer, useDefer, withoutDefer } from "./use-defer.ts";
+import { type Explanation, useExplain } from "./use-explain.ts";
+import { traceHeader, useInlineTrace } from "./use-inline-trace.ts";
+import { errorsOfNullData, inDocumentOrder, type MaskedErrors } from "./use-masked-errors.ts";
+import { isDegraded, outcomeOf } from "./use-telemetry.ts";
+
+/** What an executor of operations is made of, for the life of the gateway. */
+export interface ExecuteOptions {
+  readonly config: Pick<Config, "auth" | "cursorKey" | "limits" | "server">;
+  readonly schema: GraphQLSchema;
+  readonly estate: Estate;
+  readonly errors: MaskedErrors;
+  readonly log: Log;
+  readonly preparation: Pick<Preparation, "measure" | "refuseUnmeasurable">;
+  readonly fastPath: Pick<FastPath<unknown, unknown>, "admit" | "execute"> | null;
+  /** Called before and after a change: an answer that was read before it must not be shared any more. */
+  readonly invalidateAnswers: () => void;
+}
+
+/** The request that an operation belongs to, and what all operations of a request share. */
+export interface RequestScope {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly caller: CallerFacts;
+  /** IP address of the caller, as trusted proxies forward it; null where the connection has gone. */
+  readonly address: string | null;
+  readonly requestId: string;
+  /** The caller's own credentials for backends: the only headers that an operation sees. */
+  readonly credentials: Credentials | null;
+  /** The estimates of the operations so far: a batch has one cost and one answer size. */
+  readonly spent: Spent;
+  /** Counts the answers of all operations while they are made. */
+  readonly meter: AnswerMeter;
+}
+
+/** How one operation is executed. */
+export interface ExecuteMode {
+  /** Whether the answer may come in parts. */
+  readonly acceptsParts: boolean;
+  /** The run whose followers wait for this operation as well; null for none. */
+  readonly shared: SharedRun | null;
+}
+
+/** A run with followers. */
+export interface SharedRun {
+  /** Cancelled with the last waiter. */
+  readonly cancelToken: CancelToken;
+  /** Empty when no one waits any more. */
+  readonly handles: readonly unknown[];
+  /** Lets the followers run the operation themselves. */
+  release(): void;
+}
+
+/** The end of an execution. */
+export type Executed =
+  | {
+      readonly result: ExecutionResult;
+      /** Whether another caller of equal rights would get the same. */
+      readonly isComplete: boolean;
+    }
+  | { readonly parts: AsyncIterable<Part> }
+  | Refusal
+  /** The caller had gone before the operation could start. */
+  | "left";
+
+/** Executes a prepared operation. */
+export type Execute = (
+  prepared: Prepared,
+  scope: RequestScope,
+  operation: OperationHandle,
+  mode: ExecuteMode,
+) => Promise<Executed>;
+
+/** Executes operations of one schema: by their plans where they have one, else by the reference executor. */
+export function createExecute(options: ExecuteOptions): Execute {
+  const { config, schema, errors, preparation, fastPath, invalidateAnswers } = options;
+  const inlineTrace = config.server.subgraph ? useInlineTrace(schema) : null;
+  const createScopedContext = contextFactory(options);
+
+  return async (prepared, scope, operation, mode) => {
+    const { request, response, requestId } = scope;
+    const { document, operation: node, sentVariables: variables } = prepared;
+    const explainHeader = request.headers["x-explain"];
+    const cost = preparation.measure(prepared, scope.spent);
+    if (cost instanceof Refusal) {
+      // An explanation shows the cost of an operation that is too expensive, but not of one that cannot be measured.
+      const refusal = explainHeader === undefined ? cost : preparation.refuseUnmeasurable(prepared);
+      if (refusal) return refusal;
+    } else {
+      const admission = fastPath?.admit(cost) ?? null;
+      if (admission) await admission;
+    }
+    if (response.destroyed) return "left";
+
+    const problems: GraphQLError[] = [];
+    const context = createScopedContext(prepared, scope, operation, mode, problems);
+    const explanation =
+      explainHeader === undefined
+        ? null
+        : useExplain(String(explainHeader), { schema, document, operation: node, variables }, context, config.limits);
+    if (explanation instanceof Refusal) return explanation;
+    if (explanation?.isPlan) {
+      if (cost instanceof Refusal) operation.end("refused");
+      return { result: planResult(explanation, cost), isComplete: false };
+    }
+    if (cost instanceof Refusal) return cost;
+
+    operation.rename(node.name?.value ?? null);
+    operation.run(context.call);
+    if (explanation) operation.observe(explanation.observer);
+    const degraded = mode.shared && releaseWhenDegraded(operation, mode.shared);
+    if (inlineTrace && request.headers[traceHeader.name] === traceHeader.value) inlineTrace.start(context);
+
+    const executed = await run(prepared, scope, context, mode.acceptsParts);
+    if (isInParts(executed)) {
+      const finish = <R extends ExecutionResult>(part: R) => errors.reportBugs(part, requestId);
+      const done = (result: ExecutionResult) => operation.end(outcomeOf(result));
+      return { parts: useDefer(executed, { mask: errors.maskExecution, problems, finish, done }) };
+    }
+    const masked = maskResult(prepared, executed, problems);
+    const explained = explanation
+      ? { ...masked, extensions: { ...masked.extensions, explain: explanation.result() } }
+      : masked;
+    const result = errors.reportBugs(inlineTrace?.finish(context, explained) ?? explained, requestId);
+    // An operation without budget may have got less than another would.
+    return { result, isComplete: degraded?.() !== true && context.call.budget.take() };
+  };
+
+  async function run(
+    { plan, document, operation, sentVariables, variables }: Prepared,
+    { response, meter }: RequestScope,
+    context: Context,
+    acceptsParts: boolean,
+  ): Promise<ExecutionResult | AsyncIterable<Part>> {
+    if (plan && fastPath) return fastPath.execute(plan, variables, context, meter);
+    const closed = new AbortController();
+    response.once("close", () => closed.abort());
+    const isMutation = operation.operation === "mutation";
+    if (isMutation) invalidateAnswers();
+    try {
+      return await executeReference({
+        schema,
+        document: hasDefer(document) && !acceptsParts ? withoutDefer(document) : document,
+        operationName: operation.name?.value ?? null,
+        variables: sentVariables,
+        context,
+        signal: closed.signal,
+      });
+    } finally {
+      if (isMutation) invalidateAnswers();
+    }
+  }
+
+  function maskResult(
+    { document, operation }: Prepared,
+    executed: ExecutionResult,
+    problems: readonly GraphQLError[],
+  ): ExecutionResult {
+    const failed = executed.errors ?? [];
+    if (failed.length === 0 && problems.length === 0) return executed;
+    const own = executed.data === null ? errorsOfNullData(schema, document, operation, failed) : failed;
+    const masked = inDocumentOrder(own.map(errors.maskExecution));
+    return { ...executed, errors: boundErrors([...masked, ...problems]) };
+  }
+}
+
+/** Creates the context of an operation, with its call: its deadline, its budget, and what cancels it. */
+function contextFactory({ config, estate, log }: ExecuteOptions) {
+  const seal = createSeal(config.cursorKey);
+  const audit = (event: AuditEvent) => log.info({ audit: event }, "audit");
+  return (
+    prepared: Prepared,
+    { response, caller, address, requestId, credentials, meter }: RequestScope,
+    operation: OperationHandle,
+    { shared }: ExecuteMode,
+    problems: GraphQLError[],
+  ): Context => {
+    const headers: RequestHeaders = { get: (name) => credentials?.find(([known]) => known === name)?.[1] ?? null };
+    const onClose = (listener: () => void) => {
+      // A shared run goes on for its followers: it is cancelled with the last of them.
+      response.once("close", () => {
+        if (shared === null || shared.handles.length === 0) listener();
+      });
+      shared?.cancelToken.onCancel(listener);
+      // The rest of an answer that is too large is not needed.
+      meter.onRefusal(listener);
+    };
+    const key = callerKey(config.auth.mode, caller, address);
+    const { startedAt } = operation.facts;
+    const call = createCall({ headers, requestId, callerKey: key, startedAt, onClose }, config.limits);
+    return createContext(estate, call, caller, problems, audit, prepared.plan ? null : meter, seal);
+  };
+}
+
+/** Releases the followers of a run as soon as a call of it was degraded; whether one was. */
+function releaseWhenDegraded(operation: OperationHandle, shared: SharedRun): () => boolean {
+  let found = false;
+  operation.observe({
+    exchanged: (_operation, exchange) => {
+      if (found || !isDegraded(exchange)) return;
+      found = true;
+      // The failed call still accepts followers at this moment: the released ones must not join it.
+      setImmediate(() => shared.release());
+    },
+  });
+  return () => found;
+}
+
+function planResult(explanation: Explanation, cost: number | Refusal): ExecutionResult {
+  const refused = cost instanceof Refusal ? { errors: cost.errors } : {};
+  return { ...refused, data: null, extensions: { explain: explanation.result() } };
+}

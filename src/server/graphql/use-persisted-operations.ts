@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import type { Persisted } from "../../config/index.ts";
+import type { Operations } from "../../config/manifest.ts";
+import { Lru } from "../../model/lru.ts";
+import { type GraphQLParameters, isJsonObject } from "../http/request.ts";
+import { type Refusal, refuse } from "../http/response.ts";
+
+/** The sender of an operation. */
+export interface Sender {
+  /** Name of the caller. */
+  readonly name: string;
+  /** Whether a browser names a page of the gateway itself as the sender. */
+  readonly isOwnPage: boolean;
+}
+
+/** Finds the document of an operation, or the reason why none runs. */
+export type FindDocument = (operation: GraphQLParameters, sender: Sender) => string | Refusal;
+
+/** Characters of documents that clients registered, keys included. */
+const maxCharacters = 4_194_304;
+
+/**
+ * Operations by id: those of the manifest, and those that clients register by their hash ("automatic persisted queries").
+ * With `only`, nothing else runs but for the exceptions. Registered documents belong to no caller: running one requires
+ * the same rights as sending it.
+ */
+export function usePersistedOperations({ only, automatic, except }: Persisted, operations: Operations): FindDocument {
+  const registered = new Lru<string>({ maxWeight: maxCharacters, weigh: (text, key) => key.length + text.length });
+
+  const isExcepted = ({ name, isOwnPage }: Sender): boolean =>
+    !only || except.callers.includes(name) || (except.graphiql && isOwnPage);
+
+  /** False when the hash is that of another document. */
+  function register(hash: string, query: string): boolean {
+    if (createHash("sha256").update(query).digest("hex") !== hash.toLowerCase()) return false;
+    registered.set(hash.toLowerCase(), query);
+    return true;
+  }
+
+  return (operation, sender) => {
+    const { query } = operation;
+    const hash = hashOf(operation);
+    const id = operation.documentId ?? hash;
+    const listed = id === null ? undefined : operations.get(id);
+    // The manifest's document runs, whatever document was sent with its id.
+    if (listed !== undefined) return listed;
+    if (query !== null) {
+      if (!isExcepted(sender)) return notAllowed();
+      return hash !== null && automatic && !register(hash, query)
+        ? refuse("The hash sent as persistedQuery is not that of the operation.")
+        : query;
+    }
+    if (id === null) return only ? notAllowed() : refuse("The question has no query.");
+    const found = hash === null ? undefined : registered.get(hash.toLowerCase());
+    return found ?? (automatic && hash !== null ? notFound() : notListed(operations.size > 0));
+  };
+}
+
+function hashOf({ extensions }: GraphQLParameters): string | null {
+  const persisted = extensions["persistedQuery"];
+  const hash = isJsonObject(persisted) ? persisted["sha256Hash"] : null;
+  return typeof hash === "string" && hash !== "" ? hash : null;
+}
+
+// The messages PersistedQueryNotFound and PersistedQueryNotSupported are fixed: clients send the document after them.
+
+function notFound(): Refusal {
+  return refuse("PersistedQueryNotFound", { status: 200, code: "PERSISTED_QUERY_NOT_FOUND", retryable: true });
+}
+
+function notListed(hasManifest: boolean): Refusal {
+  return hasManifest
+    ? refuse("This gateway knows no operation of that id.", { code: "PERSISTED_QUERY_NOT_IN_LIST" })
+    : refuse("PersistedQueryNotSupported", { code: "PERSISTED_QUERY_NOT_SUPPORTED" });
+}
+
+function notAllowed(): Refusal {
+  return refuse("This gateway runs known operations only: send the id of one.", { code: "PERSISTED_QUERY_ONLY" });
+}

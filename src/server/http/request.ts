@@ -1,0 +1,220 @@
+import type { IncomingMessage } from "node:http";
+import { BlockList, isIP } from "node:net";
+import { GraphQLError } from "graphql";
+import { readBasePath } from "../../config/settings.ts";
+import { checkValues } from "../../graph/cost/values.ts";
+import { headersOf } from "../observability/request-id.ts";
+import { decodeUtf8, parseJson } from "./body.ts";
+import { Refusal, refuse } from "./response.ts";
+
+/** The target of a request. */
+export interface Target {
+  /** Host and port; null when the request names none. */
+  readonly host: string | null;
+  /** Path as sent, without the query. */
+  readonly path: string;
+  /** The undecoded part behind the question mark; empty when there is none. */
+  readonly query: string;
+}
+
+/**
+ * Parses the request target in the forms of RFC 9112 (3.2). The absolute form, which any client may send, names the host
+ * itself: a Host header beside it means nothing.
+ */
+export function targetOf({ url = "/", headers }: IncomingMessage): Target {
+  const [, authority, rest = ""] = /^https?:\/\/([^/?#]*)(.*)$/is.exec(url) ?? [];
+  const origin = authority === undefined ? url : rest.startsWith("/") ? rest : `/${rest}`;
+  const at = origin.indexOf("?");
+  return {
+    host: authority === undefined ? (headers.host ?? null) : authority.replace(/^.*@/, ""),
+    path: at < 0 ? origin : origin.slice(0, at),
+    query: at < 0 ? "" : origin.slice(at + 1),
+  };
+}
+
+/** Facts of a request that trusted proxies forward. */
+export interface Proxies {
+  /**
+   * Hosts, with their ports, that the caller may have asked, as a browser writes them: without the port that the scheme
+   * implies. Null where no trusted proxy forwards one.
+   */
+  readonly hostsOf: (request: IncomingMessage) => readonly string[] | null;
+  /** The path that the proxy removed, or `/`. */
+  readonly prefixOf: (request: IncomingMessage) => string;
+  /** IP address of the caller: the last one in the chain that is no trusted proxy. Null when the socket is closed. */
+  readonly clientOf: (request: IncomingMessage) => string | null;
+}
+
+/**
+ * Reads `X-Forwarded-Proto`, `-Host`, `-Port`, `-Prefix` and `-For` of requests whose sender is among the trusted
+ * addresses and CIDR ranges, and ignores them in all others.
+ */
+export function createProxies(trusted: readonly string[]): Proxies {
+  const list = new BlockList();
+  for (const range of trusted) {
+    const [address = "", bits] = range.split("/");
+    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  const isListed = (address: string) => {
+    const family = isIP(address);
+    // An IPv4 address in the notation of IPv6 is found among those of IPv4.
+    return family !== 0 && list.check(address, family === 6 ? "ipv6" : "ipv4");
+  };
+  const isTrusted = ({ socket }: IncomingMessage) =>
+    trusted.length > 0 && socket.remoteAddress !== undefined && isListed(socket.remoteAddress);
+  /** The first value, which the proxy next to the caller wrote. */
+  const forwarded = (request: IncomingMessage, what: string): string | null =>
+    isTrusted(request) ? (headersOf(request).get(`x-forwarded-${what}`)?.split(",", 1)[0]?.trim() ?? null) : null;
+
+  function hostsOf(request: IncomingMessage): readonly string[] | null {
+    const host = forwarded(request, "host");
+    if (host === null || !/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i.test(host)) return null;
+    const scheme = forwarded(request, "proto")?.toLowerCase() === "https" ? "https" : "http";
+    // Some proxies forward the port apart, and some of those forward one that the caller did not use.
+    const port = forwarded(request, "port");
+    const hosts = port !== null && /^\d{1,5}$/.test(port) && !/:\d+$/.test(host) ? [host, `${host}:${port}`] : [host];
+    const addresses = hosts.map((one) => `${scheme}://${one}`).filter((one) => URL.canParse(one));
+    return addresses.length === 0 ? null : addresses.map((one) => new URL(one).host);
+  }
+
+  function clientOf(request: IncomingMessage): string | null {
+    const peer = request.socket.remoteAddress ?? null;
+    if (peer === null || !isTrusted(request)) return peer;
+    const chain = String(request.headers["x-forwarded-for"] ?? "").split(",");
+    let client = peer;
+    for (const entry of chain.toReversed()) {
+      const address = entry.trim().replace(/^\[([^\]]*)\](?::\d+)?$|^([\d.]+):\d+$/, "$1$2");
+      if (isIP(address) === 0) break;
+      client = address;
+      if (!isListed(address)) break;
+    }
+    return client;
+  }
+
+  return { hostsOf, prefixOf: (request) => readBasePath(forwarded(request, "prefix") ?? "/") ?? "/", clientOf };
+}
+
+/** The parameters of one GraphQL request, the same for GET and POST. */
+export interface GraphQLParameters {
+  /** Null when there is none, or an empty one. */
+  readonly query: string | null;
+  /** Null when there is none, or an empty one. */
+  readonly operationName: string | null;
+  readonly variables: JsonObject;
+  readonly extensions: JsonObject;
+  /** Id of a persisted operation, under any of {@link idNames}; null for none. */
+  readonly documentId: string | null;
+}
+
+/** The operations of one request; in a batch each of them may be refused by itself. */
+export interface GraphQLRequest {
+  readonly isBatch: boolean;
+  readonly operations: readonly (GraphQLParameters | Refusal)[];
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Operations in one request. */
+export const maxBatchSize = 10;
+
+/** Where clients send the id, beside `extensions.persistedQuery`: the last two are Relay's. */
+const idNames = ["documentId", "doc_id", "id"] as const;
+
+/** Parses the body of a POST: JSON in UTF-8, an object or a list of objects. */
+export function parseGraphQLBody(body: Buffer): GraphQLRequest | Refusal {
+  if (body.length === 0) return refuse("The request body is empty: send the question as a JSON object.");
+  const text = decodeUtf8(body);
+  if (text === null) return refuse("The request body is not Unicode: send it in UTF-8.");
+  const parsed = parseJson(text);
+  if ("problem" in parsed) return refuse(`The request body ${parsed.problem}.`);
+  const { value } = parsed;
+  if (!Array.isArray(value)) return { isBatch: false, operations: [parametersOf(value)] };
+  if (value.length === 0) return refuse("The batch is empty: send at least one question.");
+  if (value.length > maxBatchSize) {
+    return refuse(`The batch has ${value.length} questions; at most ${maxBatchSize} are allowed.`, { status: 413 });
+  }
+  return { isBatch: true, operations: value.map(parametersOf) };
+}
+
+const formNames: ReadonlySet<string> = new Set(["query", "operationName", "variables", "extensions", ...idNames]);
+
+/** Parses the query component of a GET's address, as it was sent. */
+export function parseGraphQLQuery(query: string): GraphQLRequest | Refusal {
+  const found = new Map<string, string>();
+  for (const pair of query.split("&")) {
+    const equals = pair.indexOf("=");
+    const name = decodeForm(equals < 0 ? pair : pair.slice(0, equals));
+    if (name === null || !formNames.has(name)) continue;
+    if (found.has(name)) return refuse(`The parameter "${name}" is given more than once.`);
+    const value = decodeForm(equals < 0 ? "" : pair.slice(equals + 1));
+    if (value === null) return refuse(`The parameter "${name}" is not Unicode: send it in UTF-8.`);
+    found.set(name, value);
+  }
+  const members: Record<string, unknown> = {};
+  for (const [name, value] of found) {
+    // An empty parameter is one that was not sent.
+    if (value === "") continue;
+    if (name !== "variables" && name !== "extensions") members[name] = value;
+    else {
+      const parsed = parseJson(value);
+      if ("problem" in parsed) return refuse(`The parameter "${name}" ${parsed.problem}.`);
+      members[name] = parsed.value;
+    }
+  }
+  return { isBatch: false, operations: [parametersOf(members)] };
+}
+
+const percent = 0x25;
+const hexPair = /^[0-9a-f]{2}$/i;
+
+/** Decodes a part of a form: `+` is a space, `%xx` a byte. Null when the bytes are not UTF-8. */
+function decodeForm(part: string): string | null {
+  const bytes = Buffer.from(part.replaceAll("+", " "), "latin1");
+  let length = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    const code =
+      byte === percent ? Number.parseInt(hexPair.exec(bytes.toString("latin1", at + 1, at + 3))?.[0] ?? "", 16) : -1;
+    // A percent sign without two digits behind it is itself.
+    if (code >= 0) at += 2;
+    bytes[length++] = code >= 0 ? code : byte;
+  }
+  return decodeUtf8(bytes.subarray(0, length));
+}
+
+/** Unknown properties are ignored; null is the same as absent. */
+function parametersOf(sent: unknown): GraphQLParameters | Refusal {
+  if (!isJsonObject(sent)) return refuse("A question is a JSON object with a query.");
+  const member = (name: string): unknown => (Object.hasOwn(sent, name) ? (sent[name] ?? null) : null);
+  const [query, operationName] = [member("query"), member("operationName")];
+  const variables = member("variables") ?? {};
+  const extensions = member("extensions") ?? {};
+  if (query !== null && typeof query !== "string") return refuse('"query" must be a string.');
+  if (operationName !== null && typeof operationName !== "string") return refuse('"operationName" must be a string.');
+  if (!isJsonObject(variables)) return refuse('"variables" must be a JSON object.');
+  if (!isJsonObject(extensions)) return refuse('"extensions" must be a JSON object.');
+  if (query !== null && !query.isWellFormed()) {
+    return refuse('"query" holds text that is not Unicode: half of a surrogate pair.');
+  }
+  try {
+    checkValues({ operationName, variables, extensions });
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    return new Refusal(400, [error]);
+  }
+  const ids = idNames.map(member).filter((id) => typeof id === "string" && id !== "");
+  return {
+    query: query === "" ? null : query,
+    operationName: operationName === "" ? null : operationName,
+    variables,
+    extensions,
+    documentId: typeof ids[0] === "string" ? ids[0] : null,
+  };
+}
+
+/** Whether a value is a JSON object. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
