@@ -119,6 +119,16 @@ describe("imports", () => {
     expect(nosy, "what two backends share belongs to src/backends itself, to upstream or to model").toEqual([]);
   });
 
+  test("of the fast path go through its entry, so that one switch turns all of it off", () => {
+    const inside = /^src\/server\/fast-path\/(?!index\.ts$)/;
+    const around = offences((file) =>
+      importsOf(file).flatMap(({ file: target }) =>
+        !file.path.startsWith("src/server/fast-path/") && inside.test(target ?? "") ? [`imports ${target}`] : [],
+      ),
+    );
+    expect(around, "use what src/server/fast-path/index.ts offers: it is null where the fast path is off").toEqual([]);
+  });
+
   test("of a backend from above go through the registry", () => {
     const around = offences((file) =>
       importsOf(file).flatMap(({ file: target }) =>
@@ -190,6 +200,15 @@ describe("foreign packages", () => {
       (home) => ![...used].some((name) => name === home || home === `${name.split("/")[0]}/*`),
     );
     expect(empty, "take the home away with the last import of its package").toEqual([]);
+  });
+
+  test("for the running gateway each have a reason in the list of decisions", () => {
+    const list = readFileSync(`${root}docs/decisions/0030-each-dependency-has-a-reason.md`, "utf8");
+    const listed = [...list.matchAll(/^\| `([^`]+)` \| \S/gm)].map(([, name]) => name);
+    const { dependencies }: { dependencies: object } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
+    expect(listed.toSorted(), "say why it is not written here, or make it a development dependency").toEqual(
+      Object.keys(dependencies).toSorted(),
+    );
   });
 
   test("of Node that open sockets are used where sockets are allowed", () => {

@@ -63,6 +63,7 @@ async function start({ settings, backends }: Overrides = {}): Promise<void> {
   gitlab = await doorBefore(estate.servers.gitlab.url);
   gateway = await startDemoGateway({
     estate,
+    fastPath: true,
     settings: settings ?? {},
     backends: {
       bkrepo: { url: bkrepo.server.url, retries: 0, ...backends?.["bkrepo"] },

@@ -3,6 +3,7 @@ import type { Seen } from "../../demo/server.ts";
 import { configOf } from "../../src/config/index.ts";
 import { startGateway } from "../../src/server/gateway.ts";
 import type { Log } from "../../src/server/observability/log.ts";
+import { usesFastPath } from "./started.ts";
 
 /** A GraphQL answer as a client reads it. */
 export interface Answer {
@@ -48,7 +49,7 @@ export interface Overrides {
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly backends?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly estate?: Estate;
-  /** False: everything runs by the reference execution. */
+  /** False: everything runs by the reference executor. Default: as the tests are run. */
   readonly fastPath?: boolean;
   /** Operations of a manifest. */
   readonly operations?: ReadonlyMap<string, string>;
@@ -73,7 +74,7 @@ export async function startDemoGateway(overrides: Overrides = {}): Promise<DemoG
     log: logger,
     version: "0.0.0-test",
     demo: true,
-    fastPath: overrides.fastPath ?? true,
+    fastPath: overrides.fastPath ?? usesFastPath,
     operations: overrides.operations ?? new Map(),
   });
   const names = new Map(estate.backends.map(({ name, url }) => [url, name]));

@@ -2,6 +2,9 @@ import { configOf } from "../../src/config/index.ts";
 import { type Gateway, startGateway } from "../../src/server/gateway.ts";
 import type { Log } from "../../src/server/observability/log.ts";
 
+/** False where the tests run with `FAST_PATH=off`, which shows that no answer depends on the fast path. */
+export const usesFastPath = process.env["FAST_PATH"] !== "off";
+
 export interface StartOptions {
   /** Variables of the environment, over a free port of 127.0.0.1. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -20,5 +23,6 @@ export async function startWith(settings: object, options: StartOptions = {}): P
     log: { info: silent, warn: silent, error: silent, ...options.log },
     version: "0.0.0-test",
     demo: options.demo ?? false,
+    fastPath: usesFastPath,
   });
 }

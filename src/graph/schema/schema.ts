@@ -1,7 +1,17 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { mergeTypeDefs } from "@graphql-tools/merge";
 import { makeExecutableSchema } from "@graphql-tools/schema";
-import { type DocumentNode, type GraphQLSchema, isScalarType, Kind, parse, print } from "graphql";
+import {
+  concatAST,
+  type DefinitionNode,
+  type DocumentNode,
+  type GraphQLSchema,
+  isScalarType,
+  Kind,
+  type ObjectTypeDefinitionNode,
+  type ObjectTypeExtensionNode,
+  parse,
+  print,
+} from "graphql";
 import type { Context } from "../context.ts";
 import { meterResolvers } from "../cost/answer-meter.ts";
 import { artifactResolvers } from "../resolvers/artifact.ts";
@@ -86,5 +96,23 @@ function subgraphDocument(mutations: boolean): DocumentNode {
 
 function readFiles(wanted: (name: string) => boolean): DocumentNode {
   const files = readdirSync(folder).filter((name) => name.endsWith(".graphql") && wanted(name));
-  return mergeTypeDefs(files.sort().map((name) => parse(readFileSync(new URL(name, folder), "utf8"))));
+  return mergeExtensions(concatAST(files.sort().map((name) => parse(readFileSync(new URL(name, folder), "utf8")))));
+}
+
+/** Moves the fields of type extensions into the type, which has its place where the first of them was; directives first. */
+function mergeExtensions({ definitions }: DocumentNode): DocumentNode {
+  const types = new Map<string, ObjectTypeDefinitionNode | ObjectTypeExtensionNode>();
+  for (const node of definitions.filter(isObjectType)) {
+    const before = types.get(node.name.value);
+    const type = before?.kind === Kind.OBJECT_TYPE_DEFINITION ? before : node;
+    types.set(node.name.value, { ...type, fields: [...(before?.fields ?? []), ...(node.fields ?? [])] });
+  }
+  const merged = new Set(definitions.map((node) => (isObjectType(node) ? (types.get(node.name.value) ?? node) : node)));
+  const isDirective = ({ kind }: DefinitionNode) => kind === Kind.DIRECTIVE_DEFINITION;
+  const inOrder = [...merged].toSorted((one, other) => Number(isDirective(other)) - Number(isDirective(one)));
+  return { kind: Kind.DOCUMENT, definitions: inOrder };
+}
+
+function isObjectType(node: DefinitionNode): node is ObjectTypeDefinitionNode | ObjectTypeExtensionNode {
+  return node.kind === Kind.OBJECT_TYPE_DEFINITION || node.kind === Kind.OBJECT_TYPE_EXTENSION;
 }

@@ -123,8 +123,6 @@ function withoutMachinery(document: DocumentNode): DocumentNode {
       Directive: ({ name }) => (unpublished.has(name.value) ? null : undefined),
       StringValue: ({ value }, _key, _parent, _path, ancestors) =>
         unpublished.has(value.slice(1)) && isWithin(ancestors, "link") ? null : undefined,
-      // Merging the files has written down what goes without saying: that queries start at Query.
-      OperationTypeDefinition: () => null,
     },
   );
 }
