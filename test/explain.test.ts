@@ -7,7 +7,7 @@ import { demands } from "../src/graph/cost/demands.ts";
 import { createLedger, type Explained } from "../src/graph/cost/explain.ts";
 import { createSchema } from "../src/graph/schema/schema.ts";
 import { UpstreamError } from "../src/upstream/errors.ts";
-import type { Exchange } from "../src/upstream/exchange.ts";
+import type { Exchange } from "../src/upstream/events.ts";
 import { testCall } from "./support/call.ts";
 import { corpus } from "./support/corpus.ts";
 import { type Answer, type DemoGateway, startDemoGateway } from "./support/gateway.ts";

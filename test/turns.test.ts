@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
-import { createTurns } from "../src/upstream/turns.ts";
+import { createAdmissionControl } from "../src/model/queue.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Asks for a turn, and tells when it has come. */
-function queue(costs: readonly number[], portion: number) {
-  const turns = createTurns(portion);
+function queue(costs: readonly number[], costPerTick: number) {
+  const admission = createAdmissionControl(costPerTick);
   const begun: number[] = [];
   for (const [place, cost] of costs.entries()) {
-    const wait = turns.take(cost);
+    const wait = admission.admit(cost);
     if (wait === null) begun.push(place);
     else void wait.then(() => begun.push(place));
   }
@@ -35,9 +35,9 @@ test("a question that is worth more than a portion begins alone, and waits for n
 });
 
 test("who comes when nobody waits begins at once, however much has begun before", async () => {
-  const turns = createTurns(10);
+  const admission = createAdmissionControl(10);
   for (let round = 0; round < 5; round++) {
-    expect(turns.take(5000)).toBeNull();
+    expect(admission.admit(5000)).toBeNull();
     await turn();
     await turn();
   }

@@ -15,8 +15,7 @@ import type {
 import type { Page, PageRequest } from "../model/page.ts";
 import type { PurlParts } from "../model/purl.ts";
 import type { ArtifactRecord, ArtifactRef, BuildInfo, BuildRef, Release, ReleaseRef } from "../model/release.ts";
-import type { Call } from "../upstream/call.ts";
-import type { Operation } from "../upstream/operation.ts";
+import type { Call, Operation } from "../upstream/operation.ts";
 import type { Pressure } from "../upstream/resilience.ts";
 import type { Answer } from "./answers.ts";
 import type { Prices } from "./prices.ts";

@@ -1,6 +1,6 @@
 import DataLoader from "dataloader";
-import type { Call } from "../upstream/call.ts";
-import { createEvent } from "../upstream/event.ts";
+import { createEvent } from "../upstream/events.ts";
+import type { Call } from "../upstream/operation.ts";
 import { type Answer, unknown } from "./answers.ts";
 
 /** Whose keys a loader loads, and by which call: what makes it show up in explain, metrics and traces. */
@@ -131,7 +131,7 @@ export function single<K, V>(
       known ??= new Map();
       const before = known.get(name);
       if (before) {
-        if (by && loads.isHeard()) publish(by, [key], { keys: 0, deduped: 1, ms: 0 });
+        if (by && loads.hasSubscribers()) publish(by, [key], { keys: 0, deduped: 1, ms: 0 });
         return before;
       }
       open ??= new Siblings(load, by, close);
@@ -201,7 +201,7 @@ class Siblings<K, V> {
   #begin(sibling: Sibling<K, V>): void {
     const { key, resolve, reject } = sibling;
     const settle = (handOut: () => void) => {
-      if (this.#by && loads.isHeard()) {
+      if (this.#by && loads.hasSubscribers()) {
         publish(this.#by, [key], { keys: 1, deduped: 0, ms: performance.now() - this.#started });
       }
       this.#left -= 1;
@@ -265,7 +265,7 @@ export class Loader<K, V> {
       for (const prime of untold) prime();
     }
     const { loader, known } = this.#open();
-    if (this.#by && loads.isHeard() && known.has(this.#text(key))) {
+    if (this.#by && loads.hasSubscribers() && known.has(this.#text(key))) {
       publish(this.#by, [key], { keys: 0, deduped: 1, ms: 0 });
     }
     return loader.load(key);
@@ -314,7 +314,7 @@ function toError(error: unknown): Error {
 }
 
 async function told<K, T>(by: LoadedBy<K> | null, keys: readonly K[], load: () => Promise<T>): Promise<T> {
-  if (!by || !loads.isHeard()) return load();
+  if (!by || !loads.hasSubscribers()) return load();
   const started = performance.now();
   try {
     return await load();
@@ -329,7 +329,7 @@ function publish<K>(
   facts: Pick<Load, "keys" | "deduped" | "ms">,
 ): void {
   const name = typeof operation === "string" ? operation : operation(keys);
-  loads.tell({ call, backend, operation: name, ...facts });
+  loads.publish({ call, backend, operation: name, ...facts });
 }
 
 /** Joins key parts so that no two different lists of parts give the same text. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { DroppedRow } from "../model/backend.ts";
 import { MisshapenAnswer } from "../upstream/errors.ts";
-import { createEvent } from "../upstream/event.ts";
+import { createEvent } from "../upstream/events.ts";
 import type { Operation } from "../upstream/operation.ts";
 import { readFitting } from "./compile.ts";
 import { explainError, isVast, type ReadRow, readRow, vast } from "./row.ts";
@@ -51,8 +51,8 @@ export function readLeniently<S extends z.ZodType>(schema: S, value: unknown, op
   if (fitting !== null) return fitting.data;
   const row = readRow(schema, value);
   if (!("cut" in row)) throw new MisshapenAnswer(row.reason);
-  if (row.cut.length > 0 && readings.isHeard()) {
-    readings.tell({ operation: operation.name, dropped: row.cut.length, unknown: [] });
+  if (row.cut.length > 0 && readings.hasSubscribers()) {
+    readings.publish({ operation: operation.name, dropped: row.cut.length, unknown: [] });
   }
   return row.data;
 }
@@ -112,9 +112,9 @@ function readEach<S extends z.ZodType>(
       for (const reason of row.cut.slice(0, mostExplained)) cut.push({ operation: name, index, reason });
     } else dropped.push({ operation: name, index, reason: row.reason });
   }
-  if (readings.isHeard()) {
+  if (readings.hasSubscribers()) {
     const unknown = unknownFields(schema, value[0]);
-    readings.tell({ operation: name, dropped: dropped.length + cut.length, unknown });
+    readings.publish({ operation: name, dropped: dropped.length + cut.length, unknown });
   }
   return { rows, dropped, cut, count: value.length };
 }

@@ -1,8 +1,7 @@
 import { z } from "zod";
 import type { BackendKind, Capability } from "../model/backend.ts";
-import type { NetworkSettings } from "../upstream/dispatcher.ts";
+import type { EnvironmentProxies, NetworkSettings } from "../upstream/connections.ts";
 import type { Operation } from "../upstream/operation.ts";
-import type { EnvironmentProxies } from "../upstream/proxies.ts";
 import type { Backend, BackendType, Permission } from "./backend.ts";
 import { bkrepo } from "./bkrepo/index.ts";
 import { gitlab } from "./gitlab/index.ts";

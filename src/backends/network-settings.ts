@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
 import { z } from "zod";
-import type { TlsSettings } from "../upstream/dispatcher.ts";
-import { readProxyAddress } from "../upstream/proxies.ts";
+import type { TlsSettings } from "../upstream/connections.ts";
+import { readProxyAddress } from "../upstream/connections.ts";
 
 /** `proxy` of a backend: the address of one, or false for none whatever the environment says. */
 export const proxySetting = z

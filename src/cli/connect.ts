@@ -3,8 +3,8 @@ import type { Backend, Probe } from "../backends/backend.ts";
 import type { Config } from "../config/index.ts";
 import type { Capability } from "../model/backend.ts";
 import { createCall } from "../server/graphql/call.ts";
-import type { Call } from "../upstream/call.ts";
 import { UpstreamError } from "../upstream/errors.ts";
+import type { Call } from "../upstream/operation.ts";
 
 /** What one backend, or one place of it, answered. */
 interface ReportLine {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import type { ConfiguredBackend } from "../backends/index.ts";
 import type { AccessRule } from "../model/access.ts";
-import { type EnvironmentProxies, readEnvironmentProxies } from "../upstream/proxies.ts";
+import { type EnvironmentProxies, readEnvironmentProxies } from "../upstream/connections.ts";
 import { type AuthConfig, toAccessRules, toAuthConfig } from "./auth.ts";
 import { explainIssues, type Finding, type Path, type Problem, printPath, valueAt } from "./problems.ts";
 import { keysAt, settings, usualLimits } from "./settings.ts";

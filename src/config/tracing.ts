@@ -1,4 +1,4 @@
-import { proxyFor, readEnvironmentProxies } from "../upstream/proxies.ts";
+import { proxyFor, readEnvironmentProxies } from "../upstream/connections.ts";
 import type { Environment } from "./source.ts";
 
 /**

@@ -1,7 +1,7 @@
 import type { GraphQLError } from "graphql";
 import type { Backend, Readers } from "../backends/backend.ts";
 import type { Allowed, Scope } from "../model/access.ts";
-import type { Call } from "../upstream/call.ts";
+import type { Call } from "../upstream/operation.ts";
 import { restrict } from "./access/access.ts";
 import type { AnswerMeter } from "./cost/answer-meter.ts";
 import { badInput, report } from "./errors.ts";

@@ -1,114 +1,190 @@
+import { createHash } from "node:crypto";
 import { Lru } from "../model/lru.ts";
-import { type Headers, keepingOf } from "./freshness.ts";
 
-/** How one backend's answers are kept. Without these settings none is. */
+/** How responses of one backend are cached. */
 export interface CacheSettings {
-  /** Bytes of bodies; what was not used for longest goes first. */
+  /** Bytes of bodies and headers; the least recently used responses are evicted. */
   readonly maxBytes: number;
-  /** How long an answer is fresh that says nothing of it itself. */
+  /** How long a response is fresh that does not name a lifetime. */
   readonly freshMs: number;
-  /** How long an answer that is no longer fresh may stand in for a backend that does not answer. */
+  /** How long a response that is no longer fresh may be served when the backend fails. */
   readonly staleIfErrorMs: number;
 }
 
-/** An answer as it came, with what is to be told of its coming. */
-export interface Answer {
+/** Headers of a response by lower-case name. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** A response to be cached. */
+export interface CachedResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Buffer;
-  /** When the backend last said so, RFC 3339. */
+  /** When the backend last sent or confirmed it, RFC 3339. */
   readonly fetchedAt: string;
+  /** The vendor's id of the request; null when there is none. */
   readonly traceId: string | null;
 }
 
-/** A kept answer. */
-export interface Kept extends Answer {
-  /** Headers that ask whether it still holds; null when the backend gave nothing to ask with. */
-  readonly validators: Readonly<Record<string, string>> | null;
+/** A response in the cache. */
+export interface CacheEntry extends CachedResponse {
+  /** Headers of a conditional request; null when the backend sent no validator. */
+  readonly validators: Headers | null;
   readonly freshUntil: number;
-  /** Bytes it is counted as. */
-  readonly cost: number;
+  /** Its weight in bytes. */
+  readonly weight: number;
 }
 
-/** Successful answers of one backend, by key; bounded by bytes. */
-export interface Cache {
-  /** An answer that may be used without asking. */
-  readonly fresh: (key: string) => Kept | null;
-  /** An answer that may be used because the backend failed. */
-  readonly standIn: (key: string) => Kept | null;
-  /** Any answer, to be asked about. */
-  readonly find: (key: string) => Kept | null;
-  /** Keeps an answer that has been judged and decoded; not one that asks not to be kept. */
-  readonly keep: (key: string, answer: Answer) => void;
-  /** The backend says (304) that it still holds: as good as new from now on. */
-  readonly renew: (key: string, kept: Kept, by: Omit<Answer, "body">) => Kept;
-  readonly drop: (key: string) => void;
-  /** Forgets everything: something was changed, and nobody can tell which answers told of it. */
-  readonly clear: () => void;
-  /** Bytes held. */
-  readonly size: () => number;
-}
+/** Bytes of an entry beside its body and headers, rounded up. */
+const overheadBytes = 512;
 
-/** What an entry costs beside its body and headers. Rounded up. */
-const overhead = 512;
+/** Headers of a 304 that describe the 304 itself. */
+const headersOfNotModified = new Set([
+  "content-length",
+  "content-type",
+  "content-encoding",
+  "transfer-encoding",
+  "connection",
+]);
 
-/** Headers of a 304 that are about the 304. */
-const ofItself = new Set(["content-length", "content-type", "content-encoding", "transfer-encoding", "connection"]);
+/** Successful responses of one backend by key, bounded by bytes. `now` is the clock in milliseconds. */
+export class ResponseCache {
+  readonly #settings: CacheSettings;
+  readonly #now: () => number;
+  readonly #entries: Lru<CacheEntry>;
 
-/** An empty cache; `now` is the clock in milliseconds. */
-export function createCache(settings: CacheSettings, now: () => number = Date.now): Cache {
-  const entries = new Lru<Kept>({
-    maxWeight: settings.maxBytes,
-    // One answer may not evict all others.
-    maxEntryWeight: settings.maxBytes / 4,
-    weigh: ({ cost }) => cost,
-  });
+  constructor(settings: CacheSettings, now: () => number = Date.now) {
+    this.#settings = settings;
+    this.#now = now;
+    this.#entries = new Lru({
+      maxWeight: settings.maxBytes,
+      // One response may not evict all others.
+      maxEntryWeight: settings.maxBytes / 4,
+      weigh: ({ weight }) => weight,
+    });
+  }
 
-  function put(key: string, answer: Answer): Kept {
-    const { headers, body } = answer;
-    const entry: Kept = {
-      ...answer,
-      validators: validatorsOf(headers),
-      freshUntil: now() + (keepingOf(headers).freshMs ?? settings.freshMs),
-      cost: body.length + JSON.stringify(headers).length + overhead,
-    };
-    entries.set(key, entry);
+  /** Bytes of all entries. */
+  get bytes(): number {
+    return this.#entries.weight;
+  }
+
+  /** The entry, fresh or not; null when there is none. */
+  get(key: string): CacheEntry | null {
+    return this.#entries.get(key) ?? null;
+  }
+
+  /** An entry that may be served without asking the backend. */
+  fresh(key: string): CacheEntry | null {
+    const entry = this.get(key);
+    return entry && this.#now() < entry.freshUntil ? entry : null;
+  }
+
+  /** An entry that may be served because the backend failed. */
+  staleIfError(key: string): CacheEntry | null {
+    const entry = this.get(key);
+    return entry && this.#now() <= entry.freshUntil + this.#settings.staleIfErrorMs ? entry : null;
+  }
+
+  /** Stores a response that was judged and decoded. A response that must not be stored removes the entry of its key. */
+  set(key: string, response: CachedResponse): void {
+    const { isStorable, freshMs } = cachePolicyOf(response.headers);
+    if (response.status === 200 && isStorable) this.#store(key, response, freshMs);
+    else this.delete(key);
+  }
+
+  /** Makes an entry that the backend confirmed (304) as good as new; the entry that results from it. */
+  revalidate(key: string, entry: CacheEntry, notModified: Omit<CachedResponse, "body">): CacheEntry {
+    const { fetchedAt, traceId } = notModified;
+    // The headers of the 304 replace those of the entry.
+    const repeated = Object.entries(notModified.headers).filter(([name]) => !headersOfNotModified.has(name));
+    const headers = { ...entry.headers, ...Object.fromEntries(repeated) };
+    const { isStorable, freshMs } = cachePolicyOf(headers);
+    if (isStorable) return this.#store(key, { ...entry, headers, fetchedAt, traceId }, freshMs);
+    this.delete(key);
     return entry;
   }
 
-  const find = (key: string) => entries.get(key) ?? null;
-  const drop = (key: string) => entries.delete(key);
+  delete(key: string): void {
+    this.#entries.delete(key);
+  }
 
-  return {
-    find,
-    drop,
-    clear: () => entries.clear(),
-    size: () => entries.weight,
-    fresh: (key) => {
-      const known = find(key);
-      return known && now() < known.freshUntil ? known : null;
-    },
-    standIn: (key) => {
-      const known = find(key);
-      return known && now() <= known.freshUntil + settings.staleIfErrorMs ? known : null;
-    },
-    keep: (key, answer) => {
-      if (answer.status === 200 && keepingOf(answer.headers).isKept) put(key, answer);
-      else drop(key);
-    },
-    renew: (key, known, { headers, fetchedAt, traceId }) => {
-      // What it says anew counts; what it does not repeat stays as it was.
-      const said = Object.entries(headers).filter(([name]) => !ofItself.has(name));
-      const renewed = { ...known, headers: { ...known.headers, ...Object.fromEntries(said) }, fetchedAt, traceId };
-      if (keepingOf(renewed.headers).isKept) return put(key, renewed);
-      drop(key);
-      return known;
-    },
-  };
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  #store(key: string, response: CachedResponse, freshMs: number | null): CacheEntry {
+    const { headers, body } = response;
+    const entry: CacheEntry = {
+      ...response,
+      validators: validatorsOf(headers),
+      freshUntil: this.#now() + (freshMs ?? this.#settings.freshMs),
+      weight: body.length + JSON.stringify(headers).length + overheadBytes,
+    };
+    this.#entries.set(key, entry);
+    return entry;
+  }
 }
 
-function validatorsOf(headers: Headers): Kept["validators"] {
-  const { etag, "last-modified": modified } = headers;
+function validatorsOf({ etag, "last-modified": modified }: Headers): Headers | null {
   if (etag !== undefined) return { "if-none-match": etag };
   return modified === undefined ? null : { "if-modified-since": modified };
+}
+
+/** What a response allows a cache that serves one credential only (RFC 9111: a private cache). */
+export interface CachePolicy {
+  readonly isStorable: boolean;
+  /** How long the response is fresh; null when it does not name a lifetime. */
+  readonly freshMs: number | null;
+}
+
+/** Reads `Cache-Control`, `Expires`, `Age` and `Vary`. */
+export function cachePolicyOf(headers: Headers): CachePolicy {
+  const directives = directivesOf(headers["cache-control"] ?? "");
+  // Our keys contain every header that we set; a response that varies by anything else cannot be found again.
+  if (directives.has("no-store") || headers["vary"]?.trim() === "*") return { isStorable: false, freshMs: null };
+  if (directives.has("no-cache")) return { isStorable: true, freshMs: 0 };
+  const age = Number(headers["age"] ?? 0) * 1000 || 0;
+  const seconds = directives.get("max-age");
+  if (seconds !== undefined) {
+    return { isStorable: true, freshMs: /^\d{1,9}$/.test(seconds) ? Math.max(0, Number(seconds) * 1000 - age) : 0 };
+  }
+  const { expires, date } = headers;
+  if (expires === undefined) return { isStorable: true, freshMs: null };
+  const lifetime = Date.parse(expires) - (Date.parse(date ?? "") || Date.now());
+  // `Expires: 0`, and whatever else is not a date, means "already expired".
+  return { isStorable: true, freshMs: Number.isNaN(lifetime) ? 0 : Math.max(0, lifetime - age) };
+}
+
+function directivesOf(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    text.split(",").map((part) => {
+      const [name = "", value = ""] = part.split("=", 2);
+      return [name.trim().toLowerCase(), value.trim().replace(/^"(.*)"$/, "$1")];
+    }),
+  );
+}
+
+/** One text for a list of texts, from which none of them can be read. */
+export function fingerprint(...parts: readonly (string | null)[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url");
+}
+
+/** The backends that failed in one operation, and whose stale responses were served. */
+export interface StaleResponses {
+  /** Records that a stale response of that time was served. */
+  readonly record: (backend: string, fetchedAt: string) => void;
+  /** Time of the oldest stale response of this backend, RFC 3339; null when none was served. */
+  readonly oldest: (backend: string) => string | null;
+}
+
+/** The record of one operation, empty. */
+export function createStaleResponses(): StaleResponses {
+  const times = new Map<string, string>();
+  return {
+    record: (backend, fetchedAt) => {
+      const known = times.get(backend);
+      if (known === undefined || fetchedAt < known) times.set(backend, fetchedAt);
+    },
+    oldest: (backend) => times.get(backend) ?? null,
+  };
 }

@@ -1,8 +1,5 @@
-import type { Origin } from "../model/backend.ts";
 import { trimEndSlashes } from "../model/values.ts";
-import { parseBody } from "./answer.ts";
-import { type Answer, type Cache, type CacheSettings, createCache, type Kept } from "./cache.ts";
-import type { Call } from "./call.ts";
+import { type CachedResponse, type CacheEntry, type CacheSettings, fingerprint, ResponseCache } from "./cache.ts";
 import { type CancelToken, orCancelled } from "./cancel.ts";
 import { createCoalescer, type Handle, SharedCall } from "./coalesce.ts";
 import {
@@ -15,11 +12,18 @@ import {
   type ServerCheck,
 } from "./dialect.ts";
 import { isOutOfTime, MisshapenAnswer, outOfTime, UpstreamError } from "./errors.ts";
-import { type Exchange, type Settle, startExchange } from "./exchange.ts";
-import { fingerprint } from "./freshness.ts";
-import { isRead, type Operation, target } from "./operation.ts";
-import { createResilience, type Pressure, type ResilienceSettings } from "./resilience.ts";
-import { type Attempt, createWire, firstOfEach, type Sent, type Tries, type WireSettings } from "./wire.ts";
+import { type Exchange, ExchangeReport } from "./events.ts";
+import { type Call, isRead, type Operation, target } from "./operation.ts";
+import { type Pressure, Resilience, type ResilienceSettings } from "./resilience.ts";
+import { parseBody } from "./response.ts";
+import {
+  type Attempt,
+  type AttemptCounters,
+  firstOfEach,
+  type Received,
+  Transport,
+  type TransportSettings,
+} from "./transport.ts";
 
 export {
   type Dialect,
@@ -32,344 +36,365 @@ export {
   retryAfterMs,
 } from "./dialect.ts";
 
-/** Everything the client needs to know about one configured backend. */
-export interface UpstreamSettings extends ResilienceSettings, WireSettings {
-  /** Set when the backend is asked with each caller's own credential: then only equal credentials share answers. */
+/** Everything that the client needs to know about one configured backend. */
+export interface UpstreamSettings extends ResilienceSettings, TransportSettings {
+  /** Set when requests carry each caller's own credential: then only equal credentials share responses. */
   readonly forward?: "caller" | undefined;
-  /** Keeps answers; left out: none is kept. */
+  /** Left out: responses are not cached. */
   readonly cache?: CacheSettings | undefined;
 }
 
-/** The one way to a backend. Lives as long as the process. */
+/** The client of one backend. Lives as long as the process. Its functions may be passed on by themselves. */
 export interface Upstream {
   readonly name: string;
   /** Base address with its path, without a trailing slash. */
   readonly base: string;
   /** Rejects with an UpstreamError, or with our own bug. */
   readonly call: <T>(operation: Operation, request: Request<T>, call: Call) => Promise<Reply<T>>;
-  /** Whether nothing is sent: to nobody, or on behalf of the caller of this call. */
+  /** Whether nothing is sent: for any caller, or for the caller of this call. */
   readonly circuitOpen: (call?: Call) => boolean;
   readonly pressure: () => Pressure;
   readonly close: () => Promise<void>;
 }
 
-/** An answer that was judged fine, for everybody who waits for it. */
-interface Judged extends Answer {
+/** Opens the client of one backend; nothing is sent before the first call. */
+export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Upstream {
+  return new Client(settings, dialect);
+}
+
+/** A response that was judged fine, for all calls that wait for it. */
+interface JudgedResponse extends CachedResponse {
   readonly raw: RawReply;
-  /** For whoever decodes it first. */
-  readonly settle: Settle;
-  /** Bytes of the body as it came; `body` itself is empty where there is no cache to keep it for. */
+  /** To be settled by the first call that decodes it. */
+  readonly exchange: ExchangeReport;
+  /** Bytes of the body as it was received; `body` itself is empty where there is no cache. */
   readonly bytes: number;
-  /** False: the backend only said that what the cache holds still holds. */
+  /** False for a cache entry that the backend confirmed. */
   readonly isNew: boolean;
 }
 
-/** A call as it was asked. */
-interface Asked<T> {
+/** A call while it is answered. */
+interface PendingCall<T> extends AttemptCounters {
   readonly operation: Operation;
   readonly request: Request<T>;
   readonly call: Call;
-  /** Its name in the cache; null where nothing is kept. */
-  readonly keptAs: string | null;
+  readonly outgoing: Outgoing;
+  /** Null where the response is not cached. */
+  readonly cacheKey: string | null;
   readonly startedAt: number;
-  /** How often something had been changed by then. */
-  readonly changes: number;
+  /** Number of changes that were made before it. */
+  readonly generation: number;
 }
 
-/** Opens the way to one backend; nothing is sent before the first call. */
-export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Upstream {
-  const base = new URL(settings.url);
-  const prefix = trimEndSlashes(base.pathname);
-  const wire = createWire(settings, dialect);
-  const { check } = dialect;
-  const resilience = createResilience(
-    settings.name,
-    settings,
-    check ? { name: check.operation.name, ask: (call, stop) => checkServer(check, call, stop) } : null,
-  );
-  const reads = createCoalescer<Judged, Call>();
-  const cache: Cache | null = settings.cache ? createCache(settings.cache) : null;
-  const { name: backend } = settings;
-  let changes = 0;
+const none = {} as const;
+/** What is left of a response where there is no cache. */
+const uncached = { headers: none, body: Buffer.alloc(0) } as const;
 
-  function ask(
-    operation: Operation,
-    outgoing: Outgoing,
-    request: Request<unknown>,
-    call: Call,
-    tries: Tries,
-    key: string | null,
-  ): Promise<Judged> {
-    const credential = credentialOf(call);
-    return resilience.run({ operation, path: outgoing.path, credential }, call, (stop) => {
-      tries.attempt += 1;
-      const known = key === null ? null : (cache?.find(key) ?? null);
-      const attempt = { call, stop, tries, validators: known?.validators ?? none };
-      const before = changes;
-      return wire.send(outgoing, request, attempt).then((sent) => {
-        if (cache && key !== null && known && sent.raw.status === 304) {
-          const answer = confirmed(cache, key, known, sent, request);
-          // It held before something was changed.
-          if (changes !== before) cache.drop(key);
-          return answer;
-        }
-        const failure = judge(sent.raw, operation);
-        return failure === null ? accepted(sent) : mend(failure, sent, operation, outgoing, request, attempt);
-      });
-    });
+class Client implements Upstream {
+  readonly name: string;
+  readonly base: string;
+  readonly #settings: UpstreamSettings;
+  readonly #dialect: Dialect;
+  readonly #origin: string;
+  readonly #basePath: string;
+  readonly #transport: Transport;
+  readonly #resilience: Resilience;
+  readonly #cache: ResponseCache | null;
+  readonly #reads = createCoalescer<JudgedResponse, Call>();
+  /** Number of changes that this client has made. */
+  #generation = 0;
+
+  constructor(settings: UpstreamSettings, dialect: Dialect) {
+    const { origin, pathname } = new URL(settings.url);
+    const { check } = dialect;
+    this.name = settings.name;
+    this.#settings = settings;
+    this.#dialect = dialect;
+    this.#origin = origin;
+    this.#basePath = trimEndSlashes(pathname);
+    this.base = origin + this.#basePath;
+    this.#transport = new Transport(settings, dialect);
+    this.#resilience = new Resilience(
+      settings.name,
+      settings,
+      check ? { name: check.operation.name, send: (call, token) => this.#sendCheck(check, call, token) } : null,
+    );
+    this.#cache = settings.cache ? new ResponseCache(settings.cache) : null;
   }
 
-  function accepted({ raw, headers, body, settle }: Sent): Judged {
-    const fetchedAt = new Date().toISOString();
-    const lasting = cache ? { headers: firstOfEach(headers), body } : fleeting;
-    const { status } = raw;
-    return { ...lasting, status, bytes: body.length, fetchedAt, traceId: traceIdOf(raw), raw, settle, isNew: true };
-  }
-
-  /** Asks once more where fresh credentials may help; throws the failure where they do not. */
-  async function mend(
-    failure: UpstreamError,
-    sent: Sent,
-    operation: Operation,
-    outgoing: Outgoing,
-    request: Request<unknown>,
-    attempt: Attempt,
-  ): Promise<Judged> {
-    // What was refused has been an exchange of its own, whatever comes of asking once more.
-    sent.settle(failure);
-    if (!dialect.renew) throw failure;
-    if (!(await orCancelled(dialect.renew(sent.raw, sent.credentials, attempt.call), attempt.stop, () => failure)))
-      throw failure;
-    const again = await wire.send(outgoing, request, { ...attempt, validators: none });
-    const failed = judge(again.raw, operation);
-    if (failed) throw again.settle(failed);
-    return accepted(again);
-  }
-
-  /** The backend says that what was kept still holds. */
-  function confirmed(kept: Cache, key: string, known: Kept, { raw, headers, settle }: Sent, request: Request<unknown>) {
-    const fetchedAt = new Date().toISOString();
-    const told = { status: 304, headers: firstOfEach(headers), fetchedAt, traceId: traceIdOf(raw) };
-    const renewed = kept.renew(key, known, told);
-    return { ...renewed, bytes: renewed.body.length, raw: rawOf(known, request), settle, isNew: false };
-  }
-
-  function overdue({ name: operation }: Operation): UpstreamError {
-    return new UpstreamError("TIMED_OUT", { backend, operation, retryable: false });
-  }
-
-  function judge(raw: RawReply, operation: Operation): UpstreamError | null {
-    const judgement = dialect.judge(raw, operation) ?? judgeByStatus(raw);
-    if (judgement === "FINE") return null;
-    const { failure, ...facts } = judgement;
-    const { status } = raw;
-    const traceId = traceIdOf(raw);
-    return new UpstreamError(failure, { ...facts, backend, operation: operation.name, status, traceId });
-  }
-
-  function traceIdOf(raw: RawReply): string | null {
-    return dialect.traceHeader === null ? null : printable(raw.header(dialect.traceHeader));
-  }
-
-  /** Decodes without a pause before telling of it: whoever listens knows then what the decoder has told. */
-  function decode<T>(
-    operation: Operation,
-    request: Request<T>,
-    { raw, traceId, fetchedAt }: Pick<Judged, "raw" | "traceId" | "fetchedAt">,
-    { stale, settle }: { readonly stale: boolean; readonly settle: Settle },
-  ): Reply<T> {
-    const origin: Origin = { backend, fetchedAt, stale, traceId };
+  readonly call: Upstream["call"] = (operation, request, call) => {
     try {
-      return { value: request.decode(raw, operation), header: raw.header, origin };
-    } catch (error) {
-      if (!(error instanceof MisshapenAnswer)) throw error;
-      const facts = { backend, operation: operation.name, status: raw.status, traceId, reason: error.message };
-      throw settle(new UpstreamError("MALFORMED", facts));
-    } finally {
-      settle(null);
-    }
-  }
-
-  /** Asks a question of our own, at nobody's cost and for nobody to be told of. */
-  async function checkServer(
-    { operation, parts, query }: ServerCheck,
-    { caller }: Call,
-    stop: CancelToken,
-  ): Promise<void> {
-    const path = prefix + target(operation, parts, query);
-    const outgoing: Outgoing = {
-      operation: operation.name,
-      method: operation.method,
-      origin: base.origin,
-      path,
-      body: null,
-    };
-    const call: Call = {
-      cancelToken: stop,
-      remainingMs: () => settings.timeoutMs,
-      requestId: "check",
-      budget: { take: () => true },
-      caller,
-    };
-    const tries = { attempt: 1, sent: 0 };
-    const sent = await wire.sendAlone(outgoing, none, { call, stop, tries, validators: none });
-    const failure = sent.settle(judge(sent.raw, operation));
-    if (failure) throw failure;
-  }
-
-  /** The caller's own credential as it is told from others; null where there is none, or none of the caller's is sent. */
-  function credentialOf({ caller }: Call): string | null {
-    const own = settings.forward === undefined ? null : caller.credentialFor(backend);
-    return own === null ? null : fingerprint(own);
-  }
-
-  // One credential a backend, but for `forward`: then it is part of the key, and without one there is nothing to share.
-  function keyOf({ method, path, body }: Outgoing, request: Request<unknown>, call: Call): string | null {
-    const own = settings.forward === undefined ? "" : call.caller.credentialFor(backend);
-    if (own === null) return null;
-    // Neither of the first three can hold a space, so that no two lists of parts make the same key.
-    const usual = `${method} ${request.media ?? "json"} ${path}`;
-    if (body === null && own === "" && request.headers === undefined) return usual;
-    return `${usual} ${JSON.stringify([body, own === "" ? "" : fingerprint(own), request.headers ?? {}])}`;
-  }
-
-  /** What cannot be the name of a thing names nothing: there is no need to ask. */
-  function addressed<T>(operation: Operation, { parts, query }: Request<T>): string {
-    try {
-      return target(operation, parts, query);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw new UpstreamError("NOT_FOUND", { backend, operation: operation.name });
-    }
-  }
-
-  const call: Upstream["call"] = (operation, request, call) => {
-    try {
-      return begin(operation, request, call);
+      return this.#start(operation, request, call);
     } catch (error) {
       return Promise.reject(error);
     }
   };
 
-  function begin<T>(operation: Operation, request: Request<T>, call: Call): Promise<Reply<T>> {
-    const path = prefix + addressed(operation, request);
+  readonly circuitOpen = (call?: Call): boolean => this.#resilience.isOpen(call ? this.#credentialOf(call) : null);
+  readonly pressure = (): Pressure => this.#resilience.pressure();
+  readonly close = (): Promise<void> => this.#transport.close();
+
+  #start<T>(operation: Operation, request: Request<T>, call: Call): Promise<Reply<T>> {
+    const path = this.#basePath + this.#targetOf(operation, request);
     const body = request.body === undefined ? null : JSON.stringify(request.body);
-    const outgoing: Outgoing = { operation: operation.name, method: operation.method, origin: base.origin, path, body };
-    const key = isRead(operation) ? keyOf(outgoing, request, call) : null;
-    const keptAs = cache && key !== null && !call.anew ? fingerprint(key) : null;
-    const asked: Asked<T> = { operation, request, call, keptAs, startedAt: performance.now(), changes };
-    const fresh = keptAs === null ? null : (cache?.fresh(keptAs) ?? null);
-    if (fresh) return Promise.resolve(answerFrom(fresh, "CACHE", asked));
-    const tries: Tries = { attempt: 0, sent: 0 };
-    // A backend that is not asked has not been too slow: the time has gone to something else.
-    if (call.cancelToken.cancelled)
-      return Promise.resolve(failed(outOfTime(backend, operation.name), null, tries, asked));
+    const outgoing = { operation: operation.name, method: operation.method, origin: this.#origin, path, body };
+    const key = isRead(operation) ? this.#keyOf(outgoing, request, call) : null;
+    const cacheKey = this.#cache && key !== null && !call.bypassCache ? fingerprint(key) : null;
+    const pending: PendingCall<T> = {
+      operation,
+      request,
+      call,
+      outgoing,
+      cacheKey,
+      startedAt: performance.now(),
+      generation: this.#generation,
+      attempts: 0,
+      requests: 0,
+    };
+    const fresh = cacheKey === null ? null : this.#cache?.fresh(cacheKey);
+    if (fresh) return Promise.resolve(this.#fromCache(fresh, "CACHE", pending));
+    // The backend has not been too slow: the time was spent before.
+    if (call.cancelToken.cancelled) {
+      return Promise.resolve(this.#failed(outOfTime(this.name, operation.name), null, pending));
+    }
     if (key === null) {
-      return unshared(operation, outgoing, request, call, tries).then(
-        (judged) => answered(judged, true, asked),
-        (error) => failed(error, null, tries, asked),
+      return this.#uncoalesced(pending).then(
+        (response) => this.#succeeded(response, true, pending),
+        (error) => this.#failed(error, null, pending),
       );
     }
-    const handle = reads.join(key, call, (run) =>
-      ask(operation, outgoing, request, new SharedCall(run), tries, keptAs),
-    );
+    const handle = this.#reads.join(key, call, (run) => this.#send(pending, new SharedCall(run)));
     return handle.result.then(
-      (judged) => answered(judged, handle.isLeader, asked),
-      (error) => failed(error, handle, tries, asked),
+      (response) => this.#succeeded(response, handle.isLeader, pending),
+      (error) => this.#failed(error, handle, pending),
     );
   }
 
-  function answered<T>(judged: Judged, isLeader: boolean, asked: Asked<T>): Reply<T> {
-    const settle = isLeader ? judged.settle : startOf(asked, "FLIGHT")({ status: judged.status, bytes: judged.bytes });
-    const reply = decode(asked.operation, asked.request, judged, { stale: false, settle });
-    // What was asked before a change may tell of the time before it.
-    const isLasting = isLeader && judged.isNew && asked.changes === changes;
-    if (asked.keptAs !== null && isLasting) cache?.keep(asked.keptAs, judged);
+  /** Changes, and reads of a caller without a credential by which they could be shared. */
+  async #uncoalesced(pending: PendingCall<unknown>): Promise<JudgedResponse> {
+    if (isRead(pending.operation)) return this.#send(pending, pending.call);
+    // Reads from now on must see the change, and those from its end on as well, whatever its outcome.
+    this.#reads.invalidate();
+    try {
+      return await this.#send(pending, pending.call);
+    } finally {
+      this.#reads.invalidate();
+      this.#generation += 1;
+      this.#cache?.clear();
+    }
+  }
+
+  /** Sends with retries, for `call`: the pending call's own or the one it shares. */
+  #send(pending: PendingCall<unknown>, call: Call): Promise<JudgedResponse> {
+    const { operation, outgoing } = pending;
+    const credential = this.#credentialOf(call);
+    return this.#resilience.run({ operation, path: outgoing.path, credential }, call, (cancelToken) =>
+      this.#attempt(pending, call, cancelToken),
+    );
+  }
+
+  #attempt(pending: PendingCall<unknown>, call: Call, cancelToken: CancelToken): Promise<JudgedResponse> {
+    pending.attempts += 1;
+    const { operation, outgoing, request, cacheKey } = pending;
+    const entry = cacheKey === null ? null : (this.#cache?.get(cacheKey) ?? null);
+    const attempt = { call, cancelToken, counters: pending, validators: entry?.validators ?? none };
+    const generation = this.#generation;
+    return this.#transport.send(outgoing, request, attempt).then((received) => {
+      if (this.#cache && cacheKey !== null && entry && received.raw.status === 304) {
+        const response = this.#notModified(this.#cache, cacheKey, entry, received, request);
+        // The backend confirmed the state before the change.
+        if (this.#generation !== generation) this.#cache.delete(cacheKey);
+        return response;
+      }
+      const failure = this.#judge(received.raw, operation);
+      return failure === null
+        ? this.#accept(received)
+        : this.#retryWithFreshCredentials(failure, received, pending, attempt);
+    });
+  }
+
+  #accept({ raw, headers, body, exchange }: Received): JudgedResponse {
+    const stored = this.#cache ? { headers: firstOfEach(headers), body } : uncached;
+    const { status } = raw;
+    const fetchedAt = new Date().toISOString();
+    const bytes = body.length;
+    return { ...stored, status, bytes, fetchedAt, traceId: this.#traceIdOf(raw), raw, exchange, isNew: true };
+  }
+
+  #notModified(
+    cache: ResponseCache,
+    key: string,
+    entry: CacheEntry,
+    { raw, headers, exchange }: Received,
+    request: Request<unknown>,
+  ): JudgedResponse {
+    const fetchedAt = new Date().toISOString();
+    const notModified = { status: 304, headers: firstOfEach(headers), fetchedAt, traceId: this.#traceIdOf(raw) };
+    const renewed = cache.revalidate(key, entry, notModified);
+    return { ...renewed, bytes: renewed.body.length, raw: rawOf(entry, request), exchange, isNew: false };
+  }
+
+  /** Sends once more where fresh credentials may help; throws the failure where they do not. */
+  async #retryWithFreshCredentials(
+    failure: UpstreamError,
+    received: Received,
+    { operation, outgoing, request }: PendingCall<unknown>,
+    attempt: Attempt,
+  ): Promise<JudgedResponse> {
+    // The refused request was an exchange of its own, whatever the outcome of the next one.
+    received.exchange.settle(failure);
+    const renewed = this.#dialect.renew?.(received.raw, received.credentials, attempt.call);
+    if (!renewed || !(await orCancelled(renewed, attempt.cancelToken, () => failure))) throw failure;
+    const second = await this.#transport.send(outgoing, request, { ...attempt, validators: none });
+    const secondFailure = this.#judge(second.raw, operation);
+    if (secondFailure) throw second.exchange.settle(secondFailure);
+    return this.#accept(second);
+  }
+
+  #judge(raw: RawReply, operation: Operation): UpstreamError | null {
+    const judgement = this.#dialect.judge(raw, operation) ?? judgeByStatus(raw);
+    if (judgement === "FINE") return null;
+    const { failure, ...facts } = judgement;
+    const { status } = raw;
+    const traceId = this.#traceIdOf(raw);
+    return new UpstreamError(failure, { ...facts, backend: this.name, operation: operation.name, status, traceId });
+  }
+
+  #succeeded<T>(response: JudgedResponse, isLeader: boolean, pending: PendingCall<T>): Reply<T> {
+    const exchange = isLeader ? response.exchange : this.#report(pending, "FLIGHT", response.status, response.bytes);
+    const reply = this.#decode(pending, response, false, exchange);
+    // A response to a request that was sent before a change may show the state before it.
+    const isCurrent = pending.generation === this.#generation;
+    if (pending.cacheKey !== null && isLeader && response.isNew && isCurrent) {
+      this.#cache?.set(pending.cacheKey, response);
+    }
     return reply;
   }
 
-  /** What is kept of an earlier answer, where it may stand in; throws the failure where it may not. */
-  function failed<T>(failure: unknown, handle: Handle<Judged, Call> | null, tries: Tries, asked: Asked<T>): Reply<T> {
-    // Who began it and left does not hear the end; what was asked is told all the same.
-    if (handle?.isLeader) handle.run.work.then(({ settle }) => settle(null)).catch(() => {});
-    const isLate = asked.call.cancelToken.cancelled && !isOutOfTime(failure);
-    const error = isLate ? overdue(asked.operation) : failure;
+  /** A stale response, where one may be served; throws the failure where it may not. */
+  #failed<T>(failure: unknown, handle: Handle<JudgedResponse, Call> | null, pending: PendingCall<T>): Reply<T> {
+    const { call, operation, cacheKey } = pending;
+    // A leader that has given up does not decode the response: the exchange is reported all the same.
+    if (handle?.isLeader) handle.run.work.then(({ exchange }) => exchange.settle(null)).catch(() => {});
+    const isLate = call.cancelToken.cancelled && !isOutOfTime(failure);
+    const facts = { backend: this.name, operation: operation.name, retryable: false };
+    const error = isLate ? new UpstreamError("TIMED_OUT", facts) : failure;
     if (!(error instanceof UpstreamError)) throw error;
-    const kept = asked.keptAs === null ? null : standInFor(error, asked.keptAs);
-    if (kept) return answerFrom(kept, "STALE", asked);
-    throw refused(error, handle, tries, asked);
+    const entry = cacheKey === null ? null : this.#staleEntry(error, cacheKey);
+    if (entry) return this.#fromCache(entry, "STALE", pending);
+    if (handle && !handle.isLeader) throw this.#report(pending, "FLIGHT", error.status, 0).settle(error);
+    throw pending.requests === 0 ? this.#report(pending, "UNSENT", null, 0).settle(error) : error;
   }
 
-  /** Tells of a call that was never sent, or of one in somebody else's flight; what was sent has been told. */
-  function refused(
-    error: UpstreamError,
-    handle: Handle<Judged, Call> | null,
-    tries: Tries,
-    asked: Asked<unknown>,
-  ): UpstreamError {
-    if (handle && !handle.isLeader) return startOf(asked, "FLIGHT")({ status: error.status, bytes: 0 })(error);
-    return tries.sent === 0 ? startOf(asked, "UNSENT")({ status: null, bytes: 0 })(error) : error;
+  /** A stale entry for a backend that does not answer. An entry that is denied or gone now is deleted. */
+  #staleEntry({ failure }: UpstreamError, key: string): CacheEntry | null {
+    if (failure === "DENIED" || failure === "NOT_FOUND") this.#cache?.delete(key);
+    const isUnanswered = failure === "UNAVAILABLE" || failure === "TIMED_OUT" || failure === "THROTTLED";
+    return isUnanswered ? (this.#cache?.staleIfError(key) ?? null) : null;
   }
 
-  function startOf({ operation: { name: operation }, call, startedAt }: Asked<unknown>, via: Exchange["via"]) {
-    return startExchange({ call, backend, operation, attempt: 0, via }, startedAt);
+  #fromCache<T>(entry: CacheEntry, via: "CACHE" | "STALE", pending: PendingCall<T>): Reply<T> {
+    const isStale = via === "STALE";
+    if (isStale) pending.call.staleResponses?.record(this.name, entry.fetchedAt);
+    const exchange = this.#report(pending, via, entry.status, entry.body.length);
+    return this.#decode(pending, { ...entry, raw: rawOf(entry, pending.request) }, isStale, exchange);
   }
 
-  function answerFrom<T>(kept: Kept, via: "CACHE" | "STALE", asked: Asked<T>): Reply<T> {
-    const { operation, request, call } = asked;
-    if (via === "STALE") call.standIns?.note(backend, kept.fetchedAt);
-    const settle = startOf(asked, via)({ status: kept.status, bytes: kept.body.length });
-    return decode(operation, request, { ...kept, raw: rawOf(kept, request) }, { stale: via === "STALE", settle });
-  }
-
-  /** What is nobody else's answer: what changes something, and reads of a caller who has no credential to share by. */
-  async function unshared(
-    operation: Operation,
-    outgoing: Outgoing,
-    request: Request<unknown>,
-    call: Call,
-    tries: Tries,
-  ): Promise<Judged> {
-    if (isRead(operation)) return ask(operation, outgoing, request, call, tries, null);
-    // Who asks from now on must see what is being changed, and who asks when it is done, whatever came back, as well.
-    reads.invalidate();
+  /** Decodes, and settles the exchange afterwards, so that its subscribers know what the decoder has reported. */
+  #decode<T>(
+    { operation, request }: PendingCall<T>,
+    { raw, traceId, fetchedAt }: Pick<JudgedResponse, "raw" | "traceId" | "fetchedAt">,
+    stale: boolean,
+    exchange: ExchangeReport,
+  ): Reply<T> {
+    const backend = this.name;
     try {
-      return await ask(operation, outgoing, request, call, tries, null);
+      const value = request.decode(raw, operation);
+      return { value, header: raw.header, origin: { backend, fetchedAt, stale, traceId } };
+    } catch (error) {
+      if (!(error instanceof MisshapenAnswer)) throw error;
+      const facts = { backend, operation: operation.name, status: raw.status, traceId, reason: error.message };
+      throw exchange.settle(new UpstreamError("MALFORMED", facts));
     } finally {
-      reads.invalidate();
-      changes += 1;
-      cache?.clear();
+      exchange.settle(null);
     }
   }
 
-  /** A kept answer for a backend that does not answer. What it has refused, or says is gone, is forgotten. */
-  function standInFor({ failure }: UpstreamError, key: string): Kept | null {
-    if (failure === "DENIED" || failure === "NOT_FOUND") cache?.drop(key);
-    const isSilent = failure === "UNAVAILABLE" || failure === "TIMED_OUT" || failure === "THROTTLED";
-    return isSilent ? (cache?.standIn(key) ?? null) : null;
+  /** The report of a call for which no request was sent. */
+  #report(
+    { operation, call, startedAt }: PendingCall<unknown>,
+    via: Exchange["via"],
+    status: number | null,
+    bytes: number,
+  ) {
+    const facts = { backend: this.name, operation: operation.name, attempt: 0, via };
+    return new ExchangeReport(call, facts, startedAt).end(status, bytes);
   }
 
-  return {
-    name: backend,
-    base: base.origin + prefix,
-    call,
-    circuitOpen: (call) => resilience.isOpen(call ? credentialOf(call) : null),
-    pressure: resilience.pressure,
-    close: wire.close,
-  };
+  /** Sends the health check, as a call of its own: no budget pays for it and no request reports it. */
+  async #sendCheck(
+    { operation, parts, query }: ServerCheck,
+    { caller }: Call,
+    cancelToken: CancelToken,
+  ): Promise<void> {
+    const { name, method } = operation;
+    const path = this.#basePath + target(operation, parts, query);
+    const outgoing = { operation: name, method, origin: this.#origin, path, body: null };
+    const call: Call = {
+      cancelToken,
+      remainingMs: () => this.#settings.timeoutMs,
+      requestId: "check",
+      budget: { take: () => true },
+      caller,
+    };
+    const counters = { attempts: 1, requests: 0 };
+    const { raw, exchange } = await this.#transport.sendAlone(outgoing, none, {
+      call,
+      cancelToken,
+      counters,
+      validators: none,
+    });
+    const failure = exchange.settle(this.#judge(raw, operation));
+    if (failure) throw failure;
+  }
+
+  /** Fingerprint of the caller's own credential; null where there is none, or none is sent. */
+  #credentialOf({ caller }: Call): string | null {
+    const own = this.#settings.forward === undefined ? null : caller.credentialFor(this.name);
+    return own === null ? null : fingerprint(own);
+  }
+
+  /** The key by which equal reads share a response; null where there is no credential by which they could be shared. */
+  #keyOf({ method, path, body }: Outgoing, { media = "json", headers }: Request<unknown>, call: Call): string | null {
+    // All callers share one credential, unless each one's own is forwarded: then it is part of the key.
+    const own = this.#settings.forward === undefined ? "" : call.caller.credentialFor(this.name);
+    if (own === null) return null;
+    // None of the three contains a space, so that no two lists of parts make the same key.
+    const usual = `${method} ${media} ${path}`;
+    if (body === null && own === "" && headers === undefined) return usual;
+    return `${usual} ${JSON.stringify([body, own === "" ? "" : fingerprint(own), headers ?? {}])}`;
+  }
+
+  /** The path and query; a text that cannot be a path part names nothing, so that there is no need to ask. */
+  #targetOf<T>(operation: Operation, { parts, query }: Request<T>): string {
+    try {
+      return target(operation, parts, query);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new UpstreamError("NOT_FOUND", { backend: this.name, operation: operation.name });
+    }
+  }
+
+  /** The vendor's id of the request, if it looks like one and may be shown. */
+  #traceIdOf(raw: RawReply): string | null {
+    const { traceHeader } = this.#dialect;
+    const id = traceHeader === null ? null : raw.header(traceHeader);
+    return id !== null && /^[\w.:-]{1,128}$/.test(id) ? id : null;
+  }
 }
 
-const none = {} as const;
-/** What is left of an answer that nobody keeps. */
-const fleeting = { headers: none, body: Buffer.alloc(0) } as const;
-
-/** A kept answer as it was before it was judged. */
-function rawOf({ status, headers, body }: Kept, { media = "json" }: Request<unknown>): RawReply {
+/** A cache entry as a response before it is judged. */
+function rawOf({ status, headers, body }: CachedResponse, { media = "json" }: Request<unknown>): RawReply {
   const header = (name: string) => headers[name] ?? null;
   return { status, header, body: parseBody(body, media, header("content-type"), status) };
-}
-
-/** A vendor's request id may be shown, but only if it looks like one. */
-function printable(id: string | null): string | null {
-  return id !== null && /^[\w.:-]{1,128}$/.test(id) ? id : null;
 }

@@ -1,5 +1,5 @@
-import type { Call } from "./call.ts";
 import { type CancelToken, createCancelSource } from "./cancel.ts";
+import type { Call } from "./operation.ts";
 
 /** Who waits for the result of a run, and may give up. */
 export interface Waiter {

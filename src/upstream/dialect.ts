@@ -1,25 +1,24 @@
 import type { Origin } from "../model/backend.ts";
-import type { Media } from "./answer.ts";
-import type { Call } from "./call.ts";
 import { type Failure, isProxyStatus, type Silence } from "./errors.ts";
-import type { Operation, PathParts, Query } from "./operation.ts";
+import type { Call, Operation, PathParts, Query } from "./operation.ts";
+import type { Media } from "./response.ts";
 
-/** An answer before anybody has judged it. */
+/** A response before it is judged. */
 export interface RawReply {
   readonly status: number;
   /** One header's value, by lower-case name; null when absent. */
   readonly header: (name: string) => string | null;
-  /** Parsed JSON, or the text where the operation asked for text; undefined for an empty body. */
+  /** Parsed JSON, or the text where the request asked for text; undefined for an empty body. */
   readonly body: unknown;
 }
 
 /**
- * The name under which an answer's headers tell the path and query that it came from after redirects; absent where there
- * was none. No header that a server sends can have it: a colon is no letter of a header's name.
+ * The name of the header with the path and query that a response came from after redirects; absent where there was none.
+ * A server cannot send a header of this name: a colon is not allowed in it.
  */
 export const redirectedTo = ":path";
 
-/** What a dialect makes of an answer: fine, or one of the closed failures with what may be told of it. */
+/** What a dialect makes of a response: fine, or one of the closed failures with what may be published about it. */
 export type Judgement =
   | "FINE"
   | {
@@ -28,7 +27,7 @@ export type Judgement =
       readonly retryable?: boolean;
       readonly retryAfterMs?: number | null;
       readonly reason?: string;
-      /** `SILENT`: something in front of the server answered for it. By default so with a status of 502 to 504. */
+      /** `SILENT`: a proxy answered in place of the server; by default so with a status of 502 to 504. */
       readonly silence?: Silence;
     };
 
@@ -37,16 +36,16 @@ export interface Outgoing {
   readonly operation: string;
   readonly method: Operation["method"];
   readonly origin: string;
-  /** Path and query as they go on the wire, base path included. */
+  /** Path and query as they are sent, base path included. */
   readonly path: string;
   /** JSON text, null for none. */
   readonly body: string | null;
 }
 
-/** Headers that say who we are. */
+/** Headers that authenticate the gateway or its caller. */
 export type Credentials = Readonly<Record<string, string>>;
 
-/** How one vendor is spoken to: who we are, and how to read its moods. */
+/** The protocol of one vendor: how to authenticate, and how to read its responses. */
 export interface Dialect {
   /**
    * Headers with the credential; a promise only where an identity service may have to be asked first. Throws, or rejects
@@ -54,27 +53,27 @@ export interface Dialect {
    */
   readonly authorize: (request: Outgoing, call: Call) => Credentials | Promise<Credentials>;
   /**
-   * Judges every answer, success statuses included, where the vendor's rules are not plain HTTP.
+   * Judges every response, success statuses included, where the vendor's rules are not plain HTTP.
    * Null leaves the judgement to the status.
    */
   readonly judge: (reply: RawReply, operation: Operation) => Judgement | null;
-  /** The answer header that carries the vendor's request id, lower case. */
+  /** The response header with the vendor's request id, lower case. */
   readonly traceHeader: string | null;
   /**
-   * Asked after a failure that fresh credentials may mend (an expired token), with the credentials that were sent; true
-   * asks once more.
+   * Called after a failure that fresh credentials may cure (an expired token), with the credentials that were sent; true
+   * sends the request once more.
    */
   readonly renew?: (reply: RawReply, sent: Credentials, call: Call) => Promise<boolean>;
   /**
-   * The cheapest read that these credentials may make and no caller can influence; left out where there is none. Asked
-   * before silence is held against the server; any answer will do.
+   * The cheapest read that these credentials allow and no caller can influence; left out where there is none. Sent
+   * before silence opens the circuit; any answer closes it.
    */
   readonly check?: ServerCheck;
   /** Follow redirects of reads that stay on the same origin; any other redirect is MALFORMED. */
   readonly followsRedirects?: boolean;
 }
 
-/** A question of our own to a server. */
+/** The request of a health check. */
 export interface ServerCheck {
   readonly operation: Operation;
   readonly parts?: PathParts;
@@ -90,18 +89,18 @@ export interface Request<T> {
   readonly headers?: Readonly<Record<string, string>>;
   /** `text` hands the body over as it is; default `json`. */
   readonly media?: Media;
-  /** Reads what we rely on; throws MisshapenAnswer when it is not there. */
+  /** Reads what we rely on; throws MisshapenAnswer when it is missing. */
   readonly decode: (reply: RawReply, operation: Operation) => T;
 }
 
-/** A judged and decoded answer. */
+/** A judged and decoded response. */
 export interface Reply<T> {
   readonly value: T;
   readonly header: (name: string) => string | null;
   readonly origin: Origin;
 }
 
-/** What plain HTTP says of an answer: the judgement where a dialect has no rule of its own. */
+/** The judgement by HTTP status, where a dialect has no rule of its own. */
 export function judgeByStatus({ status, header }: RawReply): Judgement {
   if (status >= 200 && status < 300) return "FINE";
   if (status === 401 || status === 403) return { failure: "DENIED" };
@@ -115,14 +114,14 @@ export function judgeByStatus({ status, header }: RawReply): Judgement {
   return { failure: "REJECTED" };
 }
 
-/** The graph tells it as an Int. */
-const longestRetryAfterMs = 2_147_483_647;
+/** The graph publishes it as an Int. */
+const maxRetryAfterMs = 2_147_483_647;
 
 /** `Retry-After` as seconds or an HTTP date, to milliseconds from now, 24 days at most; null when absent or unreadable. */
 export function retryAfterMs(value: string | null): number | null {
   const text = value?.trim() ?? "";
-  if (/^\d+$/.test(text)) return Math.min(longestRetryAfterMs, Number(text) * 1000);
-  // Date.parse makes a date of nearly everything: an HTTP date begins with the day of the week.
+  if (/^\d+$/.test(text)) return Math.min(maxRetryAfterMs, Number(text) * 1000);
+  // Date.parse accepts nearly every text: an HTTP date begins with the day of the week.
   const at = /^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(at) ? null : Math.min(longestRetryAfterMs, Math.max(0, at - Date.now()));
+  return Number.isNaN(at) ? null : Math.min(maxRetryAfterMs, Math.max(0, at - Date.now()));
 }

@@ -1,5 +1,8 @@
+import type { StaleResponses } from "./cache.ts";
+import type { CancelToken } from "./cancel.ts";
+
 /**
- * One call the gateway may make, as a declaration. The sum of all declarations is the allow-list: the client sends
+ * One call that the gateway may make, as a declaration. The sum of all declarations is the allow-list: the client sends
  * nothing else, and `docs/backends.md` is printed from it.
  */
 export interface Operation {
@@ -13,9 +16,9 @@ export interface Operation {
   readonly answers: string;
   /** Vendor versions that have it. */
   readonly versions: string;
-  /** What its silence can prove: the only proofs that an absence may name beside it. Empty: its silence proves nothing. */
+  /** What its empty answer proves: the only proofs that an absence may name beside it. */
   readonly proves: readonly Proof[];
-  /** Set where a POST only asks. What changes nothing may be retried, shared and remembered; a GET always may. */
+  /** True for a POST that only reads. Reads may be retried, coalesced and cached; a GET always is one. */
   readonly isQuery?: true;
 }
 
@@ -29,19 +32,55 @@ export interface Operation {
 export const proofs = ["KEYED_READ", "WHOLE_LIST", "COMPLETE_FILTER"] as const;
 export type Proof = (typeof proofs)[number];
 
-/** Whether asking twice does no harm. */
+/** Whether the operation changes nothing. */
 export function isRead({ method, isQuery }: Operation): boolean {
   return method === "GET" || isQuery === true;
 }
 
-/** A path part that is already in wire form (SWR sends names percent-encoded) and goes out as it is. */
+/** What an upstream call inherits from the request that it serves; passed on explicitly, never ambient. */
+export interface Call {
+  /** Cancelled when the client leaves or the operation's deadline passes. */
+  readonly cancelToken: CancelToken;
+  /** Milliseconds left until the deadline; 0 or less when it has passed. */
+  readonly remainingMs: () => number;
+  readonly requestId: string;
+  readonly budget: Budget;
+  readonly caller: Caller;
+  /** Where stale responses are recorded that were served in this operation. */
+  readonly staleResponses?: StaleResponses;
+  /** True: no cached or remembered answer will do, the backend has to be asked. */
+  readonly bypassCache?: boolean;
+  /**
+   * Set where several callers may wait for this call. Reports the key of each of them, and of those who join later,
+   * until it is called with null.
+   */
+  readonly followCallers?: (report: ((key: string) => void) | null) => void;
+  /** Set where this call is not a request's own: the call that paid last, to which exchanges are attributed. */
+  readonly onBehalfOf?: () => Call;
+}
+
+/** Upstream calls that an operation may still make. */
+export interface Budget {
+  /** Takes one call; false when none is left. */
+  readonly take: () => boolean;
+}
+
+/** The caller of the gateway. */
+export interface Caller {
+  /** Equal for all calls of one caller, for fair queues. It is never sent or shown. */
+  readonly key: string;
+  /** The caller's own credential for this backend, by its configured name; null when none was sent. */
+  readonly credentialFor: (backend: string) => string | null;
+}
+
+/** A path part that is encoded already (SWR sends names percent-encoded) and is sent as it is. */
 export class Verbatim {
   readonly text: string;
 
   /** Throws a RangeError for anything that could leave its path segment. */
   constructor(text: string) {
     if (!/^(?:[\w.~!$&'()*+,;=:@-]|%[0-9a-f]{2})+$/i.test(text) || climbs(text)) {
-      throw new RangeError("not a path segment in wire form");
+      throw new RangeError("not an encoded path segment");
     }
     this.text = text;
   }
@@ -56,7 +95,7 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 /**
  * The path and query of a call. Every part is encoded here and nowhere else, so that no id, cursor or argument can
  * change which endpoint is asked. Throws a RangeError for an empty part, `.` or `..`, by itself or between slashes, and
- * AddressTooLong for what no server would read.
+ * AddressTooLong for an address that no server would read.
  */
 export function target(operation: Operation, parts: PathParts = {}, query: Query = {}): string {
   const { holes, rest } = templateOf(operation);
@@ -67,35 +106,35 @@ export function target(operation: Operation, parts: PathParts = {}, query: Query
     text += before + (part instanceof Verbatim ? part.text : segments(String(part), isMany));
   }
   text += rest;
-  let mark = "?";
+  let separator = "?";
   for (const name of Object.keys(query)) {
     const value = query[name];
     if (value === undefined) continue;
     for (const one of Array.isArray(value) ? value : [value]) {
-      text += `${mark}${encodeURIComponent(name)}=${encodeURIComponent(String(one).toWellFormed())}`;
-      mark = "&";
+      text += `${separator}${encodeURIComponent(name)}=${encodeURIComponent(String(one).toWellFormed())}`;
+      separator = "&";
     }
   }
-  // All of it is ASCII by now: a character is a byte.
-  if (text.length > longestAddress) throw new AddressTooLong(operation.name);
+  // All of it is ASCII now: a character is a byte.
+  if (text.length > maxAddressBytes) throw new AddressTooLong(operation.name);
   return text;
 }
 
-/** Bytes of a path with its query. Servers and what stands in front of them reset longer ones, or read 8 KiB at most. */
-const longestAddress = 7680;
+/** Bytes of a path with its query. Servers and proxies reset longer ones, or read 8 KiB at most. */
+const maxAddressBytes = 7680;
 
 /** Thrown for a call whose address would be too long; nothing has been sent. */
 export class AddressTooLong extends Error {
   override readonly name = "AddressTooLong";
   constructor(operation: string) {
-    super(`${operation}: the address has more than ${longestAddress} bytes`);
+    super(`${operation}: the address has more than ${maxAddressBytes} bytes`);
   }
 }
 
 /** A path taken apart at its holes. */
 interface Template {
   readonly holes: readonly { readonly before: string; readonly name: string; readonly isMany: boolean }[];
-  /** What stands behind the last hole. */
+  /** The text behind the last hole. */
   readonly rest: string;
 }
 
@@ -111,12 +150,12 @@ function templateOf(operation: Operation): Template {
     holes.push({ before: operation.path.slice(end, hole.index), name, isMany: many === "+" });
     end = hole.index + whole.length;
   }
-  const made = { holes, rest: operation.path.slice(end) };
-  templates.set(operation, made);
-  return made;
+  const template = { holes, rest: operation.path.slice(end) };
+  templates.set(operation, template);
+  return template;
 }
 
-/** Words with single dots and slashes between them: nothing to climb with, and nothing but the slashes to encode. */
+/** Words with single dots and slashes between them, in which only the slashes have to be encoded. */
 const harmless = /^[\w~-]+(?:[./][\w~-]+)*$/;
 
 function segments(text: string, isMany: boolean): string {
@@ -131,11 +170,13 @@ function segment(text: string): string {
   return encodeURIComponent(text);
 }
 
-// Some servers and proxies decode first, perhaps twice, and take the path apart afterwards: what climbs is refused
-// however it is written, also inside one part.
+// Some servers and proxies decode a path first, perhaps twice, and split it afterwards: "..", however it is encoded, is
+// refused inside a part as well.
 function climbs(text: string): boolean {
   const once = decoded(text);
-  return [text, once, decoded(once)].some((layer) => layer.split(/[/\\]/).some(isDots));
+  return [text, once, decoded(once)].some((layer) =>
+    layer.split(/[/\\]/).some((part) => part === "." || part === ".."),
+  );
 }
 
 function decoded(text: string): string {
@@ -144,8 +185,4 @@ function decoded(text: string): string {
   } catch {
     return text;
   }
-}
-
-function isDots(text: string): boolean {
-  return text === "." || text === "..";
 }

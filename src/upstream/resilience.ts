@@ -1,11 +1,8 @@
-import type { Call } from "./call.ts";
+import { createLinkedQueue, type LinkedQueue } from "../model/queue.ts";
 import { type CancelToken, createCancelSource, orCancelled } from "./cancel.ts";
-import type { CircuitState, Evidence, Pass } from "./circuit.ts";
-import { createCircuits, type Gate } from "./circuits.ts";
-import { createDeadlines } from "./deadlines.ts";
-import { isQueueFull, queueFullCode, UpstreamError } from "./errors.ts";
-import { isRead, type Operation } from "./operation.ts";
-import { createSlots } from "./slots.ts";
+import { type CircuitState, Circuits, type Evidence, type Gate, type Permit } from "./circuit.ts";
+import { type Failure, type FailureFacts, isQueueFull, queueFullCode, UpstreamError } from "./errors.ts";
+import { type Call, isRead, type Operation } from "./operation.ts";
 
 /** How one backend is protected from us, and we from it. */
 export interface ResilienceSettings {
@@ -19,7 +16,7 @@ export interface ResilienceSettings {
   readonly breaker: { readonly failures: number; readonly coolDownMs: number };
 }
 
-/** What is asked, and with whose credential. */
+/** What is sent, and with whose credential. */
 export interface Target {
   readonly operation: Operation;
   /** Path and query. */
@@ -28,27 +25,15 @@ export interface Target {
   readonly credential: string | null;
 }
 
-/** Slots, circuit breaker, timeout and retries of one backend: they live as long as the process. */
-export interface Resilience {
-  /** Runs `attempt` until it succeeds or there is no point in going on; rejects with an UpstreamError. */
-  readonly run: <T>(target: Target, call: Call, attempt: Attempt<T>) => Promise<T>;
-  /** Whether the server is refused to everybody, or to this credential of a caller. */
-  readonly isOpen: (credential: string | null) => boolean;
-  readonly pressure: () => Pressure;
-}
-
-/** Asks once. Settles as soon as it is told to stop. */
-type Attempt<T> = (stop: CancelToken) => Promise<T>;
-
-/** A question to the server that no caller has written. */
-export interface Check {
+/** A health check of the server. */
+export interface HealthCheck {
   /** Name of its operation. */
   readonly name: string;
-  /** Asks with the credentials of this call; settles as soon as it is told to stop. */
-  readonly ask: (call: Call, stop: CancelToken) => Promise<unknown>;
+  /** Sends it with the credentials of this call; settles as soon as it is cancelled. */
+  readonly send: (call: Call, cancelToken: CancelToken) => Promise<unknown>;
 }
 
-/** How one backend stands right now. */
+/** How one backend is used right now. */
 export interface Pressure {
   readonly circuit: CircuitState;
   /** Callers' own credentials that alone are refused now. */
@@ -60,220 +45,428 @@ export interface Pressure {
 
 const queueFactor = 64;
 const firstPauseMs = 100;
-const longestPauseMs = 5000;
-/** An object that the server fails for is asked for once more and no oftener. */
-const mostFailedAnswers = 2;
+const maxPauseMs = 5000;
+/** A request for which the server fails is retried once. */
+const maxFailedAnswers = 2;
 
 /**
- * One loop: slot, circuit breaker, attempt with its timeout, pause, and again. The breaker is asked by whoever holds a
- * slot, so that a queue that was filled while the server was well is not sent to one that has gone.
- * `backend` is the configured name, for the errors that are made here. Without `check` the breaker goes by what it sees.
+ * Slots, circuit breaker, timeout and retries of one backend, in one loop: slot, breaker, attempt with its timeout,
+ * pause, and again. The breaker is asked with a slot in hand, so that a queue that was filled while the server was well
+ * is not sent to one that has gone. Without a health check the breaker decides by the calls alone.
  */
-export function createResilience(
-  backend: string,
-  settings: ResilienceSettings,
-  check: Check | null = null,
-): Resilience {
-  const circuits = createCircuits({ ...settings.breaker, hasCheck: check !== null });
-  const slots = createSlots(settings.concurrency, settings.concurrency * queueFactor);
-  const deadlines = createDeadlines(settings.timeoutMs);
+export class Resilience {
+  readonly #backend: string;
+  readonly #settings: ResilienceSettings;
+  readonly #check: HealthCheck | null;
+  readonly #circuits: Circuits;
+  readonly #slots: FairSlots;
+  readonly #timeouts: Timeouts;
+  /** Why the server answers no call until an operator acts (a certificate, a proxy's rules); null while it may. */
+  #lastingReason: string | null = null;
 
-  const overdue = (operation: string) => new UpstreamError("TIMED_OUT", { backend, operation, retryable: false });
-  /** Why the server answers nobody until somebody mends it (a certificate, a proxy's rules); null while it may. */
-  let lasting: string | null = null;
-  const refused = (operation: string) => {
-    const cause = lasting === null ? {} : { reason: lasting, retryable: false };
-    return new UpstreamError("UNAVAILABLE", { backend, operation, circuitOpen: true, ...cause });
-  };
-  const queueFull = (operation: string) =>
-    new UpstreamError("THROTTLED", { backend, operation, code: queueFullCode, reason: "our own queue is full" });
+  /** `backend` is the configured name, for errors. */
+  constructor(backend: string, settings: ResilienceSettings, check: HealthCheck | null = null) {
+    this.#backend = backend;
+    this.#settings = settings;
+    this.#check = check;
+    this.#circuits = new Circuits({ ...settings.breaker, hasCheck: check !== null });
+    this.#slots = new FairSlots(settings.concurrency, settings.concurrency * queueFactor);
+    this.#timeouts = new Timeouts(settings.timeoutMs);
+  }
 
-  /** Resolves with a slot in hand; null when there was one at once. Rejects when the call ends or the queue is full. */
-  function acquire(operation: string, call: Call, cancelToken: CancelToken): Promise<void> | null {
-    if (slots.take()) return null;
+  /** Whether the server is refused to all callers, or to this credential of a caller. */
+  isOpen(credential: string | null): boolean {
+    const { server } = this.#circuits;
+    return server.state === "open" || (credential !== null && this.#circuits.stateOf(credential) === "open");
+  }
+
+  pressure(): Pressure {
+    return {
+      circuit: this.#circuits.server.state,
+      openCredentials: this.#circuits.openCredentials(),
+      inFlight: this.#slots.inFlight,
+      queued: this.#slots.queued,
+    };
+  }
+
+  /** Runs `attempt` until it succeeds or a retry is of no use; rejects with an UpstreamError. */
+  async run<T>(target: Target, call: Call, attempt: (cancelToken: CancelToken) => Promise<T>): Promise<T> {
+    const { operation, credential } = target;
+    const gate = this.#circuits.gateFor(credential);
+    const maxAttempts = isRead(operation) ? 1 + this.#settings.retries : 1;
+    let failedAnswers = 0;
+    let last: UpstreamError | null = null;
+    for (let count = 1; ; count += 1) {
+      if (call.cancelToken.cancelled) throw this.#timedOut(operation);
+      // Before the queue as well: a call that is refused need not wait.
+      if (gate.isRefusing()) throw last === null ? this.#refused(operation) : withCircuitOpen(last);
+      try {
+        return await this.#runOnce(target, gate, call, attempt);
+      } catch (error) {
+        if (!(error instanceof UpstreamError)) throw error;
+        if (call.cancelToken.cancelled) throw this.#timedOut(operation);
+        // The outcome of an attempt that was made describes this call; that the next one was not made does not.
+        if (last !== null && error.circuitOpen) throw withCircuitOpen(last);
+        if (last !== null && isQueueFull(error)) throw last;
+        if (isFailedAnswer(error)) failedAnswers += 1;
+        const pauseMs = pauseAfter(error, count);
+        const isWorthwhile = error.retryable && !error.circuitOpen && !isQueueFull(error);
+        const isAllowed = count < maxAttempts && failedAnswers < maxFailedAnswers && pauseMs < call.remainingMs();
+        if (!isWorthwhile || !isAllowed) throw error;
+        last = error;
+        await pause(pauseMs, call.cancelToken);
+      }
+    }
+  }
+
+  /** One attempt with slot and breaker; the outcome is recorded before the slot goes to the next call. */
+  async #runOnce<T>(
+    { operation, path }: Target,
+    gate: Gate,
+    call: Call,
+    attempt: (cancelToken: CancelToken) => Promise<T>,
+  ): Promise<T> {
+    const acquired = this.#acquireSlot(operation, call);
+    if (acquired) await acquired;
+    try {
+      // The call may have been cancelled between being given the slot and resuming.
+      if (call.cancelToken.cancelled) throw this.#timedOut(operation);
+      const decision = gate.acquire();
+      const permit = typeof decision === "string" ? await this.#awaitPermit(gate, operation, call) : decision;
+      const record = (evidence: Evidence, failure: unknown) => {
+        if (evidence !== "INCONCLUSIVE") this.#lastingReason = lastingReasonOf(failure);
+        if (permit.record(evidence, `${operation.name} ${path}`)) this.#checkServer(gate, call);
+      };
+      try {
+        const value = await this.#attempt(attempt, call.cancelToken, operation);
+        record("ANSWERED", null);
+        return value;
+      } catch (error) {
+        record(evidenceOf(error, operation.name), error);
+        throw error;
+      }
+    } finally {
+      this.#slots.release();
+    }
+  }
+
+  /** Resolves with a slot; null when there was one at once. Rejects when the call is cancelled or the queue is full. */
+  #acquireSlot(operation: Operation, call: Call): Promise<void> | null {
+    if (this.#slots.tryAcquire()) return null;
+    const { cancelToken } = call;
     const acquired = Promise.withResolvers<void>();
-    const leave = () => {
-      ticket.leave();
+    const cancel = () => {
+      ticket.cancel();
       stopListening();
-      acquired.reject(overdue(operation));
+      acquired.reject(this.#timedOut(operation));
     };
     const stopListening = () => {
-      cancelToken.offCancel(leave);
+      cancelToken.offCancel(cancel);
       call.followCallers?.(null);
     };
-    cancelToken.onCancel(leave);
-    const ticket = slots.wait(call.caller.key, {
+    cancelToken.onCancel(cancel);
+    const ticket = this.#slots.enqueue(call.caller.key, {
       start: () => {
         stopListening();
         acquired.resolve();
       },
       refuse: () => {
         stopListening();
-        acquired.reject(queueFull(operation));
+        const reason = "our own queue is full";
+        acquired.reject(this.#error("THROTTLED", operation, { code: queueFullCode, reason }));
       },
     });
-    call.followCallers?.((key) => ticket.share(key));
+    call.followCallers?.((key) => ticket.addCaller(key));
     return acquired.promise;
   }
 
-  /** Whether the one who holds a slot may send; waits for a trial that is under way. */
-  async function admit(gate: Gate, operation: string, cancelToken: CancelToken): Promise<Pass> {
+  /** Waits for a trial that is in flight. */
+  async #awaitPermit(gate: Gate, operation: Operation, { cancelToken }: Call): Promise<Permit> {
     for (;;) {
-      const admission = gate.admit();
-      if (typeof admission !== "string") return admission;
-      if (admission === "REFUSED") throw refused(operation);
-      await orCancelled(gate.settled(), cancelToken, () => overdue(operation));
+      const decision = gate.acquire();
+      if (decision === "REFUSED") throw this.#refused(operation);
+      if (decision !== "WAIT") return decision;
+      await orCancelled(gate.settled(), cancelToken, () => this.#timedOut(operation));
     }
   }
 
-  /** One attempt within its time, which ends with the call as well. */
-  async function attemptOnce<T>(attempt: Attempt<T>, cancelToken: CancelToken, operation: string): Promise<T> {
-    const stop = createCancelSource();
-    const end = () => stop.cancel();
-    const cancel = deadlines.start(end);
-    cancelToken.onCancel(end);
+  /** One attempt, which is cancelled by its timeout and with the call. */
+  async #attempt<T>(
+    attempt: (cancelToken: CancelToken) => Promise<T>,
+    callToken: CancelToken,
+    operation: Operation,
+  ): Promise<T> {
+    const source = createCancelSource();
+    const cancel = () => source.cancel();
+    const stopTimeout = this.#timeouts.start(cancel);
+    callToken.onCancel(cancel);
     try {
-      return await attempt(stop);
+      return await attempt(source);
     } catch (error) {
-      if (cancelToken.cancelled) throw overdue(operation);
-      if (!stop.cancelled) throw error;
+      if (callToken.cancelled) throw this.#timedOut(operation);
+      if (!source.cancelled) throw error;
       const silence = error instanceof UpstreamError ? error.silence : null;
-      throw new UpstreamError("TIMED_OUT", { backend, operation, silence });
+      throw this.#error("TIMED_OUT", operation, { silence });
     } finally {
-      cancel();
-      cancelToken.offCancel(end);
+      stopTimeout();
+      callToken.offCancel(cancel);
     }
   }
 
-  function checkServer(gate: Gate, call: Call): void {
-    if (check === null) return;
-    const stop = createCancelSource();
-    const cancel = deadlines.start(() => stop.cancel());
-    const { name, ask } = check;
-    void ask(call, stop)
+  #checkServer(gate: Gate, call: Call): void {
+    if (this.#check === null) return;
+    const { name, send } = this.#check;
+    const source = createCancelSource();
+    const stopTimeout = this.#timeouts.start(() => source.cancel());
+    void send(call, source)
       .then(
         (): Evidence => "ANSWERED",
         (error: unknown) => evidenceOf(error, name),
       )
       .then((evidence) => {
-        cancel();
+        stopTimeout();
         gate.conclude(evidence);
       });
   }
 
-  /** Attempts within slot and breaker; the breaker hears what came of it before the slot goes to the next call. */
-  async function runOnce<T>(target: Target, gate: Gate, call: Call, attempt: Attempt<T>): Promise<T> {
-    const { cancelToken } = call;
-    const { name } = target.operation;
-    const waiting = acquire(name, call, cancelToken);
-    if (waiting) await waiting;
-    try {
-      // Between being given a slot and taking it the call may have ended.
-      if (cancelToken.cancelled) throw overdue(name);
-      const admission = gate.admit();
-      const pass = typeof admission === "string" ? await admit(gate, name, cancelToken) : admission;
-      const tell = (evidence: Evidence, failure: unknown = null) => {
-        if (evidence !== "NOTHING") lasting = lastingReason(failure);
-        if (pass.record(evidence, `${name} ${target.path}`)) checkServer(gate, call);
-      };
-      try {
-        const value = await attemptOnce(attempt, cancelToken, name);
-        tell("ANSWERED");
-        return value;
-      } catch (error) {
-        tell(evidenceOf(error, name), error);
-        throw error;
-      }
-    } finally {
-      slots.release();
-    }
+  /** The failure of a call that was cancelled. */
+  #timedOut(operation: Operation): UpstreamError {
+    return this.#error("TIMED_OUT", operation, { retryable: false });
   }
 
-  async function run<T>(target: Target, call: Call, attempt: Attempt<T>): Promise<T> {
-    const { cancelToken } = call;
-    const { operation } = target;
-    const { name } = operation;
-    const gate = circuits.gateFor(target.credential);
-    const attempts = isRead(operation) ? 1 + settings.retries : 1;
-    let failedAnswers = 0;
-    let last: UpstreamError | null = null;
-    for (let count = 1; ; count += 1) {
-      if (cancelToken.cancelled) throw overdue(name);
-      // Looked at before the queue too: a refusal costs no waiting.
-      if (gate.isRefusing()) throw last === null ? refused(name) : cutShort(last);
-      try {
-        return await runOnce(target, gate, call, attempt);
-      } catch (error) {
-        if (!(error instanceof UpstreamError)) throw error;
-        if (cancelToken.cancelled) throw overdue(name);
-        // What came of an attempt that was made is the truth about this call; that the next one was not made is not.
-        if (last !== null && error.circuitOpen) throw cutShort(last);
-        if (last !== null && isQueueFull(error)) throw last;
-        if (isFailedAnswer(error)) failedAnswers += 1;
-        const pauseMs = pauseAfter(error, count);
-        const isWorthIt = error.retryable && !error.circuitOpen && !isQueueFull(error);
-        const isDue = count < attempts && failedAnswers < mostFailedAnswers && pauseMs < call.remainingMs();
-        if (!isWorthIt || !isDue) throw error;
-        last = error;
-        await pause(pauseMs, cancelToken);
-      }
-    }
+  /** The failure of a call that the breaker did not let through. */
+  #refused(operation: Operation): UpstreamError {
+    const cause = this.#lastingReason === null ? {} : { reason: this.#lastingReason, retryable: false };
+    return this.#error("UNAVAILABLE", operation, { circuitOpen: true, ...cause });
   }
 
-  return {
-    run,
-    isOpen: (credential) =>
-      circuits.server.state() === "open" || (credential !== null && circuits.stateOf(credential) === "open"),
-    pressure: () => ({
-      circuit: circuits.server.state(),
-      openCredentials: circuits.openCredentials(),
-      inFlight: slots.inFlight(),
-      queued: slots.queued(),
-    }),
-  };
+  #error(failure: Failure, { name }: Operation, facts: Partial<FailureFacts>): UpstreamError {
+    return new UpstreamError(failure, { backend: this.#backend, operation: name, ...facts });
+  }
 }
 
-/** What a failure of this operation tells about the server. */
+/** What a failure of this operation shows about the server. */
 function evidenceOf(error: unknown, operation: string): Evidence {
-  // Another operation's failure is that of a token which could not be had.
-  if (!(error instanceof UpstreamError) || error.operation !== operation) return "NOTHING";
+  // The failure of another operation is that of a token which could not be read.
+  if (!(error instanceof UpstreamError) || error.operation !== operation) return "INCONCLUSIVE";
   if (error.silence !== null) return error.silence;
-  return error.status === null && error.failure !== "MALFORMED" ? "NOTHING" : "ANSWERED";
+  return error.status === null && error.failure !== "MALFORMED" ? "INCONCLUSIVE" : "ANSWERED";
 }
 
-/** The reason of a failure that stays whatever is asked; null for any other. */
-function lastingReason(error: unknown): string | null {
-  const stays = error instanceof UpstreamError && error.silence === "UNREACHABLE" && !error.retryable;
-  return stays ? error.reason : null;
+/** The reason of a failure that will not change whatever is asked; null for any other. */
+function lastingReasonOf(error: unknown): string | null {
+  const isLasting = error instanceof UpstreamError && error.silence === "UNREACHABLE" && !error.retryable;
+  return isLasting ? error.reason : null;
 }
 
-/** An answer by which the server says that it has failed for what was asked. */
+/** Whether the server answered that it has failed for this request. */
 function isFailedAnswer({ failure, silence, status }: UpstreamError): boolean {
   return silence === null && status !== null && (failure === "UNAVAILABLE" || failure === "TIMED_OUT");
 }
 
-// Full jitter: pauses of many clients must not fall together. What the backend asks for (Retry-After) is the least. A
-// pause that the deadline would cut short is none: "throttled" now beats "timed out" later.
+// Backoff with full jitter: the pauses of many clients must not fall together. Retry-After of the backend is the minimum.
+// There is no pause that ends behind the deadline: "throttled" now is better than "timed out" later.
 function pauseAfter(error: UpstreamError, attempts: number): number {
-  return (error.retryAfterMs ?? 0) + Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** attempts);
+  return (error.retryAfterMs ?? 0) + Math.random() * Math.min(maxPauseMs, firstPauseMs * 2 ** attempts);
 }
 
-/** Resolves after so many milliseconds, or when the call ends. */
+/** Resolves after so many milliseconds, or when the call is cancelled. */
 function pause(ms: number, cancelToken: CancelToken): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(over, ms).unref();
-    function over(): void {
+    const timer = setTimeout(end, ms).unref();
+    function end(): void {
       clearTimeout(timer);
-      cancelToken.offCancel(over);
+      cancelToken.offCancel(end);
       resolve();
     }
-    cancelToken.onCancel(over);
+    cancelToken.onCancel(end);
   });
 }
 
-/** The same failure, after which the breaker let nothing more through. */
-function cutShort(error: UpstreamError): UpstreamError {
+/** The same failure, after which the breaker let no retry through. */
+function withCircuitOpen(error: UpstreamError): UpstreamError {
   const { failure, reason, advice, ...facts } = error;
-  const words = { ...(reason === null ? {} : { reason }), ...(advice === null ? {} : { advice }) };
-  return new UpstreamError(failure, { ...facts, ...words, circuitOpen: true });
+  const texts = { ...(reason === null ? {} : { reason }), ...(advice === null ? {} : { advice }) };
+  return new UpstreamError(failure, { ...facts, ...texts, circuitOpen: true });
+}
+
+/**
+ * Timeouts of equal length, by one timer. Those that are due together end in one callback, before any continuation: the
+ * breaker has opened by all of them before a slot goes to the next call. They keep no process alive.
+ */
+class Timeouts {
+  readonly #ms: number;
+  readonly #pending = createLinkedQueue<{ readonly due: number; readonly onTimeout: () => void }>();
+  #isScheduled = false;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  /** Returns how to cancel it. */
+  start(onTimeout: () => void): () => void {
+    const stop = this.#pending.add({ due: performance.now() + this.#ms, onTimeout });
+    if (!this.#isScheduled) this.#schedule(this.#ms);
+    return stop;
+  }
+
+  #schedule(ms: number): void {
+    this.#isScheduled = true;
+    setTimeout(() => this.#run(), ms).unref();
+  }
+
+  #run(): void {
+    this.#isScheduled = false;
+    // Timers count in whole milliseconds and may be a part of one early.
+    const now = performance.now() + 1;
+    for (let next = this.#pending.first(); next !== null; next = this.#pending.first()) {
+      if (next.due > now) {
+        this.#schedule(Math.max(1, Math.ceil(next.due - now)));
+        return;
+      }
+      this.#pending.shift();
+      next.onTimeout();
+    }
+  }
+}
+
+/** A call that waits for a slot. Exactly one of both is called, once, unless its ticket is cancelled before. */
+export interface SlotWaiter {
+  /** The call has a slot now, which has to be released. */
+  readonly start: () => void;
+  /** The queue has no room for this call. */
+  readonly refuse: () => void;
+}
+
+/** A call's place in the queue. */
+export interface Ticket {
+  /** Leaves the queue. Does nothing when the call has its slot already. */
+  readonly cancel: () => void;
+  /** Another caller waits for the same call: it starts when the first of them is next. */
+  readonly addCaller: (caller: string) => void;
+}
+
+/** A call in the queue, with how to remove it from the queue of each caller who waits for it. */
+interface QueuedCall {
+  readonly waiter: SlotWaiter;
+  readonly removals: Map<CallerQueue, () => void>;
+}
+
+interface CallerQueue {
+  readonly caller: string;
+  readonly calls: LinkedQueue<QueuedCall>;
+  removeFromRound: () => void;
+}
+
+/**
+ * A semaphore with a bounded queue that is fair to callers: they take turns, and each starts one call at a time, however
+ * many it has. A cancelled call leaves the queue at once, never starts, and takes no room from others.
+ */
+export class FairSlots {
+  readonly #maxInFlight: number;
+  readonly #maxQueued: number;
+  readonly #round = createLinkedQueue<CallerQueue>();
+  readonly #callers = new Map<string, CallerQueue>();
+  #inFlight = 0;
+  #queued = 0;
+  /** Entries of all callers' queues: a call for which several callers wait has several. */
+  #entries = 0;
+
+  constructor(maxInFlight: number, maxQueued: number) {
+    this.#maxInFlight = maxInFlight;
+    this.#maxQueued = maxQueued;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Calls that wait. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** Takes a free slot; false when there is none. */
+  tryAcquire(): boolean {
+    if (this.#inFlight >= this.#maxInFlight) return false;
+    this.#inFlight += 1;
+    return true;
+  }
+
+  /**
+   * Waits for a slot. When the queue is full, the last call of the caller who has most calls in it is refused, which may
+   * be this one.
+   */
+  enqueue(caller: string, waiter: SlotWaiter): Ticket {
+    const call: QueuedCall = { waiter, removals: new Map() };
+    if (this.#entries >= this.#maxQueued && !this.#makeRoom(caller)) {
+      waiter.refuse();
+      return { cancel: () => {}, addCaller: () => {} };
+    }
+    this.#add(call, caller);
+    this.#queued += 1;
+    return { cancel: () => this.#remove(call), addCaller: (other) => this.#addCaller(call, other) };
+  }
+
+  /** Gives a slot back. It goes to the next call in the queue directly, so that no later call can take it. */
+  release(): void {
+    const queue = this.#round.shift();
+    const call = queue?.calls.first() ?? null;
+    if (!queue || !call) {
+      this.#inFlight -= 1;
+      return;
+    }
+    queue.removeFromRound = this.#round.add(queue);
+    this.#remove(call);
+    call.waiter.start();
+  }
+
+  #addCaller(call: QueuedCall, caller: string): void {
+    const queue = this.#callers.get(caller);
+    if (call.removals.size === 0 || (queue && call.removals.has(queue))) return;
+    // The room may have been made at the cost of this very call.
+    if ((this.#entries < this.#maxQueued || this.#makeRoom(caller)) && call.removals.size > 0) this.#add(call, caller);
+  }
+
+  #add(call: QueuedCall, caller: string): void {
+    let queue = this.#callers.get(caller);
+    if (!queue) {
+      queue = { caller, calls: createLinkedQueue(), removeFromRound: () => {} };
+      queue.removeFromRound = this.#round.add(queue);
+      this.#callers.set(caller, queue);
+    }
+    call.removals.set(queue, queue.calls.add(call));
+    this.#entries += 1;
+  }
+
+  #remove(call: QueuedCall): void {
+    if (call.removals.size === 0) return;
+    for (const queue of [...call.removals.keys()]) this.#removeFrom(queue, call);
+    this.#queued -= 1;
+  }
+
+  #removeFrom(queue: CallerQueue, { removals }: QueuedCall): void {
+    removals.get(queue)?.();
+    removals.delete(queue);
+    this.#entries -= 1;
+    if (queue.calls.size() > 0) return;
+    queue.removeFromRound();
+    this.#callers.delete(queue.caller);
+  }
+
+  /** Makes room for one more call of this caller at the cost of the caller with most calls; false when that is itself. */
+  #makeRoom(caller: string): boolean {
+    const own = this.#callers.get(caller)?.calls.size() ?? 0;
+    let largest: CallerQueue | null = null;
+    for (const queue of this.#callers.values()) {
+      if (!largest || queue.calls.size() > largest.calls.size()) largest = queue;
+    }
+    const last = largest !== null && largest.calls.size() > own + 1 ? largest.calls.last() : null;
+    if (largest === null || last === null) return false;
+    this.#removeFrom(largest, last);
+    if (last.removals.size > 0) return true;
+    this.#queued -= 1;
+    last.waiter.refuse();
+    return true;
+  }
 }

@@ -4,9 +4,9 @@ import type { DemoServer, Fault } from "../../demo/server.ts";
 import { failed } from "../../src/backends/answers.ts";
 import type { Backend, Readers } from "../../src/backends/backend.ts";
 import { backendTypes } from "../../src/backends/index.ts";
-import type { Call } from "../../src/upstream/call.ts";
 import { type Failure, UpstreamError } from "../../src/upstream/errors.ts";
-import { exchanges } from "../../src/upstream/exchange.ts";
+import { exchanges } from "../../src/upstream/events.ts";
+import type { Call } from "../../src/upstream/operation.ts";
 import { valueIn } from "../support/answers.ts";
 import { testCall } from "../support/call.ts";
 import { failureOf, need, playing, type Subject, walk } from "../support/contract.ts";
@@ -63,7 +63,7 @@ describe.each(subjects)("$kind", (subject) => {
         const { server, readers } = await open(subject);
         const call = testCall();
         const sent = new Set<string>();
-        const stop = exchanges.listen((exchange) => {
+        const stop = exchanges.subscribe((exchange) => {
           if (exchange.call === call && exchange.via === "WIRE") sent.add(exchange.operation);
         });
         const answer = await ask(readers(call)).catch(failed).finally(stop);

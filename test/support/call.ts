@@ -1,5 +1,5 @@
-import type { Call } from "../../src/upstream/call.ts";
 import { cancelTokenOf, neverCancelled } from "../../src/upstream/cancel.ts";
+import type { Call } from "../../src/upstream/operation.ts";
 
 /** A request's inheritance for tests that talk to an adapter directly: generous unless told otherwise. */
 export function testCall(

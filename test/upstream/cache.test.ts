@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
 import type { DemoHandler, DemoReply, DemoRequest } from "../../demo/server.ts";
-import { createCache } from "../../src/upstream/cache.ts";
+import { cachePolicyOf, ResponseCache } from "../../src/upstream/cache.ts";
 import type { Dialect, UpstreamSettings } from "../../src/upstream/client.ts";
 import { MisshapenAnswer } from "../../src/upstream/errors.ts";
-import { exchanges } from "../../src/upstream/exchange.ts";
-import { keepingOf } from "../../src/upstream/freshness.ts";
+import { exchanges } from "../../src/upstream/events.ts";
 import { testCall } from "../support/call.ts";
 import { change, failureOf, read, type Stage, search, stage, thing, until } from "./stage.ts";
 
@@ -74,7 +73,7 @@ describe("a fresh answer", () => {
     const one = await open({ freshMs: 60_000 }, counting());
     await ask(one);
     const told: string[] = [];
-    const stop = exchanges.listen(({ via, attempt, outcome }) => void told.push(`${via} ${attempt} ${outcome}`));
+    const stop = exchanges.subscribe(({ via, attempt, outcome }) => void told.push(`${via} ${attempt} ${outcome}`));
     await ask(one, testCall({ calls: 0 }));
     stop();
     expect(told).toEqual(["CACHE 0 OK"]);
@@ -339,44 +338,44 @@ describe("the store", () => {
   });
 
   test("never holds more than it may; what was not used for longest goes first", () => {
-    const cache = createCache({ ...usual, maxBytes: 100_000, freshMs: 1000 });
+    const cache = new ResponseCache({ ...usual, maxBytes: 100_000, freshMs: 1000 });
     for (let index = 0; index < 1000; index++) {
-      cache.keep(`key-${index}`, answer(9_000));
-      cache.find("key-0");
-      expect(cache.size()).toBeLessThanOrEqual(100_000);
+      cache.set(`key-${index}`, answer(9_000));
+      cache.get("key-0");
+      expect(cache.bytes).toBeLessThanOrEqual(100_000);
     }
-    expect(cache.find("key-0")).not.toBeNull();
-    expect(cache.find("key-1")).toBeNull();
-    expect(cache.find("key-999")).not.toBeNull();
+    expect(cache.get("key-0")).not.toBeNull();
+    expect(cache.get("key-1")).toBeNull();
+    expect(cache.get("key-999")).not.toBeNull();
   });
 
   test("takes no answer that would push most others out", () => {
-    const cache = createCache({ ...usual, maxBytes: 100_000, freshMs: 1000 });
-    cache.keep("small", answer(10));
-    cache.keep("big", answer(30_000));
-    expect([cache.find("small") !== null, cache.find("big")]).toEqual([true, null]);
+    const cache = new ResponseCache({ ...usual, maxBytes: 100_000, freshMs: 1000 });
+    cache.set("small", answer(10));
+    cache.set("big", answer(30_000));
+    expect([cache.get("small") !== null, cache.get("big")]).toEqual([true, null]);
   });
 
   test("forgets what it replaces, to the byte", () => {
-    const cache = createCache({ ...usual, maxBytes: 100_000 });
-    cache.keep("one", answer(5000));
-    const size = cache.size();
+    const cache = new ResponseCache({ ...usual, maxBytes: 100_000 });
+    cache.set("one", answer(5000));
+    const size = cache.bytes;
     for (let times = 0; times < 50; times++) {
-      const kept = cache.find("one");
-      if (kept) cache.renew("one", kept, { ...answer(0), status: 304, headers: { "x-new": "same" } });
+      const kept = cache.get("one");
+      if (kept) cache.revalidate("one", kept, { ...answer(0), status: 304, headers: { "x-new": "same" } });
     }
-    expect(cache.size() - size).toBeLessThan(100);
-    cache.drop("one");
-    expect(cache.size()).toBe(0);
+    expect(cache.bytes - size).toBeLessThan(100);
+    cache.delete("one");
+    expect(cache.bytes).toBe(0);
   });
 
   test("tells fresh from good enough by the clock", () => {
     let now = 0;
-    const cache = createCache({ maxBytes: 100_000, freshMs: 1000, staleIfErrorMs: 5000 }, () => now);
-    cache.keep("one", answer(10));
+    const cache = new ResponseCache({ maxBytes: 100_000, freshMs: 1000, staleIfErrorMs: 5000 }, () => now);
+    cache.set("one", answer(10));
     const told = [0, 999, 1000, 6000, 6001].map((at) => {
       now = at;
-      return [cache.fresh("one") !== null, cache.standIn("one") !== null];
+      return [cache.fresh("one") !== null, cache.staleIfError("one") !== null];
     });
     expect(told).toEqual([
       [true, true],
@@ -403,6 +402,6 @@ test.each<[Record<string, string>, boolean, number | null]>([
   [{ expires: "Thu, 01 Jan 2026 00:01:00 GMT", date: "Thu, 01 Jan 2026 00:00:00 GMT" }, true, 60_000],
   [{ expires: "0" }, true, 0],
   [{ "cache-control": "max-age=1", expires: "Thu, 01 Jan 2099 00:01:00 GMT" }, true, 1000],
-])("%j is kept: %s, fresh: %s", (headers, isKept, freshMs) => {
-  expect(keepingOf(headers)).toEqual({ isKept, freshMs });
+])("%j may be stored: %s, fresh: %s", (headers, isStorable, freshMs) => {
+  expect(cachePolicyOf(headers)).toEqual({ isStorable, freshMs });
 });

@@ -1,13 +1,13 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Circuit, createCircuit, type Evidence, type Pass } from "../../src/upstream/circuit.ts";
+import { Circuit, type Evidence, type Permit } from "../../src/upstream/circuit.ts";
 
 const failures = 3;
 const coolDownMs = 100;
 
 interface Sent {
   readonly path: string;
-  readonly pass: Pass;
+  readonly permit: Permit;
 }
 
 /** The circuit under test, and its clock. */
@@ -57,9 +57,9 @@ function happened(model: Model, sent: Sent, evidence: Evidence): boolean {
       return true;
     }
     // Nothing was proved: still open since then, and the next call is the trial.
-    if (evidence === "NOTHING") model.trial = null;
+    if (evidence === "INCONCLUSIVE") model.trial = null;
     else opened(model);
-  } else if (model.openedAt === null && evidence !== "NOTHING") {
+  } else if (model.openedAt === null && evidence !== "INCONCLUSIVE") {
     model.silences.push(evidence === "SILENT" ? sent.path : null);
     if (model.silences.length < failures) return false;
     if (evidence === "SILENT" && model.hasCheck) return true;
@@ -76,19 +76,19 @@ const begin = (path: string): Command => ({
   run: (model, { circuit }) => {
     const isCooling = model.openedAt !== null && model.now < model.openedAt + coolDownMs;
     expect(circuit.isRefusing()).toBe(isCooling && model.trial === null);
-    const admission = circuit.admit();
+    const decision = circuit.acquire();
     const isTrial = model.openedAt !== null && model.trial === null && !isCooling;
-    if (model.trial !== null) expect(admission).toBe("WAIT");
-    else if (isCooling) expect(admission).toBe("REFUSED");
-    else expect(typeof admission).toBe("object");
-    if (typeof admission === "string") return;
-    const sent: Sent = { path, pass: admission };
+    if (model.trial !== null) expect(decision).toBe("WAIT");
+    else if (isCooling) expect(decision).toBe("REFUSED");
+    else expect(typeof decision).toBe("object");
+    if (typeof decision === "string") return;
+    const sent: Sent = { path, permit: decision };
     model.underWay.push(sent);
     if (isTrial) {
       model.trial = sent;
       model.trialIsSilent = false;
     }
-    expect(circuit.state()).toBe(stateOf(model));
+    expect(circuit.state).toBe(stateOf(model));
   },
   toString: () => `begin ${path}`,
 });
@@ -99,9 +99,9 @@ const end = (at: number, evidence: Evidence): Command => ({
     const [sent] = model.underWay.splice(at % model.underWay.length, 1);
     if (!sent) throw new Error("nothing is under way");
     const wanted = happened(model, sent, evidence) && !model.checking;
-    expect(sent.pass.record(evidence, sent.path)).toBe(wanted);
+    expect(sent.permit.record(evidence, sent.path)).toBe(wanted);
     if (wanted) model.checking = true;
-    expect(circuit.state()).toBe(stateOf(model));
+    expect(circuit.state).toBe(stateOf(model));
   },
   toString: () => `end ${at} ${evidence}`,
 });
@@ -112,9 +112,9 @@ const concludes = (evidence: Evidence): Command => ({
     model.checking = false;
     if (evidence === "ANSWERED") answered(model);
     else if (model.trial !== null && model.trialIsSilent) opened(model);
-    else if (model.openedAt === null && model.silences.length >= failures && evidence !== "NOTHING") opened(model);
+    else if (model.openedAt === null && model.silences.length >= failures && evidence !== "INCONCLUSIVE") opened(model);
     circuit.conclude(evidence);
-    expect(circuit.state()).toBe(stateOf(model));
+    expect(circuit.state).toBe(stateOf(model));
   },
   toString: () => `check ${evidence}`,
 });
@@ -128,7 +128,7 @@ const wait = (ms: number): Command => ({
   toString: () => `wait ${ms}`,
 });
 
-const evidence = fc.constantFrom<Evidence>("ANSWERED", "SILENT", "SILENT", "SILENT", "UNREACHABLE", "NOTHING");
+const evidence = fc.constantFrom<Evidence>("ANSWERED", "SILENT", "SILENT", "SILENT", "UNREACHABLE", "INCONCLUSIVE");
 const commands = fc.commands(
   [
     fc.constantFrom("/a", "/b", "/c").map(begin),
@@ -145,7 +145,7 @@ describe.each([true, false])("a circuit breaker (with a question of its own: %s)
     fc.assert(
       fc.property(commands, (steps) => {
         const clock = { now: 0 };
-        const circuit = createCircuit({ failures, coolDownMs, hasCheck }, () => clock.now);
+        const circuit = new Circuit({ failures, coolDownMs, hasCheck }, () => clock.now);
         const model: Model = {
           hasCheck,
           now: 0,
@@ -164,16 +164,16 @@ describe.each([true, false])("a circuit breaker (with a question of its own: %s)
 });
 
 test("callers who choose what to ask, and when to leave, cannot open a circuit whose server answers", () => {
-  const step = fc.tuple(fc.string(), fc.constantFrom<Evidence>("SILENT", "NOTHING", "ANSWERED"), fc.nat(200));
+  const step = fc.tuple(fc.string(), fc.constantFrom<Evidence>("SILENT", "INCONCLUSIVE", "ANSWERED"), fc.nat(200));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const clock = { now: 0 };
-      const circuit = createCircuit({ failures, coolDownMs, hasCheck: true }, () => clock.now);
+      const circuit = new Circuit({ failures, coolDownMs, hasCheck: true }, () => clock.now);
       for (const [path, evidence, ms] of steps) {
         clock.now += ms;
-        const pass = circuit.admit();
-        if (typeof pass === "string") throw new Error(`${pass} after ${JSON.stringify(steps)}`);
-        if (pass.record(evidence, path)) circuit.conclude("ANSWERED");
+        const permit = circuit.acquire();
+        if (typeof permit === "string") throw new Error(`${permit} after ${JSON.stringify(steps)}`);
+        if (permit.record(evidence, path)) circuit.conclude("ANSWERED");
       }
     }),
   );

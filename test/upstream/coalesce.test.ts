@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { DemoHandler } from "../../demo/server.ts";
-import type { Call } from "../../src/upstream/call.ts";
 import { createCancelSource } from "../../src/upstream/cancel.ts";
 import type { UpstreamSettings } from "../../src/upstream/client.ts";
 import { createCoalescer, SharedCall } from "../../src/upstream/coalesce.ts";
-import { type Exchange, exchanges } from "../../src/upstream/exchange.ts";
+import { type Exchange, exchanges } from "../../src/upstream/events.ts";
+import type { Call } from "../../src/upstream/operation.ts";
 import { testCall } from "../support/call.ts";
 import { change, failureOf, read, type Stage, search, stage, thing, until } from "./stage.ts";
 
@@ -23,7 +23,7 @@ async function open(settings: Partial<UpstreamSettings> = {}, handler?: DemoHand
 
 function heard(): { readonly all: Exchange[]; readonly stop: () => void } {
   const all: Exchange[] = [];
-  return { all, stop: exchanges.listen((exchange) => void all.push(exchange)) };
+  return { all, stop: exchanges.subscribe((exchange) => void all.push(exchange)) };
 }
 
 describe("equal reads at the same moment", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { proxyFor, readEnvironmentProxies } from "../../src/upstream/proxies.ts";
+import { proxyFor, readEnvironmentProxies } from "../../src/upstream/connections.ts";
 
 const proxy = "http://proxy.test:3128/";
 

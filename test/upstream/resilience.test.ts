@@ -1,13 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Call } from "../../src/upstream/call.ts";
 import { type CancelToken, cancelTokenOf } from "../../src/upstream/cancel.ts";
 import { type Failure, type FailureFacts, UpstreamError } from "../../src/upstream/errors.ts";
-import {
-  createResilience,
-  type Resilience,
-  type ResilienceSettings,
-  type Target,
-} from "../../src/upstream/resilience.ts";
+import type { Call } from "../../src/upstream/operation.ts";
+import { Resilience, type ResilienceSettings, type Target } from "../../src/upstream/resilience.ts";
 import { change, read } from "./stage.ts";
 
 const usual: ResilienceSettings = {
@@ -104,7 +99,7 @@ async function run(
 describe("retry", () => {
   test("asks as often as configured, and no oftener", async () => {
     const down = backend(refused);
-    const resilience = createResilience("plain", { ...usual, breaker: { failures: 100, coolDownMs: 1 } });
+    const resilience = new Resilience("plain", { ...usual, breaker: { failures: 100, coolDownMs: 1 } });
     const { error } = await run(resilience, down.attempt);
     expect(error?.failure).toBe("UNAVAILABLE");
     expect(down.at).toHaveLength(3);
@@ -114,7 +109,7 @@ describe("retry", () => {
     "of %s helps when the next answer is good",
     async (kind) => {
       const flaky = backend(failure(kind), "OK");
-      expect((await run(createResilience("plain", usual), flaky.attempt)).value).toBe("answer");
+      expect((await run(new Resilience("plain", usual), flaky.attempt)).value).toBe("answer");
       expect(flaky.at).toHaveLength(2);
     },
   );
@@ -123,20 +118,20 @@ describe("retry", () => {
     "of %s there is none",
     async (kind) => {
       const sure = backend(failure(kind));
-      expect((await run(createResilience("plain", usual), sure.attempt)).error?.failure).toBe(kind);
+      expect((await run(new Resilience("plain", usual), sure.attempt)).error?.failure).toBe(kind);
       expect(sure.at).toHaveLength(1);
     },
   );
 
   test("of what changes something there is none", async () => {
     const down = backend(refused);
-    await run(createResilience("plain", usual), down.attempt, request(), change);
+    await run(new Resilience("plain", usual), down.attempt, request(), change);
     expect(down.at).toHaveLength(1);
   });
 
   test("of what the dialect calls hopeless there is none", async () => {
     const down = backend(failure("UNAVAILABLE", { retryable: false }));
-    await run(createResilience("plain", usual), down.attempt);
+    await run(new Resilience("plain", usual), down.attempt);
     expect(down.at).toHaveLength(1);
   });
 
@@ -146,7 +141,7 @@ describe("retry", () => {
     for (const luck of [0, 0.5, 0.999]) {
       vi.spyOn(Math, "random").mockReturnValue(luck);
       const down = backend(refused);
-      await run(createResilience("plain", settings), down.attempt, request(60_000));
+      await run(new Resilience("plain", settings), down.attempt, request(60_000));
       down.pauses().forEach((pause, index) => {
         expect(Math.abs(pause - luck * (bounds[index] ?? 0))).toBeLessThanOrEqual(1);
       });
@@ -157,7 +152,7 @@ describe("retry", () => {
   test("waits as long as the backend asks, and jitter on top", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.5);
     const busy = backend(failure("THROTTLED", { retryAfterMs: 3000 }), "OK");
-    const { value, after } = await run(createResilience("plain", usual), busy.attempt);
+    const { value, after } = await run(new Resilience("plain", usual), busy.attempt);
     expect(value).toBe("answer");
     expect(after).toBe(3100);
   });
@@ -171,7 +166,7 @@ describe("retry", () => {
     async ({ asks, deadline }) => {
       vi.spyOn(Math, "random").mockReturnValue(0.9);
       const busy = backend(failure("THROTTLED", { retryAfterMs: asks }), "OK");
-      const { error, after } = await run(createResilience("plain", usual), busy.attempt, request(deadline));
+      const { error, after } = await run(new Resilience("plain", usual), busy.attempt, request(deadline));
       expect(error).toMatchObject({ failure: "THROTTLED", retryAfterMs: asks, retryable: true });
       expect(after).toBe(0);
       expect(busy.at).toHaveLength(1);
@@ -183,7 +178,7 @@ describe("timeout and deadline", () => {
   test("each attempt has its own time, all of them the operation's", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.1);
     const hanging = backend("HANG");
-    const resilience = createResilience("plain", { ...usual, retries: 10, breaker: { failures: 100, coolDownMs: 1 } });
+    const resilience = new Resilience("plain", { ...usual, retries: 10, breaker: { failures: 100, coolDownMs: 1 } });
     const { error, after } = await run(resilience, hanging.attempt, request(2500));
     expect(error).toMatchObject({ failure: "TIMED_OUT", retryable: false });
     expect(after).toBe(2500);
@@ -193,7 +188,7 @@ describe("timeout and deadline", () => {
   test("a caller who leaves ends the pause, and nothing is asked afterwards", async () => {
     const down = backend(refused);
     const call = request();
-    const result = outcome(createResilience("plain", usual).run(target(), call, down.attempt));
+    const result = outcome(new Resilience("plain", usual).run(target(), call, down.attempt));
     await vi.advanceTimersByTimeAsync(0);
     call.leave();
     expect((await result).error).toMatchObject({ failure: "TIMED_OUT" });
@@ -205,7 +200,7 @@ describe("timeout and deadline", () => {
 describe("breaker and retry together", () => {
   test("the breaker opens by attempts, within one request too, and its refusal is final", async () => {
     const down = backend(refused);
-    const resilience = createResilience("plain", { ...usual, retries: 10 });
+    const resilience = new Resilience("plain", { ...usual, retries: 10 });
     const { error } = await run(resilience, down.attempt);
     expect(error).toMatchObject({ failure: "UNAVAILABLE", circuitOpen: true });
     expect(down.at).toHaveLength(3);
@@ -214,17 +209,17 @@ describe("breaker and retry together", () => {
 
   test("a request that was sent before the breaker opened tells what came of it", async () => {
     const hanging = backend("HANG");
-    const check = { name: "plain.check", ask: () => Promise.reject(again(reset, "plain.check")) };
-    const { error } = await run(createResilience("plain", { ...usual, retries: 10 }, check), hanging.attempt);
+    const check = { name: "plain.check", send: () => Promise.reject(again(reset, "plain.check")) };
+    const { error } = await run(new Resilience("plain", { ...usual, retries: 10 }, check), hanging.attempt);
     expect(error).toMatchObject({ failure: "TIMED_OUT", circuitOpen: true, retryable: true });
     const failing = backend(failure("UNAVAILABLE", { status: 503 }));
-    const others = await run(createResilience("plain", { ...usual, retries: 10 }, check), failing.attempt);
+    const others = await run(new Resilience("plain", { ...usual, retries: 10 }, check), failing.attempt);
     expect(others.error).toMatchObject({ failure: "UNAVAILABLE", status: 503, circuitOpen: true });
   });
 
   test("while it is open nothing is sent and nobody waits", async () => {
     const down = backend(refused);
-    const resilience = createResilience("plain", { ...usual, breaker: { failures: 3, coolDownMs: 120_000 } });
+    const resilience = new Resilience("plain", { ...usual, breaker: { failures: 3, coolDownMs: 120_000 } });
     await run(resilience, down.attempt);
     const { error, after } = await run(resilience, down.attempt);
     expect(error?.circuitOpen).toBe(true);
@@ -234,7 +229,7 @@ describe("breaker and retry together", () => {
 
   test("after the cool-down one call is let through; its success closes the breaker", async () => {
     const ill = backend(refused, refused, refused, "OK");
-    const resilience = createResilience("plain", usual);
+    const resilience = new Resilience("plain", usual);
     await run(resilience, ill.attempt);
     await vi.advanceTimersByTimeAsync(10_000);
     const many = await Promise.all(Array.from({ length: 5 }, () => run(resilience, ill.attempt)));
@@ -244,7 +239,7 @@ describe("breaker and retry together", () => {
 
   test("its failure opens it for another while, after one call and not after a burst", async () => {
     const down = backend(refused);
-    const resilience = createResilience("plain", { ...usual, breaker: { failures: 3, coolDownMs: 100_000 } });
+    const resilience = new Resilience("plain", { ...usual, breaker: { failures: 3, coolDownMs: 100_000 } });
     await run(resilience, down.attempt);
     await vi.advanceTimersByTimeAsync(100_000);
     const many = await Promise.all(Array.from({ length: 5 }, () => run(resilience, down.attempt)));
@@ -255,7 +250,7 @@ describe("breaker and retry together", () => {
 
   test("a call that is let through and then given up proves nothing: the breaker stays open", async () => {
     const down = backend(refused, refused, refused, "HANG");
-    const resilience = createResilience("plain", usual);
+    const resilience = new Resilience("plain", usual);
     await run(resilience, down.attempt);
     await vi.advanceTimersByTimeAsync(10_000);
     const call = request();
@@ -271,14 +266,14 @@ describe("breaker and retry together", () => {
   test.each<Failure>(["THROTTLED", "DENIED", "NOT_FOUND", "MALFORMED", "REJECTED"])(
     "%s is an answer and opens nothing",
     async (kind) => {
-      const resilience = createResilience("plain", { ...usual, retries: 0 });
+      const resilience = new Resilience("plain", { ...usual, retries: 0 });
       for (let times = 0; times < 10; times++) await run(resilience, backend(failure(kind, { status: 400 })).attempt);
       expect(resilience.isOpen(null)).toBe(false);
     },
   );
 
   test("a caller who leaves, again and again, opens nothing", async () => {
-    const resilience = createResilience("plain", { ...usual, retries: 0 });
+    const resilience = new Resilience("plain", { ...usual, retries: 0 });
     for (let times = 0; times < 10; times++) {
       const result = outcome(resilience.run(target(), request(5), backend("HANG").attempt));
       await vi.advanceTimersByTimeAsync(10);
@@ -289,7 +284,7 @@ describe("breaker and retry together", () => {
 
   test("what waits in the queue when the breaker opens is refused, not sent", async () => {
     const hanging = backend("HANG");
-    const resilience = createResilience("plain", { ...usual, concurrency: 3, retries: 0 });
+    const resilience = new Resilience("plain", { ...usual, concurrency: 3, retries: 0 });
     const results = Array.from({ length: 50 }, () => outcome(resilience.run(target(), request(), hanging.attempt)));
     await vi.advanceTimersByTimeAsync(2000);
     const all = await Promise.all(results);
@@ -301,7 +296,7 @@ describe("breaker and retry together", () => {
 
   test("a full queue refuses as throttled, and that opens nothing and is not retried", async () => {
     const hanging = backend("HANG");
-    const resilience = createResilience("plain", { ...usual, concurrency: 1 });
+    const resilience = new Resilience("plain", { ...usual, concurrency: 1 });
     const call = request();
     const results = Array.from({ length: 1 + 64 + 2 }, () => outcome(resilience.run(target(), call, hanging.attempt)));
     const last = await results.at(-1);
@@ -336,14 +331,14 @@ describe("a failure stays as small as what it is about", () => {
       asked.push(caller.key);
       if (word !== "OK") throw again(word, name);
     };
-    return { name, ask, asked };
+    return { name, send: ask, asked };
   };
 
   test.each([500, 501, 505, 507])(
     "a %i is asked again once, whatever `retries` says, and opens nothing",
     async (status) => {
       const failing = backend(failure("UNAVAILABLE", { status }));
-      const resilience = createResilience("plain", { ...usual, retries: 8 });
+      const resilience = new Resilience("plain", { ...usual, retries: 8 });
       expect((await run(resilience, failing.attempt)).error).toMatchObject({ failure: "UNAVAILABLE", status });
       expect(failing.at).toHaveLength(2);
       for (let times = 0; times < 20; times++) await run(resilience, failing.attempt);
@@ -352,14 +347,14 @@ describe("a failure stays as small as what it is about", () => {
   );
 
   test("silence for one path says nothing of the server, however often it is met", async () => {
-    const resilience = createResilience("plain", once);
+    const resilience = new Resilience("plain", once);
     for (let times = 0; times < 20; times++) await ask(resilience, "/one", reset);
     expect(resilience.isOpen(null)).toBe(false);
     expect((await ask(resilience, "/two", "OK")).value).toBe("answer");
   });
 
   test("silence for different paths in a row does, and an answer in between begins the row anew", async () => {
-    const resilience = createResilience("plain", once);
+    const resilience = new Resilience("plain", once);
     for (const path of ["/1", "/2", "/3", "/4", "/5", "/6"]) {
       await ask(resilience, path, reset);
       if (path === "/2" || path === "/4") await ask(resilience, "/well", failure("NOT_FOUND", { status: 404 }));
@@ -370,13 +365,13 @@ describe("a failure stays as small as what it is about", () => {
   });
 
   test.each([502, 503, 504])("a %i is a proxy's word for silence", async (status) => {
-    const resilience = createResilience("plain", once);
+    const resilience = new Resilience("plain", once);
     for (const path of ["/1", "/2", "/3"]) await ask(resilience, path, failure("UNAVAILABLE", { status }));
     expect(resilience.isOpen(null)).toBe(true);
   });
 
   test("a token that could not be had says nothing of the server", async () => {
-    const resilience = createResilience("plain", once);
+    const resilience = new Resilience("plain", once);
     const noToken = new UpstreamError("UNAVAILABLE", { backend: "plain", operation: "plain.token", silence: "SILENT" });
     const attempt = () => Promise.reject(noToken);
     for (let times = 0; times < 9; times++) await outcome(resilience.run(target(), request(), attempt));
@@ -385,7 +380,7 @@ describe("a failure stays as small as what it is about", () => {
 
   test("what callers write cannot open it: the server is asked a question of our own first", async () => {
     const check = checking("OK");
-    const resilience = createResilience("plain", once, check);
+    const resilience = new Resilience("plain", once, check);
     for (let times = 0; times < 30; times++) await ask(resilience, `/hostile/${times}`, reset);
     expect(resilience.isOpen(null)).toBe(false);
     expect(check.asked).toHaveLength(10);
@@ -393,7 +388,7 @@ describe("a failure stays as small as what it is about", () => {
 
   test("a server that leaves that question without an answer too is left alone", async () => {
     const check = checking(failure("TIMED_OUT", { silence: "SILENT" }));
-    const resilience = createResilience("plain", once, check);
+    const resilience = new Resilience("plain", once, check);
     for (let times = 0; times < 30; times++) await ask(resilience, "/one", reset);
     expect(resilience.isOpen(null)).toBe(true);
     expect(check.asked).toHaveLength(1);
@@ -409,7 +404,7 @@ describe("a failure stays as small as what it is about", () => {
         }),
       );
     });
-    const resilience = createResilience("plain", once, { name: "plain.check", ask });
+    const resilience = new Resilience("plain", once, { name: "plain.check", send: ask });
     const started = Date.now();
     const asked = many(9, (index) => outcome(resilience.run(target(`/${index}`), request(), backend(reset).attempt)));
     await vi.advanceTimersByTimeAsync(usual.timeoutMs - 1);
@@ -423,7 +418,7 @@ describe("a failure stays as small as what it is about", () => {
 
   test("an answer to anybody while our own question is under way keeps the circuit closed", async () => {
     const answer = Promise.withResolvers<void>();
-    const resilience = createResilience("plain", once, { name: "plain.check", ask: () => answer.promise });
+    const resilience = new Resilience("plain", once, { name: "plain.check", send: () => answer.promise });
     for (const path of ["/1", "/2", "/3"]) await ask(resilience, path, reset);
     await ask(resilience, "/4", "OK");
     answer.reject(again(reset, "plain.check"));
@@ -435,11 +430,11 @@ describe("a failure stays as small as what it is about", () => {
     let word: UpstreamError | null = reset;
     const check = {
       name: "plain.check",
-      ask: async () => {
+      send: async () => {
         if (word) throw again(word, "plain.check");
       },
     };
-    const resilience = createResilience("plain", once, check);
+    const resilience = new Resilience("plain", once, check);
     for (const path of ["/1", "/2", "/3"]) await ask(resilience, path, reset);
     expect(resilience.isOpen(null)).toBe(true);
     word = null;
@@ -449,7 +444,7 @@ describe("a failure stays as small as what it is about", () => {
   });
 
   test("whoever leaves a trial leaves it to the next call, which need not wait for another cool-down", async () => {
-    const resilience = createResilience("plain", once);
+    const resilience = new Resilience("plain", once);
     for (let times = 0; times < 3; times++) await ask(resilience, "/1", refused);
     await vi.advanceTimersByTimeAsync(usual.breaker.coolDownMs);
     const leaving = request();
@@ -463,7 +458,7 @@ describe("a failure stays as small as what it is about", () => {
   });
 
   test("whoever waits for a trial leaves when its own call ends", async () => {
-    const resilience = createResilience("plain", once);
+    const resilience = new Resilience("plain", once);
     for (let times = 0; times < 3; times++) await ask(resilience, "/1", refused);
     await vi.advanceTimersByTimeAsync(usual.breaker.coolDownMs);
     const trial = outcome(resilience.run(target(), request(), backend("HANG").attempt));
@@ -478,7 +473,7 @@ describe("a failure stays as small as what it is about", () => {
 
   describe("with callers' own credentials", () => {
     test("silence to one of them is refused to that one alone", async () => {
-      const resilience = createResilience("plain", once);
+      const resilience = new Resilience("plain", once);
       for (const path of ["/1", "/2", "/3"]) await ask(resilience, path, reset, "bad");
       expect(resilience.isOpen("bad")).toBe(true);
       expect((await ask(resilience, "/4", "OK", "bad")).error).toMatchObject({ circuitOpen: true });
@@ -491,13 +486,13 @@ describe("a failure stays as small as what it is about", () => {
     });
 
     test("many of one caller cannot add up to a silent server", async () => {
-      const resilience = createResilience("plain", once);
+      const resilience = new Resilience("plain", once);
       for (let times = 0; times < 50; times++) await ask(resilience, `/${times}`, reset, `bad-${times}`);
       expect((await ask(resilience, "/well", "OK", "good")).value).toBe("answer");
     });
 
     test("a server that cannot be reached is refused to all of them, and one call tries it for all", async () => {
-      const resilience = createResilience("plain", once);
+      const resilience = new Resilience("plain", once);
       for (let times = 0; times < 3; times++) await ask(resilience, "/1", refused, `caller-${times}`);
       expect((await ask(resilience, "/1", "OK", "another")).error).toMatchObject({ circuitOpen: true });
       await vi.advanceTimersByTimeAsync(usual.breaker.coolDownMs);
@@ -506,7 +501,7 @@ describe("a failure stays as small as what it is about", () => {
     });
 
     test("no more than 1,024 of them are remembered, and whoever waits for a forgotten one goes on", async () => {
-      const resilience = createResilience("plain", { ...once, concurrency: 3 });
+      const resilience = new Resilience("plain", { ...once, concurrency: 3 });
       for (const path of ["/1", "/2", "/3"]) await ask(resilience, path, reset, "first");
       await vi.advanceTimersByTimeAsync(usual.breaker.coolDownMs);
       const first = (word: "HANG" | "OK") =>

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createSlots, type Slots, type Ticket } from "../../src/upstream/slots.ts";
+import { FairSlots, type Ticket } from "../../src/upstream/resilience.ts";
 
 /** A call that wants a slot, and what has become of it. */
 interface Job {
@@ -9,15 +9,15 @@ interface Job {
   readonly ticket: Ticket | null;
 }
 
-function job(slots: Slots, caller: string, name = caller, order: string[] = []): Job {
+function job(slots: FairSlots, caller: string, name = caller, order: string[] = []): Job {
   const one = { name, state: "waiting", ticket: null } as { -readonly [K in keyof Job]: Job[K] };
   const start = () => {
     one.state = "running";
     order.push(name);
   };
-  if (slots.take()) start();
+  if (slots.tryAcquire()) start();
   else {
-    one.ticket = slots.wait(caller, {
+    one.ticket = slots.enqueue(caller, {
       start,
       refuse: () => {
         one.state = "refused";
@@ -29,18 +29,18 @@ function job(slots: Slots, caller: string, name = caller, order: string[] = []):
 
 describe("slots", () => {
   test("so many run at once, those of one caller in the order they came", () => {
-    const slots = createSlots(2, 10);
+    const slots = new FairSlots(2, 10);
     const jobs = Array.from({ length: 4 }, () => job(slots, "a"));
     expect(jobs.map(({ state }) => state)).toEqual(["running", "running", "waiting", "waiting"]);
-    expect([slots.inFlight(), slots.queued()]).toEqual([2, 2]);
+    expect([slots.inFlight, slots.queued]).toEqual([2, 2]);
     slots.release();
     expect(jobs.map(({ state }) => state)).toEqual(["running", "running", "running", "waiting"]);
     for (let times = 0; times < 3; times++) slots.release();
-    expect([slots.inFlight(), slots.queued()]).toEqual([0, 0]);
+    expect([slots.inFlight, slots.queued]).toEqual([0, 0]);
   });
 
   test("go round the callers: one with hundreds of calls does not keep another's single call waiting", () => {
-    const slots = createSlots(8, 512);
+    const slots = new FairSlots(8, 512);
     const order: string[] = [];
     for (let times = 0; times < 190; times++) job(slots, "greedy", "greedy", order);
     const modest = job(slots, "modest", "modest", order);
@@ -51,18 +51,18 @@ describe("slots", () => {
   });
 
   test("a caller who overflows the queue is refused itself, and nobody else is", () => {
-    const slots = createSlots(8, 512);
+    const slots = new FairSlots(8, 512);
     const greedy = Array.from({ length: 570 }, () => job(slots, "greedy"));
     expect(greedy.filter(({ state }) => state === "refused")).toHaveLength(570 - 8 - 512);
     const modest = Array.from({ length: 20 }, (_, index) => job(slots, `caller-${index}`));
     expect(modest.map(({ state }) => state)).toEqual(Array.from({ length: 20 }, () => "waiting"));
     // Its newest calls made room, and the queue is as full as it may be.
     expect(greedy.slice(500, 520).map(({ state }) => state)).toEqual(Array.from({ length: 20 }, () => "refused"));
-    expect(slots.queued()).toBe(512);
+    expect(slots.queued).toBe(512);
   });
 
   test("who has as much in the queue as anybody else is refused when it is full", () => {
-    const slots = createSlots(1, 4);
+    const slots = new FairSlots(1, 4);
     job(slots, "running");
     const first = ["a", "b", "c", "d"].map((caller) => job(slots, caller));
     expect(job(slots, "e").state).toBe("refused");
@@ -70,11 +70,11 @@ describe("slots", () => {
   });
 
   test("whoever gives up leaves the queue at that moment and never starts", () => {
-    const slots = createSlots(1, 2);
+    const slots = new FairSlots(1, 2);
     job(slots, "a");
     const gone = [job(slots, "b"), job(slots, "b")];
-    for (const { ticket } of gone) ticket?.leave();
-    expect(slots.queued()).toBe(0);
+    for (const { ticket } of gone) ticket?.cancel();
+    expect(slots.queued).toBe(0);
     // Its room in the queue is free for the living.
     const patient = [job(slots, "c"), job(slots, "d")];
     slots.release();
@@ -82,36 +82,36 @@ describe("slots", () => {
   });
 
   test("a call that others wait for too starts in the first of their turns, and once", () => {
-    const slots = createSlots(1, 100);
+    const slots = new FairSlots(1, 100);
     job(slots, "running");
     for (let times = 0; times < 20; times++) job(slots, "greedy");
     const shared = job(slots, "greedy");
-    shared.ticket?.share("modest");
-    shared.ticket?.share("modest");
-    expect(slots.queued()).toBe(21);
+    shared.ticket?.addCaller("modest");
+    shared.ticket?.addCaller("modest");
+    expect(slots.queued).toBe(21);
     slots.release();
     slots.release();
     expect(shared.state).toBe("running");
-    expect(slots.queued()).toBe(19);
+    expect(slots.queued).toBe(19);
     for (let times = 0; times < 20; times++) slots.release();
-    expect([slots.inFlight(), slots.queued()]).toEqual([0, 0]);
+    expect([slots.inFlight, slots.queued]).toEqual([0, 0]);
   });
 
   test("who waits for its own call already needs no more room for it", () => {
-    const slots = createSlots(1, 4);
+    const slots = new FairSlots(1, 4);
     job(slots, "running");
     const greedy = Array.from({ length: 4 }, () => job(slots, "greedy"));
     const modest = job(slots, "modest");
-    modest.ticket?.share("modest");
+    modest.ticket?.addCaller("modest");
     expect(greedy.map(({ state }) => state)).toEqual(["waiting", "waiting", "waiting", "refused"]);
   });
 
   test("the overflow of one of those who wait for a call does not refuse it to the others", () => {
-    const slots = createSlots(1, 4);
+    const slots = new FairSlots(1, 4);
     job(slots, "running");
     for (let times = 0; times < 2; times++) job(slots, "greedy");
     const shared = job(slots, "greedy");
-    shared.ticket?.share("modest");
+    shared.ticket?.addCaller("modest");
     const late = job(slots, "late");
     expect([shared.state, late.state]).toEqual(["waiting", "waiting"]);
     for (let times = 0; times < 2; times++) slots.release();
@@ -131,14 +131,14 @@ describe("the fair queue", () => {
   const most = 2;
   const mostWaiting = 5;
   interface Real {
-    readonly slots: Slots;
+    readonly slots: FairSlots;
     readonly jobs: Job[];
   }
   type Command = fc.Command<Model, Real>;
   const of = ({ waiting }: Model, caller: string) => waiting.filter(({ name }) => name === caller);
   const agree = (model: Model, { slots }: Real) => {
     model.round = model.round.filter((caller) => of(model, caller).length > 0);
-    expect([slots.inFlight(), slots.queued()]).toEqual([model.running, model.waiting.length]);
+    expect([slots.inFlight, slots.queued]).toEqual([model.running, model.waiting.length]);
   };
   const drop = (model: Model, one: Job) => model.waiting.splice(model.waiting.indexOf(one), 1);
 
@@ -197,8 +197,8 @@ describe("the fair queue", () => {
     run: (model, real) => {
       const one = model.waiting[at % model.waiting.length];
       if (!one) throw new Error("nobody waits");
-      one.ticket?.leave();
-      one.ticket?.leave();
+      one.ticket?.cancel();
+      one.ticket?.cancel();
       one.state = "left";
       drop(model, one);
       agree(model, real);
@@ -213,7 +213,7 @@ describe("the fair queue", () => {
     );
     fc.assert(
       fc.property(commands, (steps) => {
-        const real: Real = { slots: createSlots(most, mostWaiting), jobs: [] };
+        const real: Real = { slots: new FairSlots(most, mostWaiting), jobs: [] };
         fc.modelRun(() => ({ model: { running: 0, waiting: [], round: [] }, real }), steps);
       }),
       { numRuns: 500 },

@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
 import { expect, test } from "vitest";
 import { createCancelSource } from "../../src/upstream/cancel.ts";
-import { Taking } from "../../src/upstream/take.ts";
+import { ResponseHandler } from "../../src/upstream/response.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -10,21 +10,21 @@ function arriveTogether(lengths: readonly number[]) {
   const read: number[] = [];
   const all = lengths.map((length) => {
     const stop = createCancelSource();
-    const taking = new Taking<number>(stop, 1e9, {
-      arrived: (body) => {
+    const handler = new ResponseHandler<number>(stop, 1e9, {
+      onComplete: (body) => {
         read.push(body.length);
         return body.length;
       },
-      broken: () => new Error("stopped"),
+      onError: () => new Error("stopped"),
     });
     const controller = { abort: () => {} } as unknown as Dispatcher.DispatchController;
-    const answer = taking.from(
+    const answer = handler.dispatch(
       {
-        dispatch: (_request: unknown, handler: Taking<number>) => {
-          handler.onRequestStart(controller);
-          handler.onResponseStart(controller, 200, {});
-          handler.onResponseData(controller, Buffer.alloc(length));
-          handler.onResponseEnd();
+        dispatch: (_request: unknown, own: ResponseHandler<number>) => {
+          own.onRequestStart(controller);
+          own.onResponseStart(controller, 200, {});
+          own.onResponseData(controller, Buffer.alloc(length));
+          own.onResponseEnd();
           return true;
         },
       } as unknown as Dispatcher,

@@ -5,10 +5,9 @@ import type { Origin } from "../../model/backend.ts";
 import { Lru } from "../../model/lru.ts";
 import type { Page } from "../../model/page.ts";
 import { offsetMinutes } from "../../model/values.ts";
-import type { Call } from "../../upstream/call.ts";
 import { createUpstream, type Reply, type Request, type Upstream } from "../../upstream/client.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
-import type { Operation } from "../../upstream/operation.ts";
+import type { Call, Operation } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, found, type Unknown, unknown } from "../answers.ts";
 import type { LoadedBy } from "../batch.ts";
 import { type Rows, readOne, readRowsLeniently } from "../decode.ts";
@@ -207,7 +206,7 @@ export class BkrepoClient {
 
   /** What the searches of a repository see, as earlier requests learned it; null where nothing is known. */
   knownVisibility(repository: Repository): SearchVisibility | null {
-    if (this.call.anew) return null;
+    if (this.call.bypassCache) return null;
     const entry = this.#connection.visibilities.get(this.#visibilityKey(repository));
     return entry && entry.until > Date.now() ? entry.visibility : null;
   }

@@ -1,6 +1,5 @@
-import type { Call } from "../../upstream/call.ts";
 import type { Upstream } from "../../upstream/client.ts";
-import type { Operation, Query } from "../../upstream/operation.ts";
+import type { Call, Operation, Query } from "../../upstream/operation.ts";
 import type { Remover } from "../backend.ts";
 import { parseRepository, serviceOf } from "./keys.ts";
 

@@ -1,4 +1,4 @@
-import type { Call } from "../../upstream/call.ts";
+import type { Call } from "../../upstream/operation.ts";
 import type { BackendType, PackageReader, Readers } from "../backend.ts";
 import { BkrepoClient, type Connection, connect, repositoriesIn } from "./client.ts";
 import { createRemover, removals } from "./delete.ts";

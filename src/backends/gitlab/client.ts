@@ -1,8 +1,7 @@
 import type { z } from "zod";
 import type { Origin } from "../../model/backend.ts";
-import type { Call } from "../../upstream/call.ts";
 import { createUpstream } from "../../upstream/client.ts";
-import type { Operation, PathParts, Query } from "../../upstream/operation.ts";
+import type { Call, Operation, PathParts, Query } from "../../upstream/operation.ts";
 import { readOne, readRows } from "../decode.ts";
 import type { UpstreamPage } from "../paging.ts";
 import { createDialect, hasNextPage, nextCursor, redirectedProject, totalOf } from "./dialect.ts";

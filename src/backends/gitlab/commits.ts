@@ -1,8 +1,7 @@
 import type { HostedCommit, PipelineRun, Version, VersionRef } from "../../model/package.ts";
 import { parseInstant, trimSlashes } from "../../model/values.ts";
-import type { Call } from "../../upstream/call.ts";
 import { isNotFound } from "../../upstream/errors.ts";
-import type { Operation } from "../../upstream/operation.ts";
+import type { Call, Operation } from "../../upstream/operation.ts";
 import { type Answer, absent, absentIfNotFound, found, foundAny, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { CommitReader } from "../backend.ts";
 import { keyText, type Single, single } from "../batch.ts";

@@ -1,6 +1,5 @@
-import type { Call } from "../../upstream/call.ts";
 import type { Upstream } from "../../upstream/client.ts";
-import type { Operation } from "../../upstream/operation.ts";
+import type { Call, Operation } from "../../upstream/operation.ts";
 import type { Remover } from "../backend.ts";
 import { imageType, isNumber, isProjectPath, parseKey } from "./keys.ts";
 

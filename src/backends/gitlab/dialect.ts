@@ -1,6 +1,6 @@
-import type { Call } from "../../upstream/call.ts";
 import { type Dialect, judgeByStatus, type Reply, redirectedTo } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
+import type { Call } from "../../upstream/operation.ts";
 import { getTag, getVersion } from "./operations.ts";
 import type { GitlabSettings } from "./settings.ts";
 

@@ -2,8 +2,8 @@ import type { Digest, ImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
 import type { ImageRecord, Package, PackageFormat, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
-import type { Call } from "../../upstream/call.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
+import type { Call } from "../../upstream/operation.ts";
 import {
   type Absent,
   type Answer,

@@ -1,8 +1,8 @@
 import type { Package, PackageFile, PackageFormat, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { PurlParts } from "../../model/purl.ts";
-import type { Call } from "../../upstream/call.ts";
 import { isNotFound } from "../../upstream/errors.ts";
+import type { Call } from "../../upstream/operation.ts";
 import { type Answer, found, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { PackageQuery, PackageReader, Readers, VersionQuery } from "../backend.ts";
 import { keyText, single } from "../batch.ts";

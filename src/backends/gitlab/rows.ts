@@ -1,7 +1,7 @@
 import type { DroppedRow } from "../../model/backend.ts";
 import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
-import type { Call } from "../../upstream/call.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
+import type { Call } from "../../upstream/operation.ts";
 import { type Absent, absent, type Unknown, unknown } from "../answers.ts";
 import { keyText, single } from "../batch.ts";
 import type { GitlabClient, PackageList } from "./client.ts";

@@ -1,9 +1,8 @@
 import type { z } from "zod";
 import type { DroppedRow, Origin } from "../../model/backend.ts";
-import type { Call } from "../../upstream/call.ts";
 import type { RawReply, Reply, Upstream } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Operation, PathParts, Query } from "../../upstream/operation.ts";
+import type { Call, Operation, PathParts, Query } from "../../upstream/operation.ts";
 import { type Answer, absent, absentIfNotFound, firstGap, found, unknown } from "../answers.ts";
 import { type Single, single } from "../batch.ts";
 import { type Rows, readOne, readRows } from "../decode.ts";

@@ -1,4 +1,4 @@
-import type { Call } from "../../upstream/call.ts";
+import type { Call } from "../../upstream/operation.ts";
 import { unknown } from "../answers.ts";
 import type { Probe, Readers } from "../backend.ts";
 import type { Prices } from "../prices.ts";

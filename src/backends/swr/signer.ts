@@ -1,10 +1,10 @@
 import { createHash, createHmac } from "node:crypto";
 import { z } from "zod";
 import { parseInstant } from "../../model/values.ts";
-import type { Call } from "../../upstream/call.ts";
 import { createUpstream, type Judgement, judgeByStatus, type RawReply } from "../../upstream/client.ts";
 import { createCoalescer, SharedCall } from "../../upstream/coalesce.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
+import type { Call } from "../../upstream/operation.ts";
 import { readOne } from "../decode.ts";
 import { decodeOnce } from "./keys.ts";
 import { issueToken } from "./operations.ts";

@@ -1,7 +1,7 @@
 import { parseImageRef } from "../../model/artifact.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
-import type { Call } from "../../upstream/call.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
+import type { Call } from "../../upstream/operation.ts";
 import {
   type Answer,
   absent,

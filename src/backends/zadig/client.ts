@@ -1,9 +1,8 @@
 import type { z } from "zod";
 import type { ReleaseParts } from "../../model/release.ts";
-import type { Call } from "../../upstream/call.ts";
 import { createUpstream, type RawReply, type Reply } from "../../upstream/client.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
-import type { Operation, Query } from "../../upstream/operation.ts";
+import type { Call, Operation, Query } from "../../upstream/operation.ts";
 import { readLeniently, readOne, readRowsLeniently } from "../decode.ts";
 import { Learnt } from "../learnt.ts";
 import type { UpstreamPage } from "../paging.ts";

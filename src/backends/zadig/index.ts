@@ -1,4 +1,4 @@
-import type { Call } from "../../upstream/call.ts";
+import type { Call } from "../../upstream/operation.ts";
 import type { Backend, BackendType, Readers } from "../backend.ts";
 import { Artifacts } from "./artifacts.ts";
 import { createClient, type ZadigClient } from "./client.ts";

@@ -1,8 +1,7 @@
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { Release, ReleaseRef } from "../../model/release.ts";
-import type { Call } from "../../upstream/call.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
-import type { Operation } from "../../upstream/operation.ts";
+import type { Call, Operation } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, firstGap, found, impossible, unknown } from "../answers.ts";
 import { keyText, single } from "../batch.ts";
 import { inSmallerPages } from "../smaller-pages.ts";

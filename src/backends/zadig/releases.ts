@@ -1,8 +1,8 @@
 import { type ImageRef, isStrong, printImageRef } from "../../model/artifact.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord, BuildInfo, Release, ReleaseImage, ReleaseParts } from "../../model/release.ts";
-import type { Call } from "../../upstream/call.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
+import type { Call } from "../../upstream/operation.ts";
 import { type Answer, absent, failed, found, foundAny, joined, mapAnswer, unknown } from "../answers.ts";
 import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts";
 import { single } from "../batch.ts";

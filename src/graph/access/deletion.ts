@@ -121,7 +121,7 @@ async function inTurn<R>(backend: Backend, { repository, key }: PackageRef, run:
  * now. It is the caller's own: what they may not see they cannot delete.
  */
 function lookAgain({ call, caller }: Context, backend: Backend): PackageReader | null {
-  const readers = backend.during({ ...call, anew: true, onBehalfOf: () => call });
+  const readers = backend.during({ ...call, bypassCache: true, onBehalfOf: () => call });
   return restrict(backend, readers, caller.access).packages ?? null;
 }
 

@@ -41,7 +41,7 @@ export async function driftOf(context: Context, release: Release, image: Release
   if (!now) return { ...base, verdict: "UNVERIFIABLE", reason: "no configured backend is this registry" };
   if (!now.value && now.source.status !== "ABSENT")
     return { ...base, verdict: "UNVERIFIABLE", reason: `the registry could not say: ${now.source.status}` };
-  if (context.call.standIns?.oldest(now.source.backend))
+  if (context.call.staleResponses?.oldest(now.source.backend))
     return {
       ...base,
       verdict: "UNVERIFIABLE",

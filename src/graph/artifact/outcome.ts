@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { type Answer, found, type Unknown } from "../../backends/answers.ts";
 import type { Origin } from "../../model/backend.ts";
-import type { Call } from "../../upstream/call.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
+import type { Call } from "../../upstream/operation.ts";
 import type { Context } from "../context.ts";
 import { type NoAnswer, noAnswer, statusOf, toGraphQLError, UnansweredError } from "../errors.ts";
 import type { BackendHealth, SourceStatus } from "../generated/resolvers.ts";
@@ -171,7 +171,7 @@ function combined(said: readonly SourceParent[]): SourceParent | null {
  * "it has none" are as old as that answer.
  */
 export function aged(call: Call, source: SourceParent): SourceParent {
-  const since = call.standIns?.oldest(source.backend) ?? null;
+  const since = call.staleResponses?.oldest(source.backend) ?? null;
   if (since === null || !["OK", "ABSENT", "STALE"].includes(source.status)) return source;
   const isOlder = source.fetchedAt !== null && source.fetchedAt < since;
   return { ...source, status: "STALE", fetchedAt: isOlder ? source.fetchedAt : since };
@@ -242,7 +242,7 @@ async function ask(context: Context, name: string): Promise<BackendHealth | null
   const backend = context.estate.find(name);
   if (!backend || !context.readers(backend).ping) return null;
   // What a cache says of a backend's health is no news.
-  const ping = backend.during({ ...context.call, anew: true, onBehalfOf: () => context.call }).ping;
+  const ping = backend.during({ ...context.call, bypassCache: true, onBehalfOf: () => context.call }).ping;
   if (!ping) return null;
   const started = performance.now();
   const { source, error } = await outcomeOf(

@@ -1,7 +1,7 @@
 import { GraphQLError } from "graphql";
 import type { Load } from "../../backends/batch.ts";
 import { callsFor, type Question } from "../../backends/prices.ts";
-import type { Exchange } from "../../upstream/exchange.ts";
+import type { Exchange } from "../../upstream/events.ts";
 import type { CallerFacts, Context } from "../context.ts";
 import { badInput, statusOf } from "../errors.ts";
 import type { SourceStatus } from "../generated/resolvers.ts";

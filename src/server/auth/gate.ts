@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Config, JwtConfig, KeyConfig } from "../../config/index.ts";
 import type { CallerFacts } from "../../graph/context.ts";
 import { allowedTo, type Scope, type Subject } from "../../model/access.ts";
-import type { EnvironmentProxies } from "../../upstream/proxies.ts";
+import type { EnvironmentProxies } from "../../upstream/connections.ts";
 import { type Refusal, refuse, retryAfterSeconds } from "../http/response.ts";
 import type { Log } from "../observability/log.ts";
 import type { SigningKeyTimes } from "./signing-keys.ts";

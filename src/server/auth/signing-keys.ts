@@ -2,9 +2,9 @@ import { createLocalJWKSet, errors, type JWTVerifyGetKey } from "jose";
 import { cancelTokenOf, neverCancelled } from "../../upstream/cancel.ts";
 import { createUpstream, type RawReply } from "../../upstream/client.ts";
 import { createCoalescer, type Waiter } from "../../upstream/coalesce.ts";
+import type { EnvironmentProxies } from "../../upstream/connections.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import type { EnvironmentProxies } from "../../upstream/proxies.ts";
 import type { Log } from "../observability/log.ts";
 
 /** The issuer's keys could not be read, and there are no earlier ones. */

@@ -1,7 +1,7 @@
 import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
 import type { JwtConfig } from "../../config/index.ts";
 import { parseScope, type Scope } from "../../model/access.ts";
-import type { EnvironmentProxies } from "../../upstream/proxies.ts";
+import type { EnvironmentProxies } from "../../upstream/connections.ts";
 import type { Log } from "../observability/log.ts";
 import { createSigningKeys, NoSigningKeys, type SigningKeyTimes } from "./signing-keys.ts";
 

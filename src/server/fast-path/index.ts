@@ -1,6 +1,6 @@
 import type { DocumentNode, ExecutionResult, GraphQLSchema } from "graphql";
 import type { AnswerMeter } from "../../graph/cost/answer-meter.ts";
-import { createTurns } from "../../upstream/turns.ts";
+import { createAdmissionControl } from "../../model/queue.ts";
 import { type CoalescedAnswers, createCoalescedAnswers } from "./coalesced-answers.ts";
 import { executePlan } from "./executor.ts";
 import { type DocumentPlans, type Plan, plansOf, type Variables } from "./plan.ts";
@@ -35,7 +35,7 @@ export function createFastPath<Q, A>(schema: GraphQLSchema, maxWaitMs: number): 
   return {
     plansOf: (document) => plansOf(schema, document),
     execute: executePlan,
-    admit: createTurns(costPerTick).take,
+    admit: createAdmissionControl(costPerTick).admit,
     answers: createCoalescedAnswers(maxWaitMs),
   };
 }

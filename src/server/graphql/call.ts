@@ -1,9 +1,9 @@
 import { isIPv6 } from "node:net";
 import type { Config } from "../../config/index.ts";
 import type { CallerFacts } from "../../graph/context.ts";
-import type { Call } from "../../upstream/call.ts";
+import { createStaleResponses } from "../../upstream/cache.ts";
 import { createCancelSource } from "../../upstream/cancel.ts";
-import { createStandIns } from "../../upstream/stand-ins.ts";
+import type { Call } from "../../upstream/operation.ts";
 import type { RequestHeaders } from "../observability/request-id.ts";
 
 /** The parts of a request that its upstream calls inherit. */
@@ -35,7 +35,7 @@ export function createCall(
     cancelToken,
     remainingMs: () => deadline - performance.now(),
     requestId,
-    standIns: createStandIns(),
+    staleResponses: createStaleResponses(),
     budget: { take: () => left-- > 0 },
     caller: { key, credentialFor: (backend) => credentialOf(headers.get(credentialHeader(backend))) },
   };

@@ -1,6 +1,6 @@
 import { type IncomingMessage, type Server, type ServerOptions, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { createLine } from "../../upstream/line.ts";
+import { createLinkedQueue } from "../../model/queue.ts";
 import type { Log } from "../observability/log.ts";
 import { refusalText, refuse } from "./response.ts";
 import { demoHeader } from "./security-headers.ts";
@@ -35,7 +35,7 @@ export function guardConnections(
   log: Log,
 ): void {
   // Ordered by when they were opened, or became idle.
-  const connections = createLine<Connection>();
+  const connections = createLinkedQueue<Connection>();
   const bySocket = new WeakMap<Socket, Connection>();
   let timer: NodeJS.Timeout | null = null;
 
@@ -79,7 +79,7 @@ export function guardConnections(
 
   server.on("connection", (socket: Socket) => {
     const connection: Connection = { socket, answers: [], remove: () => {}, deadline: null };
-    connection.remove = connections.join(connection);
+    connection.remove = connections.add(connection);
     bySocket.set(socket, connection);
     socket.once("close", () => connection.remove());
     if (connections.size() > limits.maxConnections) makeRoom(connection);
@@ -98,7 +98,7 @@ export function guardConnections(
       connection.answers.splice(connection.answers.indexOf(answer), 1);
       if (connection.answers.length > 0 || connection.socket.destroyed) return;
       connection.remove();
-      connection.remove = connections.join(connection);
+      connection.remove = connections.add(connection);
     });
   });
 }

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, isLoopback } from "../../config/index.ts";
-import { createLine } from "../../upstream/line.ts";
+import { createLinkedQueue } from "../../model/queue.ts";
 import { createGate, type Gate } from "../auth/gate.ts";
 import type { GraphQLEndpoint } from "../graphql/endpoint.ts";
 import type { Log } from "../observability/log.ts";
@@ -44,13 +44,13 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   const { config, log, metrics } = options;
   const { host, port, path } = config.server;
   const gate = createGate(config, log);
-  const inFlight = createLine<ServerResponse>();
+  const inFlight = createLinkedQueue<ServerResponse>();
   const lastAnswers = createLastAnswers(inFlight.values);
   let phase: Phase = "running";
   const handle = createHandler(options, gate, () => phase);
   const server = openServer(options, inFlight.values, (request, response) => {
     if (!lastAnswers.add(request, response)) return discard(request);
-    const remove = inFlight.join(response);
+    const remove = inFlight.add(response);
     response.on("close", () => {
       remove();
       metrics?.answered(response.headersSent ? response.statusCode : null);

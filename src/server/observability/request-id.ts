@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { firstOf } from "../../upstream/wire.ts";
+import { firstOf } from "../../upstream/transport.ts";
 import type { TraceParent } from "./telemetry.ts";
 
 /** Request headers, by lower-case name. */

@@ -1,7 +1,7 @@
 import { type Load, loads } from "../../backends/batch.ts";
 import { type Reading, readings } from "../../backends/decode.ts";
-import type { Call } from "../../upstream/call.ts";
-import { type Exchange, exchanges } from "../../upstream/exchange.ts";
+import { type Exchange, exchanges } from "../../upstream/events.ts";
+import type { Call } from "../../upstream/operation.ts";
 
 /** Facts of one operation while it is answered. */
 export interface OperationFacts {
@@ -72,8 +72,8 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
   let unclaimed: Reading[] = [];
 
   const stops = [
-    readings.listen((reading) => void unclaimed.push(reading)),
-    exchanges.listen((exchange) => {
+    readings.subscribe((reading) => void unclaimed.push(reading)),
+    exchanges.subscribe((exchange) => {
       const claimed = unclaimed.filter(({ operation }) => operation === exchange.operation);
       unclaimed = [];
       const operation = running.get(exchange.call);
@@ -84,7 +84,7 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
         for (const reading of claimed) observer.read?.(exchange, reading);
       }
     }),
-    loads.listen((load) => {
+    loads.subscribe((load) => {
       const operation = running.get(load.call);
       if (operation) for (const observer of operation.observers) observer.loaded?.(operation.facts, load);
     }),

@@ -5,8 +5,8 @@ import type { Backend, ImageReader, PackageReader } from "../../../src/backends/
 import { connectSwr, swr } from "../../../src/backends/swr/index.ts";
 import { type ImageRef, parseImageRef } from "../../../src/model/artifact.ts";
 import type { PackageRef, VersionRef } from "../../../src/model/package.ts";
-import type { Call } from "../../../src/upstream/call.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
+import type { Call } from "../../../src/upstream/operation.ts";
 import { testCall } from "../../support/call.ts";
 import { type Plain, plain } from "../../support/plain.ts";
 

@@ -331,7 +331,7 @@ describe("a page of artifacts", () => {
     const asked = older[3]?.image ?? "";
     const [whole] = await readers().artifacts.byImage(asked);
     const heard: Reading[] = [];
-    onTestFinished(readings.listen((reading) => void heard.push(reading)));
+    onTestFinished(readings.subscribe((reading) => void heard.push(reading)));
     server.setTamper((reply) => ({
       ...reply,
       body: changeRow(reply.body, 0, (row) => ({

@@ -1,0 +1,113 @@
+import { channel } from "node:diagnostics_channel";
+import type { Failure, UpstreamError } from "./errors.ts";
+import type { Call } from "./operation.ts";
+
+/** An event of a lower floor that upper floors subscribe to; its publisher does not know the subscribers. */
+export interface Event<T> {
+  /** Whether there is a subscriber: without one a message need not be made. */
+  readonly hasSubscribers: () => boolean;
+  readonly publish: (message: T) => void;
+  /** Returns how to unsubscribe. Subscribers run synchronously, in the order in which they subscribed. */
+  readonly subscribe: (subscriber: (message: T) => void) => () => void;
+}
+
+/** An event on the `node:diagnostics_channel` of that name. */
+export function createEvent<T extends object>(name: string): Event<T> {
+  const events = channel(name);
+  // The whole process can publish on the channel: only a message that was published here is known to be a T.
+  let current: T | null = null;
+  return {
+    hasSubscribers: () => events.hasSubscribers,
+    publish: (message) => {
+      if (!events.hasSubscribers) return;
+      // A subscriber may publish as well.
+      const before = current;
+      current = message;
+      events.publish(message);
+      current = before;
+    },
+    subscribe: (subscriber) => {
+      const receive = (message: unknown) => {
+        if (current !== null && message === current) subscriber(current);
+      };
+      events.subscribe(receive);
+      return () => void events.unsubscribe(receive);
+    },
+  };
+}
+
+/** One request to a backend, or a call for which none was sent; published by {@link exchanges}. */
+export interface Exchange {
+  readonly call: Call;
+  /** Configured name. */
+  readonly backend: string;
+  readonly operation: string;
+  /** The dialect's judgement, or MALFORMED where the answer could not be decoded. */
+  readonly outcome: "OK" | Failure;
+  /** HTTP status, null when there was no answer. */
+  readonly status: number | null;
+  /** From sending to the last byte of the answer; for a call that was not sent, from asking to being refused. */
+  readonly ms: number;
+  /** Counts from 1; 0: no request was sent for this call, see `via`. */
+  readonly attempt: number;
+  /**
+   * How the answer came, published in metrics and traces: `WIRE`, by a request; `FLIGHT`, from the request of another
+   * call in flight; `CACHE`; `STALE`, from the cache because the backend failed; `UNSENT`, there is none (open breaker,
+   * full queue, no budget or credential, no time left).
+   */
+  readonly via: "WIRE" | "FLIGHT" | "CACHE" | "STALE" | "UNSENT";
+  /** Bytes of the answer's body, as far as it was read. */
+  readonly bytes: number;
+  /** The failure; null for OK and for a redirect that was followed. */
+  readonly error: UpstreamError | null;
+}
+
+/** One message for each request that took from the budget, and for each call that was answered or refused without one. */
+export const exchanges = createEvent<Exchange>("delivery-graph:exchange");
+
+/** An exchange that takes place. It is published once, when its outcome has been judged. */
+export class ExchangeReport {
+  readonly #call: Call;
+  readonly #facts: Pick<Exchange, "backend" | "operation" | "attempt" | "via">;
+  readonly #startedAt: number;
+  #status: number | null = null;
+  #bytes = 0;
+  #ms = 0;
+  #isPublished = false;
+
+  constructor(call: Call, facts: Pick<Exchange, "backend" | "operation" | "attempt" | "via">, startedAt: number) {
+    this.#call = requestOf(call);
+    this.#facts = facts;
+    this.#startedAt = startedAt;
+  }
+
+  /** Stops the clock: the answer is complete, or there is none (status null). */
+  end(status: number | null, bytes: number): this {
+    this.#status = status;
+    this.#bytes = bytes;
+    this.#ms = performance.now() - this.#startedAt;
+    return this;
+  }
+
+  /** Publishes the outcome; only the first one counts. Returns the error, so that it can be thrown. */
+  settle<E extends UpstreamError | null>(error: E): E {
+    if (!this.#isPublished && exchanges.hasSubscribers()) {
+      exchanges.publish({
+        call: this.#call,
+        ...this.#facts,
+        status: this.#status,
+        bytes: this.#bytes,
+        ms: this.#ms,
+        outcome: error?.failure ?? "OK",
+        error,
+      });
+    }
+    this.#isPublished = true;
+    return error;
+  }
+}
+
+/** The request behind a call. */
+function requestOf(call: Call): Call {
+  return call.onBehalfOf ? requestOf(call.onBehalfOf()) : call;
+}
