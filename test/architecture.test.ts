@@ -37,6 +37,11 @@ function floorOf(path: string): number | null {
   return floors.find(([prefix]) => path.startsWith(prefix))?.[1] ?? null;
 }
 
+/** The kind whose folder a file is in; null for what the kinds share and for all else. */
+function kindOf(path: string | null): string | null {
+  return /^src\/backends\/(?!loading\/|paging\/)([^/]+)\//.exec(path ?? "")?.[1] ?? null;
+}
+
 const isDemo = (path: string) => path.startsWith("demo/");
 
 describe("the reading of imports that these rules rest on", () => {
@@ -107,8 +112,6 @@ describe("imports", () => {
   });
 
   test("of one backend never reach into another", () => {
-    const kindOf = (path: string | null) =>
-      /^src\/backends\/(?!loading\/|paging\/)([^/]+)\//.exec(path ?? "")?.[1] ?? null;
     const nosy = offences((file) => {
       const own = kindOf(file.path);
       return importsOf(file).flatMap(({ file: target }) => {
@@ -132,9 +135,7 @@ describe("imports", () => {
   test("of a backend from above go through the registry", () => {
     const around = offences((file) =>
       importsOf(file).flatMap(({ file: target }) =>
-        !file.path.startsWith("src/backends/") && /^src\/backends\/[^/]+\//.test(target ?? "")
-          ? [`imports ${target}`]
-          : [],
+        !file.path.startsWith("src/backends/") && kindOf(target) !== null ? [`imports ${target}`] : [],
       ),
     );
     expect(around, "ask through the contract in src/backends/backend.ts: nobody above knows the four by name").toEqual(

@@ -9,9 +9,9 @@ import { createUpstream, type Reply, type Request, type Upstream } from "../../u
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Call, Operation } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, found, type Unknown, unknown } from "../answers.ts";
-import type { LoadedBy } from "../batch.ts";
-import { type Rows, readOne, readRowsLeniently } from "../decode.ts";
 import { learntForMs } from "../learnt.ts";
+import { type Rows, readOne, readRowsLeniently } from "../loading/decode.ts";
+import type { LoadedBy } from "../loading/loader.ts";
 import { bkrepoDialect, zoneHeader } from "./dialect.ts";
 import { parseRepository, printRepository, type Repository } from "./keys.ts";
 import * as operations from "./operations.ts";

@@ -15,8 +15,7 @@ import {
   unknown,
 } from "../answers.ts";
 import type { FoundFile } from "../backend.ts";
-import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
-import { asError, chunks, groupBy } from "../batches.ts";
+import { type Answers, batched, chunks, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { type Collected, collect } from "../paging/collect.ts";
 import type { NumberedSource } from "../paging/source.ts";
 import { sliceWindow } from "../paging/window.ts";
@@ -95,7 +94,7 @@ export class Files {
   /** What is asked in one tick, for many versions, packages and repositories of one project, is one query. */
   readonly #queries: Loader<FileQuery, Answer<Collected<FoundNode>>>;
   /** The main files of versions whose records name no path. */
-  readonly #details: Single<VersionRef, Answer<Decoded<VersionDetail>>>;
+  readonly #details: Loader<VersionRef, Answer<Decoded<VersionDetail>>>;
   /** Files by checksum; the checksums of one tick are one query a repository. */
   readonly #byHash: Loader<Checksum, Answer<readonly FoundNode[]>>;
 
@@ -104,14 +103,16 @@ export class Files {
     this.#repositories = repositories;
     this.#versions = versions;
     const by = client.loadedBy(queryNodes);
-    this.#queries = batched<FileQuery, Collected<FoundNode>>(queryText, (all, answers) => this.#query(all, answers), {
+    this.#queries = batched<FileQuery, Collected<FoundNode>>(
+      queryText,
+      (all, answers) => this.#query(all, answers),
       by,
-    });
+    );
     this.#details = single(versionText, (ref) => this.#detailOf(ref), client.loadedBy(getVersionDetail));
     this.#byHash = batched<Checksum, readonly FoundNode[]>(
       checksumText,
       (wanted, answers) => this.#queryChecksums(wanted, answers),
-      { by },
+      by,
     );
   }
 
@@ -212,7 +213,7 @@ export class Files {
           const [rule = anyOf(), ...others] = rules;
           const what = others.length === 0 ? rule : anyOf(...rules);
           const project = batch[0]?.repository.project ?? "";
-          const nodes = await this.#collect(project, names, what, filePage).then(found).catch(asError);
+          const nodes = await this.#collect(project, names, what, filePage).then(found).catch(toError);
           for (const query of batch) answers.set(queryText(query), nodes);
         }),
     );
@@ -293,10 +294,10 @@ export class Files {
       groupBy(wanted, ({ repository, algorithm }) => keyText(printRepository(repository), algorithm))
         .flatMap((group) => chunks(group, largestBatch))
         .map(async (group) => {
-          const nodes = await this.#withChecksums(group).catch(asError);
+          const nodes = await this.#withChecksums(group).catch(toError);
           await Promise.all(
             group.map(async (one) => {
-              const answer = nodes instanceof Error ? nodes : await this.#pickChecksum(one, nodes).catch(asError);
+              const answer = nodes instanceof Error ? nodes : await this.#pickChecksum(one, nodes).catch(toError);
               answers.set(checksumText(one), answer);
             }),
           );

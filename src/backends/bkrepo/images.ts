@@ -17,8 +17,7 @@ import {
   valueIn,
 } from "../answers.ts";
 import type { ImageReader } from "../backend.ts";
-import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
-import { asError } from "../batches.ts";
+import { type Answers, batched, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import type { BkrepoClient } from "./client.ts";
 import type { Files, StoredFile } from "./files.ts";
 import {
@@ -63,9 +62,9 @@ export class Images implements ImageReader {
   readonly #host: string | null;
   readonly #located: Loader<Located, Answer<ImageRecord>>;
   /** Versions whose metadata has a digest under today's key, newest first; unknown where none has. */
-  readonly #byMetadata: Single<Holder, Answer<readonly Version[]>>;
+  readonly #byMetadata: Loader<Holder, Answer<readonly Version[]>>;
   /** Versions that have a digest in their name, their metadata (under every key) or their manifest. */
-  readonly #inList: Single<Holder, Answer<readonly Version[]>>;
+  readonly #inList: Loader<Holder, Answer<readonly Version[]>>;
 
   constructor(client: BkrepoClient, search: PackageSearch, versions: Versions, files: Files) {
     this.#client = client;
@@ -153,7 +152,7 @@ export class Images implements ImageReader {
       await Promise.all(
         open.map(async (one) => {
           const text = locatedText(one);
-          const answer = await this.#read(one, scheme).catch(asError);
+          const answer = await this.#read(one, scheme).catch(toError);
           if (answer instanceof Error) answers.set(text, answer);
           else if (answer.kind === "FOUND") {
             answers.set(text, answer);
@@ -220,7 +219,7 @@ export class Images implements ImageReader {
     const { rows, dropped } = answer.value;
     const holders = rows.map((row) => toVersion(row, context)).filter((version) => version.digest === digest);
     if (holders.length === 0 && dropped.length > 0) throw this.#client.malformed(listVersions);
-    this.#versions.byRef.primeLater(() => {
+    this.#versions.byRef.deferPrime(() => {
       for (const version of holders) this.#versions.byRef.prime(version.ref, found(version));
     });
     return foundAny(holders, unknown("NARROW_SEARCH"));
@@ -261,7 +260,7 @@ export class Images implements ImageReader {
   async #copiesIn(
     place: PackageRef,
     digest: Digest,
-    loader: Single<Holder, Answer<readonly Version[]>>,
+    loader: Loader<Holder, Answer<readonly Version[]>>,
   ): Promise<Answer<readonly ImageRecord[]>> {
     const repository = parseRepository(place.repository);
     const name = imageNameOf(place.key);

@@ -13,8 +13,7 @@ import {
   unknown,
 } from "../answers.ts";
 import type { PackageQuery, PackageScope } from "../backend.ts";
-import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
-import { asError, chunks, groupBy } from "../batches.ts";
+import { type Answers, batched, chunks, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { type Collected, collect } from "../paging/collect.ts";
 import type { NumberedSource } from "../paging/source.ts";
 import { readWindow, sliceWindow } from "../paging/window.ts";
@@ -43,11 +42,11 @@ const mostSearchPages = 50;
 export class Repositories {
   readonly #client: BkrepoClient;
   /** The number of packages, null where the server does not count; absent where there is no such repository. */
-  readonly packageCount: Single<Repository, Answer<number | null>>;
+  readonly packageCount: Loader<Repository, Answer<number | null>>;
   /** What the searches see; EMPTY where the repository has no packages, absent where it does not exist. */
-  readonly visibility: Single<Repository, Answer<SearchVisibility | "EMPTY">>;
+  readonly visibility: Loader<Repository, Answer<SearchVisibility | "EMPTY">>;
   /** Every package by the plain list, sorted by key. */
-  readonly packages: Single<Repository, Answer<readonly TaggedPackage[]>>;
+  readonly packages: Loader<Repository, Answer<readonly TaggedPackage[]>>;
 
   constructor(client: BkrepoClient) {
     this.#client = client;
@@ -231,17 +230,15 @@ const mostSingleReads = 2;
 export class Packages {
   readonly #client: BkrepoClient;
   readonly #repositories: Repositories;
-  readonly #pages: Single<PageKey, Answer<Page<TaggedPackage>>>;
+  readonly #pages: Loader<PageKey, Answer<Page<TaggedPackage>>>;
   readonly byRef: Loader<PackageRef, Answer<TaggedPackage>>;
 
   constructor(client: BkrepoClient, repositories: Repositories) {
     this.#client = client;
     this.#repositories = repositories;
     this.byRef = batched<PackageRef, TaggedPackage>(packageText, (refs, answers) => this.#load(refs, answers), {
-      by: {
-        ...client.loadedBy(searchPackages),
-        operation: (refs) => (refs.length === 1 ? getPackage.name : searchPackages.name),
-      },
+      ...client.loadedBy(searchPackages),
+      operation: (refs) => (refs.length === 1 ? getPackage.name : searchPackages.name),
     });
     this.#pages = single(
       ({ repository, filter, request }) => keyText(printRepository(repository), ...windowText(filter, request)),
@@ -264,7 +261,7 @@ export class Packages {
 
   /** Answers later reads by key from the packages of another answer. */
   remember(packages: Iterable<TaggedPackage>): void {
-    this.byRef.primeLater(() => {
+    this.byRef.deferPrime(() => {
       for (const one of packages) this.byRef.prime(one.ref, found(one));
     });
   }
@@ -300,7 +297,7 @@ export class Packages {
 
   async #read(group: readonly Wanted[], answers: Answers<TaggedPackage>): Promise<void> {
     await Promise.all(
-      group.map(async (one) => answers.set(packageText(one.ref), await this.#readOne(one).catch(asError))),
+      group.map(async (one) => answers.set(packageText(one.ref), await this.#readOne(one).catch(toError))),
     );
   }
 
@@ -330,7 +327,7 @@ export class Packages {
       }
     } catch (error) {
       if (!isForbidden(error)) {
-        for (const { ref } of group) answers.set(packageText(ref), asError(error));
+        for (const { ref } of group) answers.set(packageText(ref), toError(error));
         return;
       }
     }
@@ -347,7 +344,7 @@ export class Packages {
     const { repository } = first;
     const isKnown = this.#client.knownVisibility(repository) !== null;
     if (missing.length <= mostSingleReads && !isKnown) return this.#read(missing, answers);
-    const visibility = await this.#repositories.visibility.load(repository).catch(asError);
+    const visibility = await this.#repositories.visibility.load(repository).catch(toError);
     const answer = visibility instanceof Error ? visibility : emptySearchMeans(visibility);
     if (!(answer instanceof Error) && answer.kind === "UNKNOWN") return this.#read(missing, answers);
     for (const { ref } of missing) answers.set(packageText(ref), answer);

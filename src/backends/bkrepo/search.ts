@@ -17,8 +17,7 @@ import {
   unknown,
 } from "../answers.ts";
 import type { ImageReader, PackageQuery } from "../backend.ts";
-import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
-import { asError, chunks, groupBy } from "../batches.ts";
+import { type Answers, batched, chunks, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { readChain, type Segment } from "../paging/chain.ts";
 import { type BkrepoClient, largestBatch, largestPage, repositoriesIn } from "./client.ts";
 import {
@@ -135,7 +134,7 @@ export class PackageSearch {
   readonly #repositories: Repositories;
   readonly #packages: Packages;
   readonly #configured: readonly Repository[];
-  readonly #searches: Single<Search, Answer<Page<TaggedPackage>>>;
+  readonly #searches: Loader<Search, Answer<Page<TaggedPackage>>>;
   /** The lookups of one tick are one search in each project. */
   readonly #lookups: Loader<Lookup, Answer<readonly TaggedPackage[]>>;
 
@@ -153,7 +152,7 @@ export class PackageSearch {
     this.#lookups = batched<Lookup, readonly TaggedPackage[]>(
       ({ matcher, scope }) => keyText(scope, matcher.text),
       (lookups, answers) => this.#loadLookups(lookups, answers),
-      { by },
+      by,
     );
   }
 
@@ -245,7 +244,7 @@ export class PackageSearch {
         const scope = group[0]?.scope ?? null;
         const repository = scope === null ? null : parseRepository(scope);
         const matchers = group.map(({ matcher }) => matcher);
-        const read = await this.#lookUp(matchers, repository ? [repository] : this.#configured).catch(asError);
+        const read = await this.#lookUp(matchers, repository ? [repository] : this.#configured).catch(toError);
         for (const [index, { text }] of matchers.entries()) {
           const answer = read instanceof Error ? read : read[index];
           if (answer) answers.set(keyText(scope, text), answer);

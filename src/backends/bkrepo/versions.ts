@@ -2,8 +2,7 @@ import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest, Row } from "../../model/page.ts";
 import { type Answer, absent, absentIfNotFound, found, foundAny, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";
-import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
-import { asError, groupBy } from "../batches.ts";
+import { type Answers, batched, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { collect } from "../paging/collect.ts";
 import { readFiltered } from "../paging/filter.ts";
 import { readPlace } from "../paging/position.ts";
@@ -68,13 +67,13 @@ export class Versions {
   readonly byRef: Loader<VersionRef, Answer<Version>>;
   /** The first rows of the unfiltered list, which `latest` and `versions` both read. */
   readonly #tops: Loader<TopKey, Answer<Page<Version>>>;
-  readonly #windows: Single<WindowKey, Answer<Page<Version>>>;
+  readonly #windows: Loader<WindowKey, Answer<Page<Version>>>;
 
   constructor(client: BkrepoClient, packages: Packages) {
     this.#client = client;
     this.#packages = packages;
     const by = client.loadedBy(pageVersions);
-    this.byRef = batched<VersionRef, Version>(versionText, (refs, answers) => this.#load(refs, answers), { by });
+    this.byRef = batched<VersionRef, Version>(versionText, (refs, answers) => this.#load(refs, answers), by);
     this.#tops = batched<TopKey, Page<Version>>(topText, (wanted, answers) => this.#loadTops(wanted, answers));
     this.#windows = single(windowText, ({ target, filter, request }) => this.#window(target, filter, request), by);
   }
@@ -138,7 +137,7 @@ export class Versions {
       groupBy(refs, (ref) => packageText(ref.package)).map(async (group) => {
         const target = targetOf(group[0]?.package);
         const names = group.map((ref) => ref.version).filter((name) => name !== "");
-        const read = target && names.length > 0 ? await this.#namesOf(target, names).catch(asError) : new Map();
+        const read = target && names.length > 0 ? await this.#namesOf(target, names).catch(toError) : new Map();
         for (const ref of group) {
           const answer = read instanceof Error ? read : read.get(ref.version);
           // The server's rules allow no such repository, no empty key and no empty name.
@@ -167,7 +166,7 @@ export class Versions {
     }
     await Promise.all(
       [...left].map(async (name) => {
-        answers.set(name, await absentIfNotFound(this.#nameOf(target, name), noRepository).catch(asError));
+        answers.set(name, await absentIfNotFound(this.#nameOf(target, name), noRepository).catch(toError));
       }),
     );
     return answers;
@@ -193,7 +192,7 @@ export class Versions {
         const [target] = group;
         if (target === undefined) return;
         const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
-        const read = await this.#window(target, newestFirst, { first: most, after: null }).catch(asError);
+        const read = await this.#window(target, newestFirst, { first: most, after: null }).catch(toError);
         for (const key of group) {
           const answer = read instanceof Error ? read : mapAnswer(read, (page) => shorten(page, key.first));
           answers.set(topText(key), answer);
@@ -213,7 +212,7 @@ export class Versions {
         ? this.#filtered(target, filter, request, hidesChildren)
         : readWindow(request, { ...source, keep: (row) => isMatch(row, filter) }).then(found);
     const answer = await absentIfNotFound<Page<Version>>(read, noRepository);
-    this.byRef.primeLater(() => {
+    this.byRef.deferPrime(() => {
       if (answer.kind !== "FOUND") return;
       for (const { value } of answer.value.rows) this.byRef.prime(value.ref, found(value));
     });

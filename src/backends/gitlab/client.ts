@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { Origin } from "../../model/backend.ts";
 import { createUpstream } from "../../upstream/client.ts";
 import type { Call, Operation, PathParts, Query } from "../../upstream/operation.ts";
-import { readOne, readRows } from "../decode.ts";
+import { readOne, readRows } from "../loading/decode.ts";
 import type { UpstreamPage } from "../paging.ts";
 import { createDialect, hasNextPage, nextCursor, redirectedProject, totalOf } from "./dialect.ts";
 import * as operations from "./operations.ts";

@@ -4,7 +4,7 @@ import { isNotFound } from "../../upstream/errors.ts";
 import type { Call, Operation } from "../../upstream/operation.ts";
 import { type Answer, absent, absentIfNotFound, found, foundAny, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { CommitReader } from "../backend.ts";
-import { keyText, type Single, single } from "../batch.ts";
+import { keyText, type Loader, single } from "../loading/loader.ts";
 import type { GitlabClient, PackageList } from "./client.ts";
 import { isNumber, isProjectPath, isSameProject, nameIn, terraformType } from "./keys.ts";
 import { orNoPage, readWhole, silenceOf, tooFar } from "./lists.ts";
@@ -36,7 +36,7 @@ export function createCommitReader(
 ): CommitReader {
   const commits = new CommitLookups(client, rows, lookups, call);
   const addresses = [toWeb(url), rows.web];
-  const load = async <T>(loader: Single<CommitKey, Answer<T>>, project: string, sha: string): Promise<Answer<T>> => {
+  const load = async <T>(loader: Loader<CommitKey, Answer<T>>, project: string, sha: string): Promise<Answer<T>> => {
     // GitLab takes hashes of 7 letters and more, and no other text is a hash.
     const isHash = /^[0-9a-f]{7,64}$/i.test(sha);
     return isHash && isProjectPath(project) ? loader.load({ project, sha: sha.toLowerCase() }) : impossible;

@@ -17,7 +17,7 @@ import {
   unknown,
 } from "../answers.ts";
 import type { ImageReader, PackageQuery, VersionQuery } from "../backend.ts";
-import { keyText, single } from "../batch.ts";
+import { keyText, single } from "../loading/loader.ts";
 import { mapPage, sliceWindow } from "../paging.ts";
 import type { GitlabClient, Sourced } from "./client.ts";
 import { imageType, isCompanionTag, isProjectPath, isTag, matchesName, parseKey, splitName } from "./keys.ts";

@@ -1,7 +1,7 @@
 import type { PackageFormat, PackageRef, VersionRef } from "../../model/package.ts";
 import { namesSamePackage, type PurlParts, parsePurl, toPurl } from "../../model/purl.ts";
 import type { PackageQuery } from "../backend.ts";
-import { keyText } from "../batch.ts";
+import { keyText } from "../loading/loader.ts";
 
 /** GitLab's `package_type` and our format; a type that is not here is OTHER, because newer servers add some. */
 const formats = {

@@ -1,8 +1,7 @@
 import type { Package, PackageFormat, Version } from "../../model/package.ts";
 import { nameOfPurl, namesSameVersion, type PurlParts } from "../../model/purl.ts";
 import { type Answer, found, impossible, unknown } from "../answers.ts";
-import { type Answers, batched, keyText } from "../batch.ts";
-import { groupBy } from "../batches.ts";
+import { type Answers, batched, groupBy, keyText } from "../loading/loader.ts";
 import { type PackageList, pageSize } from "./client.ts";
 import {
   comparablePurl,

@@ -5,7 +5,7 @@ import { isNotFound } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import { type Answer, found, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { PackageQuery, PackageReader, Readers, VersionQuery } from "../backend.ts";
-import { keyText, single } from "../batch.ts";
+import { keyText, single } from "../loading/loader.ts";
 import { mapPage, readWindow, type UpstreamPage } from "../paging.ts";
 import { type GitlabClient, pageSize } from "./client.ts";
 import { createCommitReader } from "./commits.ts";

@@ -3,7 +3,7 @@ import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import { type Absent, absent, type Unknown, unknown } from "../answers.ts";
-import { keyText, single } from "../batch.ts";
+import { keyText, single } from "../loading/loader.ts";
 import type { GitlabClient, PackageList } from "./client.ts";
 import { isProjectPath, isSameProject, packageText, printKey } from "./keys.ts";
 import { isWhole, type ListPage, noPage, orNoPage, placed, unreadable } from "./lists.ts";

@@ -1,8 +1,7 @@
 import type { Package, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import { parseInstant } from "../../model/values.ts";
 import { type Answer, failed, found, impossible, mapAnswer, type Unknown, unknown } from "../answers.ts";
-import { type Answers, batched, keyText } from "../batch.ts";
-import { groupBy } from "../batches.ts";
+import { type Answers, batched, groupBy, keyText } from "../loading/loader.ts";
 import { type PackageList, pageSize } from "./client.ts";
 import { isNumber, nameIn, type PackageName, packageText, printKey, terraformType, versionText } from "./keys.ts";
 import { unreadable } from "./lists.ts";

@@ -4,8 +4,8 @@ import type { RawReply, Reply, Upstream } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Call, Operation, PathParts, Query } from "../../upstream/operation.ts";
 import { type Answer, absent, absentIfNotFound, firstGap, found, unknown } from "../answers.ts";
-import { type Single, single } from "../batch.ts";
-import { type Rows, readOne, readRows } from "../decode.ts";
+import { type Rows, readOne, readRows } from "../loading/decode.ts";
+import { type Loader, single } from "../loading/loader.ts";
 import { isUnpublished, type Region } from "./dialect.ts";
 import { encodedPart, type PackageName, type RepositoryName, withDollars } from "./keys.ts";
 import {
@@ -242,8 +242,8 @@ export class Namespaces {
   /** Those that the configuration names. */
   readonly configured: readonly string[];
   readonly #region: Region;
-  readonly #visible: Single<null, Answer<Searched>>;
-  readonly #existing: Single<string, Answer<true>>;
+  readonly #visible: Loader<null, Answer<Searched>>;
+  readonly #existing: Loader<string, Answer<true>>;
 
   constructor({ backend, client, region, call }: Omit<Access, "namespaces">, configured: readonly string[]) {
     this.configured = configured;

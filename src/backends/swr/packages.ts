@@ -16,7 +16,7 @@ import {
   unknown,
 } from "../answers.ts";
 import type { PackageQuery, PackageReader } from "../backend.ts";
-import { keyText } from "../batch.ts";
+import { keyText } from "../loading/loader.ts";
 import { readChain } from "../paging/chain.ts";
 import { sliceWindow } from "../paging/window.ts";
 import type { Access, Searched } from "./client.ts";

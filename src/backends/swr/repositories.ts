@@ -3,8 +3,7 @@ import type { Page, PageRequest } from "../../model/page.ts";
 import { mapPage } from "../../model/page.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, mapAnswer } from "../answers.ts";
-import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
-import { asError } from "../batches.ts";
+import { type Answers, batched, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { type NumberedSource, type RowRange, readPage } from "../paging/source.ts";
 import { readWindow } from "../paging/window.ts";
 import { type Access, largestPage } from "./client.ts";
@@ -29,17 +28,15 @@ const confirmingRows = 100;
 export class Repositories {
   readonly #access: Access;
   readonly #byName: Loader<RepositoryName, Answer<Package>>;
-  readonly #lists: Single<{ readonly namespace: string; readonly part: string }, Answer<Listed<Package>>>;
+  readonly #lists: Loader<{ readonly namespace: string; readonly part: string }, Answer<Listed<Package>>>;
 
   constructor(access: Access) {
     const { backend, call } = access;
     this.#access = access;
     this.#byName = batched(textOf, (names, answers) => this.#readByName(names, answers), {
-      by: {
-        call,
-        backend,
-        operation: (names) => (names.length === 1 ? getRepository.name : listRepositories.name),
-      },
+      call,
+      backend,
+      operation: (names) => (names.length === 1 ? getRepository.name : listRepositories.name),
     });
     this.#lists = single(
       ({ namespace, part }) => keyText(namespace, part),
@@ -116,7 +113,7 @@ export class Repositories {
 
   async #readDetails(names: readonly RepositoryName[], answers: Answers<Package>, confirms: boolean): Promise<void> {
     await Promise.all(
-      names.map(async (name) => answers.set(textOf(name), await this.#readDetail(name, confirms).catch(asError))),
+      names.map(async (name) => answers.set(textOf(name), await this.#readDetail(name, confirms).catch(toError))),
     );
   }
 
@@ -140,7 +137,7 @@ export class Repositories {
     } catch (error) {
       // An organization that the list does not know may be another account's, which shared a repository.
       if (isNotFound(error)) return this.#readDetails(group, answers, false);
-      for (const name of left()) answers.set(textOf(name), asError(error));
+      for (const name of left()) answers.set(textOf(name), toError(error));
     }
   }
 

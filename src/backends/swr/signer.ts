@@ -5,7 +5,7 @@ import { createUpstream, type Judgement, judgeByStatus, type RawReply } from "..
 import { createCoalescer, SharedCall } from "../../upstream/coalesce.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
-import { readOne } from "../decode.ts";
+import { readOne } from "../loading/decode.ts";
 import { decodeOnce } from "./keys.ts";
 import { issueToken } from "./operations.ts";
 import type { IamCredentials, SwrSettings } from "./settings.ts";

@@ -10,7 +10,7 @@ import {
   mapAnswer,
   unknown,
 } from "../answers.ts";
-import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
+import { type Answers, batched, keyText, type Loader, single } from "../loading/loader.ts";
 import type { Access } from "./client.ts";
 import { decodeOnce, isName, type PackageName, packageKey } from "./keys.ts";
 import { compare, type Listed, pick, readUnpaged } from "./lists.ts";
@@ -33,10 +33,10 @@ interface VersionName {
 export class Software {
   readonly #access: Access;
   /** Rows of one namespace, or of all that are visible. */
-  readonly #rows: Single<string | null, Answer<Listed<PackageRow>>>;
+  readonly #rows: Loader<string | null, Answer<Listed<PackageRow>>>;
   readonly #lists: Loader<string, Answer<Listed<Package>>>;
-  readonly #versions: Single<PackageName, Answer<Listed<Version>>>;
-  readonly #files: Single<VersionName, Answer<Listed<PackageFile>>>;
+  readonly #versions: Loader<PackageName, Answer<Listed<Version>>>;
+  readonly #files: Loader<VersionName, Answer<Listed<PackageFile>>>;
 
   constructor(access: Access) {
     const { backend, call } = access;
@@ -48,7 +48,7 @@ export class Software {
     this.#lists = batched(
       (namespace) => namespace,
       (namespaces, answers) => this.#readLists(namespaces, answers),
-      { by: { call, backend, operation: listPackages.name } },
+      { call, backend, operation: listPackages.name },
     );
     // Two spellings of one name (`%e6`, `%E6`) are one key.
     this.#versions = single(

@@ -4,8 +4,7 @@ import { mapPage } from "../../model/page.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";
-import { type Answers, batched, keyText, type Loader, type Single, single } from "../batch.ts";
-import { asError } from "../batches.ts";
+import { type Answers, batched, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { isCursorPosition } from "../paging/position.ts";
 import type { PageAtCursor, PageSource } from "../paging/source.ts";
 import { readWindow } from "../paging/window.ts";
@@ -44,7 +43,7 @@ const headSize = 10;
 export class Tags {
   readonly #access: Access;
   readonly #repositories: Repositories;
-  readonly #lists: Single<RepositoryName, Answer<Listed<TagRow>>>;
+  readonly #lists: Loader<RepositoryName, Answer<Listed<TagRow>>>;
   readonly #tags: Loader<TagKey, Answer<Tag>>;
   readonly #pages: Loader<PageKey, Answer<PageAtCursor<TagRow>>>;
   /** Repositories whose whole list is read in this request: it answers single tags too. */
@@ -58,7 +57,9 @@ export class Tags {
     this.#repositories = repositories;
     this.#lists = single(repositoryText, (name) => this.#readList(name), { call, backend, operation: listTags.name });
     this.#tags = batched(tagText, (keys, answers) => this.#readTags(keys, answers), {
-      by: { call, backend, operation: getTag.name },
+      call,
+      backend,
+      operation: getTag.name,
     });
     this.#pages = batched(pageText, (keys, answers) => this.#readPages(keys, answers));
   }
@@ -136,7 +137,7 @@ export class Tags {
             answers.set(tagText(key), list ? inList(list, key.tag) : await this.#readSingle(key));
           }
         } catch (error) {
-          for (const key of group) answers.set(tagText(key), asError(error));
+          for (const key of group) answers.set(tagText(key), toError(error));
         }
       }),
     );
@@ -198,7 +199,7 @@ export class Tags {
     await Promise.all(
       [...groups.values()].map(async (group) => {
         const largest = group.reduce((one, other) => (other.size > one.size ? other : one));
-        const answer = await this.#fetch(largest).then(found, asError);
+        const answer = await this.#fetch(largest).then(found, toError);
         for (const key of group) answers.set(pageText(key), answer);
       }),
     );

@@ -13,8 +13,7 @@ import {
   unknown,
 } from "../answers.ts";
 import type { ArtifactQuery, ArtifactReader } from "../backend.ts";
-import { batched, keyText, single } from "../batch.ts";
-import { asError } from "../batches.ts";
+import { batched, keyText, single, toError } from "../loading/loader.ts";
 import { mapPage, type UpstreamPage } from "../paging.ts";
 import { inSmallerPages } from "../smaller-pages.ts";
 import type { ArtifactFilters, ZadigClient } from "./client.ts";
@@ -81,7 +80,7 @@ export class Artifacts implements ArtifactReader {
       (id) => this.#readId(id),
       { ...by, operation: getArtifact.name },
     );
-    this.#images = batched(imageKeyText, (images: readonly ImageKey[]) => this.#readImages(images), { by: byList });
+    this.#images = batched(imageKeyText, (images: readonly ImageKey[]) => this.#readImages(images), byList);
     this.#commits = single(
       ({ repository, branch, sha }: CommitKey) => keyText(repository, branch, sha),
       (key) => this.#readCommit(key),
@@ -216,7 +215,7 @@ export class Artifacts implements ArtifactReader {
     } catch (error) {
       if (isMissingRoute(error, getArtifactDirectory.name)) this.#client.learned.lacksArtifactFacade.set(true);
       else if (!(error instanceof UpstreamError && error.failure === "UNAVAILABLE" && !error.circuitOpen)) {
-        return asError(error);
+        return toError(error);
       }
       return null;
     }
@@ -236,7 +235,7 @@ export class Artifacts implements ArtifactReader {
         }),
       );
     } catch (error) {
-      for (const key of chunk) answers.set(imageKeyText(key), asError(error));
+      for (const key of chunk) answers.set(imageKeyText(key), toError(error));
     }
   }
 
@@ -268,7 +267,7 @@ export class Artifacts implements ArtifactReader {
       return isMissing ? unknown("DETAIL_MISSING") : mapAnswer(record, (one) => [one]);
     } catch (error) {
       // Before 1.8 there is no such call, and what the list hides cannot be found.
-      return isMissingRoute(error, findArtifact.name) ? (gap ?? unknown("NARROW_SEARCH")) : asError(error);
+      return isMissingRoute(error, findArtifact.name) ? (gap ?? unknown("NARROW_SEARCH")) : toError(error);
     }
   }
 }

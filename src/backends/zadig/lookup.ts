@@ -3,7 +3,7 @@ import type { Release, ReleaseRef } from "../../model/release.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Call, Operation } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, firstGap, found, impossible, unknown } from "../answers.ts";
-import { keyText, single } from "../batch.ts";
+import { keyText, single } from "../loading/loader.ts";
 import { inSmallerPages } from "../smaller-pages.ts";
 import type { ReleaseScope, ZadigClient } from "./client.ts";
 import { type NumberedSource, pageOf } from "./filtered-list.ts";

@@ -5,7 +5,7 @@ import { UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import { type Answer, absent, failed, found, foundAny, joined, mapAnswer, unknown } from "../answers.ts";
 import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts";
-import { single } from "../batch.ts";
+import { single } from "../loading/loader.ts";
 import type { ReleaseScope, ZadigClient } from "./client.ts";
 import { filteredWindow, type NumberedSource, pageOf, windowOf } from "./filtered-list.ts";
 import { isSearchable } from "./keys.ts";

@@ -1,5 +1,5 @@
 import { GraphQLError } from "graphql";
-import type { Load } from "../../backends/batch.ts";
+import type { Load } from "../../backends/loading/loader.ts";
 import { callsFor, type Question } from "../../backends/prices.ts";
 import type { Exchange } from "../../upstream/events.ts";
 import type { CallerFacts, Context } from "../context.ts";

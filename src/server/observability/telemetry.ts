@@ -1,5 +1,5 @@
-import { type Load, loads } from "../../backends/batch.ts";
-import { type Reading, readings } from "../../backends/decode.ts";
+import { type Decoding, decodings } from "../../backends/loading/decode.ts";
+import { type Load, loads } from "../../backends/loading/loader.ts";
 import { type Exchange, exchanges } from "../../upstream/events.ts";
 import type { Call } from "../../upstream/operation.ts";
 
@@ -36,7 +36,7 @@ export interface Observer {
   readonly started?: (operation: OperationFacts) => void;
   readonly exchanged?: (operation: OperationFacts, exchange: Exchange) => void;
   readonly loaded?: (operation: OperationFacts, load: Load) => void;
-  readonly read?: (exchange: Exchange, reading: Reading) => void;
+  readonly read?: (exchange: Exchange, reading: Decoding) => void;
   readonly ended?: (operation: OperationFacts, outcome: OperationOutcome, ms: number) => void;
 }
 
@@ -69,10 +69,10 @@ interface Running {
 export function createTelemetry(observers: readonly Observer[]): Telemetry {
   const running = new WeakMap<Call, Running>();
   // A reading precedes the exchange that it belongs to, with nothing in between.
-  let unclaimed: Reading[] = [];
+  let unclaimed: Decoding[] = [];
 
   const stops = [
-    readings.subscribe((reading) => void unclaimed.push(reading)),
+    decodings.subscribe((reading) => void unclaimed.push(reading)),
     exchanges.subscribe((exchange) => {
       const claimed = unclaimed.filter(({ operation }) => operation === exchange.operation);
       unclaimed = [];

@@ -3,7 +3,7 @@ import { commits, images, swrReference } from "../../../demo/story.ts";
 import { cliFile, estateArtifacts, rebuilt } from "../../../demo/zadig-estate.ts";
 import { picketArtifact } from "../../../demo/zadig-seeds.ts";
 import type { ArtifactQuery } from "../../../src/backends/backend.ts";
-import { type Reading, readings } from "../../../src/backends/decode.ts";
+import { type Decoding, decodings } from "../../../src/backends/loading/decode.ts";
 import { foundIn } from "../../support/answers.ts";
 import { artifactsPath, changeRow, open, query, values, walk } from "./opened.ts";
 
@@ -330,8 +330,8 @@ describe("a page of artifacts", () => {
     const { server, readers } = await open("r1");
     const asked = older[3]?.image ?? "";
     const [whole] = await readers().artifacts.byImage(asked);
-    const heard: Reading[] = [];
-    onTestFinished(readings.subscribe((reading) => void heard.push(reading)));
+    const heard: Decoding[] = [];
+    onTestFinished(decodings.subscribe((reading) => void heard.push(reading)));
     server.setTamper((reply) => ({
       ...reply,
       body: changeRow(reply.body, 0, (row) => ({

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { found, unknown } from "../../src/backends/answers.ts";
-import { batched, single } from "../../src/backends/batch.ts";
+import { found, unknown } from "../../../src/backends/answers.ts";
+import { batched, single } from "../../../src/backends/loading/loader.ts";
 
 /** Waits for so many turns of the event loop. */
 async function turns(count: number): Promise<void> {
