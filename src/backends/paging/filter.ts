@@ -74,21 +74,17 @@ export async function readFiltered<T, U>(
     else if (filter.maxRows && next - walk.from >= filter.maxRows()) stop = "CUT";
     else await walk.readOn();
   }
-  const accepted = walk.accepted.slice(0, first);
-  const last = accepted.at(-1);
-  if (stop === "CUT" && last === undefined) return unknown("UNREAD");
-  // What was looked through in vain behind the last row need not be looked through again.
-  if (stop === "CUT" && last) accepted.splice(-1, 1, { ...last, ...walk.reached });
+  if (stop === "CUT" && walk.accepted.length === 0) return unknown("UNREAD");
+  if (stop === "CUT") walk.skipToReached();
   const hasNext = stop !== "END";
+  const rows = walk.accepted.slice(0, first);
   const { count } = filter;
   return found({
-    rows: accepted.map(({ value, position }) => ({ value, position })),
+    rows,
     hasNext,
     total: count ? (walk.count() ?? (() => count(walk.range.total))) : null,
     origin: walk.origin,
-    dropped: walk.droppedBefore(
-      hasNext ? (accepted.at(-1)?.place ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
-    ),
+    dropped: walk.droppedBefore(hasNext ? rows.length : null),
     isWhole: walk.isWhole(),
     lacksRows: walk.lacksRows(),
   });

@@ -121,9 +121,11 @@ export function rangeOf<T>(
 ): RowRange<T> {
   const own = places ?? (rows.length < count ? readablePlaces(count, dropped) : null);
   const placed: Placed<T>[] = [];
-  for (const [index, row] of rows.entries()) {
-    if (keep && !keep(row)) continue;
-    placed.push({ row, place: start + (own?.[index] ?? index), identity: identity(row) });
+  let index = 0;
+  for (const row of rows) {
+    const place = start + (own?.[index] ?? index);
+    index += 1;
+    if (!keep || keep(row)) placed.push({ row, place, identity: identity(row) });
   }
   const lost = dropped.map((row) => ({ row, place: start + Math.min(row.index, Math.max(0, count - 1)) }));
   return { rows: placed, dropped: lost, start, end: start + count, total, origin, more };

@@ -143,11 +143,6 @@ export interface WalkOptions<T, U> {
   readonly collapse?: Collapse<T, U>;
 }
 
-/** A row that was accepted. */
-export interface Accepted<U> extends Row<U> {
-  readonly place: number;
-}
-
 /** Ranges in a row without a new row, behind which a list counts as ended. */
 const mostStale = 3;
 
@@ -165,9 +160,10 @@ export class Walk<T, U> {
   range: ReadRange<T>;
   /** Rows of that range which were not looked at. */
   #rows: readonly Placed<T>[] = [];
-  readonly accepted: Accepted<U>[] = [];
-  /** The row that was looked at last. */
-  reached: { readonly place: number; readonly position: Position } = { place: 0, position: [] };
+  /** The rows that were accepted, in their order, and the place of each. */
+  readonly accepted: Row<U>[] = [];
+  readonly places: number[] = [];
+  #reached: Placed<T> | null = null;
   /** Whether nothing can belong behind the row that was looked at last. */
   hasPassedLast = false;
   /** Unreadable rows by place, since ranges may overlap. */
@@ -238,26 +234,42 @@ export class Walk<T, U> {
 
   /** Accepts rows of the last range, until more than `wanted` are. */
   async lookThrough(wanted: number): Promise<void> {
-    const { accept, isLast, concurrency = Number.POSITIVE_INFINITY } = this.#options;
+    const { accept, isLast, concurrency = this.#rows.length } = this.#options;
     while (this.#rows.length > 0 && !this.hasPassedLast && this.accepted.length <= wanted) {
       const batch = this.#rows.slice(0, concurrency);
-      this.#rows = this.#rows.slice(batch.length);
+      this.#rows = this.#rows.slice(concurrency);
       const last = isLast ? batch.findIndex(({ row }) => isLast(row)) : -1;
       this.hasPassedLast = last >= 0;
       const own = last < 0 ? batch : batch.slice(0, last);
-      const values = await Promise.all(own.map(({ row }) => accept(row)));
+      const answers = own.map(({ row }) => accept(row));
+      // Most filters ask nothing of the backend: waiting for a hundred values takes longer than all the rest.
+      const values = isSettled(answers) ? answers : await Promise.all(answers);
       for (const [index, row] of own.entries()) this.#decide(row, values[index] ?? null);
     }
   }
 
-  #decide({ row, place, identity }: Placed<T>, value: U | null): void {
+  #decide(row: Placed<T>, value: U | null): void {
     const { collapse } = this.#options;
-    const key = collapse ? collapse.group(row) : identity;
-    const isNew = value !== null && (!collapse || this.#isNewPart(key, collapse.part(value)));
+    this.#reached = row;
+    if (value === null || (collapse && !this.#isNewPart(collapse.group(row.row), collapse.part(value)))) return;
+    this.accepted.push({ value, position: this.#positionBehind(row) });
+    this.places.push(row.place);
+  }
+
+  #positionBehind({ row, place, identity }: Placed<T>): Position {
+    const { collapse } = this.#options;
     const { size, total } = this.range;
-    const position = printPlace(place + 1, size, key, total, collapse && key === this.#group ? this.#parts : []);
-    this.reached = { place, position };
-    if (isNew) this.accepted.push({ value, ...this.reached });
+    if (!collapse) return printPlace(place + 1, size, identity, total);
+    const group = collapse.group(row);
+    return printPlace(place + 1, size, group, total, group === this.#group ? this.#parts : []);
+  }
+
+  /** Lets the next window begin behind the row that was looked at last: what was in vain need not be looked at again. */
+  skipToReached(): void {
+    const last = this.accepted.pop();
+    if (last === undefined || this.#reached === null) return;
+    this.accepted.push({ ...last, position: this.#positionBehind(this.#reached) });
+    this.places.splice(-1, 1, this.#reached.place);
   }
 
   /** Whether this part of a group was not shown before; notes it. */
@@ -289,8 +301,13 @@ export class Walk<T, U> {
     return isSeen && !this.hasPassedLast ? this.accepted.length : null;
   }
 
-  /** The unreadable rows in front of place `end`, so that each is reported by one window only. */
-  droppedBefore(end: number): readonly DroppedRow[] {
+  /** The unreadable rows that the first `shown` rows pass over, or with null all: each is reported by one window only. */
+  droppedBefore(shown: number | null): readonly DroppedRow[] {
+    const end = (shown === null ? null : this.places[shown - 1]) ?? Number.POSITIVE_INFINITY;
     return [...this.#dropped.values()].filter(({ place }) => place >= this.from && place < end).map(({ row }) => row);
   }
+}
+
+function isSettled<U>(answers: readonly (U | Promise<U>)[]): answers is readonly U[] {
+  return !answers.some((answer) => answer instanceof Promise);
 }

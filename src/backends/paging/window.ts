@@ -32,14 +32,14 @@ async function readNumbered<T>({ first, after }: PageRequest, source: NumberedSo
     if (!goesOn || walk.accepted.length >= needed) break;
     await walk.readOn();
   }
-  const shown = walk.accepted.slice(0, first);
   const hasNext = walk.accepted.length > first || (walk.range.goesOn && needed === 1);
+  const rows = walk.accepted.slice(0, first);
   return {
-    rows: shown.map(({ value, position }) => ({ value, position })),
+    rows,
     hasNext,
     total: walk.total,
     origin: walk.origin,
-    dropped: walk.droppedBefore(hasNext ? (shown.at(-1)?.place ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY),
+    dropped: walk.droppedBefore(hasNext ? rows.length : null),
   };
 }
 
