@@ -1,12 +1,15 @@
 import { parseImageRef } from "../../model/artifact.ts";
+import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
+import type { Reply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Call } from "../../upstream/operation.ts";
+import type { Query } from "../../upstream/operation.ts";
 import {
   type Answer,
   absent,
   absentIfNotFound,
   found,
+  foundAny,
   impossible,
   mapAnswer,
   type Unknown,
@@ -14,13 +17,15 @@ import {
 } from "../answers.ts";
 import type { ArtifactQuery, ArtifactReader } from "../backend.ts";
 import { batched, keyText, single, toError } from "../loading/loader.ts";
-import { mapPage, type UpstreamPage } from "../paging.ts";
-import { inSmallerPages } from "../smaller-pages.ts";
-import type { ArtifactFilters, ZadigClient } from "./client.ts";
-import { filteredWindow, type NumberedSource, pageOf, windowOf } from "./filtered-list.ts";
+import { collect } from "../paging/collect.ts";
+import { type FilteredPage, readFiltered } from "../paging/filter.ts";
+import { type NumberedSource, readPage } from "../paging/source.ts";
+import { readWindow } from "../paging/window.ts";
+import type { View } from "./client.ts";
 import * as keys from "./keys.ts";
 import { toArtifact, toBuilds } from "./mapper.ts";
 import { findArtifact, getArtifact, getArtifactDirectory, listArtifacts } from "./operations.ts";
+import type { ArtifactPayload } from "./payload.ts";
 
 /** Zadig sets no bound; one call answers the largest window and one row more. */
 const maxSize = 101;
@@ -42,9 +47,9 @@ interface ArtifactRow {
   readonly text: string;
 }
 
-/** What artifacts are looked up by: a whole image text, or the `name:tag` at its end. */
+/** What artifacts are looked up by: a whole image text, or the `name:tag` that is its suffix. */
 interface ImageKey {
-  readonly kind: "WHOLE" | "ENDING";
+  readonly kind: "WHOLE" | "SUFFIX";
   readonly text: string;
 }
 
@@ -58,21 +63,17 @@ interface CommitKey {
  * The artifacts of one Zadig in one request. A batch of images costs one list call for about fifty keys, whose newest
  * records come back with their activities. The list hides images whose size Zadig could not read (OCI manifests,
  * multi-arch indexes): a whole image that it does not show costs one call more for its id, and one for the record if
- * there is one. By its ending a hidden image cannot be found, so that nothing is absent by its ending.
+ * there is one. By its suffix a hidden image cannot be found, so that nothing is absent by its suffix.
  */
 export class Artifacts implements ArtifactReader {
-  readonly #client: ZadigClient;
-  readonly #call: Call;
-  /** The directory facade costs one call an image; it is asked only where the configuration chose it. */
-  readonly #usesFacade: boolean;
+  readonly #view: View;
   readonly #ids;
   readonly #images;
   readonly #commits;
 
-  constructor(client: ZadigClient, call: Call, usesFacade: boolean) {
-    this.#client = client;
-    this.#call = call;
-    this.#usesFacade = usesFacade;
+  constructor(view: View) {
+    const { client, call } = view;
+    this.#view = view;
     const by = { call, backend: client.upstream.name };
     const byList = { ...by, operation: listArtifacts.name };
     this.#ids = single(
@@ -110,7 +111,7 @@ export class Artifacts implements ArtifactReader {
 
   readonly byNameAndTag: ArtifactReader["byNameAndTag"] = async (name, tag) => {
     const text = `${keys.lastSegment(name)}:${tag}`;
-    return keys.isSearchable(text) ? this.#images.load({ kind: "ENDING", text }) : unknown("NOT_SEARCHABLE");
+    return keys.isSearchable(text) ? this.#images.load({ kind: "SUFFIX", text }) : unknown("NOT_SEARCHABLE");
   };
 
   readonly byCommit: ArtifactReader["byCommit"] = (repository, branch, sha) => {
@@ -120,80 +121,72 @@ export class Artifacts implements ArtifactReader {
   readonly page: ArtifactReader["page"] = async (filter, request) => {
     const texts = [filter.image, filter.name, filter.imageTag, filter.repository, filter.branch];
     if (!texts.every((text) => text === null || keys.isSearchable(text))) return unknown("NOT_SEARCHABLE");
-    // With a repository or branch Zadig ignores every other filter, answers by build activities, repeats an artifact for
-    // each of them and counts activities: the rest is filtered here, and no total is known.
+    // With a repository or branch Zadig ignores every other filter, answers by build activities, repeats an artifact
+    // for each of them and counts activities: the rest is filtered here, and no total is known.
     const isByCommit = filter.repository !== null || filter.branch !== null;
-    const filters = isByCommit ? commitFilters(filter) : recordFilters(filter);
-    const isAskedFor = ({ record }: ArtifactRow) => matches(record, filter);
+    const source = this.#source(isByCommit ? commitFilters(filter.repository, filter.branch) : recordFilters(filter));
+    const keep = ({ record }: ArtifactRow) => matches(record, filter);
     if (!isByCommit && filter.type !== "OTHER") {
-      const source = { ...this.#source(filters), keep: isAskedFor };
-      return found(mapPage(await windowOf(request, source), ({ record }) => record));
+      return found(mapPage(await comparedWindow(request, { ...source, keep }), ({ record }) => record));
     }
-    return filteredWindow(request, {
-      source: this.#source(filters),
-      first: filteredPageSize,
+    const answer = await readFiltered(request, source, {
+      accept: (row) => (keep(row) ? row.record : null),
+      rows: filteredPageSize,
       most: filteredPageSize,
       maxRows: () => filteredPageSize * maxFilteredPages,
-      accept: async (row: ArtifactRow) => (isAskedFor(row) ? row.record : null),
-      concurrency: filteredPageSize,
     });
+    return withLostRows(answer);
   };
 
   /** The artifact list, newest first; a page that is too large an answer is assembled from smaller ones. */
-  #source(filters: ArtifactFilters): NumberedSource<ArtifactRow> {
-    const { upstream, learned } = this.#client;
-    const pages = {
-      fetch: async (page: number, size: number) => {
-        const { value, origin } = await this.#client.listArtifacts(filters, page, size, this.#call);
-        const toRow = (row: (typeof value.rows)[number]): ArtifactRow => ({
-          record: toArtifact(row, origin, upstream.base),
-          text: row.image ?? "",
-        });
-        return { ...value, rows: value.rows.map(toRow), origin };
-      },
-      workable: learned.pageSizes.artifacts,
-    };
+  #source(filters: Query): NumberedSource<ArtifactRow> {
+    const { client, call } = this.#view;
+    const { base } = client.upstream;
     return {
-      fetch: (page, size) => inSmallerPages(pages, page, size),
+      fetch: async (page, size) => {
+        const { value, origin } = await client.listArtifacts(filters, page, size, call);
+        const rows = value.rows.map((row) => ({ record: toArtifact(row, origin, base), text: row.image ?? "" }));
+        return { ...value, rows, origin };
+      },
       identity: ({ record: { ref, name, createdAt } }) => ref.zadigId ?? ref.image ?? keyText(name, createdAt),
       maxSize,
-      keep: () => true,
+      workable: client.learned.pageSizes.artifacts,
     };
   }
 
   async #readCommit({ repository, branch, sha }: CommitKey): Promise<Answer<Records>> {
     if (![repository, branch ?? "", sha].every(keys.isSearchable)) return unknown("NOT_SEARCHABLE");
-    const source = this.#source(commitFilters({ repository, branch }));
+    const source = this.#source(commitFilters(repository, branch));
     const built = new Map<string, ArtifactRecord>();
     let isWhole = true;
     for (let page = 0; page < maxFilteredPages; page++) {
-      const { rows, count, total, dropped } = await pageOf(source, page, filteredPageSize);
+      const { rows, dropped, start, end, total } = await readPage(source, page, filteredPageSize);
       isWhole &&= dropped.length === 0;
-      let isLastBuilt = false;
-      for (const row of rows) {
-        isLastBuilt = isBuiltFrom(row.record, repository, branch, sha);
-        if (isLastBuilt) built.set(source.identity(row), row.record);
+      const matches = rows.filter(({ row }) => isBuiltFrom(row.record, repository, branch, sha));
+      for (const { row, identity } of matches) built.set(identity, row.record);
+      const goesOn = total === null ? end - start >= filteredPageSize : start + filteredPageSize < total;
+      if (!goesOn) {
+        const none = absent(listArtifacts, "COMPLETE_FILTER");
+        return foundAny(newestFirst([...built.values()]), none, isWhole ? null : unknown("LOST_ROWS"));
       }
-      const goesOn = total === null ? count >= filteredPageSize : (page + 1) * filteredPageSize < total;
-      const records = newestFirst([...built.values()]);
-      if (!goesOn && built.size > 0) return found(records, isWhole ? null : unknown("LOST_ROWS"));
-      if (!goesOn) return isWhole ? absent(listArtifacts, "COMPLETE_FILTER") : unknown("LOST_ROWS");
       // Builds of one revision are adjacent in a list by time, unless it was built again.
-      if (built.size > 0 && rows.length > 0 && !isLastBuilt) return found(records, unknown("UNREAD"));
+      if (built.size > 0 && rows.length > 0 && matches.at(-1) !== rows.at(-1)) break;
     }
-    return built.size === 0 ? unknown("UNREAD") : found(newestFirst([...built.values()]), unknown("UNREAD"));
+    return foundAny(newestFirst([...built.values()]), unknown("UNREAD"), unknown("UNREAD"));
   }
 
   #readId(id: string): Promise<Answer<ArtifactRecord>> {
-    const read = this.#client.getArtifact(id, this.#call).then(({ value, origin }): Answer<ArtifactRecord> => {
-      return value === null ? noArtifact : found(toArtifact(value, origin, this.#client.upstream.base));
-    });
-    return absentIfNotFound(read, noArtifact);
+    const { client, call } = this.#view;
+    const toAnswer = ({ value, origin }: Reply<ArtifactPayload | null>) =>
+      value === null ? noArtifact : found(toArtifact(value, origin, client.upstream.base));
+    return absentIfNotFound(client.getArtifact(id, call).then(toAnswer), noArtifact);
   }
 
   async #readImages(images: readonly ImageKey[]): Promise<Answers> {
     const answers: Answers = new Map();
-    if (this.#usesFacade && !this.#client.learned.lacksArtifactFacade.get()) {
+    const { settings, client } = this.#view;
+    // The directory facade costs one call an image; it is asked only where the configuration chose it.
+    if (settings.surface === "directory" && !client.learned.lacksArtifactFacade.get()) {
       await Promise.all(
         images.map(async (key) => {
           const answer = key.kind === "WHOLE" ? await this.#readFacade(key.text) : null;
@@ -208,12 +201,13 @@ export class Artifacts implements ArtifactReader {
 
   /** Null where the list has to tell: the facade answers 500 for an unknown image as for an outage. */
   async #readFacade(image: string): Promise<Answer<Records> | Error | null> {
+    const { client, call } = this.#view;
     try {
-      const { value, origin } = await this.#client.getArtifactDirectory(image, this.#call);
+      const { value, origin } = await client.getArtifactDirectory(image, call);
       if (value === null || withoutScheme(value.image ?? "") !== image) return null;
-      return found([toArtifact(value, origin, this.#client.upstream.base)]);
+      return found([toArtifact(value, origin, client.upstream.base)]);
     } catch (error) {
-      if (isMissingRoute(error, getArtifactDirectory.name)) this.#client.learned.lacksArtifactFacade.set(true);
+      if (isMissingRoute(error, getArtifactDirectory.name)) client.learned.lacksArtifactFacade.set(true);
       else if (!(error instanceof UpstreamError && error.failure === "UNAVAILABLE" && !error.circuitOpen)) {
         return toError(error);
       }
@@ -223,11 +217,11 @@ export class Artifacts implements ArtifactReader {
 
   async #search(chunk: readonly ImageKey[], answers: Answers): Promise<void> {
     try {
-      const { pages, isComplete } = await this.#readAll(patternOf(chunk), Math.max(100, chunk.length * 4));
-      const listed = recordsByKey(pages);
+      const bounds = { size: Math.max(100, chunk.length * 4), mostPages: maxImagePages };
+      const { rows, dropped, isCut } = await collect(this.#source({ image: patternOf(chunk) }), bounds);
+      const listed = recordsByKey(rows);
       // A row that could not be read, or one behind the most that is read, may be of any of these keys.
-      const isDamaged = pages.some(({ dropped }) => dropped.length > 0);
-      const gap = isDamaged ? unknown("LOST_ROWS") : isComplete ? null : unknown("UNREAD");
+      const gap = dropped.length > 0 ? unknown("LOST_ROWS") : isCut ? unknown("UNREAD") : null;
       await Promise.all(
         chunk.map(async (key) => {
           const records = listed.get(imageKeyText(key));
@@ -239,23 +233,11 @@ export class Artifacts implements ArtifactReader {
     }
   }
 
-  async #readAll(image: string, size: number) {
-    const source = this.#source({ image });
-    const first = await pageOf(source, 0, size);
-    const { total, count } = first;
-    const all = total === null ? (count < size ? 1 : 2) : Math.ceil(total / size);
-    const rest = await Promise.all(
-      Array.from({ length: Math.min(all, maxImagePages) - 1 }, (_, index) => pageOf(source, index + 1, size)),
-    );
-    const isComplete = total === null ? (rest.at(-1) ?? first).count < size : all <= maxImagePages;
-    return { pages: [first, ...rest], isComplete };
-  }
-
   /** An image that the list does not show. */
   async #readHidden({ kind, text }: ImageKey, gap: Unknown | null): Promise<Answer<Records> | Error> {
-    if (kind === "ENDING") return gap ?? unknown("NARROW_SEARCH");
+    if (kind === "SUFFIX") return gap ?? unknown("NARROW_SEARCH");
     try {
-      const read = this.#client.findArtifact(text, this.#call);
+      const read = this.#view.client.findArtifact(text, this.#view.call);
       const id = await absentIfNotFound(
         read.then(({ value }) => (value === null ? noImage : found(value))),
         noImage,
@@ -276,19 +258,14 @@ function imageKeyText({ kind, text }: ImageKey): string {
   return `${kind} ${text}`;
 }
 
-/** The records of several pages by the text of each key that they answer. */
-function recordsByKey(pages: readonly UpstreamPage<ArtifactRow>[]): ReadonlyMap<string, Records> {
+/** The records by the text of each key that they answer. */
+function recordsByKey(rows: readonly ArtifactRow[]): ReadonlyMap<string, Records> {
   const listed = new Map<string, ArtifactRecord[]>();
-  const ids = new Set<string>();
-  for (const { record, text: raw } of pages.flatMap(({ rows }) => rows)) {
+  for (const { record, text: raw } of rows) {
     const text = withoutScheme(raw);
     if (!text) continue;
-    // A record created meanwhile pushes the last row of a page onto the next one.
-    const { zadigId } = record.ref;
-    if (zadigId !== null && ids.has(zadigId)) continue;
-    if (zadigId !== null) ids.add(zadigId);
-    const ending = text.includes("/") ? [imageKeyText({ kind: "ENDING", text: keys.lastSegment(text) })] : [];
-    for (const key of [imageKeyText({ kind: "WHOLE", text }), ...ending]) {
+    const suffix = text.includes("/") ? [imageKeyText({ kind: "SUFFIX", text: keys.lastSegment(text) })] : [];
+    for (const key of [imageKeyText({ kind: "WHOLE", text }), ...suffix]) {
       const records = listed.get(key);
       if (records) records.push(record);
       else listed.set(key, [record]);
@@ -300,12 +277,10 @@ function recordsByKey(pages: readonly UpstreamPage<ArtifactRow>[]): ReadonlyMap<
 // Two patterns in one call: an unanchored one reads the whole collection anyway.
 function patternOf(images: readonly ImageKey[]): string {
   const whole = images.filter(({ kind }) => kind === "WHOLE").map(({ text }) => text);
-  const endings = images.filter(({ kind }) => kind === "ENDING").map(({ text }) => text);
-  const patterns = [
-    ...(whole.length > 0 ? [keys.patternOfImages(whole)] : []),
-    ...(endings.length > 0 ? [keys.patternOfEndings(endings)] : []),
-  ];
-  return patterns.join("|");
+  const suffixes = images.filter(({ kind }) => kind === "SUFFIX").map(({ text }) => text);
+  if (suffixes.length === 0) return keys.patternOfImages(whole);
+  if (whole.length === 0) return keys.patternOfSuffixes(suffixes);
+  return `${keys.patternOfImages(whole)}|${keys.patternOfSuffixes(suffixes)}`;
 }
 
 /** What a record has for an image: a reference without its scheme, or the name of a file. */
@@ -332,23 +307,20 @@ function isMissingRoute(error: unknown, operation: string): boolean {
   );
 }
 
-function commitFilters({ repository, branch }: Pick<ArtifactQuery, "repository" | "branch">): ArtifactFilters {
+function commitFilters(repository: string | null, branch: string | null): Query {
+  return { repoName: repository === null ? undefined : keys.lastSegment(repository), branch: branch ?? undefined };
+}
+
+function recordFilters({ image, name, imageTag, type }: ArtifactQuery): Query {
   return {
-    ...(repository === null ? {} : { repoName: keys.lastSegment(repository) }),
-    ...(branch === null ? {} : { branch }),
+    image: image === null ? undefined : keys.patternOfImages([withoutScheme(image)]),
+    name: name === null ? undefined : keys.patternOfText(name),
+    imageTag: imageTag ?? undefined,
+    type: type === null || type === "OTHER" ? undefined : type.toLowerCase(),
   };
 }
 
-function recordFilters({ image, name, imageTag, type }: ArtifactQuery): ArtifactFilters {
-  return {
-    ...(image === null ? {} : { image: keys.patternOfImages([withoutScheme(image)]) }),
-    ...(name === null ? {} : { name: keys.patternOfText(name) }),
-    ...(imageTag === null ? {} : { imageTag }),
-    ...(type === null || type === "OTHER" ? {} : { type: type.toLowerCase() }),
-  };
-}
-
-/** Whether a record is what was asked for: what Zadig's filters let through is compared again, whole text by whole text. */
+/** Whether a record is what was asked for: what Zadig's filters let through is compared again, whole text by whole. */
 function matches(record: ArtifactRecord, { image, name, imageTag, type, repository, branch }: ArtifactQuery): boolean {
   return (
     (image === null || textOf(record) === withoutScheme(image)) &&
@@ -376,4 +348,24 @@ function isBuiltFrom(record: ArtifactRecord, repository: string | null, branch: 
 // Zadig knows repositories by their last part; a caller may name the owner too.
 function isRepository(known: string, asked: string): boolean {
   return asked.includes("/") ? known === asked : keys.lastSegment(known) === asked;
+}
+
+/** A window over rows that are compared again: where Zadig counts other rows as well, the total is unknown. */
+export async function comparedWindow<T>(
+  request: PageRequest,
+  source: NumberedSource<T> & { readonly keep: (row: T) => boolean },
+): Promise<Page<T>> {
+  let countsOthers = false;
+  const keep = (row: T) => {
+    const isOwn = source.keep(row);
+    countsOthers ||= !isOwn;
+    return isOwn;
+  };
+  const page = await readWindow(request, { ...source, keep });
+  return countsOthers ? { ...page, total: null } : page;
+}
+
+/** A filtered window with LOST_ROWS as its gap where the list ended with fewer rows than were counted. */
+export function withLostRows<U>(answer: Answer<FilteredPage<U>>): Answer<Page<U>> {
+  return answer.kind === "FOUND" && answer.value.lacksRows ? found(answer.value, unknown("LOST_ROWS")) : answer;
 }

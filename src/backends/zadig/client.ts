@@ -1,13 +1,15 @@
 import type { z } from "zod";
-import type { ReleaseParts } from "../../model/release.ts";
-import { createUpstream, type RawReply, type Reply } from "../../upstream/client.ts";
-import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
+import type { Origin } from "../../model/backend.ts";
+import type { Release } from "../../model/release.ts";
+import { createUpstream, type RawReply, type Reply, type Upstream } from "../../upstream/client.ts";
+import { MisshapenAnswer } from "../../upstream/errors.ts";
 import type { Call, Operation, Query } from "../../upstream/operation.ts";
 import { Learnt } from "../learnt.ts";
 import { readLeniently, readOne, readRowsLeniently } from "../loading/decode.ts";
-import type { UpstreamPage } from "../paging.ts";
+import type { UpstreamPage } from "../paging/source.ts";
 import { createDialect } from "./dialect.ts";
 import { objectId } from "./keys.ts";
+import { fromOpen, fromR1, fromR2 } from "./mapper.ts";
 import * as operations from "./operations.ts";
 import * as payload from "./payload.ts";
 import { type Generation, surfaceOf, type ZadigSettings } from "./settings.ts";
@@ -21,14 +23,14 @@ export interface ReleaseScope {
   readonly label: string | null;
 }
 
-/** What selects the artifacts of a list; `image` and `name` are regular expressions to Zadig, already escaped here. */
-export interface ArtifactFilters {
-  readonly image?: string;
-  readonly name?: string;
-  readonly imageTag?: string;
-  readonly type?: string;
-  readonly repoName?: string;
-  readonly branch?: string;
+/** A release as answered: it becomes a release with the origin of its answer. */
+export type ReleaseAnswer = (origin: Origin) => Release;
+
+/** What one request works with. */
+export interface View {
+  readonly client: ZadigClient;
+  readonly settings: ZadigSettings;
+  readonly call: Call;
 }
 
 /** One page of a list as answered; unreadable rows are dropped and counted. */
@@ -37,44 +39,44 @@ export type Listed<T> = Omit<UpstreamPage<T>, "origin">;
 /** Every call to one Zadig, and what was learnt of it. */
 export type ZadigClient = ReturnType<typeof createClient>;
 
-/** Opens one Zadig for the life of the process; sends nothing. All calls reject with an UpstreamError; pages are zero-based. */
+/** Opens one Zadig for the life of the process; sends nothing. Calls reject with an UpstreamError, pages count from 0. */
 export function createClient(settings: ZadigSettings) {
   const upstream = createUpstream(settings, createDialect(settings));
-  const { call: send } = upstream;
+  const learned = createLearned();
+  return { upstream, learned, ...releaseCalls(settings, upstream, learned), ...artifactCalls(upstream) };
+}
+
+function releaseCalls(settings: ZadigSettings, { call: send }: Upstream, learned: Learned) {
   const surface = surfaceOf(settings);
   const configured = settings.generation === "auto" ? null : settings.generation;
-  const learned = createLearned();
   /** The generation as configured or as seen of late; null while unknown. */
   const generation = () => configured ?? learned.generation.get();
-  const learn = (seen: Generation | null) => {
-    if (seen !== null) learned.generation.set(seen);
-  };
   const { listReleases, listReleasesDirectory, listReleasesOpen } = operations;
+  /** The call that lists releases. */
   const listOperation = { aslan: listReleases, directory: listReleasesDirectory, openapi: listReleasesOpen }[surface];
 
-  function listOpenReleases(project: string | null, page: number, size: number, call: Call) {
-    if (project === null) {
-      const reason = "OpenAPI lists one project at a time and none is configured";
-      throw new UpstreamError("REJECTED", { backend: settings.name, operation: listOperation.name, reason });
-    }
+  /** What `read` makes of an answer, whose generation is remembered where it shows one. */
+  function learning<T>(seen: Generation | null, read: (generation: Generation | null) => T): T {
+    const value = read(configured ?? seen);
+    if (seen !== null) learned.generation.set(seen);
+    return value;
+  }
+
+  function listOpen(project: string, page: number, size: number, call: Call) {
     const decode = ({ body }: RawReply, operation: Operation) => {
       const { list, total } = readOne(payload.openPage, body);
-      const seen = configured ?? openGenerationOf(list);
       const items = readList(payload.openItem, list ?? null, operation, total);
-      learn(seen);
-      return mapRows(items, (item): payload.ReleasePayload => {
-        return { shape: "open", item, project, generation: seen, parts: null };
+      return learning(openGenerationOf(list), (seen) => {
+        const toAnswer = (item: payload.OpenItem) => (origin: Origin) => fromOpen(item, project, seen, null, origin);
+        return { ...items, rows: items.rows.map(toAnswer) };
       });
     };
     return send(listOperation, { query: { projectKey: project, pageNum: page + 1, pageSize: size }, decode }, call);
   }
 
   return {
-    upstream,
     surface,
     generation,
-    learned,
-    /** The call that lists releases. */
     listOperation,
     /** `detailed` asks for the parts: a brief list is cheaper where the generation has one. */
     listReleases: (
@@ -83,36 +85,26 @@ export function createClient(settings: ZadigSettings) {
       page: number,
       size: number,
       call: Call,
-    ): Promise<Reply<Listed<payload.ReleasePayload>>> => {
-      if (surface === "openapi") return listOpenReleases(scope.project, page, size, call);
-      const decode = ({ body, header }: RawReply, operation: Operation) => {
-        const seen = configured ?? generationOf(body);
-        const releases = readReleases(body, seen, detailed, operation, totalOf(header("x-total")));
-        learn(seen);
-        return releases;
-      };
+    ): Promise<Reply<Listed<ReleaseAnswer>>> => {
+      // OpenAPI is asked for all projects nowhere: ReleaseLists reads one after the other.
+      if (surface === "openapi") return listOpen(scope.project ?? "", page, size, call);
+      const decode = (reply: RawReply, operation: Operation) =>
+        learning(generationOf(reply.body), (seen) => readReleases(reply, seen, detailed, operation));
       return send(listOperation, { query: releaseQuery(scope, detailed, page, size, generation()), decode }, call);
     },
     /** NOT_FOUND for an unknown id; the answer may belong to another project than the one that was asked with. */
     getRelease: (id: string, project: string | null, call: Call) => {
-      const decode = ({ body }: RawReply, operation: Operation) => {
-        if (body === null) return null;
-        const seen = configured ?? generationOf([body]);
-        const release = readRelease(body, seen, operation);
-        learn(seen);
-        return release;
-      };
+      const decode = (reply: RawReply, operation: Operation) =>
+        learning(generationOf([reply.body]), (seen) => readRelease(reply, seen, operation));
       const query = { projectName: project ?? undefined, ifPassFilter: true };
       return send(operations.getRelease, { parts: { id }, query, decode }, call);
     },
     getReleaseOpen: (id: string, project: string, call: Call) => {
-      const decode = ({ body }: RawReply, operation: Operation) =>
-        body === null ? null : readO1Release(body, project, operation);
+      const decode = (reply: RawReply, operation: Operation) => readO1(reply, project, operation);
       return send(operations.getReleaseOpen, { parts: { id }, query: { projectKey: project }, decode }, call);
     },
     getReleaseOpenByName: (version: string, project: string, call: Call) => {
-      const decode = ({ body }: RawReply, operation: Operation) =>
-        body === null ? null : readRelease(body, "o2", operation);
+      const decode = (reply: RawReply, operation: Operation) => readRelease(reply, "o2", operation);
       const query = { projectKey: project, versionName: version };
       return send(operations.getReleaseOpenByName, { query, decode }, call);
     },
@@ -123,7 +115,13 @@ export function createClient(settings: ZadigSettings) {
       };
       return send(operations.listProjects, { query: { pageNum: page + 1, pageSize: size }, decode }, call);
     },
-    listArtifacts: (filters: ArtifactFilters, page: number, size: number, call: Call) => {
+  };
+}
+
+function artifactCalls({ call: send }: Upstream) {
+  return {
+    /** `image` and `name` among the filters are regular expressions to Zadig. */
+    listArtifacts: (filters: Query, page: number, size: number, call: Call) => {
       const decode = ({ body, header }: RawReply, operation: Operation) =>
         readList(payload.artifact, body, operation, totalOf(header("x-total")));
       return send(operations.listArtifacts, { query: { ...filters, per_page: size, page: page + 1 }, decode }, call);
@@ -137,6 +135,8 @@ export function createClient(settings: ZadigSettings) {
       send(operations.getArtifactDirectory, { query: { image }, decode: readArtifact }, call),
   };
 }
+
+type Learned = ReturnType<typeof createLearned>;
 
 /**
  * What one process has learnt about one Zadig; nothing of it comes from, or belongs to, a single caller. All of it
@@ -199,105 +199,55 @@ function readList<S extends z.ZodType>(
   operation: Operation,
   total: number | null | undefined,
 ): Listed<z.output<S>> {
-  const { rows, dropped, count } = readRowsLeniently(schema, value, operation);
-  return { rows, dropped, count, total: total ?? null };
-}
-
-function mapRows<T, U>(list: Listed<T>, map: (row: T) => U): Listed<U> {
-  return { ...list, rows: list.rows.map(map) };
+  return { ...readRowsLeniently(schema, value, operation), total: total ?? null };
 }
 
 function readReleases(
-  body: unknown,
+  { body, header }: RawReply,
   generation: Generation | null,
   detailed: boolean,
   operation: Operation,
-  total: number | null,
-): Listed<payload.ReleasePayload> {
+): Listed<ReleaseAnswer> {
   if (generation === null && Array.isArray(body) && body.length > 0) {
     throw new MisshapenAnswer("expected releases: none of the known shapes");
   }
-  return generation === "r2"
-    ? mapRows(readList(payload.r2Release, body, operation, total), (row) => fromR2(row, false, operation))
-    : mapRows(readList(payload.r1Release, body, operation, total), (row) => fromR1(row, detailed, operation));
+  const total = totalOf(header("x-total"));
+  if (generation !== "r2") {
+    const list = readList(payload.r1Release, body, operation, total);
+    return { ...list, rows: list.rows.map((row) => readR1(row, detailed, operation)) };
+  }
+  const list = readList(payload.r2Release, body, operation, total);
+  return { ...list, rows: list.rows.map((row) => readR2(row, false, operation)) };
 }
 
-function readRelease(body: unknown, generation: Generation | null, operation: Operation): payload.ReleasePayload {
+function readRelease({ body }: RawReply, generation: Generation | null, operation: Operation): ReleaseAnswer | null {
+  if (body === null) return null;
   if (generation === null) throw new MisshapenAnswer("expected a release: none of the known shapes");
   return generation === "r1"
-    ? fromR1(readLeniently(payload.r1Release, body, operation), true, operation)
-    : fromR2(readLeniently(payload.r2Release, body, operation), true, operation);
+    ? readR1(readLeniently(payload.r1Release, body, operation), true, operation)
+    : readR2(readLeniently(payload.r2Release, body, operation), true, operation);
 }
 
-function fromR1(
-  row: z.output<typeof payload.r1Release>,
-  detailed: boolean,
-  operation: Operation,
-): payload.ReleasePayload {
+function readR1(row: z.output<typeof payload.r1Release>, detailed: boolean, operation: Operation): ReleaseAnswer {
   const lists = [row.buildInfo, row.deployInfo, row.testInfo, row.distributeInfo, row.securityStatsInfo];
   // Up to 1.7 `verbosity` is unknown and everything comes anyway; from 1.8 on an empty list has no key at all.
   const carriesParts = detailed || lists.some((value) => value !== undefined);
-  return { shape: "r1", info: row.versionInfo, parts: carriesParts ? readR1Parts(row, operation) : null };
+  const parts = carriesParts ? payload.readR1Parts(row, operation) : null;
+  return (origin) => fromR1(row.versionInfo, parts, origin);
 }
 
-function readR1Parts(row: z.output<typeof payload.r1Release>, operation: Operation): payload.R1Parts {
-  const dropped: DroppedPart[] = [];
-  const read = partReader(operation, dropped);
-  return {
-    builds: read("builds", "buildInfo", payload.buildInfo, row.buildInfo),
-    deployments: read("deployments", "deployInfo", payload.deployInfo, row.deployInfo),
-    tests: read("tests", "testInfo", payload.testInfo, row.testInfo),
-    distributions: read("distributions", "distributeInfo", payload.distributeInfo, row.distributeInfo),
-    securityScans: read("securityScans", "securityStatsInfo", payload.securityStats, row.securityStatsInfo),
-    dropped,
-  };
-}
-
-function fromR2(row: payload.R2Row, isDetail: boolean, operation: Operation): payload.ReleasePayload {
-  const dropped: DroppedPart[] = [];
-  const services = partReader(operation, dropped)("images", "services", payload.r2Service, row.services);
-  const isEmpty = services?.length === 0 && dropped.length === 0;
+function readR2(row: payload.R2Row, isDetail: boolean, operation: Operation): ReleaseAnswer {
+  const parts = payload.readR2Parts(row, operation);
+  const isEmpty = parts.services?.length === 0 && parts.dropped.length === 0;
   // Lists of 4.2 and later always have `services: []`: that is "not loaded". Only a detail can mean "none".
-  return { shape: "r2", row, services: isEmpty && !isDetail ? null : services, dropped };
+  return (origin) => fromR2(row, isEmpty && !isDetail ? null : parts, origin);
 }
 
-function readO1Release(body: unknown, project: string, operation: Operation): payload.ReleasePayload {
+function readO1({ body }: RawReply, project: string, operation: Operation): ReleaseAnswer | null {
+  if (body === null) return null;
   const row = readLeniently(payload.o1Release, body, operation);
-  const dropped: DroppedPart[] = [];
-  const read = partReader(operation, dropped);
-  const parts = {
-    deployments: read("deployments", "deploy_infos", payload.o1Deploy, row.deploy_infos),
-    distributions: read("distributions", "distribute_infos", payload.o1Distribute, row.distribute_infos),
-    dropped,
-  };
-  return { shape: "open", item: row.version_info, project, generation: "o1", parts };
-}
-
-type DroppedPart = ReleaseParts["dropped"][number];
-
-/**
- * Reads the lists of one release: a bad row costs itself, a list that is none costs itself and is null, the release
- * stays. What could not be read is added to `dropped`, with our name of its list.
- */
-function partReader(operation: Operation, dropped: DroppedPart[]) {
-  return <S extends z.ZodType>(
-    part: DroppedPart["part"],
-    name: string,
-    schema: S,
-    value: unknown,
-  ): readonly z.output<S>[] | null => {
-    const present = Array.isArray(value) ? value.filter((row) => row !== null) : (value ?? null);
-    try {
-      const list = readRowsLeniently(schema, present, operation);
-      for (const row of list.dropped) dropped.push({ ...row, part, reason: `${name}.${row.reason}` });
-      for (const row of list.cut) dropped.push({ ...row, part, reason: `${name}.${row.reason}` });
-      return list.rows;
-    } catch (error) {
-      if (!(error instanceof MisshapenAnswer)) throw error;
-      dropped.push({ operation: operation.name, index: 0, part, reason: `${name}: ${error.message}` });
-      return null;
-    }
-  };
+  const parts = payload.readO1Parts(row, operation);
+  return (origin) => fromOpen(row.version_info, project, "o1", parts, origin);
 }
 
 /** The generation that the first recognisable row shows; an empty list shows none. */

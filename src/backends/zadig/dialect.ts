@@ -53,8 +53,8 @@ const ambiguousOperations: readonly Operation[] = [
 ];
 
 /**
- * Judges an answer of Zadig. Every 6xxx and 7xxx code comes with status 400, nothing that is missing comes with 404, and
- * a code in a 200 means that the answer was replaced. Only statuses and numeric codes count: messages are Chinese,
+ * Judges an answer of Zadig. Every 6xxx and 7xxx code comes with status 400, nothing that is missing comes with 404,
+ * and a code in a 200 means that the answer was replaced. Only statuses and numeric codes count: messages are Chinese,
  * overwritten by other requests under load, and hold internal addresses.
  */
 function judge({ status, body }: RawReply, operation: Operation, oldKey: boolean): Judgement | null {

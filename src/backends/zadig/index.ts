@@ -38,11 +38,12 @@ export const zadig: BackendType<ZadigSettings> = {
 
 /** The readers of one request: an equal question is asked once. */
 function createReaders(client: ZadigClient, settings: ZadigSettings, call: Call): Readers {
-  const lists = new ReleaseLists(client, settings, call);
-  const lookup = new ReleaseLookup(client, lists, settings.projects, call);
-  const artifacts = new Artifacts(client, call, settings.surface === "directory");
+  const view = { client, settings, call };
+  const lists = new ReleaseLists(view);
+  const lookup = new ReleaseLookup(view, lists);
+  const artifacts = new Artifacts(view);
   return {
-    releases: new Releases(client, lists, lookup, artifacts, call),
+    releases: new Releases(view, lists, lookup, artifacts),
     artifacts,
     // Artifacts need no licence, so they answer on every installation.
     ping: async () => (await client.listArtifacts({}, 0, 1, call)).origin,

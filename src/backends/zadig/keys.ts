@@ -50,7 +50,7 @@ export function patternOfImages(texts: readonly string[]): string {
 }
 
 /** Matches references that end in one of these `name:tag`. */
-export function patternOfEndings(texts: readonly string[]): string {
+export function patternOfSuffixes(texts: readonly string[]): string {
   return `/(?:${texts.map(quote).join("|")})$`;
 }
 

@@ -1,20 +1,22 @@
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { Release, ReleaseRef } from "../../model/release.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
-import type { Call, Operation } from "../../upstream/operation.ts";
+import type { Operation } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, firstGap, found, impossible, unknown } from "../answers.ts";
 import { keyText, single } from "../loading/loader.ts";
-import { inSmallerPages } from "../smaller-pages.ts";
-import type { ReleaseScope, ZadigClient } from "./client.ts";
-import { type NumberedSource, pageOf } from "./filtered-list.ts";
+import { collect } from "../paging/collect.ts";
+import { isMergedPosition, readMerged } from "../paging/merge.ts";
+import { type NumberedSource, readPage } from "../paging/source.ts";
+import type { ReleaseScope, View } from "./client.ts";
 import { objectId } from "./keys.ts";
-import { byName, toRelease } from "./mapper.ts";
-import { mergedPosition, mergeWindow } from "./merge.ts";
+import { byName } from "./mapper.ts";
 import { getRelease, getReleaseOpen, getReleaseOpenByName } from "./operations.ts";
-import type { ZadigSettings } from "./settings.ts";
 
 /** Zadig sets no bound; one call answers the largest window and one row more. */
 const maxSize = 101;
+
+/** A list of releases with what selects them. */
+export type ReleaseSource = NumberedSource<Release> & { readonly keep: (release: Release) => boolean };
 
 /** A read of releases of one project, or with null of all. */
 type ProjectRead = (project: string | null, request: PageRequest) => Promise<Answer<Page<Release>>>;
@@ -27,31 +29,24 @@ const nameProjects = "Ask for one project, or name the projects to list in the c
  * refusal is remembered for a while where the credentials are the gateway's own.
  */
 export class ReleaseLists {
-  readonly #client: ZadigClient;
-  readonly #settings: ZadigSettings;
-  readonly #call: Call;
+  readonly #view: View;
 
-  constructor(client: ZadigClient, settings: ZadigSettings, call: Call) {
-    this.#client = client;
-    this.#settings = settings;
-    this.#call = call;
+  constructor(view: View) {
+    this.#view = view;
   }
 
   /**
    * The releases of a scope, newest first. Rows outside the scope are passed over: a parameter that a version does not
    * know is ignored there, and everything comes.
    */
-  source(scope: ReleaseScope, detailed: boolean): NumberedSource<Release> {
-    const { surface, learned } = this.#client;
-    const pages = {
-      fetch: async (page: number, size: number) => {
-        const { value, origin } = await this.#client.listReleases(scope, detailed, page, size, this.#call);
-        return { ...value, rows: value.rows.map((row) => toRelease(row, origin)), origin };
-      },
-      workable: detailed ? learned.pageSizes.detailed : learned.pageSizes.brief,
-    };
+  source(scope: ReleaseScope, detailed: boolean): ReleaseSource {
+    const { client, call } = this.#view;
+    const { brief, detailed: heavy } = client.learned.pageSizes;
     return {
-      fetch: (page, size) => inSmallerPages(pages, page, size),
+      fetch: async (page, size) => {
+        const { value, origin } = await client.listReleases(scope, detailed, page, size, call);
+        return { ...value, rows: value.rows.map((toRelease) => toRelease(origin)), origin };
+      },
       identity: ({ zadigId, project, version, createdAt }) => zadigId ?? keyText(project, version, createdAt),
       maxSize,
       keep: ({ project, workflow, taskId, labels }) =>
@@ -59,50 +54,52 @@ export class ReleaseLists {
         (scope.workflow === null || workflow === scope.workflow) &&
         (scope.taskId === null || taskId === scope.taskId) &&
         (scope.label === null || labels.includes(scope.label)),
-      looksAhead: surface !== "openapi",
+      looksAhead: client.surface !== "openapi",
+      workable: detailed ? heavy : brief,
     };
   }
 
   /** A window over one project, or with null over all of them. */
   async window(project: string | null, request: PageRequest, read: ProjectRead): Promise<Answer<Page<Release>>> {
     if (project !== null) return read(project, request);
-    const merged = () => this.merged(this.#settings.projects, request, read);
+    const merged = () => this.merged(this.#view.settings.projects, request, read);
     // A walk ends in the lists that it began in.
-    return request.after?.[0] === mergedPosition ? merged() : this.#across(() => read(null, request), merged);
+    return isMergedPosition(request.after) ? merged() : this.#across(() => read(null, request), merged);
   }
 
   /** A window over several projects, newest first. */
   async merged(projects: readonly string[], request: PageRequest, read: ProjectRead): Promise<Answer<Page<Release>>> {
     const [first, ...rest] = projects;
     if (first === undefined) {
-      const { name: operation } = this.#client.listOperation;
+      const { client, settings } = this.#view;
+      const { name: operation } = client.listOperation;
       const reason = "OpenAPI lists one project at a time and none is configured";
-      throw new UpstreamError("REJECTED", { backend: this.#settings.name, operation, reason, advice: nameProjects });
+      throw new UpstreamError("REJECTED", { backend: settings.name, operation, reason, advice: nameProjects });
     }
-    return rest.length === 0
-      ? read(first, request)
-      : mergeWindow(request, projects, ({ createdAt }) => createdAt, read);
+    if (rest.length === 0) return read(first, request);
+    const lists = projects.map((project) => (inner: PageRequest) => read(project, inner));
+    return readMerged(request, lists, ({ createdAt }) => createdAt);
   }
 
   /** One release in one project, or with null in any. */
   async anywhere(project: string | null, read: (project: string | null) => Promise<Answer<Release>>) {
     if (project !== null) return read(project);
-    const { projects } = this.#settings;
+    const { client, settings } = this.#view;
     return this.#across(
       () => read(null),
       async () => {
-        if (projects.length === 0) return unknown("NOT_CONFIGURED");
-        const answers = await Promise.all(projects.map(read));
+        if (settings.projects.length === 0) return unknown("NOT_CONFIGURED");
+        const answers = await Promise.all(settings.projects.map(read));
         const first = answers.find(({ kind }) => kind === "FOUND") ?? firstGap(answers);
-        return first ?? absent(this.#client.listOperation, "WHOLE_LIST");
+        return first ?? absent(client.listOperation, "WHOLE_LIST");
       },
     );
   }
 
   /** Reads all projects at once, or, where that is refused, each of those that are configured. */
   async #across<T>(all: () => Promise<T>, each: () => Promise<T>): Promise<T> {
-    const { surface, learned } = this.#client;
-    const { projects, forward } = this.#settings;
+    const { surface, learned } = this.#view.client;
+    const { projects, forward } = this.#view.settings;
     if (surface === "openapi" || (learned.refusesAllProjects.get() && projects.length > 0)) return each();
     try {
       return await all();
@@ -129,22 +126,18 @@ const wholeProject = { workflow: null, taskId: null, label: null } as const;
 
 /** One release by its ref, in one request. */
 export class ReleaseLookup {
-  readonly #client: ZadigClient;
+  readonly #view: View;
   readonly #lists: ReleaseLists;
-  /** The configured projects, in one of which a release without a project may be. */
-  readonly #projects: readonly string[];
-  readonly #call: Call;
   readonly #listed = new Map<string, Release>();
   readonly #releases;
   readonly #notListed: Absent;
   /** That a release, which was read with its parts, has none of a kind. */
   readonly without: Absent;
 
-  constructor(client: ZadigClient, lists: ReleaseLists, projects: readonly string[], call: Call) {
-    this.#client = client;
+  constructor(view: View, lists: ReleaseLists) {
+    const { client, call } = view;
+    this.#view = view;
     this.#lists = lists;
-    this.#projects = projects;
-    this.#call = call;
     this.#notListed = absent(client.listOperation, "WHOLE_LIST");
     this.without = client.surface === "aslan" ? noRelease : this.#notListed;
     this.#releases = single(refText, (ref: ReleaseRef) => this.#load(ref), {
@@ -166,7 +159,7 @@ export class ReleaseLookup {
   }
 
   #operation(): Operation {
-    const { surface, listOperation, generation } = this.#client;
+    const { surface, listOperation, generation } = this.#view.client;
     if (surface === "aslan") return getRelease;
     if (surface === "directory") return listOperation;
     return generation() === "o1" ? getReleaseOpen : getReleaseOpenByName;
@@ -176,14 +169,14 @@ export class ReleaseLookup {
     // Zadig's ids are those of Mongo, 24 hex digits; without an id both project and version are needed.
     const { project, zadigId, version } = ref;
     if (zadigId === null ? project === null || version === null : objectId(zadigId) === null) return impossible;
-    const answer = await (this.#client.surface === "openapi" ? this.#openRelease(ref) : this.#closedRelease(ref));
+    const answer = await (this.#view.client.surface === "openapi" ? this.#openRelease(ref) : this.#closedRelease(ref));
     // Whatever was found by this key, in this project there is no such release.
     return answer.kind === "FOUND" && !isMeant(answer.value, ref) ? noRelease : answer;
   }
 
   /** The directory facade has no look-up by id, but from 4.0 on aslan's can be asked beside it. */
   get #hasKeyedRead(): boolean {
-    return this.#client.surface === "aslan" || this.#client.generation() === "r2";
+    return this.#view.client.surface === "aslan" || this.#view.client.generation() === "r2";
   }
 
   /** Aslan and the directory facade. */
@@ -191,10 +184,10 @@ export class ReleaseLookup {
     const { zadigId, project } = ref;
     if (zadigId === null || !this.#hasKeyedRead) return this.#inList(ref);
     if (project !== null) return this.#byId(zadigId, project);
-    const [first] = this.#projects;
+    const [first] = this.#view.settings.projects;
     if (first !== undefined) return this.#inProjects(zadigId, first);
     // From 2.3 on the call wants a project; a list across all of them knows it.
-    if (this.#client.generation() === "r2") return this.#inList(ref);
+    if (this.#view.client.generation() === "r2") return this.#inList(ref);
     try {
       return await this.#byId(zadigId, null);
     } catch (error) {
@@ -214,10 +207,10 @@ export class ReleaseLookup {
 
   async #readId(id: string, project: string | null): Promise<Release | null> {
     try {
-      const { value, origin } = await this.#client.getRelease(id, project, this.#call);
+      const { value, origin } = await this.#view.client.getRelease(id, project, this.#view.call);
       if (value === null) return null;
-      this.#client.learned.findsById.set(true);
-      return toRelease(value, origin);
+      this.#view.client.learned.findsById.set(true);
+      return value(origin);
     } catch (error) {
       if (isNotFound(error)) return null;
       throw error;
@@ -226,9 +219,9 @@ export class ReleaseLookup {
 
   /** Whether the look-up by id finds anything here (up to 1.7 it does not): a release of the list is tried once. */
   async #findsById(project: string | null): Promise<boolean> {
-    if (this.#client.learned.findsById.get() || this.#client.generation() === "r2") return true;
-    const { rows } = await pageOf(this.#lists.source({ ...wholeProject, project }, false), 0, 1);
-    const [listed] = rows;
+    if (this.#view.client.learned.findsById.get() || this.#view.client.generation() === "r2") return true;
+    const { rows } = await readPage(this.#lists.source({ ...wholeProject, project }, false), 0, 1);
+    const listed = rows[0]?.row;
     return (
       listed !== undefined && listed.zadigId !== null && (await this.#readId(listed.zadigId, listed.project)) !== null
     );
@@ -241,7 +234,9 @@ export class ReleaseLookup {
   async #inProjects(id: string, first: string): Promise<Answer<Release>> {
     const answer = await this.#byId(id, first);
     if (answer.kind !== "FOUND" || answer.value.project === first) return answer;
-    return this.#projects.includes(answer.value.project) ? this.#byId(id, answer.value.project) : noRelease;
+    return this.#view.settings.projects.includes(answer.value.project)
+      ? this.#byId(id, answer.value.project)
+      : noRelease;
   }
 
   /** The listed release, with or without its parts. */
@@ -265,23 +260,17 @@ export class ReleaseLookup {
   }
 
   async #walkSource(ref: ReleaseRef, source: NumberedSource<Release>, size: number): Promise<Answer<Release>> {
-    let unreadable = false;
-    for (let page = 0; page < maxPages; page++) {
-      const { rows, count, total, dropped } = await pageOf(source, page, size);
-      const row = rows.find((release) => isMeant(release, ref));
-      if (row !== undefined) return found(row);
-      unreadable ||= dropped.length > 0;
-      if (count > 0 && (total === null ? count >= size : (page + 1) * size < total)) continue;
-      // The row that is missing may be the one that could not be read, or one that was counted and did not come.
-      const isShort = total !== null && page * size + count < total;
-      return unreadable || isShort ? unknown("LOST_ROWS") : this.#notListed;
-    }
-    return unknown("UNREAD");
+    const until = (release: Release) => isMeant(release, ref);
+    const { rows, isCut, isWhole } = await collect(source, { size, mostPages: maxPages, atOnce: 1, until });
+    const release = rows.find(until);
+    if (release !== undefined) return found(release);
+    // The missing release may be a row that could not be read, or one that was counted and did not come.
+    return isWhole ? this.#notListed : unknown(isCut ? "UNREAD" : "LOST_ROWS");
   }
 
   async #openRelease(ref: ReleaseRef): Promise<Answer<Release>> {
     const { project, zadigId, version } = ref;
-    const isO1 = () => this.#client.generation() === "o1";
+    const isO1 = () => this.#view.client.generation() === "o1";
     if (project !== null && zadigId === null && version !== null) return this.#byVersion(ref, project, version);
     if (project !== null && zadigId !== null && isO1()) return this.#byOpenId(ref, project, zadigId);
     // By id alone OpenAPI cannot be asked, or the generation is not known yet: the lists tell project and name.
@@ -294,16 +283,16 @@ export class ReleaseLookup {
 
   #byOpenId(ref: ReleaseRef, project: string, id: string): Promise<Answer<Release>> {
     return this.#openDetail(ref, project, async () => {
-      const { value, origin } = await this.#client.getReleaseOpen(id, project, this.#call);
-      return value && toRelease(value, origin);
+      const { value, origin } = await this.#view.client.getReleaseOpen(id, project, this.#view.call);
+      return value?.(origin) ?? null;
     });
   }
 
   #byVersion(ref: ReleaseRef, project: string, version: string, id: string | null = null): Promise<Answer<Release>> {
     return this.#openDetail(ref, project, async () => {
-      const { value, origin } = await this.#client.getReleaseOpenByName(version, project, this.#call);
+      const { value, origin } = await this.#view.client.getReleaseOpenByName(version, project, this.#view.call);
       if (value === null) return null;
-      const release = toRelease(value, origin);
+      const release = value(origin);
       // This detail has no id; the list had.
       const listedId = id ?? this.#listed.get(keyText(project, null, version))?.zadigId ?? null;
       return { ...byName(release), zadigId: release.zadigId ?? listedId };
@@ -311,8 +300,8 @@ export class ReleaseLookup {
   }
 
   /**
-   * Reads a detail of OpenAPI, which answers 500 for what does not exist and for what is broken, or null. Only the list
-   * tells which: if the release is not in it, "not there" was meant; if it is, the failure was one, and null proves nothing.
+   * Reads a detail of OpenAPI, which answers 500, or null, for what does not exist as for what is broken. Only the list
+   * tells which: where it has the release, a failure was one, and null proves nothing.
    */
   async #openDetail(ref: ReleaseRef, project: string, read: () => Promise<Release | null>): Promise<Answer<Release>> {
     let failure: UpstreamError | null = null;

@@ -6,30 +6,12 @@ import { fromUnixSeconds, toCount, toInt } from "../../model/values.ts";
 import { decoded, hostUrl, objectId, safeUrl } from "./keys.ts";
 import { artifactTypes, toCommit, toIssues, toO1Parts, toR1Parts, toR2Parts } from "./parts.ts";
 import type * as payload from "./payload.ts";
+import type { Generation } from "./settings.ts";
 
-/** A release from any of the four shapes; its parts are null where the answer left them out. */
-export function toRelease(answer: payload.ReleasePayload, origin: Origin): Release {
-  switch (answer.shape) {
-    case "r1": {
-      const release = fromR1(answer.info, origin);
-      return answer.parts === null ? release : { ...release, parts: toR1Parts(answer.parts, release, answer.info) };
-    }
-    case "r2": {
-      const release = fromR2(answer.row, origin);
-      return answer.services === null
-        ? release
-        : { ...release, parts: toR2Parts(answer.services, answer.row, answer.dropped) };
-    }
-    case "open": {
-      const release = fromOpen(answer.item, answer.project, answer.generation === "o2", origin);
-      return answer.parts === null ? release : { ...release, parts: toO1Parts(answer.parts) };
-    }
-  }
-}
-
-function fromR1(info: payload.R1Info, origin: Origin): Release {
+/** An R1 release; its parts are null where the answer left them out. */
+export function fromR1(info: payload.R1Info, parts: payload.R1Parts | null, origin: Origin): Release {
   const id = objectId(info.id);
-  return {
+  const release = {
     ref: refOf(origin.backend, info.productName, id, info.version),
     origin,
     zadigId: id,
@@ -48,9 +30,11 @@ function fromR1(info: payload.R1Info, origin: Origin): Release {
     environment: toEnvironment(info.productEnvInfo),
     parts: null,
   };
+  return parts === null ? release : { ...release, parts: toR1Parts(parts, release, info) };
 }
 
-function fromR2(row: payload.R2Row, origin: Origin): Release {
+/** An R2 release; its services are null where the answer left them out. */
+export function fromR2(row: payload.R2Row, parts: payload.R2Parts | null, origin: Origin): Release {
   const id = objectId(row.id);
   return {
     ref: refOf(origin.backend, row.project_name, id, row.version),
@@ -70,15 +54,22 @@ function fromR2(row: payload.R2Row, origin: Origin): Release {
     environment: row.env_name
       ? { name: row.env_name, namespace: null, production: row.production ?? null, services: [], variableNames: [] }
       : null,
-    parts: null,
+    parts: parts?.services ? toR2Parts(parts.services, row, parts.dropped) : null,
   };
 }
 
-/** OpenAPI answers name no project: it is the one that was asked for. O2 finds a release by its name only. */
-function fromOpen(item: payload.OpenItem, project: string, isByName: boolean, origin: Origin): Release {
+/** A release of OpenAPI, whose answers name no project: it is the one that was asked for. */
+export function fromOpen(
+  item: payload.OpenItem,
+  project: string,
+  generation: Generation | null,
+  parts: payload.O1Parts | null,
+  origin: Origin,
+): Release {
   const id = objectId(item.id);
   return {
-    ref: refOf(origin.backend, project, isByName ? null : id, item.version_name),
+    // O2 finds a release by its name only.
+    ref: refOf(origin.backend, project, generation === "o2" ? null : id, item.version_name),
     origin,
     zadigId: id,
     version: item.version_name,
@@ -92,7 +83,7 @@ function fromOpen(item: payload.OpenItem, project: string, isByName: boolean, or
     createdBy: item.created_by || null,
     createdAt: fromUnixSeconds(item.create_time),
     environment: null,
-    parts: null,
+    parts: parts && toO1Parts(parts),
   };
 }
 

@@ -1,8 +1,8 @@
 import type { Operation } from "../../upstream/operation.ts";
 
 /**
- * Releases of 1.8 and later. Obeys the same right as the by-id read, and holds every release that was not deleted; a
- * project that there is none of has none.
+ * Releases of 1.8 and later. Obeys the same right as the read by id, and holds every release that was not deleted; a
+ * project that does not exist has none.
  */
 export const listReleases = {
   name: "zadig.listReleases",
@@ -14,8 +14,8 @@ export const listReleases = {
 } as const satisfies Operation;
 
 /**
- * One release with its parts. Up to 1.7 it never finds anything (the id is compared as text), so its silence counts only
- * where it has found something; the code 6563 stands for a database that does not answer as well, which fails other calls too.
+ * One release with its parts. Up to 1.7 it never finds anything (the id is compared as text), so its silence counts
+ * only where it has found something; the code 6563 also means a database that does not answer, which fails other calls.
  */
 export const getRelease = {
   name: "zadig.getRelease",
@@ -26,7 +26,7 @@ export const getRelease = {
   proves: ["KEYED_READ"],
 } as const satisfies Operation;
 
-/** Releases as 1.6 documents them; hands on what the other list answers. */
+/** Releases as 1.6 documents them; from 1.7 on a proxy of the other list. */
 export const listReleasesDirectory = {
   name: "zadig.listReleasesDirectory",
   method: "GET",
@@ -67,8 +67,8 @@ export const getReleaseOpenByName = {
 } as const satisfies Operation;
 
 /**
- * Artifacts by filters; an anchored alternation of images makes it a multi-get, since `image` and `name` go into a Mongo
- * `$regex` as they are, in every version. With `repoName` or `branch` it answers by build activities, of any artifact;
+ * Artifacts by filters; an anchored alternation of images makes it a multi-get, since `image` and `name` go into a
+ * Mongo `$regex` as they are, in every version. With `repoName` or `branch` it answers by build activities, of any artifact;
  * without, it hides images that have no `image_size` (OCI manifests and indexes): of these its silence proves nothing.
  */
 export const listArtifacts = {
@@ -80,7 +80,7 @@ export const listArtifacts = {
   proves: ["COMPLETE_FILTER"],
 } as const satisfies Operation;
 
-/** One artifact by id; the code 6662 stands for "no such id". */
+/** One artifact by id; the code 6662 means "no such id". */
 export const getArtifact = {
   name: "zadig.getArtifact",
   method: "GET",
@@ -110,10 +110,7 @@ export const getArtifactDirectory = {
   proves: [],
 } as const satisfies Operation;
 
-/**
- * The projects that these credentials may see. Lists of releases answer `[]` for a project that there is none of as for one
- * without releases.
- */
+/** The projects that these credentials may see. */
 export const listProjects = {
   name: "zadig.listProjects",
   method: "GET",

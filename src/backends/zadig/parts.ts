@@ -415,7 +415,7 @@ export function toIssues(rows: readonly payload.IssueRow[]): readonly Issue[] {
   return [...issues.values()];
 }
 
-/** The last part of an address's path, else of its fragment, else its host; of other text what is behind the last slash. */
+/** The last part of an address's path, else of its fragment, else its host; of other text its last segment. */
 function keyIn(text: string): string {
   const trimmed = text.trim();
   const lastPart = (path: string) => lastSegment(trimEndSlashes(path));

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { ReleaseParts } from "../../model/release.ts";
-import type { Generation } from "./settings.ts";
+import { MisshapenAnswer } from "../../upstream/errors.ts";
+import type { Operation } from "../../upstream/operation.ts";
+import { readRowsLeniently } from "../loading/decode.ts";
 
 /** Text that Zadig may leave out or null. */
 const text = z.string().nullish();
@@ -100,6 +102,7 @@ export const r1Release = z.object({
   distributeInfo: z.unknown().optional(),
   securityStatsInfo: z.unknown().optional(),
 });
+type R1Release = z.output<typeof r1Release>;
 
 /** A row of `buildInfo`. */
 export const buildInfo = z.object({
@@ -156,10 +159,10 @@ const distribution = z.object({
   image: text,
   ...times,
 });
-export type DistributionRow = z.output<typeof distribution>;
 
 /** A row of `distributeInfo`; charts carry their images as sub-rows from 1.8 on. */
 export const distributeInfo = distribution.extend({ subDistributes: list(distribution) });
+export type DistributionRow = Omit<z.output<typeof distributeInfo>, "subDistributes">;
 
 /** A row of `securityStatsInfo`. Zadig's misspelt count of unknown findings is always 0 and is not read. */
 export const securityStats = z.object({
@@ -236,6 +239,7 @@ export const o1Release = z.object({
   deploy_infos: z.unknown().optional(),
   distribute_infos: z.unknown().optional(),
 });
+type O1Release = z.output<typeof o1Release>;
 
 /** A row of O1's `deploy_infos`. */
 export const o1Deploy = z.object({ service_name: z.string(), service_module: text, image: text });
@@ -251,51 +255,17 @@ const o1Distribution = z.object({
   image: text,
   namespace: text,
 });
-export type O1DistributionRow = z.output<typeof o1Distribution>;
 
 /** A row of O1's `distribute_infos`. */
 export const o1Distribute = o1Distribution.extend({ sub_distributes: list(o1Distribution) });
-
-/** The lists of an R1 release; each null where it was not readable at all. */
-export interface R1Parts {
-  readonly builds: readonly BuildRow[] | null;
-  readonly deployments: readonly DeployRow[] | null;
-  readonly tests: readonly TestRow[] | null;
-  readonly distributions: readonly z.output<typeof distributeInfo>[] | null;
-  readonly securityScans: readonly SecurityRow[] | null;
-  readonly dropped: ReleaseParts["dropped"];
-}
-
-/** The lists of an O1 release; each null where it was not readable at all. */
-export interface O1Parts {
-  readonly deployments: readonly O1DeployRow[] | null;
-  readonly distributions: readonly z.output<typeof o1Distribute>[] | null;
-  readonly dropped: ReleaseParts["dropped"];
-}
-
-/** A release in the shape that it was answered in; parts and services are null where the answer left them out. */
-export type ReleasePayload =
-  | { readonly shape: "r1"; readonly info: R1Info; readonly parts: R1Parts | null }
-  | {
-      readonly shape: "r2";
-      readonly row: R2Row;
-      readonly services: readonly R2ServiceRow[] | null;
-      readonly dropped: ReleaseParts["dropped"];
-    }
-  | {
-      readonly shape: "open";
-      readonly item: OpenItem;
-      /** The project that was asked for. */
-      readonly project: string;
-      readonly generation: Generation | null;
-      readonly parts: O1Parts | null;
-    };
+export type O1DistributionRow = Omit<z.output<typeof o1Distribute>, "sub_distributes">;
 
 /** A page of the list of projects. */
 export const projectPage = z.object({ projects: z.unknown(), total: z.int().nullish() });
 
 /** A row of the list of projects. */
 export const projectRow = z.object({ project_key: z.string() });
+export type ProjectRow = z.output<typeof projectRow>;
 
 const activity = z.object({
   type: z.string(),
@@ -329,3 +299,69 @@ export const artifact = z.object({
     .transform((rows) => rows?.filter((row) => row !== null) ?? null),
 });
 export type ArtifactPayload = z.output<typeof artifact>;
+
+type DroppedPart = ReleaseParts["dropped"][number];
+
+/** The lists of an R1 release; each null where it was not readable at all. */
+export type R1Parts = ReturnType<typeof readR1Parts>;
+
+/** Reads the lists of an R1 release. */
+export function readR1Parts(row: R1Release, operation: Operation) {
+  const dropped: DroppedPart[] = [];
+  const read = partReader(operation, dropped);
+  return {
+    builds: read("builds", "buildInfo", buildInfo, row.buildInfo),
+    deployments: read("deployments", "deployInfo", deployInfo, row.deployInfo),
+    tests: read("tests", "testInfo", testInfo, row.testInfo),
+    distributions: read("distributions", "distributeInfo", distributeInfo, row.distributeInfo),
+    securityScans: read("securityScans", "securityStatsInfo", securityStats, row.securityStatsInfo),
+    dropped,
+  };
+}
+
+/** The services of an R2 release; null where they were not readable at all. */
+export type R2Parts = ReturnType<typeof readR2Parts>;
+
+/** Reads the services of an R2 release. */
+export function readR2Parts(row: R2Row, operation: Operation) {
+  const dropped: DroppedPart[] = [];
+  return { services: partReader(operation, dropped)("images", "services", r2Service, row.services), dropped };
+}
+
+/** The lists of an O1 release; each null where it was not readable at all. */
+export type O1Parts = ReturnType<typeof readO1Parts>;
+
+/** Reads the lists of an O1 release. */
+export function readO1Parts(row: O1Release, operation: Operation) {
+  const dropped: DroppedPart[] = [];
+  const read = partReader(operation, dropped);
+  return {
+    deployments: read("deployments", "deploy_infos", o1Deploy, row.deploy_infos),
+    distributions: read("distributions", "distribute_infos", o1Distribute, row.distribute_infos),
+    dropped,
+  };
+}
+
+/**
+ * Reads the lists of one release: a bad row costs itself, a list that is none costs itself and is null, the release
+ * stays. What could not be read is added to `dropped`, with our name of its list.
+ */
+function partReader(operation: Operation, dropped: DroppedPart[]) {
+  return <S extends z.ZodType>(
+    part: DroppedPart["part"],
+    name: string,
+    schema: S,
+    value: unknown,
+  ): readonly z.output<S>[] | null => {
+    const present = Array.isArray(value) ? value.filter((row) => row !== null) : (value ?? null);
+    try {
+      const list = readRowsLeniently(schema, present, operation);
+      for (const row of [...list.dropped, ...list.cut]) dropped.push({ ...row, part, reason: `${name}.${row.reason}` });
+      return list.rows;
+    } catch (error) {
+      if (!(error instanceof MisshapenAnswer)) throw error;
+      dropped.push({ operation: operation.name, index: 0, part, reason: `${name}: ${error.message}` });
+      return null;
+    }
+  };
+}

@@ -2,21 +2,23 @@ import { type ImageRef, isStrong, printImageRef } from "../../model/artifact.ts"
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord, BuildInfo, Release, ReleaseImage, ReleaseParts } from "../../model/release.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Call } from "../../upstream/operation.ts";
 import { type Answer, absent, failed, found, foundAny, joined, mapAnswer, unknown } from "../answers.ts";
 import type { ArtifactReader, ReleaseQuery, ReleaseReader } from "../backend.ts";
 import { single } from "../loading/loader.ts";
-import type { ReleaseScope, ZadigClient } from "./client.ts";
-import { filteredWindow, type NumberedSource, pageOf, windowOf } from "./filtered-list.ts";
+import { collect } from "../paging/collect.ts";
+import { readFiltered } from "../paging/filter.ts";
+import { comparedWindow, withLostRows } from "./artifacts.ts";
+import type { ReleaseScope, View } from "./client.ts";
 import { isSearchable } from "./keys.ts";
-import type { ReleaseLists, ReleaseLookup } from "./lookup.ts";
+import type { ReleaseLists, ReleaseLookup, ReleaseSource } from "./lookup.ts";
 import { getArtifact, listArtifacts, listProjects, listReleasesOpen } from "./operations.ts";
+import type { ProjectRow } from "./payload.ts";
 
 /** A release may be written some seconds before the records of its images. */
 const slackMs = 3_600_000;
 /** Rows of brief lists that are looked through at once. */
 const briefRows = 100;
-/** Rows that come with their parts (environments, manifests) may be hundreds of kilobytes each: see {@link heavyPages}. */
+/** Page sizes of rows with their parts (environments, manifests), each of which may be hundreds of kilobytes. */
 const heavyRows = { least: 10, most: 80 } as const;
 /** Rows that one window may look through: those that come with their parts, and those of which each costs one call. */
 const maxRows = { embedded: 1000, asked: 100 } as const;
@@ -34,18 +36,18 @@ interface ReleaseFilter {
 
 /** The releases of one Zadig in one request. */
 export class Releases implements ReleaseReader {
-  readonly #client: ZadigClient;
+  readonly #view: View;
   readonly #lists: ReleaseLists;
   readonly #lookup: ReleaseLookup;
   readonly #artifacts: ArtifactReader;
   readonly #projects: ProjectCheck;
 
-  constructor(client: ZadigClient, lists: ReleaseLists, lookup: ReleaseLookup, artifacts: ArtifactReader, call: Call) {
-    this.#client = client;
+  constructor(view: View, lists: ReleaseLists, lookup: ReleaseLookup, artifacts: ArtifactReader) {
+    this.#view = view;
     this.#lists = lists;
     this.#lookup = lookup;
     this.#artifacts = artifacts;
-    this.#projects = new ProjectCheck(client, call);
+    this.#projects = new ProjectCheck(view);
   }
 
   readonly page: ReleaseReader["page"] = async (filter, request, wantsParts) => {
@@ -54,9 +56,8 @@ export class Releases implements ReleaseReader {
     if (![project, workflow, service, label].every((text) => text === null || isSearchable(text))) {
       return unknown("NOT_SEARCHABLE");
     }
-    const answer = await this.#lists.window(project, request, (one, inner) => {
-      return this.#pageOf(one, filter, inner, wantsParts);
-    });
+    const read = (one: string | null, inner: PageRequest) => this.#pageOf(one, filter, inner, wantsParts);
+    const answer = await this.#lists.window(project, request, read);
     // The first answer may have shown only now that this generation has no labels.
     this.#refuseUnsupported(filter);
     const isHead = project !== null && request.after === null;
@@ -109,18 +110,18 @@ export class Releases implements ReleaseReader {
     // 0 is Zadig's "all tasks".
     const scope = { project, workflow, taskId: filter.taskId || null, label };
     // Only R2 filters by label, and no generation filters by service without tearing holes into its pages.
-    if (service !== null || (label !== null && this.#client.generation() !== "r2")) {
+    if (service !== null || (label !== null && this.#view.client.generation() !== "r2")) {
       return this.#filtered(scope, request, {
         detailed: service !== null || wantsParts,
         needsParts: service !== null,
         belongs: ({ parts }) => service === null || (parts !== null && namesService(parts, service)),
       });
     }
-    return windowOf(request, this.#source(scope, wantsParts)).then((page) => found(page));
+    return comparedWindow(request, this.#source(scope, wantsParts)).then((page) => found(page));
   }
 
   /** The releases of a scope; each row that is read is remembered for look-ups. */
-  #source(scope: ReleaseScope, detailed: boolean): NumberedSource<Release> {
+  #source(scope: ReleaseScope, detailed: boolean): ReleaseSource {
     const source = this.#lists.source(scope, detailed);
     return {
       ...source,
@@ -141,48 +142,48 @@ export class Releases implements ReleaseReader {
     request: PageRequest,
     { detailed, needsParts, belongs, record }: ReleaseFilter,
   ): Promise<Answer<Page<Release>>> {
-    const { surface, generation } = this.#client;
+    const { surface, generation } = this.#view.client;
     const isHeavy = detailed && surface !== "openapi" && generation() !== "r2";
-    const order = new DateOrder();
+    const dates: number[] = [];
     let hasUnreadParts = false;
     const source = this.#source(scope, detailed);
-    const answer = await filteredWindow<Release, Release>(request, {
-      source: {
-        ...source,
-        fetch: async (page, size) => {
-          const read = await pageOf(source, page, size);
-          for (const release of read.rows) order.add(release);
-          return read;
+    const fetch: ReleaseSource["fetch"] = async (page, size) => {
+      const answer = await source.fetch(page, size);
+      for (const [index, { createdAt }] of answer.rows.entries()) {
+        if (createdAt !== null) dates[page * size + index] = Date.parse(createdAt);
+      }
+      return answer;
+    };
+    const answer = await readFiltered<Release, Release>(
+      request,
+      { ...source, fetch },
+      {
+        ...(isHeavy ? heavyPages(request.first) : { rows: briefRows, most: briefRows }),
+        maxRows: () => (needsParts && (generation() ?? "r1") !== "r1" ? maxRows.asked : maxRows.embedded),
+        concurrency: needsParts ? 20 : briefRows,
+        accept: (row) => {
+          if (!needsParts || row.parts !== null) return belongs(row) ? row : null;
+          return this.#lookup.release(row.ref).then((release) => {
+            // A listed release without its parts may belong as well as not.
+            if (release.kind !== "FOUND") hasUnreadParts = true;
+            return release.kind === "FOUND" && belongs(release.value) ? release.value : null;
+          });
         },
+        isLast: ({ createdAt }) =>
+          record !== undefined && isBefore(createdAt, record.createdAt) && isNewestFirst(dates),
       },
-      ...(isHeavy ? heavyPages(request.first) : { first: briefRows, most: briefRows }),
-      maxRows: () => (needsParts && (generation() ?? "r1") !== "r1" ? maxRows.asked : maxRows.embedded),
-      concurrency: needsParts ? 20 : briefRows,
-      accept: async (row) => {
-        if (!needsParts || row.parts !== null) return belongs(row) ? row : null;
-        const release = await this.#lookup.release(row.ref);
-        // A listed release without its parts may belong as well as not.
-        if (release.kind !== "FOUND") hasUnreadParts = true;
-        return release.kind === "FOUND" && belongs(release.value) ? release.value : null;
-      },
-      isLast: ({ createdAt }) => record !== undefined && order.isNewestFirst && isBefore(createdAt, record.createdAt),
-    });
-    if (!hasUnreadParts || answer.kind !== "FOUND") return answer;
-    return found(answer.value, answer.gap ?? unknown("DETAIL_MISSING"));
+    );
+    const known = withLostRows(answer);
+    if (!hasUnreadParts || known.kind !== "FOUND") return known;
+    return found(known.value, known.gap ?? unknown("DETAIL_MISSING"));
   }
 
   #refuseUnsupported({ workflow, taskId, label }: ReleaseQuery): void {
-    if (this.#client.surface !== "openapi") return;
-    if (workflow !== null || taskId !== null) throw this.#rejected("OpenAPI answers neither workflow nor task");
-    if (label !== null && this.#client.generation() === "o1") throw this.#rejected("OpenAPI has no labels before 4.0");
-  }
-
-  #rejected(reason: string): UpstreamError {
-    return new UpstreamError("REJECTED", {
-      backend: this.#client.upstream.name,
-      operation: listReleasesOpen.name,
-      reason,
-    });
+    const { surface, generation, upstream } = this.#view.client;
+    const hasTask = workflow !== null || taskId !== null;
+    if (surface !== "openapi" || !(hasTask || (label !== null && generation() === "o1"))) return;
+    const reason = hasTask ? "OpenAPI answers neither workflow nor task" : "OpenAPI has no labels before 4.0";
+    throw new UpstreamError("REJECTED", { backend: upstream.name, operation: listReleasesOpen.name, reason });
   }
 
   /** The build activities of the records behind the images; what one image could not tell is the gap of the others. */
@@ -196,10 +197,9 @@ export class Releases implements ReleaseReader {
         if (records.kind !== "FOUND") return records;
         const record = builtBefore(release, records.value);
         if (record.kind !== "FOUND") return record;
-        const builds = artifacts
-          .buildsOf(record.value)
-          .map((build) => ({ ...build, service: service ?? build.service }));
-        return foundAny(builds, absent(listArtifacts, "COMPLETE_FILTER"), records.gap);
+        const builds = artifacts.buildsOf(record.value);
+        const own = service === null ? builds : builds.map((build) => ({ ...build, service }));
+        return foundAny(own, absent(listArtifacts, "COMPLETE_FILTER"), records.gap);
       }),
     );
     const all = joined(answers, this.#lookup.without);
@@ -217,13 +217,12 @@ const maxProjectPages = 10;
 class ProjectCheck {
   /** Projects that have a release: they exist. */
   readonly seen = new Set<string>();
-  readonly #client: ZadigClient;
-  readonly #call: Call;
+  readonly #view: View;
   readonly #all;
 
-  constructor(client: ZadigClient, call: Call) {
-    this.#client = client;
-    this.#call = call;
+  constructor(view: View) {
+    const { client, call } = view;
+    this.#view = view;
     const by = { call, backend: client.upstream.name, operation: listProjects.name };
     this.#all = single<"all", Answer<ReadonlySet<string>>>(
       (key) => key,
@@ -234,7 +233,7 @@ class ProjectCheck {
 
   /** `empty` where the project exists, or where this Zadig cannot list projects (before 1.16); else absent or unknown. */
   async ifThere<T>(project: string, empty: Answer<T>): Promise<Answer<T>> {
-    const { listsNoProjects } = this.#client.learned;
+    const { listsNoProjects } = this.#view.client.learned;
     if (this.seen.has(project) || listsNoProjects.get()) return empty;
     try {
       const all = await this.#all.load("all");
@@ -249,42 +248,40 @@ class ProjectCheck {
   }
 
   async #readAll(): Promise<Answer<ReadonlySet<string>>> {
-    const keys = new Set<string>();
-    let isWhole = true;
-    for (let page = 0; page < maxProjectPages; page++) {
-      const { rows, count, dropped, total } = (await this.#client.listProjects(page, projectPageSize, this.#call))
-        .value;
-      for (const { project_key } of rows) keys.add(project_key);
-      isWhole &&= dropped.length === 0;
-      if (count > 0 && (total === null ? count >= projectPageSize : (page + 1) * projectPageSize < total)) continue;
-      return found(keys, isWhole && (total === null || keys.size >= total) ? null : unknown("LOST_ROWS"));
-    }
-    return found(keys, unknown("UNREAD"));
+    const source = {
+      fetch: async (page: number, size: number) => {
+        const { value, origin } = await this.#view.client.listProjects(page, size, this.#view.call);
+        return { ...value, origin };
+      },
+      identity: ({ project_key }: ProjectRow) => project_key,
+      maxSize: projectPageSize,
+    };
+    const { rows, isWhole, isCut } = await collect(source, { mostPages: maxProjectPages, atOnce: 1 });
+    const keys = new Set(rows.map(({ project_key }) => project_key));
+    return found(keys, isWhole ? null : unknown(isCut ? "UNREAD" : "LOST_ROWS"));
   }
 }
 
-/** Pages of rows that are large: four times as many at first as are wanted, and twice as many with each page after it. */
-function heavyPages(wanted: number): { readonly first: number; readonly most: number } {
-  let first: number = heavyRows.least;
-  while (first < heavyRows.most && first < wanted * 4) first *= 2;
-  return { first, most: heavyRows.most };
+/** Pages of large rows: four times as many at first as are wanted, and twice as many with each further page. */
+function heavyPages(wanted: number): { readonly rows: number; readonly most: number } {
+  let rows: number = heavyRows.least;
+  while (rows < heavyRows.most && rows < wanted * 4) rows *= 2;
+  return { rows, most: heavyRows.most };
 }
 
-/** Watches whether a list is newest first; one that is not is read to its end. */
-class DateOrder {
-  isNewestFirst = true;
-  #before: string | null = null;
-
-  add({ createdAt }: Release): void {
-    const before = this.#before;
-    if (createdAt !== null && before !== null && Date.parse(createdAt) > Date.parse(before)) this.isNewestFirst = false;
-    this.#before = createdAt ?? before;
-  }
+/** Whether the dates of a list, by place, are newest first; rows without a date are left out. */
+function isNewestFirst(dates: readonly number[]): boolean {
+  let newest = Number.POSITIVE_INFINITY;
+  return dates.every((date) => {
+    const isOlder = date <= newest;
+    newest = date;
+    return isOlder;
+  });
 }
 
 /**
- * The newest record that is not younger than the release: a tag built again later is not what was released. Unknown where
- * there are several records and a date is missing, absent where all of them are younger.
+ * The newest record that is not younger than the release: a tag built again later is not what was released. Unknown
+ * where there are several records and a date is missing, absent where all of them are younger.
  */
 function builtBefore(release: Release, records: readonly ArtifactRecord[]): Answer<ArtifactRecord> {
   const older = records.filter(({ createdAt }) => !isBefore(release.createdAt, createdAt));
