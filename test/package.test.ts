@@ -93,6 +93,7 @@ describe("the package that npm makes, installed into an empty folder", () => {
     for (const file of [
       "dist/src/main.js",
       "dist/src/server/pages/graphiql-bar.js",
+      "dist/src/server/pages/front-page.css",
       "dist/demo/estate.js",
       "dist/schema/root.graphql",
       "LICENSE",

@@ -30,8 +30,8 @@ export interface Gateway {
   /** `http://host:port`, and the base path where there is one. */
   readonly url: string;
   /**
-   * Reports for `drainMs` (default 0) that it is not ready and works on; then refuses new work, waits `graceMs` at most for
-   * what is in flight, and closes everything.
+   * Reports for `drainMs` (default 0) that it is not ready and works on; then refuses new work, waits `graceMs` at most
+   * for what is in flight, and closes everything.
    */
   readonly stop: (graceMs: number, drainMs?: number) => Promise<void>;
 }

@@ -94,7 +94,7 @@ describe("a gateway that answers to names of this machine only", () => {
     const warnings = () => gateway.log.filter(({ level }) => level === "warn").map(({ message }) => message);
     await serve({ trustedProxies: ["10.0.0.1", "::1"] });
     expect(warnings()).toEqual([
-      "nobody has to log in, and whatever comes from this machine passes for a trusted proxy",
+      "no caller has to log in, and every request from this machine passes for one of a trusted proxy",
     ]);
     await gateway.stop();
     await serve({ trustedProxies: ["10.0.0.1"] });

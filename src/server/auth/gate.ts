@@ -75,7 +75,9 @@ export function createGate(
   };
 }
 
-/** The library that verifies tokens is loaded at the start where tokens are configured, and never where they are not. */
+/**
+ * The library that verifies tokens is loaded at the start where tokens are configured, and never where they are not.
+ */
 async function openTokens(config: JwtConfig, ...how: [Log, SigningKeyTimes?, EnvironmentProxies?]): Promise<Tokens> {
   const { createTokens } = await import("./tokens.ts");
   return createTokens(config, ...how);
@@ -98,15 +100,15 @@ function missing(): Admission {
 }
 
 /**
- * One answer for everything that can be wrong with a credential, because the exact rule helps those who guess. The maximum
- * length is no secret, and a refused length is hard to tell from a refused token.
+ * One answer for everything that can be wrong with a credential, because the exact rule helps those who guess. The
+ * maximum length is no secret, and a refused length is hard to tell from a refused token.
  */
 function invalid(rule: CredentialRule, message = "This credential is not accepted."): Admission {
   return { refusal: unauthenticated(`${realm}, error="invalid_token"`, message), rule };
 }
 
 function unavailable(): Admission {
-  const refusal = refuse("Nobody can be let in: the token issuer does not publish its keys at the moment.", {
+  const refusal = refuse("No caller can be let in: the token issuer does not publish its keys at the moment.", {
     status: 503,
     code: "UNAUTHENTICATED",
     retryable: true,

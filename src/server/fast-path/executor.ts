@@ -34,9 +34,9 @@ interface Run {
 const fieldsPerTick = 10_000;
 
 /**
- * Executes a plan with the result of the reference executor, by the same rules, but without a promise for a value that is
- * there and without repeating for each row what is the same for all. `variables` are coerced. An answer that is too large
- * for `meter` is abandoned at once. Long lists are completed in several ticks of the event loop.
+ * Executes a plan with the result of the reference executor, by the same rules, but without a promise for a value that
+ * is there and without repeating for each row what is the same for all. `variables` are coerced. An answer that is too
+ * large for `meter` is abandoned at once. Long lists are completed in several ticks of the event loop.
  */
 export function executePlan(
   plan: Plan,
@@ -310,12 +310,14 @@ function runtimeTypeOf(
   const found = typeof name === "string" ? schema.getType(name) : undefined;
   if (name === null || name === undefined) {
     throw new GraphQLError(
-      `Abstract type "${type.name}" must resolve to an Object type at runtime for field "${nameOf(field)}". Either the "${type.name}" type should provide a "resolveType" function or each possible type should provide an "isTypeOf" function.`,
+      `Abstract type "${type.name}" must resolve to an Object type at runtime for field "${nameOf(field)}". ` +
+        `Either the "${type.name}" type should provide a "resolveType" function ` +
+        'or each possible type should provide an "isTypeOf" function.',
       { nodes: field.nodes },
     );
   }
   if (!isObjectType(found) || !schema.isSubType(type, found)) {
-    throw new GraphQLError(`"${type.name}" cannot be told apart at "${nameOf(field)}".`, { nodes: field.nodes });
+    throw new GraphQLError(`"${type.name}" has an unknown type at "${nameOf(field)}".`, { nodes: field.nodes });
   }
   return found;
 }
@@ -324,7 +326,9 @@ function typenameOf(value: unknown): unknown {
   return typeof value === "object" && value !== null && "__typename" in value ? value.__typename : null;
 }
 
-/** Reports the failure of a field and returns null for it; rethrows that of a required field, which fails its parent. */
+/**
+ * Reports the failure of a field and returns null for it; rethrows that of a required field, which fails its parent.
+ */
 function failField(run: Run, field: FieldPlan, shape: Shape, error: unknown, path: Path): null {
   if (run.meter?.refusal()) throw error;
   // Locating an error is expensive, and errors beyond the limit are not reported one by one.

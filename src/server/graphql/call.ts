@@ -14,7 +14,7 @@ export interface CallOptions {
   readonly callerKey: string;
   /** `performance.now()` when the operation came in: its deadline counts from there. */
   readonly startedAt: number;
-  /** Calls back when the call is no longer needed: its answer is sent, or nobody waits for it. */
+  /** Calls back when the call is no longer needed: its answer is sent, or no one waits for it. */
   readonly onClose: (listener: () => void) => void;
 }
 
@@ -44,7 +44,7 @@ export function createCall(
 /**
  * One key for all calls of one caller: the name of its key or its token's subject, which is authenticated; without
  * authentication the address of the connection. It does not depend on credentials for backends, which a caller may
- * change. Of an IPv6 address the first 64 bits count, because a host may choose the rest.
+ * change. Of an IPv6 address the first 64 bits count, because the rest is up to the host.
  */
 export function callerKey(mode: Config["auth"]["mode"], caller: CallerFacts, address: string | null): string {
   if (mode !== "none") return `caller ${caller.name}`;

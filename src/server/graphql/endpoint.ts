@@ -67,7 +67,8 @@ export interface GraphQLOptions {
 
 /**
  * The share of an operation's time that it may wait for another's answer. The leader started earlier and is answered
- * within its own time, so no follower could wait longer than the whole of it; this leaves most of it for a run of its own.
+ * within its own time, so no follower could wait longer than the whole of it; this leaves most of it for a run of its
+ * own.
  */
 const maxWaitRatio = 0.25;
 /** Listeners of one response: more would be a leak. */
@@ -75,6 +76,12 @@ const maxListeners = 20;
 
 interface Scope extends RequestScope {
   readonly types: AnswerTypes;
+}
+
+/** A request that is coalesced; the token is cancelled when its caller leaves. */
+interface Ticket {
+  readonly key: string;
+  readonly cancelToken: CancelToken;
 }
 
 /** The answer to one operation. */
@@ -93,36 +100,29 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
   const operations = createOperations(options);
   const { begin, fastPath } = operations;
   const credentialHeaders = config.backends.map(({ name }) => credentialHeader(name));
-  // There an answer can depend on more than the body and the caller: on the page that sends it, on a header of a router.
+  // There an answer can depend on more than the body and the caller: on the page that sends it, on a header of a
+  // router.
   const coalesced = config.server.subgraph || config.persisted.only ? null : (fastPath?.answers ?? null);
 
-  const refuseRequest: GraphQLEndpoint["refuse"] = (request, response, refusal, requestId) => {
-    begin(request, response, requestId).end("refused");
-    varyByRequest(response);
-    const types = negotiate(request.headers.accept);
-    sendRefusal(request, response, refusal, types === null ? "application/json" : jsonTypeOf(types));
-  };
-
-  /** The key of a request that is coalesced: a POST without explanation. */
-  function keyOf({ request, caller, credentials, types }: Scope, body: Buffer): string | null {
+  /** Null for a request that is not coalesced: only a POST without explanation is. */
+  function ticketOf({ request, response, caller, credentials, types }: Scope, body: Buffer): Ticket | null {
     if (coalesced === null || request.method !== "POST" || request.headers["x-explain"] !== undefined) return null;
-    return coalesced.keyOf({ caller, type: types.whole, credentials }, body);
+    const key = coalesced.keyOf({ caller, type: types.whole, credentials }, body);
+    if (key === null) return null;
+    const cancelToken = createCancelSource();
+    response.once("close", () => cancelToken.cancel());
+    return { key, cancelToken };
   }
 
   /** Answers with the answer of an equal in-flight operation; false when there is none. */
-  async function follow(key: string, scope: Scope, cancelToken: CancelToken): Promise<boolean> {
+  async function follow({ key, cancelToken }: Ticket, scope: Scope): Promise<boolean> {
     const handle = coalesced?.follow(key, { cancelToken, prepared: null });
     const prepared = handle?.run.leader.prepared;
     if (!handle || !prepared) return false;
-    const { request, response, requestId } = scope;
-    const operation = begin(request, response, requestId);
+    const operation = begin(scope);
     operation.rename(prepared.operation.name?.value ?? null);
     const answer = await handle.result.catch(() => "left" as const);
-    if (answer === null)
-      await send(
-        await operations.answer(prepared, scope, operation, { acceptsParts: acceptsParts(scope), shared: null }),
-        scope,
-      );
+    if (answer === null) await send(await operations.answer(prepared, scope, operation, null), scope);
     else if (answer !== "left") {
       operation.end("ok", { isCoalesced: true });
       await send(answer, scope);
@@ -130,48 +130,45 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     return true;
   }
 
-  async function answerOne(
-    parameters: GraphQLParameters | Refusal,
-    scope: Scope,
-    key: string | null,
-    cancelToken: CancelToken,
-  ): Promise<void> {
-    const { request, response, requestId } = scope;
-    const operation = begin(request, response, requestId);
+  async function answerOne(parameters: GraphQLParameters | Refusal, scope: Scope, ticket: Ticket | null) {
+    const operation = begin(scope);
     const prepared = operations.prepare(parameters, scope, operation);
-    const run = (shared: AnswerRun<Prepared, Answer> | null) =>
-      operations.answer(prepared, scope, operation, { acceptsParts: acceptsParts(scope), shared });
-    if (coalesced === null || key === null || prepared instanceof Refusal || prepared.plan === null) {
+    const run = (shared: AnswerRun<Prepared, Answer> | null) => operations.answer(prepared, scope, operation, shared);
+    if (coalesced === null || ticket === null || prepared instanceof Refusal || prepared.plan === null) {
       return send(await run(null), scope);
     }
+    const { key, cancelToken } = ticket;
     // The result is null for followers only; it rejects when the caller has left.
     const answer = await coalesced.join(key, { cancelToken, prepared }, run).result.catch(() => null);
     await send(answer ?? "left", scope);
   }
 
   return {
-    refuse: refuseRequest,
-    handle: async (request, response, body, { caller, address, requestId }) => {
+    refuse: operations.refuse,
+    handle: async (request, response, body, asking) => {
       // An operation, the parts of its answer and its followers all listen for the end of the response.
       response.setMaxListeners(maxListeners);
+      const refused = (refusal: Refusal) => operations.refuse(request, response, refusal, asking.requestId);
       const types = negotiate(request.headers.accept);
-      if (types === null) return refuseRequest(request, response, notAcceptable(), requestId);
-      const credentials = credentialsIn(request, credentialHeaders);
-      const meter = createAnswerMeter(config.limits.answerBytes);
-      const spent = { cost: 0, answerBytes: 0 };
-      const scope: Scope = { request, response, caller, address, requestId, types, credentials, spent, meter };
-      const closed = createCancelSource();
-      const key = keyOf(scope, body);
-      if (key !== null) {
-        response.once("close", () => closed.cancel());
-        if (await follow(key, scope, closed)) return;
-      }
+      if (types === null) return refused(notAcceptable());
+      const scope: Scope = {
+        ...asking,
+        request,
+        response,
+        types,
+        credentials: credentialsIn(request, credentialHeaders),
+        spent: { cost: 0, answerBytes: 0 },
+        meter: createAnswerMeter(config.limits.answerBytes),
+        acceptsParts: partsTypeOf(types.deferred) !== null,
+      };
+      const ticket = ticketOf(scope, body);
+      if (ticket && (await follow(ticket, scope))) return;
       const parsed = request.method === "GET" ? parseGraphQLQuery(targetOf(request).query) : parseGraphQLBody(body);
-      if (parsed instanceof Refusal) return refuseRequest(request, response, parsed, requestId);
+      if (parsed instanceof Refusal) return refused(parsed);
       const [first] = parsed.operations;
-      if (!parsed.isBatch && first) return answerOne(first, scope, key, closed);
-      if (types.json === null) return refuseRequest(request, response, notAcceptable(), requestId);
-      return answerBatch(operations, parsed.operations, types.json, scope);
+      if (!parsed.isBatch && first) return answerOne(first, scope, ticket);
+      if (types.json === null) return refused(notAcceptable());
+      return answerBatch(operations, parsed.operations, types.json, { ...scope, acceptsParts: false });
     },
   };
 }
@@ -218,11 +215,11 @@ function createOperations(options: GraphQLOptions) {
     prepared: Prepared | Refusal,
     scope: RequestScope,
     operation: OperationHandle,
-    mode: { readonly acceptsParts: boolean; readonly shared: AnswerRun<Prepared, Answer> | null },
+    shared: AnswerRun<Prepared, Answer> | null,
   ): Promise<Answer> {
     let isShareable = false;
     try {
-      const executed = prepared instanceof Refusal ? prepared : await execute(prepared, scope, operation, mode);
+      const executed = prepared instanceof Refusal ? prepared : await execute(prepared, scope, operation, shared);
       if (executed === "left") return executed;
       if (executed instanceof Refusal) {
         operation.end("refused");
@@ -242,16 +239,23 @@ function createOperations(options: GraphQLOptions) {
       operation.end(outcomeOf(result));
       return { status: 500, encoded: encode(JSON.stringify(result)), hasErrors: true };
     } finally {
-      if (!isShareable) mode.shared?.release();
+      if (!isShareable) shared?.release();
     }
   }
 
-  return { begin, prepare, answer, fastPath, errors };
+  const refuse: GraphQLEndpoint["refuse"] = (request, response, refusal, requestId) => {
+    begin({ request, response, requestId }).end("refused");
+    varyByRequest(response);
+    const types = negotiate(request.headers.accept);
+    sendRefusal(request, response, refusal, types === null ? "application/json" : jsonTypeOf(types));
+  };
+
+  return { begin, prepare, answer, refuse, fastPath, errors };
 }
 
 /**
- * Answers a batch. When its answers together are too large, none is sent: which of them would have fitted depends on the
- * order in which they were made.
+ * Answers a batch. When its answers together are too large, none is sent: which of them would have fitted depends on
+ * the order in which they were made.
  */
 async function answerBatch(
   { begin, prepare, answer, errors }: ReturnType<typeof createOperations>,
@@ -259,11 +263,11 @@ async function answerBatch(
   type: JsonType,
   scope: Scope,
 ): Promise<void> {
-  const { request, response, requestId, meter } = scope;
+  const { request, response, meter } = scope;
   response.setMaxListeners(maxListeners * maxBatchSize);
   const answered = await Promise.all(
     parameters.map(async (one) => {
-      const operation = begin(request, response, requestId);
+      const operation = begin(scope);
       // How the operation ends is known when all of them are answered.
       let outcome: OperationOutcome | null = null;
       const open: OperationHandle = {
@@ -275,7 +279,7 @@ async function answerBatch(
       const end = (isTooLarge: boolean) => {
         if (outcome !== null) operation.end(isTooLarge ? "failed" : outcome);
       };
-      return { end, one: await answer(prepare(one, scope, open), scope, open, { acceptsParts: false, shared: null }) };
+      return { end, one: await answer(prepare(one, scope, open), scope, open, null) };
     }),
   );
   if (response.destroyed) return;
@@ -326,10 +330,6 @@ function jsonTypeOf({ whole }: AnswerTypes): JsonType {
 
 function partsTypeOf(type: JsonType | PartsType): PartsType | null {
   return type === "multipart/mixed" || type === "text/event-stream" ? type : null;
-}
-
-function acceptsParts({ types }: Scope): boolean {
-  return partsTypeOf(types.deferred) !== null;
 }
 
 async function* stringifyParts(parts: AsyncIterable<Part>): AsyncGenerator<string> {

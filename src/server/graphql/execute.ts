@@ -19,10 +19,9 @@ import { hasDefer, useDefer, withoutDefer } from "./use-defer.ts";
 import { type Explanation, useExplain } from "./use-explain.ts";
 import { traceHeader, useInlineTrace } from "./use-inline-trace.ts";
 import { errorsOfNullData, inDocumentOrder, type MaskedErrors } from "./use-masked-errors.ts";
-import { isDegraded, outcomeOf } from "./use-telemetry.ts";
+import { isDegraded as isDegradedExchange, outcomeOf } from "./use-telemetry.ts";
 
-/** What an executor of operations is made of, for the life of the gateway. */
-export interface ExecuteOptions {
+interface ExecuteOptions {
   readonly config: Pick<Config, "auth" | "cursorKey" | "limits" | "server">;
   readonly schema: GraphQLSchema;
   readonly estate: Estate;
@@ -48,14 +47,8 @@ export interface RequestScope {
   readonly spent: Spent;
   /** Counts the answers of all operations while they are made. */
   readonly meter: AnswerMeter;
-}
-
-/** How one operation is executed. */
-export interface ExecuteMode {
-  /** Whether the answer may come in parts. */
+  /** Whether an answer may come in parts. */
   readonly acceptsParts: boolean;
-  /** The run whose followers wait for this operation as well; null for none. */
-  readonly shared: SharedRun | null;
 }
 
 /** A run with followers. */
@@ -80,21 +73,21 @@ export type Executed =
   /** The caller had gone before the operation could start. */
   | "left";
 
-/** Executes a prepared operation. */
+/** Executes a prepared operation. The followers of the run `shared` wait for it as well. */
 export type Execute = (
   prepared: Prepared,
   scope: RequestScope,
   operation: OperationHandle,
-  mode: ExecuteMode,
+  shared: SharedRun | null,
 ) => Promise<Executed>;
 
 /** Executes operations of one schema: by their plans where they have one, else by the reference executor. */
 export function createExecute(options: ExecuteOptions): Execute {
-  const { config, schema, errors, preparation, fastPath, invalidateAnswers } = options;
+  const { config, schema, errors, preparation, fastPath } = options;
   const inlineTrace = config.server.subgraph ? useInlineTrace(schema) : null;
   const createScopedContext = contextFactory(options);
 
-  return async (prepared, scope, operation, mode) => {
+  return async (prepared, scope, operation, shared) => {
     const { request, response, requestId } = scope;
     const { document, operation: node, sentVariables: variables } = prepared;
     const explainHeader = request.headers["x-explain"];
@@ -110,7 +103,7 @@ export function createExecute(options: ExecuteOptions): Execute {
     if (response.destroyed) return "left";
 
     const problems: GraphQLError[] = [];
-    const context = createScopedContext(prepared, scope, operation, mode, problems);
+    const context = createScopedContext(prepared, scope, operation, shared, problems);
     const explanation =
       explainHeader === undefined
         ? null
@@ -125,60 +118,61 @@ export function createExecute(options: ExecuteOptions): Execute {
     operation.rename(node.name?.value ?? null);
     operation.run(context.call);
     if (explanation) operation.observe(explanation.observer);
-    const degraded = mode.shared && releaseWhenDegraded(operation, mode.shared);
+    const isDegraded = shared && releaseWhenDegraded(operation, shared);
     if (inlineTrace && request.headers[traceHeader.name] === traceHeader.value) inlineTrace.start(context);
 
-    const executed = await run(prepared, scope, context, mode.acceptsParts);
+    const executed = await executeOperation(options, prepared, scope, context);
     if (isInParts(executed)) {
       const finish = <R extends ExecutionResult>(part: R) => errors.reportBugs(part, requestId);
       const done = (result: ExecutionResult) => operation.end(outcomeOf(result));
       return { parts: useDefer(executed, { mask: errors.maskExecution, problems, finish, done }) };
     }
-    const masked = maskResult(prepared, executed, problems);
-    const explained = explanation
+    const masked = maskResult(options, prepared, executed, problems);
+    const extended = explanation
       ? { ...masked, extensions: { ...masked.extensions, explain: explanation.result() } }
       : masked;
-    const result = errors.reportBugs(inlineTrace?.finish(context, explained) ?? explained, requestId);
+    const result = errors.reportBugs(inlineTrace?.finish(context, extended) ?? extended, requestId);
     // An operation without budget may have got less than another would.
-    return { result, isComplete: degraded?.() !== true && context.call.budget.take() };
+    return { result, isComplete: isDegraded?.() !== true && context.call.budget.take() };
   };
+}
 
-  async function run(
-    { plan, document, operation, sentVariables, variables }: Prepared,
-    { response, meter }: RequestScope,
-    context: Context,
-    acceptsParts: boolean,
-  ): Promise<ExecutionResult | AsyncIterable<Part>> {
-    if (plan && fastPath) return fastPath.execute(plan, variables, context, meter);
-    const closed = new AbortController();
-    response.once("close", () => closed.abort());
-    const isMutation = operation.operation === "mutation";
+async function executeOperation(
+  { schema, fastPath, invalidateAnswers }: ExecuteOptions,
+  { plan, document, operation, sentVariables, variables }: Prepared,
+  { response, meter, acceptsParts }: RequestScope,
+  context: Context,
+): Promise<ExecutionResult | AsyncIterable<Part>> {
+  if (plan && fastPath) return fastPath.execute(plan, variables, context, meter);
+  const closed = new AbortController();
+  response.once("close", () => closed.abort());
+  const isMutation = operation.operation === "mutation";
+  if (isMutation) invalidateAnswers();
+  try {
+    return await executeReference({
+      schema,
+      document: hasDefer(document) && !acceptsParts ? withoutDefer(document) : document,
+      operationName: operation.name?.value ?? null,
+      variables: sentVariables,
+      context,
+      signal: closed.signal,
+    });
+  } finally {
     if (isMutation) invalidateAnswers();
-    try {
-      return await executeReference({
-        schema,
-        document: hasDefer(document) && !acceptsParts ? withoutDefer(document) : document,
-        operationName: operation.name?.value ?? null,
-        variables: sentVariables,
-        context,
-        signal: closed.signal,
-      });
-    } finally {
-      if (isMutation) invalidateAnswers();
-    }
   }
+}
 
-  function maskResult(
-    { document, operation }: Prepared,
-    executed: ExecutionResult,
-    problems: readonly GraphQLError[],
-  ): ExecutionResult {
-    const failed = executed.errors ?? [];
-    if (failed.length === 0 && problems.length === 0) return executed;
-    const own = executed.data === null ? errorsOfNullData(schema, document, operation, failed) : failed;
-    const masked = inDocumentOrder(own.map(errors.maskExecution));
-    return { ...executed, errors: boundErrors([...masked, ...problems]) };
-  }
+function maskResult(
+  { schema, errors }: ExecuteOptions,
+  { document, operation }: Prepared,
+  executed: ExecutionResult,
+  problems: readonly GraphQLError[],
+): ExecutionResult {
+  const failed = executed.errors ?? [];
+  if (failed.length === 0 && problems.length === 0) return executed;
+  const own = executed.data === null ? errorsOfNullData(schema, document, operation, failed) : failed;
+  const masked = inDocumentOrder(own.map(errors.maskExecution));
+  return { ...executed, errors: boundErrors([...masked, ...problems]) };
 }
 
 /** Creates the context of an operation, with its call: its deadline, its budget, and what cancels it. */
@@ -189,7 +183,7 @@ function contextFactory({ config, estate, log }: ExecuteOptions) {
     prepared: Prepared,
     { response, caller, address, requestId, credentials, meter }: RequestScope,
     operation: OperationHandle,
-    { shared }: ExecuteMode,
+    shared: SharedRun | null,
     problems: GraphQLError[],
   ): Context => {
     const headers: RequestHeaders = { get: (name) => credentials?.find(([known]) => known === name)?.[1] ?? null };
@@ -209,12 +203,12 @@ function contextFactory({ config, estate, log }: ExecuteOptions) {
   };
 }
 
-/** Releases the followers of a run as soon as a call of it was degraded; whether one was. */
+/** Releases the followers of a run when a backend brings less than it can; returns whether one did. */
 function releaseWhenDegraded(operation: OperationHandle, shared: SharedRun): () => boolean {
   let found = false;
   operation.observe({
     exchanged: (_operation, exchange) => {
-      if (found || !isDegraded(exchange)) return;
+      if (found || !isDegradedExchange(exchange)) return;
       found = true;
       // The failed call still accepts followers at this moment: the released ones must not join it.
       setImmediate(() => shared.release());

@@ -42,8 +42,8 @@ export interface Preparation {
     readonly isSafe: boolean;
   }) => Prepared | Refusal;
   /**
-   * The estimated cost in upstream calls, or a refusal when it is too high together with `spent`, the cost of the earlier
-   * operations of its request. An accepted cost is added to `spent`.
+   * The estimated cost in upstream calls, or a refusal when it is too high together with `spent`, the cost of the
+   * earlier operations of its request. An accepted cost is added to `spent`.
    */
   readonly measure: (prepared: Prepared, spent: Spent) => number | Refusal;
   /** The refusal of an operation that must not even be estimated; null where it may, whatever its cost. */

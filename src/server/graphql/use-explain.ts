@@ -17,8 +17,8 @@ export interface Explanation {
 }
 
 /**
- * Evaluates the header `X-Explain` of an operation; a refusal where the caller may not use it. The estimate is made before
- * the operation runs: what the run teaches about a backend must not improve it.
+ * Evaluates the header `X-Explain` of an operation; a refusal where the caller may not use it. The estimate is made
+ * before the operation runs: what the run teaches about a backend must not improve it.
  */
 export function useExplain(
   header: string,

@@ -142,10 +142,12 @@ function printNode({ key, children, errors, field, startNs, endNs }: TraceNode):
 }
 
 function printError(error: GraphQLError): Uint8Array {
-  const places = error.locations ?? [];
+  const locations = error.locations ?? [];
   return Buffer.concat([
     textField(1, error.message),
-    ...places.map(({ line, column }) => bytesField(2, Buffer.concat([numberField(1, line), numberField(2, column)]))),
+    ...locations.map(({ line, column }) =>
+      bytesField(2, Buffer.concat([numberField(1, line), numberField(2, column)])),
+    ),
     textField(4, JSON.stringify(error)),
   ]);
 }

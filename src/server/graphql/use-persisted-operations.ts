@@ -20,9 +20,9 @@ export type FindDocument = (operation: GraphQLParameters, sender: Sender) => str
 const maxCharacters = 4_194_304;
 
 /**
- * Operations by id: those of the manifest, and those that clients register by their hash ("automatic persisted queries").
- * With `only`, nothing else runs but for the exceptions. Registered documents belong to no caller: running one requires
- * the same rights as sending it.
+ * Operations by id: those of the manifest, and those that clients register by their hash ("automatic persisted
+ * queries"). With `only`, nothing else runs but for the exceptions. Registered documents belong to no caller: running
+ * one requires the same rights as sending it.
  */
 export function usePersistedOperations({ only, automatic, except }: Persisted, operations: Operations): FindDocument {
   const registered = new Lru<string>({ maxWeight: maxCharacters, weigh: (text, key) => key.length + text.length });

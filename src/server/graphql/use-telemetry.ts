@@ -6,11 +6,15 @@ import type { OperationHandle, OperationOutcome, Telemetry } from "../observabil
 import { isBug } from "./use-masked-errors.ts";
 
 /** Begins an operation of a request; it ends as `left` when the connection closes before its answer. */
-export type BeginOperation = (request: IncomingMessage, response: ServerResponse, requestId: string) => OperationHandle;
+export type BeginOperation = (of: {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+}) => OperationHandle;
 
 /** Reports the operations of requests to telemetry. */
 export function useTelemetry(telemetry: Telemetry): BeginOperation {
-  return (request, response, requestId) => {
+  return ({ request, response, requestId }) => {
     const operation = telemetry.begin({ requestId, parent: traceParentOf(headersOf(request)) });
     response.once("close", () => operation.end("left"));
     return operation;

@@ -6,8 +6,8 @@ import { type Refusal, refuse } from "./response.ts";
 
 /**
  * Reads a request's body and removes its content codings. The limit holds for the sent and for the decoded bytes,
- * whatever the headers promise; the unread rest of a refused body is left to {@link discard}. Rejects when the connection
- * is closed in the middle.
+ * whatever the headers promise; the unread rest of a refused body is left to {@link discard}. Rejects when the
+ * connection is closed in the middle.
  */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer | Refusal> {
   const codings = codingsOf(request.headers["content-encoding"]);

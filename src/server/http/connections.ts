@@ -24,10 +24,10 @@ interface Connection {
 }
 
 /**
- * Closes the connections of clients that use too much: those that do not read an answer within `sendMs`; where more than
- * `maxWaitingBytes` wait in all connections, those that have not read for longest; and beyond `maxConnections`, the one
- * that has been idle for longest, or else has been sending its request for longest. Clients that read and ask are never
- * closed, so a new client finds room as long as another one only occupies it.
+ * Closes the connections of clients that use too much: those that do not read an answer within `sendMs`; where more
+ * than `maxWaitingBytes` wait in all connections, those that have not read for longest; and beyond `maxConnections`,
+ * the one that has been idle for longest, or else has been sending its request for longest. Clients that read and ask
+ * are never closed, so a new client finds room as long as another one only occupies it.
  */
 export function guardConnections(
   server: Server,
@@ -134,9 +134,9 @@ interface Sender {
 const emptyLineBytes = 2;
 
 /**
- * Passes the connections whose request does not arrive in time to `onLate`: `headMs` from the first byte of a head to its
- * last, `bodyMs` from there to the end of the body. Node's own limits count from the opening of the connection, so they
- * cannot tell a slow sender from a balancer that opens a connection ahead of its first request.
+ * Passes the connections whose request does not arrive in time to `onLate`: `headMs` from the first byte of a head to
+ * its last, `bodyMs` from there to the end of the body. Node's own limits count from the opening of the connection, so
+ * they cannot tell a slow sender from a balancer that opens a connection ahead of its first request.
  */
 export function limitSenders(
   server: Server,

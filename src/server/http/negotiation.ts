@@ -149,7 +149,9 @@ export function codingFor(accepted: string): Coding | null {
   return br >= gzip ? "br" : "gzip";
 }
 
-/** The weight of a coding by a header; `*` matches all that are not named but `identity`, which no client has to name. */
+/**
+ * The weight of a coding by a header; `*` matches all that are not named but `identity`, which no client has to name.
+ */
 export function weigher(accepted: string): (coding: Coding | "identity" | "zstd") => number {
   const ranges = rangesOf(accepted);
   const named = (name: string) => ranges.find((range) => range.name === name)?.weight;

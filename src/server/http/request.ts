@@ -18,8 +18,8 @@ export interface Target {
 }
 
 /**
- * Parses the request target in the forms of RFC 9112 (3.2). The absolute form, which any client may send, names the host
- * itself: a Host header beside it means nothing.
+ * Parses the request target in the forms of RFC 9112 (3.2). The absolute form, which any client may send, names the
+ * host itself: a Host header beside it means nothing.
  */
 export function targetOf({ url = "/", headers }: IncomingMessage): Target {
   const [, authority, rest = ""] = /^https?:\/\/([^/?#]*)(.*)$/is.exec(url) ?? [];

@@ -124,9 +124,9 @@ const compress: Readonly<Record<Coding, (text: Buffer) => Promise<Buffer>>> = {
 };
 
 /**
- * Sends an answer, compressed where the client accepts it; 304 when the browser has this very answer. `isCacheable`: the
- * browser may cache it and has to revalidate it each time, which costs the operation and saves the bytes. Everything else
- * is `no-store`: answers are live, and may be meant for one caller alone.
+ * Sends an answer, compressed where the client accepts it; 304 when the browser has this very answer. `isCacheable`:
+ * the browser may cache it and has to revalidate it each time, which costs the operation and saves the bytes.
+ * Everything else is `no-store`: answers are live, and may be meant for one caller alone.
  */
 export async function sendEncoded(
   { headers }: IncomingMessage,

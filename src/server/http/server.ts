@@ -156,7 +156,7 @@ function createHandler(options: HttpOptions, gate: Gate, phase: () => Phase): Ha
   const isPrivate = answersToThisMachineOnly(config);
   if (isPrivate && config.server.trustedProxies.some((range) => isLoopback(range.split("/", 1)[0] ?? ""))) {
     // A page with a name of its own for this machine comes from the same address as that proxy.
-    log.warn({}, "nobody has to log in, and whatever comes from this machine passes for a trusted proxy");
+    log.warn({}, "no caller has to log in, and every request from this machine passes for one of a trusted proxy");
   }
   const base = config.server.path === "/" ? "" : config.server.path;
   const pages = createPages(options, phase);
@@ -195,8 +195,8 @@ function createHandler(options: HttpOptions, gate: Gate, phase: () => Phase): Ha
 }
 
 /**
- * Answers requests to the graph: null when it has, else the refusal. `hosts` are the gateway's own, as the caller may have
- * written them.
+ * Answers requests to the graph: null when it has, else the refusal. `hosts` are the gateway's own, as the caller may
+ * have written them.
  */
 function createGraphHandler(
   { config, graphql, log }: HttpOptions,
@@ -270,8 +270,8 @@ function refuseAnywhere(request: IncomingMessage, host: string | null, isPrivate
 const pagesOutsideBase = new Set(["/health", "/ready", "/metrics"]);
 
 /**
- * The part of a path below the base path, or null where it is elsewhere; empty for the base path itself. A proxy may have
- * removed the base path, and forwards it as its prefix then.
+ * The part of a path below the base path, or null where it is elsewhere; empty for the base path itself. A proxy may
+ * have removed the base path, and forwards it as its prefix then.
  */
 function pathBelow(path: string, base: string, prefix: string): string | null {
   if (path === base || path.startsWith(`${base}/`)) return path.slice(base.length);
@@ -283,8 +283,8 @@ function isAddress(address: string | AddressInfo | null): address is AddressInfo
 }
 
 /**
- * A page of any site can point a name of its own at 127.0.0.1 and so read a gateway without authentication. A gateway that
- * listens on loopback only therefore answers to loopback names only, unless anonymous callers were allowed.
+ * A page of any site can point a name of its own at 127.0.0.1 and so read a gateway without authentication. A gateway
+ * that listens on loopback only therefore answers to loopback names only, unless anonymous callers were allowed.
  */
 function answersToThisMachineOnly({ auth, server }: Config): boolean {
   return auth.mode === "none" && isLoopback(server.host) && !auth.allowAnonymous;

@@ -60,7 +60,7 @@ export function createLog(stderr: { readonly isTerminal: boolean; readonly hasCo
   };
 }
 
-/** Longer operation names are cut: callers choose them. */
+/** Longer operation names are cut: they come from callers. */
 const maxNameLength = 100;
 
 /**

@@ -156,7 +156,8 @@ function countExchanges(registers: Registry[]): Pick<Observer, "exchanged"> {
     registers,
     "delivery_graph_upstream_spared_total",
     [...upstreamLabels, "by"],
-    "Calls that needed no request of their own: flight (an equal one was under way), cache, or stale (cached, and the backend failed).",
+    "Calls that needed no request of their own: flight (an equal one was under way), cache, " +
+      "or stale (cached, and the backend failed).",
   );
   const durations = new Histogram({
     name: "delivery_graph_upstream_duration_seconds",
@@ -198,7 +199,9 @@ function countRows(registers: Registry[]): Pick<Observer, "loaded" | "read"> {
   );
   const unknown = new Gauge({
     name: "delivery_graph_unknown_fields",
-    help: `Different fields seen in answers that the gateway does not rely on, up to ${maxUnknownFields}; sampled, one row an answer. A step up means that the backend has changed.`,
+    help:
+      `Different fields seen in answers that the gateway does not rely on, up to ${maxUnknownFields}; ` +
+      "sampled, one row an answer. A step up means that the backend has changed.",
     labelNames: upstreamLabels,
     registers,
   });
@@ -225,8 +228,9 @@ function countRows(registers: Registry[]): Pick<Observer, "loaded" | "read"> {
 const maxLabelLength = 64;
 
 /**
- * Turns operation names, which callers choose, into a bounded number of label values: each is a series that a monitoring
- * system stores. `(other)` for names beyond the first `max` and overlong ones, `(anonymous)` for none: no name looks so.
+ * Maps operation names, which come from callers, to a bounded number of label values: each is a series that a
+ * monitoring system stores. `(other)` for names beyond the first `max` and overlong ones, `(anonymous)` for none: no
+ * name looks so.
  */
 export function createLabelLimiter(max: number): (name: string | null) => string {
   const known = new Set<string>();

@@ -1,3 +1,4 @@
+import { parse, print } from "graphql";
 import type { BackendIdentity, Capability } from "../../model/backend.ts";
 
 /** A query worth running, as the front page, GraphiQL and the banner of the demo offer it. */
@@ -7,85 +8,54 @@ export interface Example {
   readonly query: string;
 }
 
-/** Queries that make sense whatever is behind, and that tell nobody what is: none of them names a backend. */
-export const generalExamples: readonly Example[] = [
-  { title: "Which backends are configured, and what each can be asked", query: backendsQuery() },
-  { title: "The newest releases, with what was built for them", query: releasesQuery(null) },
-  { title: "The newest images, and where they lie", query: imagesQuery(null) },
-];
+/** Queries for any configuration; none of them names a backend, so strangers may see them. */
+export const generalExamples: readonly Example[] = [configuredBackends(), newestReleases(null), newestImages(null)];
 
-/** Queries that make sense whatever is behind the backends that were configured. */
+/** Queries for the configured backends. */
 export function examplesFor(backends: readonly BackendIdentity[]): readonly Example[] {
-  const able = (capability: Capability) => backends.find(({ capabilities }) => capabilities.includes(capability));
-  const releases = able("RELEASES");
-  const artifacts = able("ARTIFACTS");
+  const withCapability = (capability: Capability) =>
+    backends.filter(({ capabilities }) => capabilities.includes(capability)).slice(0, 1);
   return [
-    { title: "Which backends are configured, and what each can be asked", query: backendsQuery() },
-    ...(releases
-      ? [
-          {
-            title: `The newest releases in ${releases.name}, with what was built for them`,
-            query: releasesQuery(releases.name),
-          },
-        ]
-      : []),
-    ...(artifacts
-      ? [{ title: `The newest images in ${artifacts.name}, and where they lie`, query: imagesQuery(artifacts.name) }]
-      : []),
+    configuredBackends(),
+    ...withCapability("RELEASES").map(({ name }) => newestReleases(name)),
+    ...withCapability("ARTIFACTS").map(({ name }) => newestImages(name)),
   ];
 }
 
-function backendsQuery(): string {
-  return `query Backends {
-  backends {
-    name
-    kind
-    capabilities
-  }
-}`;
+function configuredBackends(): Example {
+  return {
+    title: "Which backends are configured, and what each can be asked",
+    query: pretty("query Backends { backends { name kind capabilities } }"),
+  };
 }
 
 /** Null asks all backends. */
-function releasesQuery(backend: string | null): string {
-  return `query NewestReleases {
-  releases(${backend === null ? "" : `filter: { backend: "${backend}" }, `}first: 5) {
-    nodes {
-      version
-      project
-      createdAt
-      builds {
-        service
-        commits {
-          sha
-          message
-        }
+function newestReleases(backend: string | null): Example {
+  const filter = backend === null ? "" : `filter: { backend: "${backend}" },`;
+  return {
+    title: `The newest releases${backend === null ? "" : ` in ${backend}`}, with what was built for them`,
+    query: pretty(`query NewestReleases {
+      releases(${filter} first: 5) {
+        nodes { version project createdAt builds { service commits { sha message } } }
+        sources { status backend { name } }
       }
-    }
-    sources {
-      status
-      backend {
-        name
-      }
-    }
-  }
-}`;
+    }`),
+  };
 }
 
 /** Null asks all backends. */
-function imagesQuery(backend: string | null): string {
-  return `query NewestImages {
-  artifacts(filter: { ${backend === null ? "" : `backend: "${backend}", `}type: IMAGE }, first: 5) {
-    nodes {
-      name
-      digest
-      createdAt
-      locations {
-        image {
-          raw
-        }
-        matchedBy
+function newestImages(backend: string | null): Example {
+  const filter = `filter: { ${backend === null ? "" : `backend: "${backend}",`} type: IMAGE }`;
+  return {
+    title: `The newest images${backend === null ? "" : ` in ${backend}`}, and where they lie`,
+    query: pretty(`query NewestImages {
+      artifacts(${filter}, first: 5) {
+        nodes { name digest createdAt locations { image { raw } matchedBy } }
       }
-    }
-  }
-}`;
+    }`),
+  };
+}
+
+function pretty(query: string): string {
+  return print(parse(query));
 }

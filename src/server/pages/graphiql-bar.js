@@ -6,7 +6,6 @@
   const form = panel.querySelector("form");
   const field = form.querySelector("input");
   const state = panel.querySelector("[role=status]");
-  const menu = document.querySelector("#examples");
   const isNeeded = panel.dataset.needed !== undefined;
 
   let credential = sessionStorage.getItem(storageKey) ?? "";
@@ -56,6 +55,11 @@
   });
   field.addEventListener("input", () => field.setCustomValidity(""));
   form.querySelector("button[type=button]").addEventListener("click", () => use(""));
+})();
+
+(() => {
+  const panel = document.querySelector("#key");
+  const menu = document.querySelector("#examples");
 
   // Opens in a tab of its own here; where GraphiQL is not there yet, the link loads the page with the query.
   menu.addEventListener("click", (event) => {
@@ -70,7 +74,6 @@
     menu.open = false;
   });
 
-  // Menus close as menus do.
   const close = (except) => {
     for (const one of [menu, panel]) if (one !== except) one.open = false;
   };

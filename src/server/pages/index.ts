@@ -104,8 +104,8 @@ export function sendMessage(request: IncomingMessage, response: ServerResponse, 
 }
 
 /**
- * The prefix of links on the front page. They are relative to the page's own address, wherever a browser finds it; behind
- * a proxy that forwards its prefix they are absolute, because that address may have no slash at its end.
+ * The prefix of links on the front page. They are relative to the page's own address, wherever a browser finds it;
+ * behind a proxy that forwards its prefix they are absolute, because that address may have no slash at its end.
  */
 function linkBase(base: string, prefix: string): string {
   if (prefix === "/") return relativeLinks;

@@ -7,9 +7,11 @@ import { hasCopy, varyBy } from "../http/response.ts";
 
 /** The project's logo: branches that meet and go on as one. */
 export const logo =
-  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" fill="#0f6e6e"/>' +
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" aria-hidden="true">' +
+  '<rect width="32" height="32" rx="7" fill="#0f6e6e"/>' +
   '<path d="M8 9 16 16 8 23M16 16h8" stroke="#fff" stroke-width="2" fill="none"/>' +
-  '<g fill="#fff"><circle cx="8" cy="9" r="3"/><circle cx="8" cy="23" r="3"/><circle cx="16" cy="16" r="3"/><circle cx="24" cy="16" r="3"/></g></svg>';
+  '<g fill="#fff"><circle cx="8" cy="9" r="3"/><circle cx="8" cy="23" r="3"/>' +
+  '<circle cx="16" cy="16" r="3"/><circle cx="24" cy="16" r="3"/></g></svg>';
 
 /** The logo as a data address, so that the pages' icon needs no request. */
 export const favicon = `data:image/svg+xml,${encodeURIComponent(logo)}`;
@@ -41,8 +43,8 @@ export interface Page {
 const pageCodings = ["br", "zstd", "gzip"] as const;
 type PageCoding = (typeof pageCodings)[number];
 
-// A page is compressed once, which is worth more work than an answer; the best settings take minutes for one of 9 MB and
-// save another twentieth.
+// A page is compressed once, which is worth more work than an answer; the best settings take minutes for one of 9 MB
+// and save another twentieth.
 const compress: Readonly<Record<PageCoding, (html: Buffer) => Promise<Buffer>>> = {
   br: (html) =>
     promisify(brotliCompress)(html, {
