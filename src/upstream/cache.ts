@@ -19,7 +19,7 @@ export interface CachedResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Buffer;
-  /** When the backend last sent or confirmed it, RFC 3339. */
+  /** When the backend last sent it or answered 304 for it, RFC 3339. */
   readonly fetchedAt: string;
   /** The vendor's id of the request; null when there is none. */
   readonly traceId: string | null;
@@ -38,13 +38,7 @@ export interface CacheEntry extends CachedResponse {
 const overheadBytes = 512;
 
 /** Headers of a 304 that describe the 304 itself. */
-const headersOfNotModified = new Set([
-  "content-length",
-  "content-type",
-  "content-encoding",
-  "transfer-encoding",
-  "connection",
-]);
+const headersOfNotModified = /^(?:content-(?:length|type|encoding)|transfer-encoding|connection)$/;
 
 /** Successful responses of one backend by key, bounded by bytes. `now` is the clock in milliseconds. */
 export class ResponseCache {
@@ -92,11 +86,11 @@ export class ResponseCache {
     else this.delete(key);
   }
 
-  /** Makes an entry that the backend confirmed (304) as good as new; the entry that results from it. */
+  /** Makes an entry as good as new after a 304; returns the resulting entry. */
   revalidate(key: string, entry: CacheEntry, notModified: Omit<CachedResponse, "body">): CacheEntry {
     const { fetchedAt, traceId } = notModified;
     // The headers of the 304 replace those of the entry.
-    const repeated = Object.entries(notModified.headers).filter(([name]) => !headersOfNotModified.has(name));
+    const repeated = Object.entries(notModified.headers).filter(([name]) => !headersOfNotModified.test(name));
     const headers = { ...entry.headers, ...Object.fromEntries(repeated) };
     const { isStorable, freshMs } = cachePolicyOf(headers);
     if (isStorable) return this.#store(key, { ...entry, headers, fetchedAt, traceId }, freshMs);

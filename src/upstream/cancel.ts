@@ -1,3 +1,5 @@
+import { createLinkedQueue } from "../model/queue.ts";
+
 /** Tells work that it is no longer wanted: what an AbortSignal does, at a tenth of its price. */
 export interface CancelToken {
   readonly cancelled: boolean;
@@ -48,7 +50,7 @@ export function createCancelSource(): CancelSource {
   return new Source();
 }
 
-/** A token that is never cancelled, for work that nobody gives up. */
+/** A token that is never cancelled, for a waiter that does not give up. */
 export const neverCancelled: CancelToken = { cancelled: false, onCancel: () => {}, offCancel: () => {} };
 
 /** The token of an AbortSignal. */
@@ -67,4 +69,44 @@ export function orCancelled<T>(promise: Promise<T>, token: CancelToken, error: (
     else token.onCancel(cancel);
     promise.then(resolve, reject).finally(() => token.offCancel(cancel));
   });
+}
+
+/**
+ * Timeouts of equal length, by one timer. Those that are due together end in one callback, before any continuation: the
+ * breaker has opened by all of them before a slot goes to the next call. They keep no process alive.
+ */
+export class Timeouts {
+  readonly #ms: number;
+  readonly #pending = createLinkedQueue<{ readonly due: number; readonly onTimeout: () => void }>();
+  #isScheduled = false;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  /** Returns how to cancel it. */
+  start(onTimeout: () => void): () => void {
+    const stop = this.#pending.add({ due: performance.now() + this.#ms, onTimeout });
+    if (!this.#isScheduled) this.#schedule(this.#ms);
+    return stop;
+  }
+
+  #schedule(ms: number): void {
+    this.#isScheduled = true;
+    setTimeout(() => this.#run(), ms).unref();
+  }
+
+  #run(): void {
+    this.#isScheduled = false;
+    // Timers count in whole milliseconds and may be a part of one early.
+    const now = performance.now() + 1;
+    for (let next = this.#pending.first(); next !== null; next = this.#pending.first()) {
+      if (next.due > now) {
+        this.#schedule(Math.max(1, Math.ceil(next.due - now)));
+        return;
+      }
+      this.#pending.shift();
+      next.onTimeout();
+    }
+  }
 }

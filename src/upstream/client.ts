@@ -44,22 +44,9 @@ export interface UpstreamSettings extends ResilienceSettings, TransportSettings 
   readonly cache?: CacheSettings | undefined;
 }
 
-/** The client of one backend. Lives as long as the process. Its functions may be passed on by themselves. */
-export interface Upstream {
-  readonly name: string;
-  /** Base address with its path, without a trailing slash. */
-  readonly base: string;
-  /** Rejects with an UpstreamError, or with our own bug. */
-  readonly call: <T>(operation: Operation, request: Request<T>, call: Call) => Promise<Reply<T>>;
-  /** Whether nothing is sent: for any caller, or for the caller of this call. */
-  readonly circuitOpen: (call?: Call) => boolean;
-  readonly pressure: () => Pressure;
-  readonly close: () => Promise<void>;
-}
-
 /** Opens the client of one backend; nothing is sent before the first call. */
 export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Upstream {
-  return new Client(settings, dialect);
+  return new Upstream(settings, dialect);
 }
 
 /** A response that was judged fine, for all calls that wait for it. */
@@ -69,7 +56,7 @@ interface JudgedResponse extends CachedResponse {
   readonly exchange: ExchangeReport;
   /** Bytes of the body as it was received; `body` itself is empty where there is no cache. */
   readonly bytes: number;
-  /** False for a cache entry that the backend confirmed. */
+  /** False for a cache entry after a 304. */
   readonly isNew: boolean;
 }
 
@@ -90,8 +77,10 @@ const none = {} as const;
 /** What is left of a response where there is no cache. */
 const uncached = { headers: none, body: Buffer.alloc(0) } as const;
 
-class Client implements Upstream {
+/** The client of one backend. Lives as long as the process. Its public functions may be passed on by themselves. */
+export class Upstream {
   readonly name: string;
+  /** Base address with its path, without a trailing slash. */
   readonly base: string;
   readonly #settings: UpstreamSettings;
   readonly #dialect: Dialect;
@@ -122,7 +111,8 @@ class Client implements Upstream {
     this.#cache = settings.cache ? new ResponseCache(settings.cache) : null;
   }
 
-  readonly call: Upstream["call"] = (operation, request, call) => {
+  /** Rejects with an UpstreamError, or with our own bug. */
+  readonly call = <T>(operation: Operation, request: Request<T>, call: Call): Promise<Reply<T>> => {
     try {
       return this.#start(operation, request, call);
     } catch (error) {
@@ -130,6 +120,7 @@ class Client implements Upstream {
     }
   };
 
+  /** Whether nothing is sent: for any caller, or for the caller of this call. */
   readonly circuitOpen = (call?: Call): boolean => this.#resilience.isOpen(call ? this.#credentialOf(call) : null);
   readonly pressure = (): Pressure => this.#resilience.pressure();
   readonly close = (): Promise<void> => this.#transport.close();
@@ -202,7 +193,7 @@ class Client implements Upstream {
     return this.#transport.send(outgoing, request, attempt).then((received) => {
       if (this.#cache && cacheKey !== null && entry && received.raw.status === 304) {
         const response = this.#notModified(this.#cache, cacheKey, entry, received, request);
-        // The backend confirmed the state before the change.
+        // The 304 is about the state before the change.
         if (this.#generation !== generation) this.#cache.delete(cacheKey);
         return response;
       }

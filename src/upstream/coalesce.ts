@@ -1,7 +1,7 @@
 import { type CancelToken, createCancelSource } from "./cancel.ts";
 import type { Call } from "./operation.ts";
 
-/** Who waits for the result of a run, and may give up. */
+/** A waiter for the result of a run, which may give up. */
 export interface Waiter {
   /** Not cancelled yet when the waiter joins; `neverCancelled` for a waiter that never gives up. */
   readonly cancelToken: CancelToken;
@@ -16,8 +16,8 @@ export interface MaxWait<T> {
 }
 
 /**
- * Coalesces equal work in flight: the first waiter of a key is the leader and starts a run, later ones are followers and
- * get the result of the same run. A result is not stored: the next waiter after it starts a new run.
+ * Coalesces equal work in flight: the first waiter of a key is the leader and starts a run, later ones are followers
+ * and get the result of the same run. A result is not stored: the next waiter after it starts a new run.
  *
  * Each waiter gives up by its own cancel token; the run is cancelled with its last waiter. How it is used for:
  * - reads of a backend: the waiter is the {@link Call}; `start` sends with `new SharedCall(run)` as the call.
@@ -44,7 +44,7 @@ export function createCoalescer<T, W extends Waiter>(limit: MaxWait<T> | null = 
 
   function follow(key: string, waiter: W): Handle<T, W> | null {
     const run = runs.get(key)?.run ?? null;
-    return run?.acceptsFollowers() ? new Handle(run, waiter, false) : null;
+    return run?.acceptsFollowers() ? run.add(waiter, false) : null;
   }
 
   return {
@@ -70,32 +70,27 @@ export class Handle<T, W extends Waiter> {
   readonly waiter: W;
   readonly isLeader: boolean;
   readonly #settled = Promise.withResolvers<T>();
+  /** The result for this waiter; rejects when the run fails, or when the waiter's token is cancelled before. */
+  readonly result: Promise<T> = this.#settled.promise;
   readonly #giveUp = (): void => {
     this.run.remove(this);
     this.#settled.reject(givenUp);
   };
 
-  /** Joins the run. */
   constructor(run: Run<T, W>, waiter: W, isLeader: boolean) {
     this.run = run;
     this.waiter = waiter;
     this.isLeader = isLeader;
     waiter.cancelToken.onCancel(this.#giveUp);
-    run.add(this);
   }
 
-  /** The result for this waiter; rejects when the run fails, or when the waiter's token is cancelled before. */
-  get result(): Promise<T> {
-    return this.#settled.promise;
-  }
-
-  /** Of the run. */
+  /** Called by the run. */
   resolve(value: T): void {
     this.waiter.cancelToken.offCancel(this.#giveUp);
     this.#settled.resolve(value);
   }
 
-  /** Of the run. */
+  /** Called by the run. */
   reject(error: unknown): void {
     this.waiter.cancelToken.offCancel(this.#giveUp);
     this.#settled.reject(error);
@@ -109,12 +104,15 @@ export class Run<T, W extends Waiter> {
   /** Called for each waiter that joins from now on. */
   onJoin: ((waiter: W) => void) | null = null;
   readonly #cancel = createCancelSource();
+  /** Cancelled when the last waiter has given up. */
+  readonly cancelToken: CancelToken = this.#cancel;
+  /** Handles of those who wait, in the order in which they joined. */
+  handles: Handle<T, W>[] = [];
   readonly #runs: Runs<T, W>;
   readonly #key: string;
   readonly #slot: Slot<T, W> = { run: this };
   readonly #limit: MaxWait<T> | null;
   readonly #startedAt: number;
-  #handles: Handle<T, W>[] = [];
   #work: Promise<T> | null = null;
   /** Set as soon as there is a follower. */
   #timer: NodeJS.Timeout | null = null;
@@ -126,16 +124,6 @@ export class Run<T, W extends Waiter> {
     this.#limit = limit;
     this.#startedAt = limit === null ? 0 : performance.now();
     runs.set(key, this.#slot);
-  }
-
-  /** Cancelled when the last waiter has given up. */
-  get cancelToken(): CancelToken {
-    return this.#cancel;
-  }
-
-  /** Handles of those who wait, in the order in which they joined. */
-  get handles(): readonly Handle<T, W>[] {
-    return this.#handles;
   }
 
   /** The result of the work, whether or not anybody waits for it. */
@@ -163,14 +151,14 @@ export class Run<T, W extends Waiter> {
     if (this.#limit === null) throw new TypeError("only a run with a maximum wait can be released");
     const { released } = this.#limit;
     const handles = this.#end();
-    this.#handles = handles.filter(({ isLeader }) => isLeader);
+    this.handles = handles.filter(({ isLeader }) => isLeader);
     for (const handle of handles) if (!handle.isLeader) handle.resolve(released);
-    if (this.#handles.length === 0) setImmediate(() => this.#cancel.cancel());
+    if (this.handles.length === 0) setImmediate(() => this.#cancel.cancel());
   }
 
-  /** Of the coalescer: does the work, with the leader as the first waiter. */
+  /** Called by the coalescer: does the work, with the leader as the first waiter. */
   begin(start: (run: Run<T, W>) => Promise<T>): Handle<T, W> {
-    const handle = new Handle<T, W>(this, this.leader, true);
+    const handle = this.add(this.leader, true);
     const work = start(this);
     this.#work = work;
     work.then(
@@ -184,20 +172,22 @@ export class Run<T, W extends Waiter> {
     return handle;
   }
 
-  /** Of the handle. */
-  add(handle: Handle<T, W>): void {
-    this.#handles.push(handle);
-    this.onJoin?.(handle.waiter);
-    if (this.#limit !== null && !handle.isLeader) {
+  /** Called by the coalescer: joins the run. */
+  add(waiter: W, isLeader: boolean): Handle<T, W> {
+    const handle = new Handle(this, waiter, isLeader);
+    this.handles.push(handle);
+    this.onJoin?.(waiter);
+    if (this.#limit !== null && !isLeader) {
       this.#timer ??= setTimeout(() => this.release(), this.#leftMs(this.#limit)).unref();
     }
+    return handle;
   }
 
-  /** Of the handle. */
+  /** Called by a handle that gives up. */
   remove(handle: Handle<T, W>): void {
-    const at = this.#handles.indexOf(handle);
-    if (at >= 0) this.#handles.splice(at, 1);
-    if (this.#handles.length > 0) return;
+    const at = this.handles.indexOf(handle);
+    if (at >= 0) this.handles.splice(at, 1);
+    if (this.handles.length > 0) return;
     this.#end();
     this.#cancel.cancel();
   }
@@ -210,8 +200,8 @@ export class Run<T, W extends Waiter> {
   #end(): Handle<T, W>[] {
     this.close();
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const handles = this.#handles;
-    this.#handles = [];
+    const handles = this.handles;
+    this.handles = [];
     return handles;
   }
 }
@@ -224,6 +214,7 @@ export class SharedCall<T> implements Call {
   readonly requestId: string;
   readonly caller: Call["caller"];
   readonly cancelToken: CancelToken;
+  readonly budget: Call["budget"] = this;
   readonly #run: Run<T, Call>;
   #payer: Call;
 
@@ -234,10 +225,6 @@ export class SharedCall<T> implements Call {
     this.cancelToken = run.cancelToken;
     this.#run = run;
     this.#payer = leader;
-  }
-
-  get budget(): Call["budget"] {
-    return this;
   }
 
   remainingMs(): number {

@@ -17,7 +17,7 @@ export interface TlsSettings {
   /** The client certificate of the gateway, and the key to it. */
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-  /** The name that is asked for (SNI) and that the server's certificate must have; left out: the host of the address. */
+  /** The name for SNI that the server's certificate must have; left out: the host of the address. */
   readonly serverName?: string | undefined;
 }
 
@@ -38,7 +38,7 @@ export interface EnvironmentProxies {
 export interface Connections {
   /** Takes requests with `origin`, `path` and `headers`. */
   readonly dispatcher: Dispatcher;
-  /** `forward`: requests carry the whole address and the proxy sends them itself, so that a 407 is the proxy's answer. */
+  /** `forward`: the proxy gets the whole address and sends the request itself, so that a 407 is its own answer. */
   readonly by: "none" | "tunnel" | "forward";
 }
 
@@ -46,8 +46,8 @@ export interface Connections {
 const proxyTimeoutMs = 10_000;
 
 /**
- * Opens so many connections to an origin, one request at a time in each; nothing is sent. https goes through a proxy by
- * CONNECT, so that the proxy sees no more than the host; http is forwarded, since most proxies tunnel to port 443 alone.
+ * Opens so many connections to an origin, one request at a time in each; nothing is sent. https goes through a proxy
+ * by CONNECT, so that the proxy sees only the host; http is forwarded, since most proxies tunnel to port 443 alone.
  */
 export function openConnections(origin: string, connections: number, network: NetworkSettings): Connections {
   const url = new URL(origin);
@@ -101,8 +101,8 @@ class ProxyPool extends Pool {
 /** Connects to a proxy, and fails with a ProxyFailure. */
 function proxyConnector(): buildConnector.connector {
   const connect = buildConnector({ allowH2: false, timeout: proxyTimeoutMs });
-  // The name in an https proxy's certificate is that of its address: a host header names the server behind it, and an IP
-  // address is not a name that can be asked for.
+  // The name in an https proxy's certificate is that of its address: a host header names the server behind it, and an
+  // IP address cannot be used for SNI.
   return ({ servername: _, ...options }, callback) =>
     connect(options, (...[error, socket]) => {
       if (error === null) callback(null, socket);
@@ -133,8 +133,8 @@ function authorizationOf({ username, password }: URL): string | null {
 }
 
 /**
- * Reads `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. The lower-case name wins over the upper-case one, and an empty variable
- * is none. `unreadable`: names of variables whose value is not the address of a proxy.
+ * Reads `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. The lower-case name wins over the upper-case one, and an empty
+ * variable is none. `unreadable`: names of variables whose value is not the address of a proxy.
  */
 export function readEnvironmentProxies(environment: Readonly<Record<string, string | undefined>>): {
   readonly proxies: EnvironmentProxies;
@@ -178,8 +178,8 @@ export function proxyFor(url: URL, choice: ProxyChoice | undefined): string | nu
 }
 
 /**
- * Whether an entry of `NO_PROXY` matches: `*`, a name with everything below it (with or without a dot in front; `*.name` is
- * only what is below it), an IP address or a CIDR range; with a port, that port only. No name is resolved for it.
+ * Whether an entry of `NO_PROXY` matches: `*`, a name and all below it (with or without a dot in front; `*.name`
+ * is only what is below it), an IP address or a CIDR range; with a port, that port only. No name is resolved for it.
  */
 function isExcepted(url: URL, entries: readonly string[]): boolean {
   const host = normalizedHost(url.hostname);

@@ -13,7 +13,7 @@ export interface RawReply {
 }
 
 /**
- * The name of the header with the path and query that a response came from after redirects; absent where there was none.
+ * The header with the path and query that a response came from after redirects; absent where there was none.
  * A server cannot send a header of this name: a colon is not allowed in it.
  */
 export const redirectedTo = ":path";
@@ -48,8 +48,8 @@ export type Credentials = Readonly<Record<string, string>>;
 /** The protocol of one vendor: how to authenticate, and how to read its responses. */
 export interface Dialect {
   /**
-   * Headers with the credential; a promise only where an identity service may have to be asked first. Throws, or rejects
-   * with, an UpstreamError when there is no credential.
+   * Headers with the credential; a promise only where an identity service may have to be asked first. Throws, or
+   * rejects with, an UpstreamError when there is no credential.
    */
   readonly authorize: (request: Outgoing, call: Call) => Credentials | Promise<Credentials>;
   /**
@@ -60,8 +60,8 @@ export interface Dialect {
   /** The response header with the vendor's request id, lower case. */
   readonly traceHeader: string | null;
   /**
-   * Called after a failure that fresh credentials may cure (an expired token), with the credentials that were sent; true
-   * sends the request once more.
+   * Called after a failure that fresh credentials may cure (an expired token), with the credentials that were sent;
+   * true sends the request once more.
    */
   readonly renew?: (reply: RawReply, sent: Credentials, call: Call) => Promise<boolean>;
   /**
@@ -117,7 +117,7 @@ export function judgeByStatus({ status, header }: RawReply): Judgement {
 /** The graph publishes it as an Int. */
 const maxRetryAfterMs = 2_147_483_647;
 
-/** `Retry-After` as seconds or an HTTP date, to milliseconds from now, 24 days at most; null when absent or unreadable. */
+/** `Retry-After`, seconds or an HTTP date, as milliseconds from now, 24 days at most; null when there is none. */
 export function retryAfterMs(value: string | null): number | null {
   const text = value?.trim() ?? "";
   if (/^\d+$/.test(text)) return Math.min(maxRetryAfterMs, Number(text) * 1000);

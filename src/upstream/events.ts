@@ -1,4 +1,3 @@
-import { channel } from "node:diagnostics_channel";
 import type { Failure, UpstreamError } from "./errors.ts";
 import type { Call } from "./operation.ts";
 
@@ -11,27 +10,17 @@ export interface Event<T> {
   readonly subscribe: (subscriber: (message: T) => void) => () => void;
 }
 
-/** An event on the `node:diagnostics_channel` of that name. */
-export function createEvent<T extends object>(name: string): Event<T> {
-  const events = channel(name);
-  // The whole process can publish on the channel: only a message that was published here is known to be a T.
-  let current: T | null = null;
+/** A new event, without subscribers. */
+export function createEvent<T>(): Event<T> {
+  const subscribers = new Set<(message: T) => void>();
   return {
-    hasSubscribers: () => events.hasSubscribers,
+    hasSubscribers: () => subscribers.size > 0,
     publish: (message) => {
-      if (!events.hasSubscribers) return;
-      // A subscriber may publish as well.
-      const before = current;
-      current = message;
-      events.publish(message);
-      current = before;
+      for (const subscriber of subscribers) subscriber(message);
     },
     subscribe: (subscriber) => {
-      const receive = (message: unknown) => {
-        if (current !== null && message === current) subscriber(current);
-      };
-      events.subscribe(receive);
-      return () => void events.unsubscribe(receive);
+      subscribers.add(subscriber);
+      return () => void subscribers.delete(subscriber);
     },
   };
 }
@@ -58,12 +47,12 @@ export interface Exchange {
   readonly via: "WIRE" | "FLIGHT" | "CACHE" | "STALE" | "UNSENT";
   /** Bytes of the answer's body, as far as it was read. */
   readonly bytes: number;
-  /** The failure; null for OK and for a redirect that was followed. */
+  /** The failure; null for OK and for a redirect to the same origin. */
   readonly error: UpstreamError | null;
 }
 
-/** One message for each request that took from the budget, and for each call that was answered or refused without one. */
-export const exchanges = createEvent<Exchange>("delivery-graph:exchange");
+/** Published for each request that took from the budget, and for each call that needed or got none. */
+export const exchanges = createEvent<Exchange>();
 
 /** An exchange that takes place. It is published once, when its outcome has been judged. */
 export class ExchangeReport {

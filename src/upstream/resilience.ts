@@ -1,5 +1,5 @@
 import { createLinkedQueue, type LinkedQueue } from "../model/queue.ts";
-import { type CancelToken, createCancelSource, orCancelled } from "./cancel.ts";
+import { type CancelToken, createCancelSource, orCancelled, Timeouts } from "./cancel.ts";
 import { type CircuitState, Circuits, type Evidence, type Gate, type Permit } from "./circuit.ts";
 import { type Failure, type FailureFacts, isQueueFull, queueFullCode, UpstreamError } from "./errors.ts";
 import { type Call, isRead, type Operation } from "./operation.ts";
@@ -264,8 +264,8 @@ function isFailedAnswer({ failure, silence, status }: UpstreamError): boolean {
   return silence === null && status !== null && (failure === "UNAVAILABLE" || failure === "TIMED_OUT");
 }
 
-// Backoff with full jitter: the pauses of many clients must not fall together. Retry-After of the backend is the minimum.
-// There is no pause that ends behind the deadline: "throttled" now is better than "timed out" later.
+// Backoff with full jitter: the pauses of many clients must not fall together. Retry-After is the minimum. There is no
+// pause that ends behind the deadline: "throttled" now is better than "timed out" later.
 function pauseAfter(error: UpstreamError, attempts: number): number {
   return (error.retryAfterMs ?? 0) + Math.random() * Math.min(maxPauseMs, firstPauseMs * 2 ** attempts);
 }
@@ -290,51 +290,9 @@ function withCircuitOpen(error: UpstreamError): UpstreamError {
   return new UpstreamError(failure, { ...facts, ...texts, circuitOpen: true });
 }
 
-/**
- * Timeouts of equal length, by one timer. Those that are due together end in one callback, before any continuation: the
- * breaker has opened by all of them before a slot goes to the next call. They keep no process alive.
- */
-class Timeouts {
-  readonly #ms: number;
-  readonly #pending = createLinkedQueue<{ readonly due: number; readonly onTimeout: () => void }>();
-  #isScheduled = false;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-  }
-
-  /** Returns how to cancel it. */
-  start(onTimeout: () => void): () => void {
-    const stop = this.#pending.add({ due: performance.now() + this.#ms, onTimeout });
-    if (!this.#isScheduled) this.#schedule(this.#ms);
-    return stop;
-  }
-
-  #schedule(ms: number): void {
-    this.#isScheduled = true;
-    setTimeout(() => this.#run(), ms).unref();
-  }
-
-  #run(): void {
-    this.#isScheduled = false;
-    // Timers count in whole milliseconds and may be a part of one early.
-    const now = performance.now() + 1;
-    for (let next = this.#pending.first(); next !== null; next = this.#pending.first()) {
-      if (next.due > now) {
-        this.#schedule(Math.max(1, Math.ceil(next.due - now)));
-        return;
-      }
-      this.#pending.shift();
-      next.onTimeout();
-    }
-  }
-}
-
-/** A call that waits for a slot. Exactly one of both is called, once, unless its ticket is cancelled before. */
+/** A call that waits for a slot: it gets a slot to release, or is refused for want of room. */
 export interface SlotWaiter {
-  /** The call has a slot now, which has to be released. */
   readonly start: () => void;
-  /** The queue has no room for this call. */
   readonly refuse: () => void;
 }
 
@@ -359,8 +317,8 @@ interface CallerQueue {
 }
 
 /**
- * A semaphore with a bounded queue that is fair to callers: they take turns, and each starts one call at a time, however
- * many it has. A cancelled call leaves the queue at once, never starts, and takes no room from others.
+ * A semaphore with a bounded queue that is round-robin over callers: each starts one call at a time, however many it
+ * has. A cancelled call leaves the queue at once, never starts, and takes no room from others.
  */
 export class FairSlots {
   readonly #maxInFlight: number;
@@ -394,8 +352,8 @@ export class FairSlots {
   }
 
   /**
-   * Waits for a slot. When the queue is full, the last call of the caller who has most calls in it is refused, which may
-   * be this one.
+   * Waits for a slot. When the queue is full, the last call of the caller with most calls in it is refused; that
+   * may be this one.
    */
   enqueue(caller: string, waiter: SlotWaiter): Ticket {
     const call: QueuedCall = { waiter, removals: new Map() };
@@ -454,7 +412,7 @@ export class FairSlots {
     this.#callers.delete(queue.caller);
   }
 
-  /** Makes room for one more call of this caller at the cost of the caller with most calls; false when that is itself. */
+  /** Makes room for a call of this caller at the cost of the caller with most calls; false when that is itself. */
   #makeRoom(caller: string): boolean {
     const own = this.#callers.get(caller)?.calls.size() ?? 0;
     let largest: CallerQueue | null = null;

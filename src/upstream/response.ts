@@ -17,7 +17,7 @@ const maxChunks = 100_000;
 const maxInterim = 16;
 /** Chunks that are stored as they come: a usual response has no more. */
 const chunksAsTheyCome = 16;
-/** Later chunks below this are copied: each is a view of all that the socket delivered with it, and would retain that. */
+/** Later chunks below this are copied: each is a view of all that the socket delivered with it, which it retains. */
 const minStoredBytes = 4096;
 const blockBytes = 65_536;
 
@@ -171,12 +171,12 @@ export class ResponseHandler<T> implements Dispatcher.DispatchHandler {
 /** Made once: nothing reads it, and an error with its stack is expensive. */
 const cancelled = new Error("the request was cancelled");
 
-/** How a body is read; `exact-json` hands whole numbers that a JavaScript number cannot represent over as their text. */
+/** How a body is read; `exact-json` yields whole numbers that a JavaScript number cannot represent as their text. */
 export type Media = "json" | "exact-json" | "text";
 
 /**
- * Reads JSON whatever the content type is (Zadig's facade labels it text/plain), but no HTML: a page with status 200 is a
- * login form. Error responses that are not JSON have no body for the dialect. Throws MisshapenAnswer.
+ * Reads JSON whatever the content type is (Zadig's facade labels it text/plain), but no HTML: a page with status 200 is
+ * a login form. Error responses that are not JSON have no body for the dialect. Throws MisshapenAnswer.
  */
 export function parseBody(bytes: Buffer, media: Media, contentType: string | null, status: number): unknown {
   const whole = bytes.toString("utf8");
@@ -230,13 +230,13 @@ function mayBeDeep(json: string): boolean {
 const [quote, backslash, comma, openList, closeList, openObject, closeObject] = Buffer.from('"\\,[]{}');
 
 /**
- * Throws MisshapenAnswer for JSON that is nested deeper, or has more parts, than any honest response, before anything is
- * built of it. One pass over the bytes, which takes a fraction of what parsing does.
+ * Throws MisshapenAnswer for JSON that is nested deeper, or has more parts, than any honest response, before it is
+ * parsed. One pass over the bytes, which takes a fraction of what parsing does.
  */
 function checkShape(json: Uint8Array): void {
   let depth = 0;
   let parts = 0;
-  /** Commas of the enclosing lists and objects, by depth; a list counts from below zero, so that it is never too long. */
+  /** Commas of the enclosing lists and objects, by depth; a list counts from below zero and is never too long. */
   const members = new Int32Array(maxDepth + 2);
   for (let at = 0; at < json.length; at++) {
     const byte = json[at];

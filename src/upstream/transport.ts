@@ -135,8 +135,8 @@ export class Transport {
     { connections, redirects }: Route,
   ): Promise<Received> {
     const path = redirectPath(raw, this.#origin);
-    const isFollowed = this.#dialect.followsRedirects && outgoing.method === "GET" && redirects < maxRedirects;
-    if (!isFollowed || path === null) {
+    const isAllowed = this.#dialect.followsRedirects && outgoing.method === "GET" && redirects < maxRedirects;
+    if (!isAllowed || path === null) {
       const facts = { status: raw.status, reason: "a redirect where an answer was due" };
       throw exchange.settle(this.#error("MALFORMED", outgoing, facts));
     }

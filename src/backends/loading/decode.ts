@@ -31,7 +31,7 @@ export interface Decoding {
 }
 
 /** Publishes each list that was decoded. */
-export const decodings = createEvent<Decoding>("delivery-graph:reading");
+export const decodings = createEvent<Decoding>();
 
 /** Reads one object; throws MisshapenAnswer naming the first field that is not as expected. */
 export function readOne<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {

@@ -25,7 +25,7 @@ export interface Load {
 }
 
 /** Publishes each batch and each repeated key of the loaders that have a {@link LoadedBy}. */
-export const loads = createEvent<Load>("delivery-graph:load");
+export const loads = createEvent<Load>();
 
 /** Answers of one batch by the text of their key; an Error for a key whose call failed. */
 export type Answers<V> = Map<string, Answer<V> | Error>;
