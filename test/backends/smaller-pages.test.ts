@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readWindow, type UpstreamPage } from "../../src/backends/paging.ts";
+import type { UpstreamPage } from "../../src/backends/paging/source.ts";
+import { readWindow } from "../../src/backends/paging/window.ts";
 import { inSmallerPages } from "../../src/backends/smaller-pages.ts";
 import type { Page, Position } from "../../src/model/page.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";

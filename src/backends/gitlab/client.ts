@@ -3,7 +3,7 @@ import type { Origin } from "../../model/backend.ts";
 import { createUpstream } from "../../upstream/client.ts";
 import type { Call, Operation, PathParts, Query } from "../../upstream/operation.ts";
 import { readOne, readRows } from "../loading/decode.ts";
-import type { UpstreamPage } from "../paging.ts";
+import type { UpstreamPage } from "../paging/source.ts";
 import { createDialect, hasNextPage, nextCursor, redirectedProject, totalOf } from "./dialect.ts";
 import * as operations from "./operations.ts";
 import * as payload from "./payload.ts";

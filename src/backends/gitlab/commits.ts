@@ -7,11 +7,10 @@ import type { CommitReader } from "../backend.ts";
 import { keyText, type Loader, single } from "../loading/loader.ts";
 import type { GitlabClient, PackageList } from "./client.ts";
 import { isNumber, isProjectPath, isSameProject, nameIn, terraformType } from "./keys.ts";
-import { orNoPage, readWhole, silenceOf, tooFar } from "./lists.ts";
+import { mergedAnswers, orNoPage, readWhole, silenceOf, tooFar } from "./lists.ts";
 import { pipelinesOf, projectOfCommit, toCommit, toPipeline, toWeb, type Web } from "./mapper.ts";
 import * as operations from "./operations.ts";
 import { type ListedRow, newestFirst, type PackageRows } from "./rows.ts";
-import { mergedAnswers } from "./several.ts";
 import { byDate, type VersionLookups } from "./versions.ts";
 
 /** The most pages of package rows that are read behind the first for the packages of one commit. */

@@ -1,7 +1,7 @@
 import type { Digest, ImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
 import type { ImageRecord, Package, PackageFormat, PackageRef, Version, VersionRef } from "../../model/package.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
+import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import {
@@ -18,19 +18,11 @@ import {
 } from "../answers.ts";
 import type { ImageReader, PackageQuery, VersionQuery } from "../backend.ts";
 import { keyText, single } from "../loading/loader.ts";
-import { mapPage, sliceWindow } from "../paging.ts";
+import type { Collected } from "../paging/collect.ts";
+import { sliceWindow } from "../paging/window.ts";
 import type { GitlabClient, Sourced } from "./client.ts";
 import { imageType, isCompanionTag, isProjectPath, isTag, matchesName, parseKey, splitName } from "./keys.ts";
-import {
-  type ListPage,
-  originNow,
-  orNoPage,
-  readFiltered,
-  readWhole,
-  silenceOf,
-  tooFar,
-  type WholeList,
-} from "./lists.ts";
+import { type ListPage, originNow, orNoPage, readListWindow, readWhole, silenceOf, sourceOf, tooFar } from "./lists.ts";
 import { projectOfRepository, toImagePackage, toImageRecord, toImageVersion } from "./mapper.ts";
 import { getTag, listProjectRepositories, listTags, repositoriesIn } from "./operations.ts";
 import type { RepositoryRow, TagDetail, TagRow } from "./payload.ts";
@@ -58,7 +50,7 @@ interface Tagged {
 /** Every repository of some places, each once. */
 interface Repositories {
   readonly rows: readonly Located[];
-  readonly lists: readonly WholeList<RepositoryRow>[];
+  readonly lists: readonly Collected<RepositoryRow>[];
   /** Why there may be more. */
   readonly gap: Unknown | null;
   /** What it proves that a repository is not among them; throws the failure of a list that could not be read. */
@@ -89,7 +81,7 @@ export class ImageRegistry {
       },
       { call, backend, operation: ([key]) => repositoriesIn(key?.scope.kind ?? "project").name },
     );
-    this.#repositories = single<Scope, Answer<WholeList<RepositoryRow>>>(
+    this.#repositories = single<Scope, Answer<Collected<RepositoryRow>>>(
       ({ kind, id }) => keyText(kind, id),
       (scope) =>
         readWhole(
@@ -97,7 +89,7 @@ export class ImageRegistry {
           ({ id }) => String(id),
         ),
     );
-    this.#tags = single<Located, Answer<WholeList<TagRow>>>(
+    this.#tags = single<Located, Answer<Collected<TagRow>>>(
       ({ row }) => String(row.id),
       (located) =>
         readWhole(
@@ -134,11 +126,12 @@ export class ImageRegistry {
   }
 
   async page(scope: Scope, filter: PackageQuery, request: PageRequest): Promise<Answer<Page<Package>>> {
-    const page = await readFiltered<RepositoryRow>(request, {
-      fetch: (number) => this.#pages.load({ scope, number }),
-      identity: ({ id }) => String(id),
-      keep: filter.name === null ? null : (row) => matchesImage(row, filter),
-    });
+    const reading = sourceOf(
+      (number) => this.#pages.load({ scope, number }),
+      ({ id }: RepositoryRow) => String(id),
+    );
+    const keep = filter.name === null ? null : (row: RepositoryRow) => matchesImage(row, filter);
+    const page = await readListWindow(request, reading, keep);
     return mapAnswer(page, (one) => mapPage(one, (row) => toImagePackage(row, one.origin)));
   }
 
@@ -172,11 +165,12 @@ export class ImageRegistry {
   async versions(ref: PackageRef, { prefix }: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
     const located = await this.#locate(ref);
     if (located.kind !== "FOUND") return located;
-    const page = await readFiltered<TagRow>(request, {
-      fetch: (number) => this.#tagPage(located.value, number),
-      identity: ({ name }) => name,
-      keep: prefix === null ? null : ({ name }) => name.startsWith(prefix),
-    });
+    const reading = sourceOf(
+      (number) => this.#tagPage(located.value, number),
+      ({ name }: TagRow) => name,
+    );
+    const keep = prefix === null ? null : ({ name }: TagRow) => name.startsWith(prefix);
+    const page = await readListWindow(request, reading, keep);
     return mapAnswer(page, (one) => mapPage(one, (tag) => toImageVersion(located.value.row, tag, null, one.origin)));
   }
 
@@ -296,7 +290,7 @@ export class ImageRegistry {
     const lists = await Promise.all(
       located.map(async (one) => ({ one, list: await this.#tags.load(one).catch(failed) })),
     );
-    const tagsOf = (list: Answer<WholeList<TagRow>>) => (list.kind === "FOUND" ? list.value.rows : []);
+    const tagsOf = (list: Answer<Collected<TagRow>>) => (list.kind === "FOUND" ? list.value.rows : []);
     const total = lists.reduce((sum, { list }) => sum + tagsOf(list).length, 0);
     const share = Math.floor(maxTags / Math.max(1, located.length));
     const records = await Promise.all(

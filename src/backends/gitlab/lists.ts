@@ -1,10 +1,15 @@
-import type { DroppedRow, Origin } from "../../model/backend.ts";
-import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
+import type { Origin } from "../../model/backend.ts";
+import type { PageRequest } from "../../model/page.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import { type Absent, type Answer, absent, found, type Unknown, unknown } from "../answers.ts";
-import type { UpstreamPage } from "../paging.ts";
+import { type Absent, type Answer, absent, failed, found, joined, type Unknown, unknown } from "../answers.ts";
+import { type Collected, collect } from "../paging/collect.ts";
+import { type FilteredPage, readFiltered } from "../paging/filter.ts";
+import type { NumberedSource, UpstreamPage } from "../paging/source.ts";
 import { type ProjectPage, pageSize } from "./client.ts";
+
+/** The most pages that are read for nothing but a count. */
+const maxCountedPages = 10;
 
 /** The origin of an answer that needed no call, or whose call was answered with "not found". */
 export function originNow(backend: string, traceId: string | null = null): Origin {
@@ -18,7 +23,7 @@ export interface ListPage<T> extends ProjectPage<T> {
 }
 
 /** Reads one page of a list; pages count from 1 and hold `pageSize` rows. */
-export type FetchPage<T> = (page: number) => Promise<ListPage<T>>;
+type FetchPage<T, P extends ListPage<T> = ListPage<T>> = (page: number) => Promise<P>;
 
 /** The page of a list that does not exist. */
 export function noPage<T>(origin: Origin, absence: Absent | Unknown): ListPage<T> {
@@ -45,39 +50,58 @@ export async function orNoPage<T>(
   }
 }
 
-/** A list that was read to its end. */
-export interface WholeList<T> {
-  readonly rows: readonly T[];
-  readonly dropped: readonly DroppedRow[];
-  readonly origin: Origin;
+/** A list whose pages all of its readers share, and the pages that were read of it, in the order of their reading. */
+export function sourceOf<T, P extends ListPage<T>>(
+  fetch: FetchPage<T, P>,
+  identity: (row: T) => string,
+): { readonly source: NumberedSource<T>; readonly pages: P[] } {
+  const pages: P[] = [];
+  const read = async (number: number) => {
+    const page = await fetch(number + 1);
+    pages.push(page);
+    return page;
+  };
+  return { source: { fetch: read, identity, maxSize: pageSize, isFixed: true }, pages };
 }
 
-/** The most pages that are asked for at the same time. */
-const maxAtOnce = 50;
+/** Reads a whole list. Its gap is LOST_ROWS where fewer rows came than the server counts. */
+export async function readWhole<T>(fetch: FetchPage<T>, identity: (row: T) => string): Promise<Answer<Collected<T>>> {
+  const { source, pages } = sourceOf(fetch, identity);
+  const list = await collect(source);
+  return pages[0]?.absence ?? found(list, list.lacksRows ? unknown("LOST_ROWS") : null);
+}
 
-/** Reads a whole list: page 1, then the rest together where the count is known, else one after the other. */
-export async function readWhole<T>(fetch: FetchPage<T>, identity: (row: T) => string): Promise<Answer<WholeList<T>>> {
-  const first = await fetch(1);
-  if (first.absence) return first.absence;
-  const pages = [first];
-  const last = first.total === null ? 0 : Math.ceil(first.total / pageSize);
-  // A count may be wrong: many pages are read one by one, so that the list itself shows where it ends.
-  if (first.more && last <= maxAtOnce) {
-    const others = await Promise.all(Array.from({ length: Math.max(0, last - 1) }, (_, index) => fetch(index + 2)));
-    for (const page of others) pages.push(page);
-  }
-  while (pages.at(-1)?.more) pages.push(await fetch(pages.length + 1));
-  // Rows that a shifting list repeats are one row.
-  const rows = new Map(pages.flatMap((page) => page.rows.map((row) => [identity(row), row] as const)));
-  const list = { rows: [...rows.values()], dropped: pages.flatMap((page) => page.dropped), origin: first.origin };
-  return found(list, isWhole(pages, identity) ? null : unknown("LOST_ROWS"));
+/**
+ * Reads a window over the rows that `keep` accepts, or over all rows with null. Absent or unknown where the list is; its
+ * gap is LOST_ROWS where the list ended with fewer rows than the server counts.
+ */
+export async function readListWindow<T, P extends ListPage<T>>(
+  request: PageRequest,
+  { source, pages }: { readonly source: NumberedSource<T>; readonly pages: readonly P[] },
+  keep: ((row: T) => boolean) | null,
+): Promise<Answer<FilteredPage<T>>> {
+  const answer = await readFiltered(request, source, {
+    accept: (row) => (keep === null || keep(row) ? row : null),
+    rows: pageSize,
+    guessesNext: true,
+    // Only a list whose count is known is counted through, and only when it is short.
+    count: async (total) => {
+      if (keep === null || total === null || total > maxCountedPages * pageSize) return keep === null ? total : null;
+      return (await collect(source)).rows.filter(keep).length;
+    },
+  });
+  const [first] = pages;
+  if (first?.absence) return first.absence;
+  if (answer.kind !== "FOUND") return answer;
+  const total = keep === null ? (first?.total ?? null) : answer.value.total;
+  return found({ ...answer.value, total }, answer.value.lacksRows ? unknown("LOST_ROWS") : null);
 }
 
 /**
  * What a whole list proves about what it does not hold: nothing where the list is absent or unknown, or lacks rows. Throws
  * MALFORMED where a row could not be read.
  */
-export function silenceOf(list: Answer<WholeList<unknown>>, operation: Operation): Absent | Unknown {
+export function silenceOf(list: Answer<Collected<unknown>>, operation: Operation): Absent | Unknown {
   if (list.kind !== "FOUND") return list;
   if (list.value.dropped.length > 0) throw unreadable(list.value.origin.backend, operation.name);
   return list.gap ?? absent(operation, "WHOLE_LIST");
@@ -101,158 +125,28 @@ export function tooFar(backend: string, operation: string, reason: string): Upst
   return new UpstreamError("OVER_BUDGET", { backend, operation, reason });
 }
 
-/** A row and its zero-based place in the whole list. */
-export interface Placed<T> {
-  readonly row: T;
-  readonly place: number;
-}
-
-/** Where a walk was left: the row behind the last one shown, the list's count at that time, and the last row's mark. */
-export interface Mark {
-  readonly offset: number;
-  /** Null where the server did not count. */
-  readonly total: number | null;
-  /** Null at the start. */
-  readonly last: string | null;
-}
-
-/** How a list is filtered here, because the server's own filter is fuzzy or does not exist. */
-export interface LocalWalk<T, P extends ListPage<T> = ListPage<T>> {
-  readonly fetch: (page: number) => Promise<P>;
-  readonly identity: (row: T) => string;
-  /** Null when every row counts. */
-  readonly keep: ((row: T) => boolean) | null;
-  /** Set for a list that is found by its rows: whether a row is one of its, and what a list without any proves. */
-  readonly owner?: {
-    readonly owns: (row: T) => boolean;
-    readonly whenNone: (pages: readonly P[]) => Absent | Unknown;
-  };
-}
-
-/** The most pages that are read for nothing but a count. */
-const mostCountedPages = 10;
-
 /**
- * A window over the rows that `keep` lets through, in the server's order. Pages are always full ones, so that every
- * reader of the same list within a request shares them. Position: `[offset behind the row, count or -1, identity]`.
- * Absent where there is no such list, or nothing in it is its owner's.
+ * Joins the answers of several lists: what one of them could not answer is the gap of what the others found. Rejects with
+ * a failure where nothing was found and one of them failed.
  */
-export async function readFiltered<T, P extends ListPage<T> = ListPage<T>>(
-  request: PageRequest,
-  walk: LocalWalk<T, P>,
-): Promise<Answer<Page<T>>> {
-  const { fetch, identity, owner } = walk;
-  const keep = walk.keep ?? (() => true);
-  const mark = markOf(request.after);
-  const start = await resume(fetch, mark, (row) => identity(row) === mark.last, "behind");
-  const rows: Row<T>[] = [];
-  const dropped: DroppedRow[] = [];
-  const seen = new Set<string>();
-  let number = Math.floor(start / pageSize) + 1;
-  const firstPage = number;
-  let page = await fetch(number);
-  if (page.absence) return page.absence;
-  const { origin, total } = page;
-  const pages = [page];
-  let kept = 0;
-  let overflow = false;
-  for (;;) {
-    for (const one of page.dropped) dropped.push(one);
-    for (const { row, place } of placed(page, number)) {
-      if (!keep(row) || seen.has(identity(row))) continue;
-      seen.add(identity(row));
-      kept++;
-      if (place < start) continue;
-      if (rows.length === request.first) overflow = true;
-      else rows.push({ value: row, position: [place + 1, page.total ?? -1, identity(row)] });
-    }
-    if (rows.length === request.first || !page.more) break;
-    page = await fetch(++number);
-    pages.push(page);
+export async function mergedAnswers<T>(
+  answers: readonly Promise<Answer<readonly T[]>>[],
+): Promise<Answer<readonly T[]>> {
+  const all = joined(await Promise.all(answers.map((answer) => answer.catch(failed))), unknown("NOT_CONFIGURED"));
+  if (all.kind === "UNKNOWN" && all.failure) throw all.failure;
+  return all;
+}
+
+/** Runs `work` for some keys of a batch; when it fails, the keys without an answer get its error. */
+export async function answering<V>(
+  texts: readonly string[],
+  answers: Map<string, V | Error>,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    for (const text of texts) if (!answers.has(text)) answers.set(text, error);
   }
-  const whole = firstPage === 1 && !page.more;
-  // Rows that could not be read are told of as such, and may be the owner's.
-  if (owner && whole && dropped.length === 0 && !pages.some((one) => one.rows.some(owner.owns))) {
-    return owner.whenNone(pages);
-  }
-  const answer: Page<T> = {
-    rows,
-    hasNext: overflow || page.more === true,
-    total: walk.keep === null ? total : whole ? kept : () => countKept(fetch, keep, identity),
-    origin,
-    dropped,
-  };
-  return found(answer, whole && !isWhole(pages, identity) ? unknown("LOST_ROWS") : null);
-}
-
-// Only a server that tells how many pages there are is counted through, and only when they are few.
-async function countKept<T>(
-  fetch: FetchPage<T>,
-  keep: (row: T) => boolean,
-  identity: (row: T) => string,
-): Promise<number | null> {
-  const first = await fetch(1);
-  if (first.total === null) return null;
-  const pages = Math.ceil(first.total / pageSize);
-  if (pages > mostCountedPages) return null;
-  const rest = await Promise.all(Array.from({ length: Math.max(0, pages - 1) }, (_, index) => fetch(index + 2)));
-  return new Set([first, ...rest].flatMap((page) => page.rows.filter(keep).map(identity))).size;
-}
-
-/**
- * The place to go on from, in a list that may have changed since: the row that was shown last is looked for on the page
- * where it was, then where the change of the count has moved it. `behind` starts after its last occurrence, `at` with
- * its first. Without a trace of the row the old offset has to do, less the rows that are gone.
- */
-export async function resume<T>(
-  fetch: FetchPage<T>,
-  mark: Mark,
-  isLast: (row: T) => boolean,
-  side: "behind" | "at",
-): Promise<number> {
-  if (mark.last === null) return 0;
-  const number = Math.floor(mark.offset / pageSize) + 1;
-  const page = await fetch(number);
-  const find = (one: UpstreamPage<T>, at: number): number | null => {
-    const hits = placed(one, at).filter(({ row }) => isLast(row));
-    const hit = side === "behind" ? hits.at(-1) : hits[0];
-    return hit === undefined ? null : hit.place + (side === "behind" ? 1 : 0);
-  };
-  const here = find(page, number);
-  if (here !== null) return here;
-  const change = page.total !== null && mark.total !== null ? page.total - mark.total : 0;
-  // On a page border the row shown last stands on the page before, and an unchanged count is no reason to look there.
-  if (mark.offset % pageSize === 0 && change === 0) return mark.offset;
-  const moved = Math.floor(Math.max(0, mark.offset - 1 + change) / pageSize) + 1;
-  for (const elsewhere of new Set([moved, number - 1])) {
-    if (elsewhere < 1 || elsewhere === number) continue;
-    const there = find(await fetch(elsewhere), elsewhere);
-    if (there !== null) return there;
-  }
-  // The row shown last is among those that went, so what stood behind them has moved up.
-  return Math.max(0, mark.offset + Math.min(0, change));
-}
-
-/** The rows of a page with their places; unreadable rows keep theirs. */
-export function placed<T>(page: UpstreamPage<T>, number: number): Placed<T>[] {
-  const gaps = new Set(page.dropped.map((row) => row.index));
-  let index = -1;
-  return page.rows.map((row) => {
-    do index++;
-    while (gaps.has(index));
-    return { row, place: (number - 1) * pageSize + index };
-  });
-}
-
-/** Reads a position that {@link readFiltered} wrote; anything else is the start of the list. */
-function markOf(after: Position | null): Mark {
-  const [offset, total, last] = after ?? [];
-  if (!isCount(offset) || !isCount(total, -1) || typeof last !== "string")
-    return { offset: 0, total: null, last: null };
-  return { offset, total: total < 0 ? null : total, last };
-}
-
-/** Whether a part of a position is a whole number from `least` on, and no larger than any list. */
-export function isCount(part: unknown, least = 0): part is number {
-  return typeof part === "number" && Number.isInteger(part) && part >= least && part <= 1e9;
 }

@@ -13,11 +13,11 @@ import {
   terraformType,
   typeOf,
 } from "./keys.ts";
+import { answering, mergedAnswers } from "./lists.ts";
 import { nameOf, toPackageRef } from "./mapper.ts";
 import type { PackageRow } from "./payload.ts";
 import type { PackageRows, PackageScan } from "./rows.ts";
 import type { Scope } from "./settings.ts";
-import { answering, mergedAnswers } from "./several.ts";
 import { headOfAll, packageOf, rowsByPackage, type VersionLookups } from "./versions.ts";
 
 /** A name as GitLab stores it, looked for in one place. */

@@ -1,12 +1,13 @@
 import type { Package, PackageFile, PackageFormat, PackageRef, Version, VersionRef } from "../../model/package.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
+import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import type { PurlParts } from "../../model/purl.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import { type Answer, found, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { PackageQuery, PackageReader, Readers, VersionQuery } from "../backend.ts";
 import { keyText, single } from "../loading/loader.ts";
-import { mapPage, readWindow, type UpstreamPage } from "../paging.ts";
+import type { UpstreamPage } from "../paging/source.ts";
+import { readWindow } from "../paging/window.ts";
 import { type GitlabClient, pageSize } from "./client.ts";
 import { createCommitReader } from "./commits.ts";
 import { ImageRegistry } from "./images.ts";
@@ -22,13 +23,13 @@ import {
   storedName,
   typeOf,
 } from "./keys.ts";
-import { originNow, readFiltered } from "./lists.ts";
+import { readListWindow, sourceOf } from "./lists.ts";
 import { isOf, toFile, toWeb, versionName } from "./mapper.ts";
 import { NameLookups } from "./named.ts";
 import { listPackageFiles } from "./operations.ts";
-import { readPackages, segmentsOf } from "./package-list.ts";
+import { readPackages } from "./package-list.ts";
 import type { FileRow } from "./payload.ts";
-import { type ListedRow, newestFirst, type PackagePage, PackageRows, silenceIn } from "./rows.ts";
+import { type ListedRow, newestFirst, PackageRows, silenceIn } from "./rows.ts";
 import { type GitlabSettings, type Scope, searchScopes } from "./settings.ts";
 import { VersionLookups } from "./versions.ts";
 
@@ -128,17 +129,11 @@ export class PackageRegistry {
   }
 
   page(scope: Scope, filter: PackageQuery, request: PageRequest): Promise<Answer<Page<Package>>> {
-    return this.#list([scope], filter, request, "list");
+    return readPackages(request, [scope], filter, "list", this);
   }
 
   search(filter: PackageQuery, request: PageRequest, scopes: readonly Scope[]): Promise<Answer<Page<Package>>> {
-    return this.#list(scopes, filter, request, "search");
-  }
-
-  #list(scopes: readonly Scope[], filter: PackageQuery, request: PageRequest, goal: "list" | "search") {
-    const reading = { rows: this.rows, lookups: this.lookups };
-    const origin = originNow(this.rows.backend);
-    return readPackages(request, segmentsOf(scopes, filter), filter, reading, { origin, goal });
+    return readPackages(request, scopes, filter, "search", this);
   }
 
   version(ref: VersionRef): Promise<Answer<Version>> {
@@ -150,12 +145,17 @@ export class PackageRegistry {
     if (name === null) return impossible;
     const { prefix, direction } = filter;
     const list = { ...newestFirst(ref.repository, name), sort: direction === "DESC" ? "desc" : "asc" } as const;
-    const answer = await readFiltered<ListedRow, PackagePage>(request, {
-      fetch: (number) => this.rows.page(list, number),
-      identity: ({ row }) => String(row.id),
-      keep: ({ row }) => isOf(row, name) && (prefix === null || versionName(row).startsWith(prefix)),
-      owner: { owns: ({ row }) => isOf(row, name), whenNone: (pages) => silenceIn(list, pages) },
-    });
+    const reading = sourceOf(
+      (number) => this.rows.page(list, number),
+      ({ row }: ListedRow) => String(row.id),
+    );
+    const isWanted = (one: ListedRow) => isOf(one.row, name) && (!prefix || versionName(one.row).startsWith(prefix));
+    const answer = await readListWindow(request, reading, isWanted);
+    if (answer.kind !== "FOUND") return answer;
+    const { isWhole, dropped } = answer.value;
+    const hasRow = reading.pages.some((page) => page.rows.some(({ row }) => isOf(row, name)));
+    // An unreadable row is reported as such, and may be the package's.
+    if (isWhole && dropped.length === 0 && !hasRow) return silenceIn(list, reading.pages);
     return mapAnswer(answer, (page) => mapPage(page, ({ version }) => version));
   }
 

@@ -4,9 +4,10 @@ import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import { type Absent, absent, type Unknown, unknown } from "../answers.ts";
 import { keyText, single } from "../loading/loader.ts";
+import { rangeOf } from "../paging/source.ts";
 import type { GitlabClient, PackageList } from "./client.ts";
 import { isProjectPath, isSameProject, packageText, printKey } from "./keys.ts";
-import { isWhole, type ListPage, noPage, orNoPage, placed, unreadable } from "./lists.ts";
+import { isWhole, type ListPage, noPage, orNoPage, unreadable } from "./lists.ts";
 import { nameOf, projectOf, projectOfPage, type RowContext, toVersion, versionName, type Web } from "./mapper.ts";
 import { getPackage, getProject, packagesIn } from "./operations.ts";
 import type { PackageRow } from "./payload.ts";
@@ -36,7 +37,10 @@ export class ListedRow {
 }
 
 /** A page of a package list. A row of a group's list that does not say its project is dropped as unreadable. */
-export type PackagePage = ListPage<ListedRow>;
+export interface PackagePage extends ListPage<ListedRow> {
+  /** Counts from 1. */
+  readonly number: number;
+}
 
 /** A project's rows, newest first, with the filters that are given. */
 export function newestFirst(
@@ -240,11 +244,12 @@ export class PackageRows {
       list.type === null ? null : absenceIn(list),
     );
     const listed = list.scope.kind === "project" ? await this.#ofProject(page, list) : this.#ofGroup(page, list);
-    this.#unindexed.push({ page: listed, list });
-    return listed;
+    const numbered = { ...listed, number };
+    this.#unindexed.push({ page: numbered, list });
+    return numbered;
   }
 
-  async #ofProject(page: ListPage<PackageRow>, list: PackageList): Promise<PackagePage> {
+  async #ofProject(page: ListPage<PackageRow>, list: PackageList): Promise<ListPage<ListedRow>> {
     const { origin } = page;
     const repository = await this.#repositoryOf(page.rows, list.scope.id, page.movedTo);
     if (repository === null) return noPage(origin, absent(getProject, "KEYED_READ"));
@@ -252,13 +257,13 @@ export class PackageRows {
     return { ...page, rows: page.rows.map((row) => new ListedRow(row, context)) };
   }
 
-  #ofGroup(page: ListPage<PackageRow>, list: PackageList): PackagePage {
+  #ofGroup(page: ListPage<PackageRow>, list: PackageList): ListPage<ListedRow> {
     const { origin } = page;
     const operation = packagesIn(list.scope.kind).name;
     const absence = absenceIn(list);
     const rows: ListedRow[] = [];
     const dropped: DroppedRow[] = [...page.dropped];
-    for (const { row, place } of placed(page, 1)) {
+    for (const { row, place } of rangeOf({ identity: ({ id }) => String(id) }, page, 0).rows) {
       const repository = projectOf(row, this.web);
       if (repository !== null) rows.push(new ListedRow(row, { repository, web: this.web, origin, absence }));
       else dropped.push({ operation, index: place, reason: "project_path: expected string" });

@@ -4,12 +4,11 @@ import { type Answer, failed, found, impossible, mapAnswer, type Unknown, unknow
 import { type Answers, batched, groupBy, keyText } from "../loading/loader.ts";
 import { type PackageList, pageSize } from "./client.ts";
 import { isNumber, nameIn, type PackageName, packageText, printKey, terraformType, versionText } from "./keys.ts";
-import { unreadable } from "./lists.ts";
+import { answering, unreadable } from "./lists.ts";
 import { type AllRows, isOf, nameOf, toPackage, versionName } from "./mapper.ts";
 import { packagesIn } from "./operations.ts";
 import type { PackageRow } from "./payload.ts";
 import { isMeant, type ListedRow, newestFirst, type PackageRows, type PackageScan, rowsBeforeGap } from "./rows.ts";
-import { answering } from "./several.ts";
 
 /** What the rows of a package say about it. */
 export interface Head {
