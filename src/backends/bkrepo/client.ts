@@ -5,7 +5,7 @@ import type { Origin } from "../../model/backend.ts";
 import { Lru } from "../../model/lru.ts";
 import type { Page } from "../../model/page.ts";
 import { offsetMinutes } from "../../model/values.ts";
-import { createUpstream, type Reply, type Request, type Upstream } from "../../upstream/client.ts";
+import { createUpstream, type Request, type Upstream } from "../../upstream/client.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Call, Operation } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, found, type Unknown, unknown } from "../answers.ts";
@@ -20,18 +20,13 @@ import {
   digestKey,
   envelope,
   foundPackageRow,
-  is,
-  type NodeRow,
+  leaf,
   nodeFields,
   nodeRow,
-  oneOf,
-  type PackageRow,
   packageFields,
   packageRow,
   type Rule,
   recordPage,
-  type VersionDetail,
-  type VersionRow,
   versionDetail,
   versionRow,
 } from "./payload.ts";
@@ -121,12 +116,12 @@ export class BkrepoClient {
   }
 
   /** A page of a repository's packages in no order; NOT_FOUND and DENIED are about the repository. */
-  pagePackages(repository: Repository, pageNumber: number, pageSize: number): Promise<RecordPage<PackageRow>> {
-    const request = { parts: partsOf(repository), query: { pageNumber, pageSize } };
+  pagePackages(repository: Repository, page: SearchPage) {
+    const request = { parts: partsOf(repository), query: { ...page } };
     return this.#askPage(operations.pagePackages, request, packageRow);
   }
 
-  getPackage(repository: Repository, key: string): Promise<Answer<Decoded<PackageRow>>> {
+  getPackage(repository: Repository, key: string) {
     const request = { parts: partsOf(repository), query: { packageKey: key } };
     const read = this.#ask(operations.getPackage, request, (data) => readOne(packageOrNull, data));
     return orAbsent(read, absent(operations.getPackage, "KEYED_READ"));
@@ -139,66 +134,45 @@ export class BkrepoClient {
   searchPackages(project: string, where: string | readonly string[], rules: readonly Rule[], page: SearchPage) {
     const select = packageFields;
     const sort = { properties: typeof where === "string" ? ["key"] : ["key", "repoName"], direction: "ASC" };
-    const body = { select, page, sort, rule: allOf(is("projectId", project), repositoryRule(where), ...rules) };
+    const body = { select, page, sort, rule: allOf(leaf("projectId", "EQ", project), repositoryRule(where), ...rules) };
     return this.#askPage(operations.searchPackages, { body }, foundPackageRow);
   }
 
   /** A page of a package's versions; empty where the package does not exist. */
-  pageVersions(
-    repository: Repository,
-    key: string,
-    { prefix, stages, direction }: VersionFilter,
-    { pageNumber, pageSize }: SearchPage,
-  ): Promise<RecordPage<VersionRow>> {
-    const query = {
-      packageKey: key,
-      // Empty texts are not sent: they match everything (version) or nothing (stageTag).
-      version: prefix || undefined,
-      stageTag: stages.join(",") || undefined,
-      // The default order differs by type and release; all of them can sort by publication time.
-      sortProperty: "createdDate",
-      direction,
-      pageNumber,
-      pageSize,
-    };
+  pageVersions(repository: Repository, key: string, filter: VersionFilter, page: SearchPage) {
+    const { prefix, stages, direction } = filter;
+    // Empty texts are not sent: they match everything (version) or nothing (stageTag).
+    const filters = { version: prefix || undefined, stageTag: stages.join(",") || undefined };
+    // The default order differs by type and release; all of them can sort by publication time.
+    const query = { packageKey: key, ...filters, sortProperty: "createdDate", direction, ...page };
     // Metadata may contain integers of 64 bits: build numbers, snowflake ids.
     const request = { media: "exact-json", parts: partsOf(repository), query } as const;
     return this.#askPage(operations.pageVersions, request, versionRow);
   }
 
   /** Versions whose metadata has this manifest digest; empty where the package does not exist. */
-  listVersions(repository: Repository, key: string, digest: Digest): Promise<Decoded<Rows<VersionRow>>> {
+  listVersions(repository: Repository, key: string, digest: Digest) {
     const body = { metadata: [{ key: digestKey, value: digest }], sortProperty: "createdDate", direction: "DESC" };
     const request = { media: "exact-json", parts: partsOf(repository), query: { packageKey: key }, body } as const;
     const decode = (data: unknown) => readRowsLeniently(versionRow, data, operations.listVersions);
     return this.#ask(operations.listVersions, request, decode);
   }
 
-  /** A page of a project's files by path, `where` as in {@link searchPackages}; the server does not count them. */
-  async queryNodes(
-    project: string,
-    where: string | readonly string[],
-    what: Rule,
-    page: SearchPage,
-  ): Promise<RecordPage<NodeRow>> {
-    const rule = allOf(is("projectId", project), repositoryRule(where), what, is("folder", false));
+  /** A page of the files of some repositories of a project by path; the server does not count them. */
+  async queryNodes(project: string, names: readonly string[], what: Rule, page: SearchPage) {
+    const rule = allOf(leaf("projectId", "EQ", project), repositoryRule(names), what, leaf("folder", "EQ", false));
     const sort = { properties: ["fullPath", "repoName"], direction: "ASC" };
     const body = { select: nodeFields, page, sort, rule };
     return { ...(await this.#askPage(operations.queryNodes, { body }, nodeRow)), total: null };
   }
 
-  getNode(repository: Repository, path: string): Promise<Answer<Decoded<NodeRow>>> {
+  getNode(repository: Repository, path: string) {
     const request = { parts: { ...partsOf(repository), path: path.replace(/^\/+/, "") } };
     const read = this.#ask(operations.getNode, request, (data) => readOne(nodeOrNull, data));
     return orAbsent(read, absent(operations.getNode, "KEYED_READ"));
   }
 
-  getVersionDetail(
-    service: string,
-    repository: Repository,
-    key: string,
-    version: string,
-  ): Promise<Answer<Decoded<VersionDetail>>> {
+  getVersionDetail(service: string, repository: Repository, key: string, version: string) {
     const request = { parts: { service, ...partsOf(repository) }, query: { packageKey: key, version } };
     const read = this.#ask(operations.getVersionDetail, request, (data) => readOne(detailOrNull, data));
     return orAbsent(read, unknown("DETAIL_MISSING"));
@@ -238,38 +212,31 @@ export class BkrepoClient {
     return `${printRepository(repository)} ${hash}`;
   }
 
-  #ask<T>(operation: Operation, request: RequestParts, decode: (data: unknown) => T): Promise<Decoded<T>> {
-    return this.#send(operation, request, decode).then((reply) => ({ value: reply.value, ...this.#sourceOf(reply) }));
-  }
-
-  #askPage<S extends z.ZodType>(
-    operation: Operation,
-    request: RequestParts,
-    schema: S,
-  ): Promise<RecordPage<z.output<S>>> {
-    const decode = (data: unknown) => {
-      const { records, totalRecords, count } = readOne(recordPage, data);
-      return { ...readRowsLeniently(schema, records, operation), total: totalRecords ?? count ?? null };
-    };
-    return this.#send(operation, request, decode).then((reply) => ({ ...reply.value, ...this.#sourceOf(reply) }));
-  }
-
-  #send<T>(operation: Operation, request: RequestParts, decode: (data: unknown) => T): Promise<Reply<T>> {
-    return this.#connection.upstream.call(
+  async #ask<T>(operation: Operation, request: RequestParts, decode: (data: unknown) => T): Promise<Decoded<T>> {
+    const { value, origin, header } = await this.#connection.upstream.call(
       operation,
       { ...request, decode: ({ body }) => decode(readOne(envelope, body).data) },
       this.call,
     );
+    const zone = header(zoneHeader);
+    return { value, origin, zone: zone !== null && offsetMinutes(zone) !== null ? zone : this.settings.timeZone };
   }
 
-  #sourceOf({ origin, header }: Reply<unknown>): AnswerSource {
-    const zone = header(zoneHeader);
-    return { origin, zone: zone !== null && offsetMinutes(zone) !== null ? zone : this.settings.timeZone };
+  async #askPage<S extends z.ZodType>(
+    operation: Operation,
+    request: RequestParts,
+    schema: S,
+  ): Promise<RecordPage<z.output<S>>> {
+    const { value, origin, zone } = await this.#ask(operation, request, (data) => {
+      const { records, totalRecords, count } = readOne(recordPage, data);
+      return { ...readRowsLeniently(schema, records, operation), total: totalRecords ?? count ?? null };
+    });
+    return { ...value, origin, zone };
   }
 }
 
 /** A page of a list or search; pages count from 1. */
-interface SearchPage {
+export interface SearchPage {
   readonly pageNumber: number;
   readonly pageSize: number;
 }
@@ -286,7 +253,7 @@ function partsOf({ project, name }: Repository) {
 }
 
 function repositoryRule(where: string | readonly string[]): Rule {
-  return typeof where === "string" ? is("repoName", where) : oneOf("repoName", where);
+  return typeof where === "string" ? leaf("repoName", "EQ", where) : leaf("repoName", "IN", where);
 }
 
 /** The answer of a read whose NOT_FOUND or null means `otherwise`. */

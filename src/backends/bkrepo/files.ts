@@ -15,9 +15,8 @@ import {
   unknown,
 } from "../answers.ts";
 import type { FoundFile } from "../backend.ts";
-import { type Answers, batched, chunks, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
+import { type Answers, batched, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { type Collected, collect } from "../paging/collect.ts";
-import type { NumberedSource } from "../paging/source.ts";
 import { sliceWindow } from "../paging/window.ts";
 import { type AnswerSource, type BkrepoClient, type Decoded, largestBatch, largestPage } from "./client.ts";
 import {
@@ -33,8 +32,8 @@ import {
 } from "./keys.ts";
 import { toFile } from "./mapper.ts";
 import { getVersionDetail, queryNodes } from "./operations.ts";
-import { emptySearchMeans, isForbidden, type Repositories } from "./packages.ts";
-import { anyOf, beginsWith, is, type NodeRow, oneOf, type Rule, type VersionDetail } from "./payload.ts";
+import { emptySearchMeans, ifSearchable, type Repositories } from "./packages.ts";
+import { anyOf, leaf, literalPrefix, type NodeRow, type VersionDetail } from "./payload.ts";
 import { type Versions, versionText } from "./versions.ts";
 
 /** Where an image's manifest is stored. */
@@ -55,23 +54,18 @@ export interface StoredFile {
   readonly archived: boolean;
 }
 
-/** Paths and a folder (which ends in a slash) that are looked for in one repository. */
+/** What is looked for in one repository: paths and a folder, or a checksum. */
 interface FileQuery {
   readonly repository: Repository;
   readonly paths: readonly string[];
+  /** Ends in a slash. */
   readonly folder: string | null;
+  readonly checksum: { readonly algorithm: "sha256" | "md5"; readonly hex: string } | null;
 }
 
 interface FoundNode {
   readonly row: NodeRow;
   readonly source: AnswerSource;
-}
-
-/** A checksum to look for in one repository. */
-interface Checksum {
-  readonly repository: Repository;
-  readonly algorithm: "sha256" | "md5";
-  readonly hex: string;
 }
 
 /** The page size of queries for files of versions, whose number is unknown. */
@@ -95,25 +89,18 @@ export class Files {
   readonly #queries: Loader<FileQuery, Answer<Collected<FoundNode>>>;
   /** The main files of versions whose records name no path. */
   readonly #details: Loader<VersionRef, Answer<Decoded<VersionDetail>>>;
-  /** Files by checksum; the checksums of one tick are one query a repository. */
-  readonly #byHash: Loader<Checksum, Answer<readonly FoundNode[]>>;
 
   constructor(client: BkrepoClient, repositories: Repositories, versions: Versions) {
     this.#client = client;
     this.#repositories = repositories;
     this.#versions = versions;
-    const by = client.loadedBy(queryNodes);
+    const by = client.loadedBy<FileQuery>(queryNodes);
     this.#queries = batched<FileQuery, Collected<FoundNode>>(
       queryText,
       (all, answers) => this.#query(all, answers),
       by,
     );
     this.#details = single(versionText, (ref) => this.#detailOf(ref), client.loadedBy(getVersionDetail));
-    this.#byHash = batched<Checksum, readonly FoundNode[]>(
-      checksumText,
-      (wanted, answers) => this.#queryChecksums(wanted, answers),
-      by,
-    );
   }
 
   async page(ref: VersionRef, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
@@ -127,7 +114,7 @@ export class Files {
     const layout = fileLayoutOf(version);
     const { paths, folder, owns } = layout;
     if (folder === null && paths.length === 0) return this.#mainFile(repository, version, request);
-    const nodes = await this.#queries.load({ repository, paths, folder });
+    const nodes = await this.#queries.load({ repository, paths, folder, checksum: null });
     if (nodes.kind !== "FOUND") return nodes;
     const { rows, dropped, isWhole } = nodes.value;
     const order = new Map(paths.map((path, index) => [path, index]));
@@ -161,7 +148,7 @@ export class Files {
 
   /** The file at a path; unknown where a query does not see one. */
   async fileAt(repository: Repository, key: string, path: string): Promise<Answer<StoredFile>> {
-    const nodes = await this.#queries.load({ repository, paths: [path], folder: null });
+    const nodes = await this.#queries.load({ repository, paths: [path], folder: null, checksum: null });
     if (nodes.kind !== "FOUND") return nodes;
     const hit = nodes.value.rows.find(({ row }) => row.repoName === repository.name && row.fullPath === path);
     if (hit) return found(this.#storedFile(hit, repository, key));
@@ -201,35 +188,41 @@ export class Files {
     answers: Answers<Collected<FoundNode>>,
   ): Promise<Answers<Collected<FoundNode>>> {
     await Promise.all(
-      groupBy(wanted, ({ repository }) => repository.project)
+      groupBy(wanted, ({ repository, checksum }) => keyText(repository.project, checksum?.algorithm ?? null))
         .flatMap(batchesOf)
         .map(async (batch) => {
-          // A superset (what is wanted × repositories), from which the wanted files are picked.
-          const names = [...new Set(batch.map(({ repository }) => repository.name))];
-          const paths = [...new Set(batch.flatMap((query) => query.paths))];
-          const folders = [...new Set(batch.flatMap(({ folder }) => folder ?? []))];
-          const rules = folders.map((folder) => beginsWith("fullPath", folder));
-          if (paths.length > 0) rules.push(oneOf("fullPath", paths));
-          const [rule = anyOf(), ...others] = rules;
-          const what = others.length === 0 ? rule : anyOf(...rules);
-          const project = batch[0]?.repository.project ?? "";
-          const nodes = await this.#collect(project, names, what, filePage).then(found).catch(toError);
+          const nodes = await this.#collect(batch).then(found).catch(toError);
           for (const query of batch) answers.set(queryText(query), nodes);
         }),
     );
     return answers;
   }
 
-  #collect(project: string, where: string | readonly string[], what: Rule, size: number) {
-    const source: NumberedSource<FoundNode> = {
-      fetch: async (index, pageSize) => {
-        const answer = await this.#client.queryNodes(project, where, what, { pageNumber: index + 1, pageSize });
-        return { ...answer, rows: answer.rows.map((row) => ({ row, source: answer })) };
+  /** A superset (what is wanted × repositories), from which the wanted files are picked. */
+  #collect(batch: readonly FileQuery[]): Promise<Collected<FoundNode>> {
+    const project = batch[0]?.repository.project ?? "";
+    const names = unique(batch.map(({ repository }) => repository.name));
+    const paths = unique(batch.flatMap((query) => query.paths));
+    const rules = unique(batch.flatMap(({ folder }) => folder ?? [])).map((folder) =>
+      leaf("fullPath", "PREFIX", literalPrefix(folder)),
+    );
+    if (paths.length > 0) rules.push(leaf("fullPath", "IN", paths));
+    const checksums = batch.flatMap(({ checksum }) => checksum ?? []);
+    const [first] = checksums;
+    if (first) rules.push(leaf(first.algorithm, "IN", unique(checksums.map(({ hex }) => hex))));
+    const [rule = anyOf(), ...others] = rules;
+    const what = others.length === 0 ? rule : anyOf(...rules);
+    return collect(
+      {
+        fetch: async (index, pageSize) => {
+          const answer = await this.#client.queryNodes(project, names, what, { pageNumber: index + 1, pageSize });
+          return { ...answer, rows: answer.rows.map((row) => ({ row, source: answer })) };
+        },
+        identity: ({ row }) => keyText(row.repoName, row.fullPath),
+        maxSize: filePage,
       },
-      identity: ({ row }) => keyText(row.repoName, row.fullPath),
-      maxSize: filePage,
-    };
-    return collect(source, { size, mostPages: mostQueryPages });
+      { mostPages: mostQueryPages },
+    );
   }
 
   #storedFile({ row, source }: FoundNode, repository: Repository, key: string): StoredFile {
@@ -286,60 +279,22 @@ export class Files {
     return this.#client.getVersionDetail(service, repository, key, version);
   }
 
-  async #queryChecksums(
-    wanted: readonly Checksum[],
-    answers: Answers<readonly FoundNode[]>,
-  ): Promise<Answers<readonly FoundNode[]>> {
-    await Promise.all(
-      groupBy(wanted, ({ repository, algorithm }) => keyText(printRepository(repository), algorithm))
-        .flatMap((group) => chunks(group, largestBatch))
-        .map(async (group) => {
-          const nodes = await this.#withChecksums(group).catch(toError);
-          await Promise.all(
-            group.map(async (one) => {
-              const answer = nodes instanceof Error ? nodes : await this.#pickChecksum(one, nodes).catch(toError);
-              answers.set(checksumText(one), answer);
-            }),
-          );
-        }),
+  async #byDigest(repository: Repository, digest: Digest): Promise<Answer<readonly FoundNode[]>> {
+    const [algorithm, hex = ""] = digest.split(":");
+    // bkrepo stores no other checksums.
+    if (algorithm !== "sha256" && algorithm !== "md5") return unknown("NOT_SEARCHABLE");
+    const query = { repository, paths: [], folder: null, checksum: { algorithm, hex } } as const;
+    const nodes = await ifSearchable(this.#queries.load(query));
+    if (nodes !== null && nodes.kind !== "FOUND") return nodes;
+    if (nodes?.value.isWhole === false) throw this.#client.malformed(queryNodes);
+    const own = nodes?.value.rows.filter(
+      ({ row }) => row.repoName === repository.name && row[algorithm]?.toLowerCase() === hex,
     );
-    return answers;
-  }
-
-  // One repository a query, so that a refusal is known to be this repository's.
-  async #withChecksums(group: readonly Checksum[]): Promise<readonly FoundNode[]> {
-    const [first, ...others] = group;
-    if (first === undefined) return [];
-    const { repository, algorithm, hex } = first;
-    const what = others.length === 0 ? is(algorithm, hex) : oneOf(algorithm, [hex, ...others.map((one) => one.hex)]);
-    try {
-      const { rows, isWhole } = await this.#collect(repository.project, repository.name, what, largestPage);
-      if (!isWhole) throw this.#client.malformed(queryNodes);
-      return rows;
-    } catch (error) {
-      if (isForbidden(error)) return [];
-      throw error;
-    }
-  }
-
-  async #pickChecksum(
-    { repository, algorithm, hex }: Checksum,
-    nodes: readonly FoundNode[],
-  ): Promise<Answer<readonly FoundNode[]>> {
-    const own = nodes.filter(({ row }) => row[algorithm]?.toLowerCase() === hex);
-    if (own.length > 0) return found(own);
+    if (own && own.length > 0) return found(own);
     // A repository without packages has no version whose file it could be.
     const visibility = await this.#repositories.visibility.load(repository);
     const isFull = visibility.kind === "FOUND" && visibility.value === "FULL";
     return isFull ? absent(queryNodes, "COMPLETE_FILTER") : emptySearchMeans(visibility);
-  }
-
-  async #byDigest(repository: Repository, digest: Digest): Promise<Answer<readonly FoundNode[]>> {
-    const [algorithm, hex = ""] = digest.split(":");
-    // bkrepo stores no other checksums.
-    return algorithm === "sha256" || algorithm === "md5"
-      ? this.#byHash.load({ repository, algorithm, hex })
-      : unknown("NOT_SEARCHABLE");
   }
 
   /** The path only suggests the version; its own record proves it. */
@@ -384,12 +339,12 @@ function manifestPathsOf({ name, ref }: Version): readonly string[] {
   return [`${folder}/list.manifest.json`, `${folder}/manifest.json`, `/${image}/${name}/manifest.json`];
 }
 
-/** Batches of at most {@link largestBatch} paths and folders; a larger query is a batch of its own. */
+/** Batches of at most {@link largestBatch} values; a larger query is a batch of its own. */
 function batchesOf(queries: readonly FileQuery[]): FileQuery[][] {
   const batches: FileQuery[][] = [];
   let room = 0;
   for (const query of queries) {
-    const size = query.paths.length + (query.folder === null ? 0 : 1);
+    const size = query.paths.length + (query.folder === null ? 0 : 1) + (query.checksum === null ? 0 : 1);
     const last = batches.at(-1);
     if (last && size <= room) last.push(query);
     else {
@@ -401,10 +356,10 @@ function batchesOf(queries: readonly FileQuery[]): FileQuery[][] {
   return batches;
 }
 
-function queryText({ repository, paths, folder }: FileQuery): string {
-  return keyText(printRepository(repository), folder, ...paths);
+function queryText({ repository, paths, folder, checksum }: FileQuery): string {
+  return keyText(printRepository(repository), folder, checksum?.algorithm ?? null, checksum?.hex ?? null, ...paths);
 }
 
-function checksumText({ repository, algorithm, hex }: Checksum): string {
-  return keyText(printRepository(repository), algorithm, hex);
+function unique(texts: readonly string[]): string[] {
+  return [...new Set(texts)];
 }

@@ -69,6 +69,6 @@ function createReaders(connection: Connection, call: Call): Readers {
     ...(capabilities.includes("PACKAGES") ? { packages: reader } : {}),
     ...(capabilities.includes("IMAGES") ? { images } : {}),
     // Without a configured repository there is nothing that every credential may ask.
-    ...(first ? { ping: async () => (await client.pagePackages(first, 1, 1)).origin } : {}),
+    ...(first ? { ping: async () => (await client.pagePackages(first, { pageNumber: 1, pageSize: 1 })).origin } : {}),
   };
 }

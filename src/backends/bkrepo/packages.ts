@@ -17,11 +17,24 @@ import { type Answers, batched, chunks, groupBy, keyText, type Loader, single, t
 import { type Collected, collect } from "../paging/collect.ts";
 import type { NumberedSource } from "../paging/source.ts";
 import { readWindow, sliceWindow } from "../paging/window.ts";
-import { type BkrepoClient, largestBatch, largestPage, type RecordPage, type SearchVisibility } from "./client.ts";
+import {
+  type BkrepoClient,
+  largestBatch,
+  largestPage,
+  type RecordPage,
+  type SearchPage,
+  type SearchVisibility,
+} from "./client.ts";
 import { keyOf, namedTypes, parseRepository, printRepository, type Repository, typesOf } from "./keys.ts";
 import { type TaggedPackage, toPackage } from "./mapper.ts";
 import { getPackage, pagePackages, searchPackages } from "./operations.ts";
-import { anyOf, is, isExactPattern, like, noneOf, oneOf, type PackageRow, patternOf, type Rule } from "./payload.ts";
+import { anyOf, isExactPattern, leaf, type PackageRow, patternOf, type Rule } from "./payload.ts";
+
+/** A page of packages, or why there is none. */
+export type PackagePage = Answer<Page<TaggedPackage>>;
+
+/** Packages that were found, or why there are none. */
+export type PackageList = Answer<readonly TaggedPackage[]>;
 
 /** The text that identifies a package reference in this backend. */
 export function packageText({ repository, key }: PackageRef): string {
@@ -46,7 +59,7 @@ export class Repositories {
   /** What the searches see; EMPTY where the repository has no packages, absent where it does not exist. */
   readonly visibility: Loader<Repository, Answer<SearchVisibility | "EMPTY">>;
   /** Every package by the plain list, sorted by key. */
-  readonly packages: Loader<Repository, Answer<readonly TaggedPackage[]>>;
+  readonly packages: Loader<Repository, PackageList>;
 
   constructor(client: BkrepoClient) {
     this.#client = client;
@@ -63,7 +76,7 @@ export class Repositories {
   }
 
   async #count(repository: Repository): Promise<Answer<number | null>> {
-    const { total, count } = await this.#client.pagePackages(repository, 1, 1);
+    const { total, count } = await this.#client.pagePackages(repository, { pageNumber: 1, pageSize: 1 });
     return found(total ?? (count === 0 ? 0 : null));
   }
 
@@ -74,25 +87,17 @@ export class Repositories {
     if (counted.kind !== "FOUND") return counted;
     if (counted.value === 0) return found("EMPTY");
     const { project, name } = repository;
-    const seen = await this.#client
-      .searchPackages(project, [name], [], { pageNumber: 1, pageSize: 1 })
-      .then(({ total }) => total)
-      .catch((error: unknown) => {
-        if (isForbidden(error)) return 0;
-        throw error;
-      });
-    const isFull = counted.value !== null && seen !== null && seen >= counted.value;
+    const seen = await ifSearchable(this.#client.searchPackages(project, [name], [], { pageNumber: 1, pageSize: 1 }));
+    const total = seen === null ? 0 : seen.total;
+    const isFull = counted.value !== null && total !== null && total >= counted.value;
     this.#client.learnVisibility(repository, isFull ? "FULL" : "PARTIAL");
     return found(isFull ? "FULL" : "PARTIAL");
   }
 
-  async #readList(repository: Repository): Promise<Answer<readonly TaggedPackage[]>> {
+  async #readList(repository: Repository): Promise<PackageList> {
     const place = printRepository(repository);
-    const source = packageSource(
-      this.#client,
-      () => place,
-      (pageNumber, pageSize) => this.#client.pagePackages(repository, pageNumber, pageSize),
-    );
+    const fetch = (page: SearchPage) => this.#client.pagePackages(repository, page);
+    const source = sourceOf(this.#client, () => place, fetch);
     const { rows, dropped, isWhole } = await collect(source, { mostPages: mostListPages, atOnce: 1 });
     const all = rows.toSorted((one, other) => (one.ref.key < other.ref.key ? -1 : 1));
     if (isWhole) return found(all);
@@ -108,26 +113,29 @@ export function emptySearchMeans(visibility: Answer<SearchVisibility | "EMPTY">)
   return visibility.value === "EMPTY" ? absent(pagePackages, "WHOLE_LIST") : absent(searchPackages, "COMPLETE_FILTER");
 }
 
-/** Whether a search was refused because of its repositories: before 3.0.3 where none of them exists and may be read. */
-export function isForbidden(error: unknown): boolean {
-  return error instanceof UpstreamError && error.failure === "DENIED" && error.status === 403;
+/** Null for a search that was refused because of its repositories: before 3.0.3 where none of them may be read. */
+export function ifSearchable<T>(search: Promise<T>): Promise<T | null> {
+  return search.catch((error: unknown) => {
+    if (error instanceof UpstreamError && error.failure === "DENIED" && error.status === 403) return null;
+    throw error;
+  });
 }
 
 /** The rules of a filter, which match at least what {@link matches} accepts; null where bkrepo has no such packages. */
 export function rulesOf({ name, match, format }: PackageQuery): readonly Rule[] | null {
   const rules: Rule[] = [];
-  if (format === "OTHER") rules.push(noneOf("type", namedTypes));
+  if (format === "OTHER") rules.push(leaf("type", "NIN", namedTypes));
   else if (format !== null) {
     const types = typesOf(format);
     if (types.length === 0) return null;
-    rules.push(oneOf("type", types));
+    rules.push(leaf("type", "IN", types));
   }
   // No package has an empty name.
   if (name === null || name === "") return name === "" && match === "EXACT" ? null : rules;
   if (match === "EXACT") {
     const key = exactKey(name, format);
-    rules.push(key === null ? is("name", name) : anyOf(is("name", name), is("key", key)));
-  } else rules.push(like("name", match === "PREFIX" ? `${patternOf(name)}*` : `*${patternOf(name)}*`));
+    rules.push(key === null ? leaf("name", "EQ", name) : anyOf(leaf("name", "EQ", name), leaf("key", "EQ", key)));
+  } else rules.push(leaf("name", "MATCH_I", match === "PREFIX" ? `${patternOf(name)}*` : `*${patternOf(name)}*`));
   return rules;
 }
 
@@ -145,15 +153,15 @@ function exactKey(name: string, format: PackageQuery["format"]): string | null {
   return keyOf(name, format ?? "MAVEN");
 }
 
-/** A list of packages by the pages of one of its calls; `placeOf` gives the `project/repo` of a row. */
-function packageSource<R extends PackageRow>(
+/** A list of packages by the pages of a call; `placeOf` gives the `project/repo` of a row. */
+function sourceOf<R extends PackageRow>(
   client: BkrepoClient,
   placeOf: (row: R) => string,
-  fetch: (pageNumber: number, pageSize: number) => Promise<RecordPage<R>>,
+  fetch: (page: SearchPage) => Promise<RecordPage<R>>,
 ): NumberedSource<TaggedPackage> {
   return {
-    fetch: async (index, size) => {
-      const page = await fetch(index + 1, size);
+    fetch: async (index, pageSize) => {
+      const page = await fetch({ pageNumber: index + 1, pageSize });
       return { ...page, rows: page.rows.map((row) => toPackage(row, client.name, placeOf(row), page)) };
     },
     identity: ({ ref }) => packageText(ref),
@@ -167,12 +175,9 @@ function searchSource(
   project: string,
   where: string | readonly string[],
   rules: readonly Rule[],
-): NumberedSource<TaggedPackage> {
-  return packageSource(
-    client,
-    ({ repoName }) => `${project}/${repoName}`,
-    (pageNumber, pageSize) => client.searchPackages(project, where, rules, { pageNumber, pageSize }),
-  );
+) {
+  const search = (page: SearchPage) => client.searchPackages(project, where, rules, page);
+  return sourceOf(client, ({ repoName }) => `${project}/${repoName}`, search);
 }
 
 /** A window over the packages of one project. */
@@ -230,7 +235,7 @@ const mostSingleReads = 2;
 export class Packages {
   readonly #client: BkrepoClient;
   readonly #repositories: Repositories;
-  readonly #pages: Loader<PageKey, Answer<Page<TaggedPackage>>>;
+  readonly #pages: Loader<PageKey, PackagePage>;
   readonly byRef: Loader<PackageRef, Answer<TaggedPackage>>;
 
   constructor(client: BkrepoClient, repositories: Repositories) {
@@ -242,12 +247,12 @@ export class Packages {
     });
     this.#pages = single(
       ({ repository, filter, request }) => keyText(printRepository(repository), ...windowText(filter, request)),
-      ({ repository, filter, request }) => this.#readPage(repository, filter, request),
+      async (key) => this.rememberPage(await this.#readPage(key)),
       client.loadedBy(searchPackages),
     );
   }
 
-  async page(scope: PackageScope, filter: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
+  async page(scope: PackageScope, filter: PackageQuery, request: PageRequest): Promise<PackagePage> {
     if (scope.repository === null) {
       const reason = "bkrepo has no groups";
       throw new UpstreamError("REJECTED", { backend: this.#client.name, operation: null, reason });
@@ -266,8 +271,8 @@ export class Packages {
     });
   }
 
-  /** Answers later reads by key from the rows of a page. */
-  rememberPage(answer: Answer<Page<TaggedPackage>>): Answer<Page<TaggedPackage>> {
+  /** The same for the rows of a page. */
+  rememberPage(answer: PackagePage): PackagePage {
     if (answer.kind === "FOUND") this.remember(answer.value.rows.map(({ value }) => value));
     return answer;
   }
@@ -314,25 +319,21 @@ export class Packages {
     const keys = [...new Set(group.map(({ ref }) => ref.key))];
     const names = [...new Set(group.map(({ repository }) => repository.name))];
     const seen = new Set<string>();
-    let isWhole = true;
-    try {
-      // The default page of 20 would cut the answer silently.
-      const pageSize = Math.min(keys.length * names.length, 5 * largestPage);
-      const project = group[0]?.repository.project ?? "";
-      const collected = await searchAll(this.#client, project, names, [oneOf("key", keys)], pageSize);
-      isWhole = collected.isWhole;
-      for (const one of collected.rows) {
-        seen.add(packageText(one.ref));
-        answers.set(packageText(one.ref), found(one));
-      }
-    } catch (error) {
-      if (!isForbidden(error)) {
-        for (const { ref } of group) answers.set(packageText(ref), toError(error));
-        return;
-      }
+    // The default page of 20 would cut the answer silently.
+    const pageSize = Math.min(keys.length * names.length, 5 * largestPage);
+    const project = group[0]?.repository.project ?? "";
+    const rules = [leaf("key", "IN", keys)];
+    const list = await ifSearchable(searchAll(this.#client, project, names, rules, pageSize)).catch(toError);
+    if (list instanceof Error) {
+      for (const { ref } of group) answers.set(packageText(ref), list);
+      return;
+    }
+    for (const one of list?.rows ?? []) {
+      seen.add(packageText(one.ref));
+      answers.set(packageText(one.ref), found(one));
     }
     const missing = group.filter(({ ref }) => !seen.has(packageText(ref)));
-    if (isWhole) {
+    if (list === null || list.isWhole) {
       await Promise.all(groupBy(missing, ({ ref }) => ref.repository).map((some) => this.#settle(some, answers)));
     } else for (const { ref } of missing) answers.set(packageText(ref), this.#client.malformed(searchPackages));
   }
@@ -350,20 +351,11 @@ export class Packages {
     for (const { ref } of missing) answers.set(packageText(ref), answer);
   }
 
-  async #readPage(
-    repository: Repository,
-    filter: PackageQuery,
-    request: PageRequest,
-  ): Promise<Answer<Page<TaggedPackage>>> {
-    const { project, name } = repository;
-    let page: Page<TaggedPackage> | null = null;
+  async #readPage({ repository, filter, request }: PageKey): Promise<PackagePage> {
     if (!this.#repositories.isPartial(repository)) {
-      try {
-        page = await packageWindow(this.#client, project, name, filter, request);
-      } catch (error) {
-        if (!isForbidden(error)) throw error;
-      }
-      if (page !== null && (page.rows.length > 0 || page.dropped.length > 0)) return this.rememberPage(found(page));
+      const { project, name } = repository;
+      const page = await ifSearchable(packageWindow(this.#client, project, name, filter, request));
+      if (page !== null && (page.rows.length > 0 || page.dropped.length > 0)) return found(page);
       const visibility = await this.#repositories.visibility.load(repository);
       if (visibility.kind !== "FOUND") return visibility;
       // A search is also refused where the plain list may be read.
@@ -371,9 +363,9 @@ export class Packages {
     }
     const list = await this.#repositories.packages.load(repository);
     if (list.kind !== "FOUND") return list;
-    const listed = listWindow(this.#client, list.value, filter, request);
-    if (list.gap === null) return this.rememberPage(found(listed));
-    return listed.rows.length > 0 ? this.rememberPage(found({ ...listed, total: null }, list.gap)) : list.gap;
+    const page = listWindow(this.#client, list.value, filter, request);
+    if (list.gap === null) return found(page);
+    return page.rows.length > 0 ? found({ ...page, total: null }, list.gap) : list.gap;
   }
 }
 

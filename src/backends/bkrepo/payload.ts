@@ -131,34 +131,12 @@ export function anyOf(...rules: readonly Rule[]): Nest {
   return { relation: "OR", rules };
 }
 
-/** The field equals the value, case-sensitive. */
-export function is(field: string, value: string | boolean): Leaf {
-  return { field, operation: "EQ", value };
-}
-
-/** The field is one of the values. On `repoName`, the server skips unreadable and missing repositories silently. */
-export function oneOf(field: string, value: readonly string[]): Leaf {
-  return { field, operation: "IN", value };
-}
-
-/** The field is none of the values. */
-export function noneOf(field: string, value: readonly string[]): Leaf {
-  return { field, operation: "NIN", value };
-}
-
-/** Matches at least the fields that begin with the text, case-sensitive: the rows have to be filtered again. */
-export function beginsWith(field: string, text: string): Leaf {
-  return { field, operation: "PREFIX", value: literalPrefix(text) };
-}
-
-/** Matches at least the fields that end with the text, case-sensitive: the rows have to be filtered again. */
-export function endsWith(field: string, text: string): Leaf {
-  return { field, operation: "SUFFIX", value: literalSuffix(text) };
-}
-
-/** The field matches the pattern, case-insensitive; `*` is any text, and {@link patternOf} escapes. */
-export function like(field: string, pattern: string): Leaf {
-  return { field, operation: "MATCH_I", value: pattern };
+/**
+ * A condition on one field. All but MATCH_I (`*` is any text, {@link patternOf} escapes) are case-sensitive. IN on
+ * `repoName` silently skips unreadable and missing repositories. PREFIX and SUFFIX take literal text only.
+ */
+export function leaf(field: string, operation: Leaf["operation"], value: Leaf["value"]): Leaf {
+  return { field, operation, value };
 }
 
 /**
@@ -182,7 +160,8 @@ export function literalPrefix(text: string): string {
   return wellFormed((literalStart.exec(text)?.[0] ?? "").slice(0, longestFilter));
 }
 
-function literalSuffix(text: string): string {
+/** The longest end of a text that is literal in every release; may be empty. */
+export function literalSuffix(text: string): string {
   return wellFormed((literalEnd.exec(text)?.[0] ?? "").slice(-longestFilter));
 }
 

@@ -1,9 +1,8 @@
 import { parseDigest } from "../../model/artifact.ts";
 import type { Package, PackageFormat, PackageRef, Version } from "../../model/package.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
+import type { PageRequest } from "../../model/page.ts";
 import { namesSamePackage, namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
 import {
-  type Absent,
   type Answer,
   absent,
   failed,
@@ -26,7 +25,6 @@ import {
   keyOf,
   keyOfPurl,
   parseRepository,
-  printRepository,
   purlOfName,
   type Repository,
   typeOfPurl,
@@ -36,8 +34,10 @@ import type { TaggedPackage } from "./mapper.ts";
 import { pagePackages, pageVersions, searchPackages } from "./operations.ts";
 import {
   emptySearchMeans,
-  isForbidden,
+  ifSearchable,
   listWindow,
+  type PackageList,
+  type PackagePage,
   type Packages,
   packageWindow,
   type Repositories,
@@ -45,7 +45,7 @@ import {
   searchAll,
   windowText,
 } from "./packages.ts";
-import { allOf, anyOf, endsWith, is, like, oneOf, patternOf, type Rule } from "./payload.ts";
+import { allOf, anyOf, leaf, literalSuffix, patternOf, type Rule } from "./payload.ts";
 import type { Versions } from "./versions.ts";
 
 /** Packages that are identified by something else than their key. */
@@ -63,12 +63,12 @@ function matcherOfName(name: string, format: PackageFormat): PackageMatcher | nu
   if (name === "" || types.length === 0) return null;
   const key = keyOf(name, format);
   const purl = purlOfName(name, format);
-  const spellings: Rule[] = [is("name", name)];
-  if (key !== null) spellings.push(is("key", key));
-  if (purl !== null) spellings.push(like("name", namePattern(purl)));
+  const spellings: Rule[] = [leaf("name", "EQ", name)];
+  if (key !== null) spellings.push(leaf("key", "EQ", key));
+  if (purl !== null) spellings.push(leaf("name", "MATCH_I", namePattern(purl)));
   return {
     text: keyText("name", name, format),
-    rule: allOf(oneOf("type", types), anyOf(...spellings)),
+    rule: allOf(leaf("type", "IN", types), anyOf(...spellings)),
     accepts: (one) =>
       one.format === format &&
       (one.name === name || one.ref.key === key || (purl !== null && isNamedByPurl(one, purl))),
@@ -81,7 +81,7 @@ function matcherOfPurl(purl: PurlParts): PackageMatcher | null {
   if (type === null) return null;
   return {
     text: keyText("purl", purl.type, purl.namespace, purl.name),
-    rule: allOf(oneOf("type", [type]), like("name", namePattern(purl))),
+    rule: allOf(leaf("type", "IN", [type]), leaf("name", "MATCH_I", namePattern(purl))),
     accepts: (one) => isNamedByPurl(one, purl),
   };
 }
@@ -90,7 +90,10 @@ function matcherOfPurl(purl: PurlParts): PackageMatcher | null {
 export function matcherOfImage(name: string): PackageMatcher {
   return {
     text: keyText("image", name),
-    rule: allOf(oneOf("type", imageTypes), anyOf(is("name", name), endsWith("name", `/${name}`))),
+    rule: allOf(
+      leaf("type", "IN", imageTypes),
+      anyOf(leaf("name", "EQ", name), leaf("name", "SUFFIX", literalSuffix(`/${name}`))),
+    ),
     accepts: ({ ref }) => {
       const path = imageNameOf(ref.key);
       return path === name || path?.endsWith(`/${name}`) === true;
@@ -134,9 +137,9 @@ export class PackageSearch {
   readonly #repositories: Repositories;
   readonly #packages: Packages;
   readonly #configured: readonly Repository[];
-  readonly #searches: Loader<Search, Answer<Page<TaggedPackage>>>;
+  readonly #searches: Loader<Search, PackagePage>;
   /** The lookups of one tick are one search in each project. */
-  readonly #lookups: Loader<Lookup, Answer<readonly TaggedPackage[]>>;
+  readonly #lookups: Loader<Lookup, PackageList>;
 
   constructor(client: BkrepoClient, repositories: Repositories, packages: Packages) {
     this.#client = client;
@@ -146,28 +149,28 @@ export class PackageSearch {
     const by = client.loadedBy(searchPackages);
     this.#searches = single(
       ({ query, request }: Search) => keyText(...windowText(query, request)),
-      async ({ query, request }) => packages.rememberPage(await this.#search(query, request)),
+      async (key) => packages.rememberPage(await this.#search(key)),
       by,
     );
     this.#lookups = batched<Lookup, readonly TaggedPackage[]>(
-      ({ matcher, scope }) => keyText(scope, matcher.text),
-      (lookups, answers) => this.#loadLookups(lookups, answers),
+      lookupText,
+      (all, answers) => this.#load(all, answers),
       by,
     );
   }
 
-  async search(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
+  async search(query: PackageQuery, request: PageRequest): Promise<PackagePage> {
     if (this.#configured.length === 0) return unknown("NOT_CONFIGURED");
     return rulesOf(query) === null ? impossible : this.#searches.load({ query, request });
   }
 
-  async named(name: string, format: PackageFormat, scope: string | null): Promise<Answer<readonly TaggedPackage[]>> {
+  async named(name: string, format: PackageFormat, scope: string | null): Promise<PackageList> {
     const matcher = matcherOfName(name, format);
     return matcher === null ? impossible : this.matching(matcher, scope);
   }
 
   /** The packages that a matcher accepts, in one repository or in all that are configured. */
-  async matching(matcher: PackageMatcher, scope: string | null): Promise<Answer<readonly TaggedPackage[]>> {
+  async matching(matcher: PackageMatcher, scope: string | null): Promise<PackageList> {
     if (scope === null && this.#configured.length === 0) return unknown("NOT_CONFIGURED");
     if (scope !== null && parseRepository(scope) === null) return impossible;
     const answer = await this.#lookups.load({ matcher, scope });
@@ -175,33 +178,36 @@ export class PackageSearch {
     return answer;
   }
 
-  async #search(query: PackageQuery, request: PageRequest): Promise<Answer<Page<TaggedPackage>>> {
-    const searched = this.#configured.filter((one) => !this.#repositories.isPartial(one));
-    const lists = await this.#listSegments(
-      this.#configured.filter((one) => this.#repositories.isPartial(one)),
-      query,
-    );
-    const segments = [...this.#searchSegments(searched, query), ...lists.segments];
+  async #search({ query, request }: Search): Promise<PackagePage> {
+    const searched = this.#searchable(this.#configured);
+    const lists = await this.#partialLists(this.#configured);
+    const segments = [...this.#searchSegments(searched, query), ...this.#listSegments(lists, query)];
     const { page, failure } = await this.#chain(segments, request);
+    const gap = firstGap(lists);
     if (page.rows.length > 0 || page.dropped.length > 0 || request.after !== null) {
-      return found(failure === null ? page : { ...page, total: null }, failure ?? lists.gap);
+      return found(failure === null ? page : { ...page, total: null }, failure ?? gap);
     }
     if (failure !== null) return failure;
     // Nothing was found: the lists of the repositories whose searches see less are read.
-    const seen = await Promise.all(searched.map((one) => this.#repositories.visibility.load(one).catch(failed)));
-    const partial = searched.filter((_one, index) => {
-      const visibility = seen[index];
-      return visibility?.kind === "FOUND" && visibility.value === "PARTIAL";
-    });
-    const others = await this.#listSegments(partial, query);
-    const { page: rest } = await this.#chain(others.segments, request);
-    const gap = lists.gap ?? firstGap(seen) ?? others.gap;
-    if (rest.rows.length > 0) return found(gap === null ? rest : { ...rest, total: null }, gap);
-    if (gap !== null) return gap;
+    const unseen = await Promise.all(searched.map((one) => this.#listIfPartial(one).catch(failed)));
+    const { page: rest } = await this.#chain(this.#listSegments(unseen, query), request);
+    const unknownPart = gap ?? firstGap(unseen);
+    if (rest.rows.length > 0) return found(unknownPart === null ? rest : { ...rest, total: null }, unknownPart);
+    if (unknownPart !== null) return unknownPart;
     // Where every repository is missing, there is nothing to be empty.
-    const missing = seen.find((answer): answer is Absent => answer.kind === "ABSENT");
-    const isAnywhere = lists.segments.length > 0 || seen.some(({ kind }) => kind === "FOUND");
-    return isAnywhere || missing === undefined ? found(page) : missing;
+    const [missing] = unseen;
+    const isMissing = (one: PackageList) => one.kind === "ABSENT" && one.proof === "KEYED_READ";
+    return lists.length === 0 && missing?.kind === "ABSENT" && unseen.every(isMissing) ? missing : found(page);
+  }
+
+  #searchable(repositories: readonly Repository[]): readonly Repository[] {
+    return repositories.filter((one) => !this.#repositories.isPartial(one));
+  }
+
+  /** The lists of the repositories whose searches are known to see less. */
+  #partialLists(repositories: readonly Repository[]): Promise<readonly PackageList[]> {
+    const partial = repositories.filter((one) => this.#repositories.isPartial(one));
+    return Promise.all(partial.map((one) => this.#repositories.packages.load(one).catch(failed)));
   }
 
   /** The repositories of each project are one search. */
@@ -209,22 +215,22 @@ export class PackageSearch {
     return byProject(repositories).map(({ project, names }) => ({
       id: project,
       read: (request) =>
-        packageWindow(this.#client, project, names, query, request).then(found, (error: unknown) =>
-          isForbidden(error) ? found(this.#client.emptyPage()) : failed(error),
+        ifSearchable(packageWindow(this.#client, project, names, query, request)).then(
+          (page) => found(page ?? this.#client.emptyPage()),
+          failed,
         ),
     }));
   }
 
-  /** Each repository whose search sees less is a list. */
-  async #listSegments(repositories: readonly Repository[], query: PackageQuery) {
-    const lists = await this.#readLists(repositories);
-    const segments = repositories.flatMap((one, index): Segment<TaggedPackage> | [] => {
-      const list = lists[index];
-      if (list?.kind !== "FOUND") return [];
+  /** Each list that was read is a segment, named by its repository. */
+  #listSegments(lists: readonly PackageList[], query: PackageQuery): readonly Segment<TaggedPackage>[] {
+    return lists.flatMap((list) => {
+      if (list.kind !== "FOUND") return [];
+      const [first] = list.value;
+      if (first === undefined) return [];
       const read = async (request: PageRequest) => found(listWindow(this.#client, list.value, query, request));
-      return { id: printRepository(one), read };
+      return { id: first.ref.repository, read };
     });
-    return { segments, gap: firstGap(lists) };
   }
 
   /** A window over all segments, of which those that fail are skipped; rejects where no other is left. */
@@ -235,19 +241,15 @@ export class PackageSearch {
     return { page: page ?? this.#client.emptyPage<TaggedPackage>(), failure };
   }
 
-  async #loadLookups(
-    lookups: readonly Lookup[],
-    answers: Answers<readonly TaggedPackage[]>,
-  ): Promise<Answers<readonly TaggedPackage[]>> {
+  async #load(lookups: readonly Lookup[], answers: Answers<readonly TaggedPackage[]>) {
     await Promise.all(
       groupBy(lookups, ({ scope }) => keyText(scope)).map(async (group) => {
-        const scope = group[0]?.scope ?? null;
-        const repository = scope === null ? null : parseRepository(scope);
+        const repository = parseRepository(group[0]?.scope ?? "");
         const matchers = group.map(({ matcher }) => matcher);
         const read = await this.#lookUp(matchers, repository ? [repository] : this.#configured).catch(toError);
-        for (const [index, { text }] of matchers.entries()) {
+        for (const [index, lookup] of group.entries()) {
           const answer = read instanceof Error ? read : read[index];
-          if (answer) answers.set(keyText(scope, text), answer);
+          if (answer) answers.set(lookupText(lookup), answer);
         }
       }),
     );
@@ -257,15 +259,15 @@ export class PackageSearch {
   async #lookUp(
     matchers: readonly PackageMatcher[],
     repositories: readonly Repository[],
-  ): Promise<readonly Answer<readonly TaggedPackage[]>[]> {
-    const searched = repositories.filter((one) => !this.#repositories.isPartial(one));
+  ): Promise<readonly PackageList[]> {
+    const searched = this.#searchable(repositories);
     const [searches, lists] = await Promise.all([
       this.#searchFor(matchers, searched),
-      this.#readLists(repositories.filter((one) => this.#repositories.isPartial(one))),
+      this.#partialLists(repositories),
     ]);
     return Promise.all(
       matchers.map(async ({ accepts }) => {
-        const listed = (list: Answer<readonly TaggedPackage[]>) =>
+        const listed = (list: PackageList) =>
           list.kind === "FOUND" ? foundAny(list.value.filter(accepts), notListed, list.gap) : list;
         const read = [...searches.map((rows) => mapAnswer(rows, (all) => all.filter(accepts))), ...lists.map(listed)];
         // A search without a result proves nothing; one that failed says why nothing is known.
@@ -278,36 +280,32 @@ export class PackageSearch {
     );
   }
 
-  #readLists(repositories: readonly Repository[]): Promise<readonly Answer<readonly TaggedPackage[]>[]> {
-    return Promise.all(repositories.map((one) => this.#repositories.packages.load(one).catch(failed)));
-  }
-
   /** After a search without a result: the list where the search sees less, otherwise what the silence proves. */
-  async #listIfPartial(repository: Repository): Promise<Answer<readonly TaggedPackage[]>> {
+  async #listIfPartial(repository: Repository): Promise<PackageList> {
     const visibility = await this.#repositories.visibility.load(repository);
     const isUnseen = visibility.kind === "FOUND" && visibility.value === "PARTIAL";
     return isUnseen ? this.#repositories.packages.load(repository) : emptySearchMeans(visibility);
   }
 
   /** The rows of one search in each project; a search that fails takes nothing from the others. */
-  #searchFor(
-    matchers: readonly PackageMatcher[],
-    repositories: readonly Repository[],
-  ): Promise<readonly Answer<readonly TaggedPackage[]>[]> {
+  #searchFor(matchers: readonly PackageMatcher[], repositories: readonly Repository[]): Promise<PackageList[]> {
     return Promise.all(
       byProject(repositories).flatMap(({ project, names }) =>
         chunks(matchers, largestBatch).map(async (some) => {
-          const rule = anyOf(...some.map((matcher) => matcher.rule));
-          try {
-            const { rows, isWhole } = await searchAll(this.#client, project, names, [rule], largestPage);
-            return isWhole ? found(rows) : failed(this.#client.malformed(searchPackages));
-          } catch (error) {
-            return isForbidden(error) ? found([]) : failed(error);
-          }
+          const rules = [anyOf(...some.map(({ rule }) => rule))];
+          const search = ifSearchable(searchAll(this.#client, project, names, rules, largestPage));
+          const list = await search.then((all) => found(all), failed);
+          if (list.kind === "UNKNOWN") return list;
+          if (list.value?.isWhole === false) return failed(this.#client.malformed(searchPackages));
+          return found(list.value?.rows ?? []);
         }),
       ),
     );
   }
+}
+
+function lookupText({ matcher, scope }: Lookup): string {
+  return keyText(scope, matcher.text);
 }
 
 function byProject(repositories: readonly Repository[]) {

@@ -2,7 +2,7 @@ import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
 import type { Page, PageRequest, Row } from "../../model/page.ts";
 import { type Answer, absent, absentIfNotFound, found, foundAny, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";
-import { type Answers, batched, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
+import { type Answers, batched, groupBy, keyText, type Loader, toError } from "../loading/loader.ts";
 import { collect } from "../paging/collect.ts";
 import { readFiltered } from "../paging/filter.ts";
 import { readPlace } from "../paging/position.ts";
@@ -25,12 +25,7 @@ interface Target {
   readonly repository: Repository;
 }
 
-interface TopKey extends Target {
-  readonly first: number;
-}
-
-interface WindowKey {
-  readonly target: Target;
+interface WindowKey extends Target {
   readonly filter: VersionFilter;
   readonly request: PageRequest;
 }
@@ -65,8 +60,7 @@ export class Versions {
   readonly #client: BkrepoClient;
   readonly #packages: Packages;
   readonly byRef: Loader<VersionRef, Answer<Version>>;
-  /** The first rows of the unfiltered list, which `latest` and `versions` both read. */
-  readonly #tops: Loader<TopKey, Answer<Page<Version>>>;
+  /** Windows of one tick that begin at the same place are one window of the largest size: `latest` and `versions`. */
   readonly #windows: Loader<WindowKey, Answer<Page<Version>>>;
 
   constructor(client: BkrepoClient, packages: Packages) {
@@ -74,8 +68,11 @@ export class Versions {
     this.#packages = packages;
     const by = client.loadedBy(pageVersions);
     this.byRef = batched<VersionRef, Version>(versionText, (refs, answers) => this.#load(refs, answers), by);
-    this.#tops = batched<TopKey, Page<Version>>(topText, (wanted, answers) => this.#loadTops(wanted, answers));
-    this.#windows = single(windowText, ({ target, filter, request }) => this.#window(target, filter, request), by);
+    this.#windows = batched<WindowKey, Page<Version>>(
+      windowText,
+      (keys, answers) => this.#loadWindows(keys, answers),
+      by,
+    );
   }
 
   async page(ref: PackageRef, query: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
@@ -83,11 +80,7 @@ export class Versions {
     if (target === null) return impossible;
     const { direction } = query;
     const filter: VersionFilter = { prefix: query.prefix || null, stages: stageTags(query.stage), direction };
-    const isFiltered = filter.prefix !== null || filter.stages.length > 0 || direction === "ASC";
-    const answer =
-      isFiltered || request.after !== null
-        ? await this.#windows.load({ target, filter, request })
-        : await this.#tops.load({ ...target, first: request.first });
+    const answer = await this.#windows.load({ ...target, filter, request });
     if (answer.kind !== "FOUND" || request.after !== null) return answer;
     if (answer.value.rows.length > 0 || answer.value.dropped.length > 0) return answer;
     // The server answers an unknown package as one without versions.
@@ -102,8 +95,9 @@ export class Versions {
     const isImage = isImageKey(ref.key);
     const isVersion = ({ name }: Version) => !isImage || !attachment.test(name);
     const rows: Row<Version>[] = [];
-    let answer = await this.#tops.load({ ...target, first: latestSize });
+    let request: PageRequest = { first: latestSize, after: null };
     for (let pages = 0; ; pages++) {
+      const answer = await this.#windows.load({ ...target, filter: newestFirst, request });
       if (answer.kind !== "FOUND") return answer;
       const page = answer.value;
       for (const row of page.rows) rows.push(row);
@@ -116,8 +110,7 @@ export class Versions {
         return newestOf(rows.map(({ value }) => value).filter(isVersion), !page.hasNext);
       }
       if (pages === mostLatestPages) return unknown("UNREAD");
-      const request = { first: searchSize, after };
-      answer = await this.#windows.load({ target, filter: newestFirst, request });
+      request = { first: searchSize, after };
     }
   }
 
@@ -185,17 +178,14 @@ export class Versions {
     throw this.#client.malformed(pageVersions);
   }
 
-  /** For each package of one tick, the largest window answers all. */
-  async #loadTops(wanted: readonly TopKey[], answers: Answers<Page<Version>>): Promise<Answers<Page<Version>>> {
+  async #loadWindows(keys: readonly WindowKey[], answers: Answers<Page<Version>>): Promise<Answers<Page<Version>>> {
     await Promise.all(
-      groupBy(wanted, ({ ref }) => packageText(ref)).map(async (group) => {
-        const [target] = group;
-        if (target === undefined) return;
-        const most = group.reduce((largest, { first }) => Math.max(largest, first), 0);
-        const read = await this.#window(target, newestFirst, { first: most, after: null }).catch(toError);
+      groupBy(keys, listText).map(async (group) => {
+        const largest = group.reduce((one, other) => (other.request.first > one.request.first ? other : one));
+        const read = await this.#window(largest, largest.filter, largest.request).catch(toError);
         for (const key of group) {
-          const answer = read instanceof Error ? read : mapAnswer(read, (page) => shorten(page, key.first));
-          answers.set(topText(key), answer);
+          const answer = read instanceof Error ? read : mapAnswer(read, (page) => shorten(page, key.request.first));
+          answers.set(windowText(key), answer);
         }
       }),
     );
@@ -279,13 +269,13 @@ export class Versions {
   }
 }
 
-function topText({ ref, first }: TopKey): string {
-  return keyText(packageText(ref), first);
+function listText({ ref, filter, request }: WindowKey): string {
+  const { prefix, stages, direction } = filter;
+  return keyText(packageText(ref), prefix, stages.join(), direction, ...(request.after ?? []));
 }
 
-function windowText({ target, filter, request }: WindowKey): string {
-  const { prefix, stages, direction } = filter;
-  return keyText(packageText(target.ref), prefix, stages.join(), direction, request.first, ...(request.after ?? []));
+function windowText(key: WindowKey): string {
+  return keyText(listText(key), key.request.first);
 }
 
 function targetOf(ref: PackageRef | undefined): Target | null {
