@@ -1,57 +1,31 @@
 import type { z } from "zod";
 import type { DroppedRow, Origin } from "../../model/backend.ts";
+import type { Page, PageRequest } from "../../model/page.ts";
 import type { RawReply, Reply, Upstream } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Call, Operation, PathParts, Query } from "../../upstream/operation.ts";
-import { type Answer, absent, absentIfNotFound, firstGap, found, unknown } from "../answers.ts";
+import {
+  type Absent,
+  type Answer,
+  absent,
+  absentIfNotFound,
+  type Found,
+  firstGap,
+  found,
+  mapAnswer,
+  type Unknown,
+  unknown,
+} from "../answers.ts";
 import { type Rows, readOne, readRows } from "../loading/decode.ts";
 import { type Loader, single } from "../loading/loader.ts";
+import { type Bounds, collect } from "../paging/collect.ts";
+import { type PageAtCursor, type PageSource, rangeOf, type UpstreamPage } from "../paging/source.ts";
+import { sliceWindow } from "../paging/window.ts";
 import { isUnpublished, type Region } from "./dialect.ts";
-import { encodedPart, type PackageName, type RepositoryName, withDollars } from "./keys.ts";
-import {
-  getNamespace,
-  getRepository,
-  getTag,
-  listFiles,
-  listNamespaces,
-  listPackages,
-  listRepositories,
-  listTags,
-  listTagsByMarker,
-  listVersions,
-} from "./operations.ts";
-import {
-  type FileRow,
-  fileRow,
-  type NamespaceRow,
-  namespaceList,
-  namespaceRow,
-  type PackageRow,
-  packageRow,
-  type RepositoryDetail,
-  type RepositoryRow,
-  repositoryDetail,
-  repositoryRow,
-  type TagRow,
-  tagPage,
-  tagRow,
-  type VersionRow,
-  versionRow,
-} from "./payload.ts";
+import { encodedPart, type PackageName, withDollars } from "./keys.ts";
+import * as operations from "./operations.ts";
+import * as payload from "./payload.ts";
 import { mostNamespaces } from "./prices.ts";
-
-/** Rows of one answer, with its origin and what it says of the whole list. */
-export interface Listing<T> extends Rows<T> {
-  readonly origin: Origin;
-  /** Rows of the whole list, null where the server does not say. */
-  readonly total: number | null;
-}
-
-/** A page of a list that is read by marker. */
-export interface MarkedListing<T> extends Listing<T> {
-  /** Null on the last page. A server that repeats itself may answer with the marker that it was asked with. */
-  readonly next: string | null;
-}
 
 /** One row with its origin. */
 export interface Sourced<T> {
@@ -90,80 +64,76 @@ export class SwrClient {
   }
 
   /** Includes the namespaces in which only single repositories are visible. */
-  listNamespaces(): Promise<Listing<NamespaceRow>> {
+  listNamespaces() {
     const decode = ({ body }: RawReply, operation: Operation) =>
-      readRows(namespaceRow, readOne(namespaceList, body).namespaces, operation);
+      readRows(payload.namespaceRow, readOne(payload.namespaceList, body).namespaces, operation);
     const query = { filter: "mode::visible" };
-    return this.#upstream.call(listNamespaces, { query, decode }, this.#call).then(listing);
+    return this.#upstream.call(operations.listNamespaces, { query, decode }, this.#call).then(pageOf);
   }
 
   /** Rejects with NOT_FOUND where there is none; its fields are not read. */
   async getNamespace(namespace: string): Promise<void> {
-    await this.#upstream.call(getNamespace, { parts: { namespace }, decode: () => null }, this.#call);
+    await this.#upstream.call(operations.getNamespace, { parts: { namespace }, decode: () => null }, this.#call);
   }
 
   /** Null as `namespace` asks for every namespace that is visible. */
-  listPackages(namespace: string | null, slice: RowSlice | null): Promise<Listing<PackageRow>> {
+  listPackages(namespace: string | null, slice: RowSlice | null) {
     const query = { namespace: namespace ?? undefined, ...slice };
-    return this.#packageList(listPackages, packageRow, {}, query);
+    return this.#packageList(operations.listPackages, payload.packageRow, {}, query);
   }
 
-  listVersions({ namespace, raw }: PackageName, slice: RowSlice | null): Promise<Listing<VersionRow>> {
-    return this.#packageList(listVersions, versionRow, { namespace, package: encodedPart(raw) }, { ...slice });
+  listVersions({ namespace, name }: PackageName, slice: RowSlice | null) {
+    const parts = { namespace, package: encodedPart(name) };
+    return this.#packageList(operations.listVersions, payload.versionRow, parts, { ...slice });
   }
 
-  listFiles({ namespace, raw }: PackageName, version: string, slice: RowSlice | null): Promise<Listing<FileRow>> {
-    const parts = { namespace, package: encodedPart(raw), version: encodedPart(version) };
-    return this.#packageList(listFiles, fileRow, parts, { ...slice });
+  listFiles({ namespace, name }: PackageName, version: string, slice: RowSlice | null) {
+    const parts = { namespace, package: encodedPart(name), version: encodedPart(version) };
+    return this.#packageList(operations.listFiles, payload.fileRow, parts, { ...slice });
   }
 
   /** In order of names where `inOrder`; `part` is text that the path contains. */
-  async listRepositories(
-    namespace: string,
-    part: string | null,
-    inOrder: boolean,
-    slice: RowSlice,
-  ): Promise<Listing<RepositoryRow>> {
-    const name = part === null ? undefined : withDollars(part);
+  async listRepositories(namespace: string, part: string | null, inOrder: boolean, slice: RowSlice) {
     const order = inOrder ? { order_column: "name", order_type: "asc" } : {};
-    const query = { namespace, name, ...slice, ...order };
-    const answer = await this.#list(listRepositories, repositoryRow, {}, query);
-    return { ...answer, total: answer.total ?? answer.rows[0]?.total_range ?? null };
+    const query = { namespace, name: part === null ? undefined : withDollars(part), ...slice, ...order };
+    const page = await this.#list(operations.listRepositories, payload.repositoryRow, {}, query);
+    return { ...page, total: page.total ?? page.rows[0]?.total_range ?? null };
   }
 
-  getRepository(name: RepositoryName): Promise<Sourced<RepositoryDetail>> {
-    return this.#row(getRepository, repositoryDetail, partsOf(name));
+  getRepository(repository: PackageName) {
+    return this.#row(operations.getRepository, payload.repositoryDetail, partsOf(repository));
   }
 
   /** `tag` is a filter that may be fuzzy, and may be ignored. */
-  listTags(name: RepositoryName, order: TagOrder, slice: RowSlice, tag?: string): Promise<Listing<TagRow>> {
-    return this.#list(listTags, tagRow, partsOf(name), { tag, ...slice, ...tagOrder(order) });
+  listTags(repository: PackageName, order: TagOrder, slice: RowSlice, tag?: string) {
+    const query = { tag, ...slice, ...tagOrder(order) };
+    return this.#list(operations.listTags, payload.tagRow, partsOf(repository), query);
   }
 
-  getTag(name: RepositoryName, tag: string): Promise<Sourced<TagRow>> {
-    return this.#row(getTag, tagRow, { ...partsOf(name), tag });
+  getTag(repository: PackageName, tag: string) {
+    return this.#row(operations.getTag, payload.tagRow, { ...partsOf(repository), tag });
   }
 
-  /** Null as `marker` asks for the first page. */
+  /** The empty `marker` asks for the first page. A server that repeats itself may answer with the same marker. */
   async listTagsByMarker(
-    name: RepositoryName,
+    repository: PackageName,
     order: TagOrder,
+    marker: string,
     limit: number,
-    marker: string | null,
-  ): Promise<MarkedListing<TagRow>> {
-    const query = { limit, marker: marker ?? undefined, with_manifest: false, ...tagOrder(order) };
+  ): Promise<PageAtCursor<payload.TagRow>> {
+    const query = { limit, marker: marker || undefined, with_manifest: false, ...tagOrder(order) };
     const decode = ({ body }: RawReply, operation: Operation) => {
-      const page = readOne(tagPage, body);
-      return { ...readRows(tagRow, page.tags, operation), next: nextMarker(page) };
+      const page = readOne(payload.tagPage, body);
+      return { ...readRows(payload.tagRow, page.tags, operation), next: nextMarker(page) };
     };
-    const request = { parts: partsOf(name), query, decode };
-    const { value, origin } = await this.#upstream.call(listTagsByMarker, request, this.#call);
-    return { ...value, origin, total: null };
+    const request = { parts: partsOf(repository), query, decode };
+    const { value, origin } = await this.#upstream.call(operations.listTagsByMarker, request, this.#call);
+    return { ...value, origin, total: null, size: limit };
   }
 
   #list<S extends z.ZodType>(operation: Operation, schema: S, parts: PathParts, query: Query) {
     const decode = ({ body }: RawReply): Rows<z.output<S>> => readRows(schema, body, operation);
-    return this.#upstream.call(operation, { parts, query, decode }, this.#call).then(listing);
+    return this.#upstream.call(operation, { parts, query, decode }, this.#call).then(pageOf);
   }
 
   /** Reads a list of the package API. Where the region is known to lack it, rejects without a call, `status` null. */
@@ -198,12 +168,12 @@ export function readContentRange(value: string | null): { start: number; count: 
   return match ? { start: Number(match[1]), count: Number(match[2]), total: Number(match[3]) } : null;
 }
 
-function listing<T>({ value, header, origin }: Reply<Rows<T>>): Listing<T> {
+function pageOf<T>({ value, header, origin }: Reply<Rows<T>>): UpstreamPage<T> {
   return { ...value, origin, total: readContentRange(header("content-range"))?.total ?? null };
 }
 
-function partsOf({ namespace, path }: RepositoryName) {
-  return { namespace, repository: withDollars(path) };
+function partsOf({ namespace, name }: PackageName) {
+  return { namespace, repository: withDollars(name) };
 }
 
 function tagOrder(order: TagOrder) {
@@ -212,7 +182,7 @@ function tagOrder(order: TagOrder) {
   return { order_column: "updated_at", order_type: order.toLowerCase() };
 }
 
-function nextMarker(page: z.output<typeof tagPage>): string | null {
+function nextMarker(page: z.output<typeof payload.tagPage>): string | null {
   const next = page.nextMarker ?? page.next_marker ?? null;
   return next === null || next === "" || page.has_more === false ? null : String(next);
 }
@@ -242,22 +212,22 @@ export class Namespaces {
   /** Those that the configuration names. */
   readonly configured: readonly string[];
   readonly #region: Region;
-  readonly #visible: Loader<null, Answer<Searched>>;
+  readonly #visible: Loader<"visible", Answer<Searched>>;
   readonly #existing: Loader<string, Answer<true>>;
 
   constructor({ backend, client, region, call }: Omit<Access, "namespaces">, configured: readonly string[]) {
     this.configured = configured;
     this.#region = region;
-    this.#visible = single<null, Answer<Searched>>(
-      () => "",
+    this.#visible = single<"visible", Answer<Searched>>(
+      (which) => which,
       async () => {
         const { rows, dropped, count } = await client.listNamespaces();
         if (count > mostNamespaces) return unknown("NOT_CONFIGURED");
-        if (count === 0) return absent(listNamespaces, "WHOLE_LIST");
+        if (count === 0) return absent(operations.listNamespaces, "WHOLE_LIST");
         const namespaces = [...new Set(rows.map(({ name }) => name))];
         return found({ namespaces, dropped }, dropped.length > 0 ? unknown("LOST_ROWS") : null);
       },
-      { call, backend, operation: listNamespaces.name },
+      { call, backend, operation: operations.listNamespaces.name },
     );
     this.#existing = single(
       (namespace) => namespace,
@@ -266,16 +236,18 @@ export class Namespaces {
           region.setNonEmpty(namespace);
           return found(true);
         });
-        return absentIfNotFound(read, absent(getNamespace, "KEYED_READ"));
+        return absentIfNotFound(read, absent(operations.getNamespace, "KEYED_READ"));
       },
-      { call, backend, operation: getNamespace.name },
+      { call, backend, operation: operations.getNamespace.name },
     );
   }
 
   /** The one that a search is limited to, else those configured, else the visible; unknown where these are too many. */
   async searched(scope: string | null = null): Promise<Answer<Searched>> {
     if (scope !== null) return found({ namespaces: [scope], dropped: [] });
-    return this.configured.length > 0 ? found({ namespaces: this.configured, dropped: [] }) : this.#visible.load(null);
+    return this.configured.length > 0
+      ? found({ namespaces: this.configured, dropped: [] })
+      : this.#visible.load("visible");
   }
 
   /**
@@ -294,4 +266,88 @@ export class Namespaces {
     const missing = answers.find((answer) => answer.kind === "ABSENT");
     return missing && answers.every(({ kind }) => kind === "ABSENT") ? missing : whenThere;
   }
+}
+
+/**
+ * A list from its first row to its last. Its answer has a gap where rows could not be read, or fewer came than were
+ * announced: then a missing row proves nothing.
+ */
+export interface Listed<T> {
+  readonly rows: readonly T[];
+  readonly dropped: readonly DroppedRow[];
+  readonly origin: Origin;
+}
+
+/** Reads a list of pages whole. */
+export async function readAll<T>(source: PageSource<T>, bounds?: Bounds<T>): Promise<Answer<Listed<T>>> {
+  const list = await collect(source, bounds);
+  return found(list, list.isWhole ? null : unknown("LOST_ROWS"));
+}
+
+/**
+ * Reads a list that the server is not asked to page. Where a server cuts it and says so, the rest is read in pages of
+ * the size that it chose.
+ */
+export async function readUnpaged<T>(
+  fetch: (slice: RowSlice | null) => Promise<UpstreamPage<T>>,
+  identity: (row: T) => string,
+): Promise<Answer<Listed<T>>> {
+  const first = await fetch(null);
+  const { count, total } = first;
+  const isCut = total !== null && count > 0 && count < total;
+  const size = isCut ? count : count + 1;
+  const source = {
+    fetch: (page: number, limit: number) => fetch({ limit, offset: page * limit }),
+    identity,
+    maxSize: size,
+  };
+  return readAll(source, { head: rangeOf(source, first, 0), mostPages: isCut ? mostPages : 1 });
+}
+
+/** A bound for servers that cut a list to a few rows. */
+const mostPages = 1000;
+
+/** One row of a list; what the list does not have is absent only where nothing is missing from it. */
+export function pick<T>(list: Answer<Listed<T>>, isMeant: (row: T) => boolean, absence: Absent): Answer<T> {
+  if (list.kind !== "FOUND") return list;
+  const row = list.value.rows.find(isMeant);
+  return row === undefined ? (list.gap ?? absence) : found(row);
+}
+
+/** A window over a list; counted only where the list has no gap. */
+export function windowOf<T>(
+  list: Answer<Listed<T>>,
+  request: PageRequest,
+  identity: (row: T) => string,
+): Answer<Page<T>> {
+  return mapAnswer(list, (whole) => {
+    const window = sliceWindow(request, whole.rows, identity, whole);
+    return list.kind === "FOUND" && list.gap === null ? window : { ...window, total: null };
+  });
+}
+
+/** The page of a place that exists and has nothing of what was asked for; it needs no call. */
+export function emptyPage(backend: string): Page<never> {
+  return { rows: [], hasNext: false, total: 0, origin: unaskedOrigin(backend), dropped: [] };
+}
+
+/** The origin of an answer that needed no call. */
+export function unaskedOrigin(backend: string): Origin {
+  return { backend, fetchedAt: new Date().toISOString(), stale: false, traceId: null };
+}
+
+/** Whether a list was read from its start and has no row, readable or not. */
+export function isEmptyStart<T>(answer: Answer<Page<T>>, { after }: PageRequest): answer is Found<Page<T>> {
+  return answer.kind === "FOUND" && after === null && answer.value.rows.length + answer.value.dropped.length === 0;
+}
+
+/** The answer to a question whose keys had a gap: a value is sure, an absence is not. */
+export function withGap<T>(answer: Answer<T>, gap: Unknown | null): Answer<T> {
+  if (gap === null) return answer;
+  return answer.kind === "FOUND" ? found(answer.value, answer.gap ?? gap) : gap;
+}
+
+/** Order of code units: the same everywhere, and stable from one page to the next. */
+export function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
 }

@@ -1,6 +1,6 @@
 import { type Dialect, type Judgement, judgeByStatus, type RawReply, retryAfterMs } from "../../upstream/client.ts";
 import type { Credentials } from "../../upstream/dialect.ts";
-import { UpstreamError } from "../../upstream/errors.ts";
+import { type Failure, UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import { Learnt } from "../learnt.ts";
 import { listNamespaces } from "./operations.ts";
@@ -106,24 +106,27 @@ function createKeyAuthority(backend: string, keys: KeyCredentials, now: () => nu
 const codeForm = /^(?:SVCSTG\.SWR\.\d{3,10}|(?:SWR|APIGW|APIG|IAM)\.\d{1,8})$/;
 const registryCodes = new Set(["DENIED", "UNAUTHORIZED", "NAME_UNKNOWN", "MANIFEST_UNKNOWN", "TOOMANYREQUESTS"]);
 
-/** "Too many requests" and "busy", which SWR answers with statuses of other meanings. */
-const busyCodes = new Set(["SVCSTG.SWR.4031032", "SVCSTG.SWR.4031042", "SVCSTG.SWR.4090023", "TOOMANYREQUESTS"]);
-
-/** "Not found" with status 400. */
-const absentCodes = new Set([
-  "SVCSTG.SWR.4001090",
-  "SVCSTG.SWR.4001158",
-  "SVCSTG.SWR.4000306",
-  "SWR.400003",
-  "NAME_UNKNOWN",
-  "MANIFEST_UNKNOWN",
-]);
-
-/** The region has no such route: nothing was looked up, so nothing is absent. */
-const unpublishedCodes = new Set(["APIGW.0101", "APIG.0101", "SVCSTG.SWR.4040083"]);
-
-/** "No token in the context", with status 400. */
-const anonymousCode = "SVCSTG.SWR.4001048";
+/** Codes that mean something else than their status. */
+const failures: Readonly<Record<string, Failure>> = {
+  // Too many requests, or busy.
+  "SVCSTG.SWR.4031032": "THROTTLED",
+  "SVCSTG.SWR.4031042": "THROTTLED",
+  "SVCSTG.SWR.4090023": "THROTTLED",
+  TOOMANYREQUESTS: "THROTTLED",
+  // Not found, with status 400.
+  "SVCSTG.SWR.4001090": "NOT_FOUND",
+  "SVCSTG.SWR.4001158": "NOT_FOUND",
+  "SVCSTG.SWR.4000306": "NOT_FOUND",
+  "SWR.400003": "NOT_FOUND",
+  NAME_UNKNOWN: "NOT_FOUND",
+  MANIFEST_UNKNOWN: "NOT_FOUND",
+  // The region has no such route: nothing was looked up, so nothing is absent.
+  "APIGW.0101": "REJECTED",
+  "APIG.0101": "REJECTED",
+  "SVCSTG.SWR.4040083": "REJECTED",
+  // No token in the context, with status 400.
+  "SVCSTG.SWR.4001048": "DENIED",
+};
 
 /** An expired or revoked token. */
 const staleTokenCodes = new Set(["APIGW.0307", "APIG.0307", "APIGW.0301", "APIG.0301", "SVCSTG.SWR.4010000"]);
@@ -149,8 +152,9 @@ export function codeOf(body: unknown): string | null {
 function judgeReply(reply: RawReply): Judgement | null {
   if (reply.status >= 200 && reply.status < 300) return null;
   const code = codeOf(reply.body);
-  const known = code === null ? null : judgeCode(code, reply);
-  if (known !== null) return known;
+  const failure = code === null ? undefined : failures[code];
+  if (failure === "THROTTLED") return { failure, code, retryAfterMs: retryAfterMs(reply.header("retry-after")) };
+  if (failure !== undefined) return { failure, code, retryable: false };
   // A SWR code starts with its own HTTP status, which may differ from the answer's.
   const status = Number(/^SVCSTG\.SWR\.([45]\d\d)/.exec(code ?? "")?.[1] ?? reply.status);
   if (status === 404 && code === null && /^text\//i.test(reply.header("content-type") ?? "")) {
@@ -179,17 +183,7 @@ export function isNamespaceMissing(error: unknown): boolean {
 
 /** Whether the region does not publish the API. */
 export function isUnpublished(error: unknown): error is UpstreamError {
-  return error instanceof UpstreamError && error.code !== null && unpublishedCodes.has(error.code);
-}
-
-function judgeCode(code: string, reply: RawReply): Judgement | null {
-  if (busyCodes.has(code)) {
-    return { failure: "THROTTLED", code, retryAfterMs: retryAfterMs(reply.header("retry-after")) };
-  }
-  if (absentCodes.has(code)) return { failure: "NOT_FOUND", code };
-  if (unpublishedCodes.has(code)) return { failure: "REJECTED", code, retryable: false };
-  if (code === anonymousCode) return { failure: "DENIED", code };
-  return null;
+  return error instanceof UpstreamError && failures[error.code ?? ""] === "REJECTED";
 }
 
 function fieldOf(value: unknown, name: string): unknown {

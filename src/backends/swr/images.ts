@@ -1,15 +1,51 @@
 import { type Digest, type ImageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
-import type { ImageRecord, Version } from "../../model/package.ts";
+import type { Origin } from "../../model/backend.ts";
+import type { ImageRecord, Package, Version } from "../../model/package.ts";
+import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import { namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
-import { type Answer, absent, failed, found, foundAny, impossible, joined, mapAnswer, unknown } from "../answers.ts";
-import type { ImageReader } from "../backend.ts";
-import type { Access } from "./client.ts";
-import { baseName, isNamespace, isTag, parseRepository, type RepositoryName } from "./keys.ts";
-import { withGap } from "./lists.ts";
-import { isIndex, toImageRecord, toImageVersion } from "./mapper.ts";
-import { listRepositories, listTags } from "./operations.ts";
-import { Repositories } from "./repositories.ts";
+import { isNotFound } from "../../upstream/errors.ts";
+import {
+  type Answer,
+  absent,
+  absentIfNotFound,
+  failed,
+  found,
+  foundAny,
+  impossible,
+  joined,
+  mapAnswer,
+  unknown,
+} from "../answers.ts";
+import type { ImageReader, PackageQuery } from "../backend.ts";
+import { type Answers, batched, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
+import { type NumberedSource, readPage } from "../paging/source.ts";
+import { readWindow } from "../paging/window.ts";
+import {
+  type Access,
+  compare,
+  emptyPage,
+  type Listed,
+  largestPage,
+  readAll,
+  type Sourced,
+  unaskedOrigin,
+  windowOf,
+  withGap,
+} from "./client.ts";
+import { isNamespaceMissing } from "./dialect.ts";
+import { baseName, imageKey, isNamespace, isRepositoryPath, isTag, type PackageName, parseRepository } from "./keys.ts";
+import { isIndex, toImagePackage, toImageRecord, toImageVersion } from "./mapper.ts";
+import { getRepository, listRepositories, listTags } from "./operations.ts";
+import type { PackageSegment } from "./packages.ts";
+import type { RepositoryRow, TagRow } from "./payload.ts";
 import { Tags } from "./tags.ts";
+
+/** A list proves nothing about repositories that other accounts share: only the keyed read sees them. */
+const notFound = absent(getRepository, "KEYED_READ");
+const noNamespace = absent(listRepositories, "WHOLE_LIST");
+
+/** Rows of the list that are read where the keyed read does not know a repository that the list may name. */
+const confirmingRows = 100;
 
 /** Searching for a digest is a call for each repository: more of them would use up what the rest of a request needs. */
 const mostRepositories = 50;
@@ -18,16 +54,84 @@ const noTag = absent(listTags, "WHOLE_LIST");
 /** `name` is documented as "contains", and the last part of a path contains itself; rows are compared again. */
 const noRepository = absent(listRepositories, "COMPLETE_FILTER");
 
-/** The images of one request: answers what references point at, and where there are copies. */
-export class Images implements ImageReader {
-  readonly repositories: Repositories;
-  readonly tags: Tags;
+/**
+ * The images of one request: as packages, as what references point at, and as copies of the same bytes. Equal reads are
+ * one call. Whether an empty namespace exists is for the caller of a list to ask.
+ */
+export class Images implements ImageReader, PackageSegment {
+  readonly id = "images";
+  readonly formats = ["DOCKER", "OCI"] as const;
+  readonly isCounted = true;
+  readonly notNamed = notFound;
   readonly #access: Access;
+  readonly #tags: Tags;
+  readonly #byName: Loader<PackageName, Answer<Package>>;
+  readonly #lists: Loader<{ readonly namespace: string; readonly part: string }, Answer<Listed<Package>>>;
 
   constructor(access: Access) {
+    const { backend, call } = access;
+    const nameOf = (names: readonly unknown[]) => (names.length === 1 ? getRepository : listRepositories).name;
     this.#access = access;
-    this.repositories = new Repositories(access);
-    this.tags = new Tags(access, this.repositories);
+    this.#tags = new Tags(access, (name) => this.package(name));
+    const by = { call, backend, operation: nameOf };
+    this.#byName = batched(textOf, (names, answers) => this.#readByName(names, answers), by);
+    this.#lists = single(
+      ({ namespace, part }) => keyText(namespace, part),
+      ({ namespace, part }) => this.#listContaining(namespace, part),
+      { call, backend, operation: listRepositories.name },
+    );
+  }
+
+  keyOf(name: string): string | null {
+    return isRepositoryPath(name) ? imageKey(name) : null;
+  }
+
+  async list(namespace: string | null, { name, match }: PackageQuery): Promise<Answer<Listed<Package>>> {
+    if (namespace === null) return unknown("NOT_SEARCHABLE");
+    if (match !== "EXACT" || name === null) return this.#lists.load({ namespace, part: name ?? "" });
+    const one = isRepositoryPath(name) ? await this.package({ namespace, name }) : impossible;
+    // A missing repository proves nothing about the namespace.
+    if (one.kind === "ABSENT") return found({ rows: [], dropped: [], origin: unaskedOrigin(this.#access.backend) });
+    return mapAnswer(one, (row) => ({ rows: [row], dropped: [], origin: row.origin }));
+  }
+
+  /** In order of names. */
+  window(namespace: string, request: PageRequest): Promise<Answer<Page<Package>>> {
+    const read = async (inOrder: boolean): Promise<Answer<Page<Package>>> => {
+      if (!inOrder) return windowOf(await this.#readList(namespace, null, false), request, ({ name }) => name);
+      const page = await readWindow(request, {
+        ...this.#source(namespace, null, true),
+        identity: ({ name }) => name,
+        keep: (row) => row.namespace === namespace,
+      });
+      if (page.rows.length > 0) this.#access.region.setNonEmpty(namespace);
+      return found(mapPage(page, (row) => toImagePackage(row, namespace, page.origin)));
+    };
+    return absentIfNotFound(this.#access.region.ordered("repositories", read), noNamespace);
+  }
+
+  /** Several repositories of one namespace asked together are one call. */
+  package(name: PackageName): Promise<Answer<Package>> {
+    return this.#byName.load(name);
+  }
+
+  async version(owner: PackageName, version: string): Promise<Answer<Version>> {
+    if (!isTag(version)) return impossible;
+    return mapAnswer(await this.#tags.tag(owner, version), (tag) => this.#toVersion(owner, tag));
+  }
+
+  readonly versions: PackageSegment["versions"] = async (owner, query, request) => {
+    const page = await this.#tags.window(owner, query, request);
+    return mapAnswer(page, (tags) => mapPage(tags, (tag) => this.#toVersion(owner, tag)));
+  };
+
+  async newest(owner: PackageName): Promise<Answer<Version>> {
+    return mapAnswer(await this.#tags.newest(owner), (tag) => this.#toVersion(owner, tag));
+  }
+
+  /** An image has layers, not files. */
+  async files(): Promise<Answer<Page<never>>> {
+    return found(emptyPage(this.#access.backend));
   }
 
   readonly image: ImageReader["image"] = async (ref) => {
@@ -38,7 +142,7 @@ export class Images implements ImageReader {
     const tag = ref.tag ?? (ref.digest === null ? "latest" : null);
     if (name === null || (tag !== null && !isTag(tag))) return impossible;
     if (tag !== null) {
-      const tagged = await this.tags.tag(name, tag);
+      const tagged = await this.#tags.tag(name, tag);
       const record = mapAnswer(tagged, ({ row, origin }) => toImageRecord(row, name, hosts, origin));
       if (ref.digest === null || (record.kind === "FOUND" && record.value.digest === ref.digest)) return record;
     }
@@ -52,7 +156,7 @@ export class Images implements ImageReader {
     const prefetch = async () => {
       const searched = await this.#access.namespaces.searched();
       const all = searched.kind === "FOUND" ? searched.value.namespaces : [];
-      await Promise.allSettled(all.map((namespace) => this.repositories.list(namespace, name)));
+      await Promise.allSettled(all.map((namespace) => this.#lists.load({ namespace, part: name })));
     };
     prefetch().catch(() => null);
   };
@@ -61,8 +165,8 @@ export class Images implements ImageReader {
     const { hosts, namespaces } = this.#access;
     // It is most likely among the repositories that are listed below: a read of its tag is answered by the same list.
     const known = own !== undefined && isOwn(own, hosts) ? parseRepository(own.repository) : null;
-    if (known !== null && namespaces.configured.includes(known.namespace) && !this.tags.isMissed(known)) {
-      this.tags.all(known).catch(() => null);
+    if (known !== null && namespaces.configured.includes(known.namespace) && !this.#tags.isMissed(known)) {
+      this.#tags.all(known).catch(() => null);
     }
     const searched = await namespaces.searched();
     if (searched.kind !== "FOUND") return searched;
@@ -90,9 +194,13 @@ export class Images implements ImageReader {
     return withGap(joined(lists, noTag), names.gap);
   }
 
+  #toVersion(owner: PackageName, { row, origin }: Sourced<TagRow>): Version {
+    return toImageVersion(row, owner, this.#access.hosts, origin);
+  }
+
   /** Every tag of a repository that is these very bytes, in order of names. */
-  async #withDigest(name: RepositoryName, digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
-    const list = await this.tags.all(name);
+  async #withDigest(name: PackageName, digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
+    const list = await this.#tags.all(name);
     if (list.kind !== "FOUND") return list;
     const { rows, origin } = list.value;
     const same = rows.filter((row) => parseDigest(row.digest) === digest);
@@ -108,20 +216,20 @@ export class Images implements ImageReader {
 
   /** These bytes in the repositories of a name in one namespace; for null in all of them, unless these are too many. */
   async #inNamespace(namespace: string, name: string | null, digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
-    const list = await this.repositories.list(namespace, name ?? "");
+    const list = await this.#lists.load({ namespace, part: name ?? "" });
     if (list.kind !== "FOUND") return list;
     const own = list.value.rows.filter(
       (one) => one.versionCount !== 0 && (name === null || baseName(one.name) === name),
     );
     if (name === null && own.length > mostRepositories) return unknown("UNREAD");
     const records = await Promise.all(
-      own.map((one) => this.#withDigest({ namespace, path: one.name }, digest).catch(failed)),
+      own.map((one) => this.#withDigest({ namespace, name: one.name }, digest).catch(failed)),
     );
     return withGap(joined(records, name === null ? noTag : noRepository), list.gap);
   }
 
   /** The repositories that a package URL may mean. */
-  async #repositoriesOf(purl: PurlParts, scope: string | null): Promise<Answer<readonly RepositoryName[]>> {
+  async #repositoriesOf(purl: PurlParts, scope: string | null): Promise<Answer<readonly PackageName[]>> {
     const { hosts, namespaces } = this.#access;
     const own = ownRepository(purl, hosts);
     if (own !== null && (scope === null || scope === own.namespace)) return found([own]);
@@ -129,11 +237,11 @@ export class Images implements ImageReader {
     const searched = await namespaces.searched(scope);
     if (searched.kind !== "FOUND") return searched;
     const lists = await Promise.all(
-      searched.value.namespaces.map(async (namespace): Promise<Answer<readonly RepositoryName[]>> => {
-        const list = await this.repositories.list(namespace, purl.name).catch(failed);
+      searched.value.namespaces.map(async (namespace): Promise<Answer<readonly PackageName[]>> => {
+        const list = await this.#lists.load({ namespace, part: purl.name }).catch(failed);
         if (list.kind !== "FOUND") return list;
         const same = list.value.rows.filter(({ name }) => baseName(name) === purl.name);
-        const names = same.map(({ name }) => ({ namespace, path: name }));
+        const names = same.map(({ name }) => ({ namespace, name }));
         return foundAny(names, noRepository, list.gap);
       }),
     );
@@ -142,15 +250,121 @@ export class Images implements ImageReader {
     return searched.gap ?? namespaces.emptied(searched.value.namespaces, all);
   }
 
-  async #versionsOf(name: RepositoryName, purl: PurlParts): Promise<Answer<readonly Version[]>> {
-    const list = await this.tags.all(name);
+  async #versionsOf(name: PackageName, purl: PurlParts): Promise<Answer<readonly Version[]>> {
+    const list = await this.#tags.all(name);
     if (list.kind !== "FOUND") return list;
     const { rows, origin } = list.value;
-    const versions = rows.map((row) => toImageVersion(row, name, this.#access.hosts, origin));
+    const versions = rows.map((row) => this.#toVersion(name, { row, origin }));
     const meant = versions.filter((version) => isMeant(version, purl));
     if (meant.length > 0) return found(meant, list.gap);
     // A tag without a digest may be these bytes as well.
     return list.gap ?? (versions.some(({ digest }) => digest === null) ? unknown("LOST_ROWS") : noTag);
+  }
+
+  /** All repositories whose path contains the text; the server may leave the filter to the caller. */
+  #listContaining(namespace: string, part: string): Promise<Answer<Listed<Package>>> {
+    // Only characters of names narrow the list; anything else would be rejected, or read as something else.
+    const filter = /^[a-z0-9._/-]+$/.test(part) ? part : null;
+    const read = (inOrder: boolean) => this.#readList(namespace, filter, inOrder);
+    return absentIfNotFound(this.#access.region.ordered("repositories", read), noNamespace);
+  }
+
+  #source(namespace: string, part: string | null, inOrder: boolean): NumberedSource<RepositoryRow> {
+    const { client } = this.#access;
+    return {
+      fetch: (page, size) => client.listRepositories(namespace, part, inOrder, { limit: size, offset: page * size }),
+      // Filters are fuzzy: rows of other namespaces count, and are left out afterwards.
+      identity: (row) => keyText(row.namespace, row.name),
+      maxSize: largestPage,
+    };
+  }
+
+  async #readList(namespace: string, part: string | null, inOrder: boolean): Promise<Answer<Listed<Package>>> {
+    return mapAnswer(await readAll(this.#source(namespace, part, inOrder)), (whole) => {
+      const own = whole.rows.filter((row) => row.namespace === namespace);
+      if (own.length > 0) this.#access.region.setNonEmpty(namespace);
+      const rows = own.map((row) => toImagePackage(row, namespace, whole.origin));
+      return { ...whole, rows: rows.sort((one, other) => compare(one.name, other.name)) };
+    });
+  }
+
+  /** The first page of a list, and how the rest of it is read. */
+  #head(namespace: string, part: string | null, size: number) {
+    return this.#access.region.ordered("repositories", async (inOrder) => {
+      const source = this.#source(namespace, part, inOrder);
+      return { head: await readPage(source, 0, size), source };
+    });
+  }
+
+  async #readByName(names: readonly PackageName[], answers: Answers<Package>): Promise<Answers<Package>> {
+    await Promise.all(
+      groupBy(names, ({ namespace }) => namespace).map((group) => {
+        return group.length === 1 ? this.#readDetails(group, answers, true) : this.#readGroup(group, answers);
+      }),
+    );
+    return answers;
+  }
+
+  async #readDetails(names: readonly PackageName[], answers: Answers<Package>, confirms: boolean): Promise<void> {
+    await Promise.all(
+      names.map(async (name) => answers.set(textOf(name), await this.#readDetail(name, confirms).catch(toError))),
+    );
+  }
+
+  /** Several repositories of one namespace: by its list, and by details for those that are not on its first page. */
+  async #readGroup(group: readonly PackageName[], answers: Answers<Package>): Promise<void> {
+    const namespace = group[0]?.namespace ?? "";
+    const left = () => group.filter((name) => !answers.has(textOf(name)));
+    const add = (row: RepositoryRow, origin: Origin) => {
+      if (row.namespace !== namespace) return;
+      answers.set(keyText(namespace, row.name), found(toImagePackage(row, namespace, origin)));
+    };
+    try {
+      const { head, source } = await this.#head(namespace, null, largestPage);
+      for (const { row } of head.rows) add(row, head.origin);
+      // A few names are cheaper to read one by one than by the pages they may be on.
+      const pages = head.total === null ? 0 : Math.max(0, Math.ceil(head.total / largestPage) - 1);
+      if (left().length > 0 && pages < left().length) {
+        const rest = await readAll(source, { head });
+        if (rest.kind === "FOUND") for (const row of rest.value.rows) add(row, rest.value.origin);
+      }
+      await this.#readDetails(left(), answers, false);
+    } catch (error) {
+      // An organization that the list does not know may be another account's, which shared a repository.
+      if (isNotFound(error)) return this.#readDetails(group, answers, false);
+      for (const name of left()) answers.set(textOf(name), toError(error));
+    }
+  }
+
+  async #readDetail({ namespace, name }: PackageName, confirms: boolean): Promise<Answer<Package>> {
+    const { client, region } = this.#access;
+    try {
+      const { row, origin } = await client.getRepository({ namespace, name });
+      region.setNonEmpty(namespace);
+      // The name that was asked for is the name it is found by again.
+      return found(toImagePackage({ ...row, name }, namespace, origin));
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      if (!confirms || isNamespaceMissing(error)) return notFound;
+      return absentIfNotFound(this.#confirm(namespace, name), notFound);
+    }
+  }
+
+  /** A detail that is missing proves nothing about a repository that the list names. */
+  async #confirm(namespace: string, name: string): Promise<Answer<Package>> {
+    const isMeant = (row: RepositoryRow) => row.namespace === namespace && row.name === name;
+    const { head, source } = await this.#head(namespace, name, confirmingRows);
+    let row = head.rows.find((one) => isMeant(one.row))?.row;
+    let { origin } = head;
+    const count = head.end - head.start;
+    const isCut = count >= confirmingRows || (head.total !== null && head.total > count);
+    if (row === undefined && isCut) {
+      const list = await readAll(source);
+      if (list.kind !== "FOUND") return list;
+      row = list.value.rows.find(isMeant);
+      origin = list.value.origin;
+    }
+    return row ? found(toImagePackage(row, namespace, origin)) : notFound;
   }
 }
 
@@ -170,10 +384,14 @@ function isMeant(version: Version, purl: PurlParts): boolean {
 }
 
 /** The repository that `repository_url` names, where it is one of ours: with or without the name at its end. */
-function ownRepository({ namespace, name, qualifiers }: PurlParts, hosts: readonly string[]): RepositoryName | null {
+function ownRepository({ namespace, name, qualifiers }: PurlParts, hosts: readonly string[]): PackageName | null {
   const url = qualifiers["repository_url"];
   if (url === undefined) return null;
   const path = namespace === null ? name : `${namespace}/${name}`;
   const image = parseImageRef(url === path || url.endsWith(`/${path}`) ? url : `${url}/${path}`);
   return image !== null && isOwn(image, hosts) ? parseRepository(image.repository) : null;
+}
+
+function textOf({ namespace, name }: PackageName): string {
+  return keyText(namespace, name);
 }

@@ -58,7 +58,7 @@ function createReaders(access: Access, { capabilities, namespaces: [first] }: Sw
   const software = capabilities.includes("PACKAGES") ? new Software(access) : null;
   const images = capabilities.includes("IMAGES") ? new Images(access) : null;
   return {
-    packages: new Packages(access, software, images),
+    packages: new Packages(access, [...(software ? [software] : []), ...(images ? [images] : [])]),
     ...(images && { images }),
     // One row of the first namespace; without one the namespaces, as a list of everything is not cheap.
     ping: async () => {

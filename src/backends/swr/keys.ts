@@ -1,25 +1,17 @@
-import type { PackageRef } from "../../model/package.ts";
 import { Verbatim } from "../../upstream/operation.ts";
 
 const imageScheme = "image://";
 const longestName = 512;
 
-/** A software package. */
+/** The two kinds of packages: software packages, and image repositories. */
+export type PackageKind = "packages" | "images";
+
+/** A package in a namespace. */
 export interface PackageName {
   readonly namespace: string;
-  /** As the server spells it, percent-encoded. */
-  readonly raw: string;
+  /** Of a software package as the server spells it, percent-encoded; of an image repository its path, with slashes. */
+  readonly name: string;
 }
-
-/** An image repository. */
-export interface RepositoryName {
-  readonly namespace: string;
-  /** With its slashes. */
-  readonly path: string;
-}
-
-/** What a package ref names. */
-export type Target = ({ readonly kind: "package" } & PackageName) | ({ readonly kind: "image" } & RepositoryName);
 
 /** Decodes percent-encoding once; text with a malformed `%` stays as it is. */
 export function decodeOnce(text: string): string {
@@ -52,27 +44,17 @@ export function keyOfName(name: string): string | null {
 }
 
 /** Reads a key; null for one that this backend cannot have written. */
-export function parseKey(
-  key: string,
-): { readonly kind: "package"; readonly raw: string } | { readonly kind: "image"; readonly path: string } | null {
-  if (key.startsWith(imageScheme)) {
-    const path = key.slice(imageScheme.length);
-    return isRepositoryPath(path) ? { kind: "image", path } : null;
-  }
-  return isName(key) ? { kind: "package", raw: key } : null;
-}
-
-/** Reads a package ref; null where its namespace or its key is impossible. */
-export function parseRef({ repository: namespace, key }: Pick<PackageRef, "repository" | "key">): Target | null {
-  const target = parseKey(key);
-  return target === null || !isNamespace(namespace) ? null : { ...target, namespace };
+export function parseKey(key: string): { readonly id: PackageKind; readonly name: string } | null {
+  if (!key.startsWith(imageScheme)) return isName(key) ? { id: "packages", name: key } : null;
+  const path = key.slice(imageScheme.length);
+  return isRepositoryPath(path) ? { id: "images", name: path } : null;
 }
 
 /** Reads `<namespace>/<path>` as image references spell it; null where either part is impossible. */
-export function parseRepository(text: string): RepositoryName | null {
+export function parseRepository(text: string): PackageName | null {
   const slash = text.indexOf("/");
-  const [namespace, path] = [text.slice(0, Math.max(slash, 0)), text.slice(slash + 1)];
-  return isNamespace(namespace) && isRepositoryPath(path) ? { namespace, path } : null;
+  const [namespace, name] = [text.slice(0, Math.max(slash, 0)), text.slice(slash + 1)];
+  return isNamespace(namespace) && isRepositoryPath(name) ? { namespace, name } : null;
 }
 
 /** The last part of a repository's path: what people call the image. */

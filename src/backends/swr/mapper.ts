@@ -4,7 +4,7 @@ import { keep } from "../../model/once.ts";
 import type { ImageRecord, MetadataEntry, Package, PackageFile, Version, VersionRef } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
 import { parseInstant, toCount, toInt, trimSlashes } from "../../model/values.ts";
-import { baseName, decodeOnce, imageKey, packageKey, type RepositoryName } from "./keys.ts";
+import { baseName, decodeOnce, imageKey, type PackageName, packageKey } from "./keys.ts";
 import type { Dates, FileRow, PackageRow, RepositoryDetail, TagRow, VersionRow } from "./payload.ts";
 
 /** A software package. It has no purl: a generic package names nothing outside this backend. */
@@ -26,32 +26,33 @@ export function toPackage(row: PackageRow, origin: Origin): Package {
   };
 }
 
+/** Fields of a version that SWR does not tell. */
+const unknownOfVersions = {
+  status: null,
+  stages: [],
+  tags: [],
+  downloads: null,
+  downloadUrl: null,
+  paths: [],
+  pipeline: null,
+} as const;
+
 /** A version of a software package, whose key is `key`. */
 export function toVersion(row: VersionRow, namespace: string, key: string, origin: Origin): Version {
   return {
-    ref: {
-      package: { backend: origin.backend, repository: namespace, key },
-      version: row.version,
-      nativeId: null,
-    },
+    ref: { package: { backend: origin.backend, repository: namespace, key }, version: row.version, nativeId: null },
     origin,
     name: decodeOnce(row.version),
     format: "GENERIC",
     purl: null,
-    status: null,
-    stages: [],
-    tags: [],
     size: toCount(row.size),
     fileCount: toInt(row.num_files),
-    downloads: null,
     createdBy: row.creator || null,
     ...toDates(row),
     metadata: [...entry("description", row.description), ...entry("visibility", row.visibility)],
-    downloadUrl: null,
     digest: null,
     image: null,
-    paths: [],
-    pipeline: null,
+    ...unknownOfVersions,
   };
 }
 
@@ -110,7 +111,7 @@ export function toImagePackage(row: RepositoryDetail, namespace: string, origin:
 /** A tag as a version of its repository; `hosts` are the registry's, as configured. */
 export function toImageVersion(
   row: TagRow,
-  repository: RepositoryName,
+  repository: PackageName,
   hosts: readonly string[],
   origin: Origin,
 ): Version {
@@ -125,27 +126,21 @@ export function toImageVersion(
     get purl() {
       return keep(this, "purl", toImagePurl(image, digest));
     },
-    status: null,
-    stages: [],
-    tags: [],
     size: toImageSize(row),
     fileCount: null,
-    downloads: null,
     createdBy: null,
     ...toDates(row),
     metadata: [],
-    downloadUrl: null,
     digest,
     image: image.registry === null ? null : image,
-    paths: [],
-    pipeline: null,
+    ...unknownOfVersions,
   };
 }
 
 /** A tag as the image under a reference. Platform and author would be another call each: null. */
 export function toImageRecord(
   row: TagRow,
-  repository: RepositoryName,
+  repository: PackageName,
   hosts: readonly string[],
   origin: Origin,
 ): ImageRecord {
@@ -198,8 +193,8 @@ export function updatedText(row: Dates): string | null {
   return row.UpdatedAt ?? row.updated ?? row.updated_at ?? null;
 }
 
-function toTagRef(version: string, { namespace, path }: RepositoryName, { backend }: Origin): VersionRef {
-  return { package: { backend, repository: namespace, key: imageKey(path) }, version, nativeId: null };
+function toTagRef(version: string, { namespace, name }: PackageName, { backend }: Origin): VersionRef {
+  return { package: { backend, repository: namespace, key: imageKey(name) }, version, nativeId: null };
 }
 
 function toDates(row: Dates): { readonly createdAt: Instant | null; readonly updatedAt: Instant | null } {
@@ -218,8 +213,8 @@ function toVisibility(isPublic: boolean | null | undefined): string | null {
 }
 
 // `path` is the public pull address; old rows have a private one, and then the configured host is right.
-function toReference(row: TagRow, { namespace, path }: RepositoryName, hosts: readonly string[]): ImageRef {
-  const repository = `${namespace}/${path}`;
+function toReference(row: TagRow, { namespace, name }: PackageName, hosts: readonly string[]): ImageRef {
+  const repository = `${namespace}/${name}`;
   const parsed = parseImageRef(row.path);
   const host = parsed?.repository === repository ? parsed.registry : null;
   const registry = host !== null && (hosts.length === 0 || hosts.includes(host)) ? host : (hosts[0] ?? null);

@@ -1,8 +1,9 @@
-import type { DroppedRow, Origin } from "../../model/backend.ts";
-import type { Package, PackageFormat, PackageRef, Version } from "../../model/package.ts";
+import type { DroppedRow } from "../../model/backend.ts";
+import type { Package, PackageFile, PackageFormat, PackageRef, Version } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { PurlParts } from "../../model/purl.ts";
 import {
+  type Absent,
   type Answer,
   absent,
   failed,
@@ -15,37 +16,47 @@ import {
   type Unknown,
   unknown,
 } from "../answers.ts";
-import type { PackageQuery, PackageReader } from "../backend.ts";
+import type { PackageQuery, PackageReader, VersionQuery } from "../backend.ts";
 import { keyText } from "../loading/loader.ts";
 import { readChain } from "../paging/chain.ts";
 import { sliceWindow } from "../paging/window.ts";
-import type { Access, Searched } from "./client.ts";
-import { isUnpublished } from "./dialect.ts";
-import type { Images } from "./images.ts";
 import {
-  decodeOnce,
-  imageKey,
-  isNamespace,
-  isRepositoryPath,
-  isTag,
-  keyOfName,
-  type PackageName,
-  parseKey,
-  parseRef,
-  type RepositoryName,
-} from "./keys.ts";
-import { isEmptyStart, type Listed, windowOf, withGap } from "./lists.ts";
-import { getRepository, listPackages } from "./operations.ts";
-import { noVersion, type Software } from "./software.ts";
+  type Access,
+  emptyPage,
+  isEmptyStart,
+  type Listed,
+  type Searched,
+  unaskedOrigin,
+  windowOf,
+  withGap,
+} from "./client.ts";
+import { isUnpublished } from "./dialect.ts";
+import { decodeOnce, isNamespace, type PackageKind, type PackageName, parseKey } from "./keys.ts";
+import { listPackages, listVersions } from "./operations.ts";
 
-/** Software packages come before image repositories; a position begins with the segment it belongs to. */
-type Segment = "packages" | "images";
-
-/** What proves that nothing has a name. */
-const notNamed = {
-  packages: absent(listPackages, "WHOLE_LIST"),
-  images: absent(getRepository, "KEYED_READ"),
-} as const;
+/** One of the two kinds of packages. All methods reject with an UpstreamError. */
+export interface PackageSegment {
+  /** Begins the positions of its rows. */
+  readonly id: PackageKind;
+  readonly formats: readonly PackageFormat[];
+  /** Whether its lists tell how many packages there are. */
+  readonly isCounted: boolean;
+  /** Proves that no package has a name. */
+  readonly notNamed: Absent;
+  /** The key of a package by its display name; null for an impossible name. */
+  readonly keyOf: (name: string) => string | null;
+  /** At least every package of a namespace that the query means; null as `namespace` searches all that are visible. */
+  readonly list: (namespace: string | null, query: PackageQuery) => Promise<Answer<Listed<Package>>>;
+  /** A window over all packages of a namespace, where the server reads it in order. */
+  readonly window?: (namespace: string, request: PageRequest) => Promise<Answer<Page<Package>>>;
+  readonly package: (name: PackageName) => Promise<Answer<Package>>;
+  readonly version: (owner: PackageName, version: string) => Promise<Answer<Version>>;
+  readonly versions: (owner: PackageName, query: VersionQuery, request: PageRequest) => Promise<Answer<Page<Version>>>;
+  readonly newest: (owner: PackageName) => Promise<Answer<Version>>;
+  readonly files: (owner: PackageName, version: string, request: PageRequest) => Promise<Answer<Page<PackageFile>>>;
+  /** Versions by package URL, where it has a type of its own. */
+  readonly byPurl?: PackageReader["byPurl"];
+}
 
 /** Tells that software packages are missing from an answer. */
 const unpublished: DroppedRow = {
@@ -54,87 +65,45 @@ const unpublished: DroppedRow = {
   reason: "the region publishes no software package API",
 };
 
-interface List {
-  readonly segment: Segment;
-  /** Null for software packages of every namespace. */
-  readonly namespace: string | null;
-}
-
 interface Lists extends Searched {
-  readonly lists: readonly List[];
+  /** `namespace` is null for a list of every namespace. */
+  readonly lists: readonly { readonly segment: PackageSegment; readonly namespace: string | null }[];
 }
 
-/** Answers for software packages and image repositories; either is null where its capability is switched off. */
+/** Answers for the segments whose capability is configured; software packages come before image repositories. */
 export class Packages implements PackageReader {
   readonly #access: Access;
-  readonly #software: Software | null;
-  readonly #images: Images | null;
+  readonly #segments: readonly PackageSegment[];
 
-  constructor(access: Access, software: Software | null, images: Images | null) {
+  constructor(access: Access, segments: readonly PackageSegment[]) {
     this.#access = access;
-    this.#software = software;
-    this.#images = images;
+    this.#segments = segments;
   }
 
-  readonly keyOf: PackageReader["keyOf"] = (name, format) => {
-    const [segment] = this.#segmentsFor(format);
-    if (segment === "packages") return keyOfName(name);
-    return segment === "images" && isRepositoryPath(name) ? imageKey(name) : null;
-  };
+  readonly keyOf: PackageReader["keyOf"] = (name, format) => this.#segmentsFor(format)[0]?.keyOf(name) ?? null;
 
   readonly parseKey: PackageReader["parseKey"] = (key) => {
     const target = parseKey(key);
     if (target === null) return null;
-    return target.kind === "image"
-      ? { name: target.path, format: "DOCKER" }
-      : { name: decodeOnce(target.raw), format: "GENERIC" };
+    const { id, name } = target;
+    return id === "images" ? { name, format: "DOCKER" } : { name: decodeOnce(name), format: "GENERIC" };
   };
 
-  readonly package: PackageReader["package"] = (ref) =>
-    this.#either(
-      ref,
-      (name, software) => software.package(name),
-      (name, { repositories }) => repositories.repository(name),
-    );
+  readonly package: PackageReader["package"] = (ref) => this.#ask(ref, (segment, name) => segment.package(name));
 
   readonly version: PackageReader["version"] = ({ package: ref, version }) =>
-    this.#either(
-      ref,
-      (name, software) => software.version(name, version),
-      async (name, { tags }) => (isTag(version) ? tags.version(name, version) : impossible),
-    );
+    this.#ask(ref, (segment, owner) => segment.version(owner, version));
 
   readonly versions: PackageReader["versions"] = async (ref, filter, request) => {
     // SWR has no stages, so a stage has no versions.
-    if (filter.stage !== null) return mapAnswer(await this.package(ref), () => this.#noRows());
-    return this.#either(
-      ref,
-      async (name, software) => {
-        const list = mapAnswer(await software.versions(name), (whole) => {
-          const rows = whole.rows.filter((one) => one.name.startsWith(filter.prefix ?? ""));
-          return { ...whole, rows: filter.direction === "DESC" ? rows.reverse() : rows };
-        });
-        return windowOf(list, request, (one) => one.ref.version);
-      },
-      (name, { tags }) => tags.versions(name, filter, request),
-    );
+    if (filter.stage !== null) return mapAnswer(await this.package(ref), () => emptyPage(this.#access.backend));
+    return this.#ask(ref, (segment, owner) => segment.versions(owner, filter, request));
   };
 
-  readonly latest: PackageReader["latest"] = (ref) =>
-    this.#either(
-      ref,
-      (name, software) => software.newest(name),
-      (name, { tags }) => tags.newest(name),
-    );
+  readonly latest: PackageReader["latest"] = (ref) => this.#ask(ref, (segment, owner) => segment.newest(owner));
 
   readonly files: PackageReader["files"] = ({ package: ref, version }, request) =>
-    this.#either(
-      ref,
-      async (name, software) =>
-        windowOf(await software.files(name, version), request, (file) => file.path ?? file.name),
-      // An image has layers, not files.
-      async () => found(this.#noRows()),
-    );
+    this.#ask(ref, (segment, owner) => segment.files(owner, version, request));
 
   // Files have a checksum, but only behind one call for each version of each package.
   readonly byChecksum: PackageReader["byChecksum"] = async () => unknown("NOT_SEARCHABLE");
@@ -147,15 +116,15 @@ export class Packages implements PackageReader {
     const notes: DroppedRow[] = [];
     const { page, answers } = await readChain(
       request,
-      segments.map((id) => ({
-        id,
+      segments.map((segment) => ({
+        id: segment.id,
         read: (inner) =>
-          this.#pageOf(id, repository, query, inner).catch((error) => withoutPackages(error, segments, notes)),
+          this.#pageOf(segment, repository, query, inner).catch((error) => withoutPackages(error, segments, notes)),
       })),
       "ONE_BY_ONE",
     );
     const whole = page && { ...page, dropped: [...notes, ...page.dropped] };
-    const answer = segments.length === 0 ? found(this.#noRows()) : combined(answers, whole);
+    const answer = segments.length === 0 ? found(emptyPage(this.#access.backend)) : combined(answers, whole);
     return isEmptyStart(answer, request) ? this.#access.namespaces.emptied([repository], answer) : answer;
   };
 
@@ -182,7 +151,7 @@ export class Packages implements PackageReader {
     if (isEmpty && gap !== null) return gap;
     const origin = lists[0]?.origin ?? unaskedOrigin(backend);
     const window = sliceWindow(request, rows, ({ ref }) => keyText(ref.repository, ref.key), { origin, dropped });
-    const isCounted = !segments.includes("packages") && dropped.length === 0;
+    const isCounted = dropped.length === 0 && segments.every((segment) => segment.isCounted);
     const answer = found(isCounted ? window : { ...window, total: null }, unlessNotSearchable(gap));
     return isEmpty ? namespaces.emptied(sought.value.namespaces, answer) : answer;
   };
@@ -196,21 +165,21 @@ export class Packages implements PackageReader {
     const answers = await Promise.all(
       sought.value.lists.map(async ({ namespace }): Promise<Answer<readonly Package[]>> => {
         const list = await this.#listOf(segment, namespace, { name, match: "EXACT", format }).catch(failed);
-        return list.kind === "FOUND" ? foundAny(list.value.rows, notNamed[segment], list.gap) : list;
+        return list.kind === "FOUND" ? foundAny(list.value.rows, segment.notNamed, list.gap) : list;
       }),
     );
-    const all = joined(answers, notNamed[segment]);
+    const all = joined(answers, segment.notNamed);
     // It may be in the namespace whose row could not be read.
     if (all.kind !== "ABSENT") return all;
     // Each image was asked for by its key; an empty list of packages may be that of a missing namespace.
-    if (sought.gap !== null || segment === "images") return sought.gap ?? all;
+    if (sought.gap !== null || segment.id === "images") return sought.gap ?? all;
     return this.#access.namespaces.emptied(sought.value.namespaces, all);
   };
 
   readonly byPurl: PackageReader["byPurl"] = async (purl, scope) => {
     if (purl.type === "generic") return this.#byGenericPurl(purl, scope);
-    const isImage = purl.type === "oci" && this.#images !== null;
-    return isImage ? this.#images.byPurl(purl, scope) : unknown("NOT_SEARCHABLE");
+    const images = this.#segments.find(({ id }) => id === "images");
+    return purl.type === "oci" && images?.byPurl ? images.byPurl(purl, scope) : unknown("NOT_SEARCHABLE");
   };
 
   /** `pkg:generic/<name>@<version>`; software packages print no such URL, because it names nothing outside. */
@@ -226,84 +195,67 @@ export class Packages implements PackageReader {
         return mapAnswer(one, (value) => [value]);
       }),
     );
-    return withGap(joined(versions, noVersion), owners.gap);
+    return withGap(joined(versions, absent(listVersions, "WHOLE_LIST")), owners.gap);
   }
 
-  /** Dispatches on what the ref names; unknown where that capability is switched off. */
-  async #either<T>(
-    ref: PackageRef,
-    ofPackage: (name: PackageName, software: Software) => Promise<Answer<T>>,
-    ofImage: (name: RepositoryName, images: Images) => Promise<Answer<T>>,
+  /** Asks the segment that the ref is of; unknown where its capability is switched off. */
+  async #ask<T>(
+    { repository: namespace, key }: PackageRef,
+    ask: (segment: PackageSegment, name: PackageName) => Promise<Answer<T>>,
   ): Promise<Answer<T>> {
-    const target = parseRef(ref);
-    if (target === null) return impossible;
-    if (target.kind === "package")
-      return this.#software ? ofPackage(target, this.#software) : unknown("NOT_SEARCHABLE");
-    return this.#images ? ofImage(target, this.#images) : unknown("NOT_SEARCHABLE");
+    const target = parseKey(key);
+    if (target === null || !isNamespace(namespace)) return impossible;
+    const segment = this.#segments.find(({ id }) => id === target.id);
+    return segment ? ask(segment, { namespace, name: target.name }) : unknown("NOT_SEARCHABLE");
   }
 
-  #segmentsFor(format: PackageFormat | null): readonly Segment[] {
-    const segments: Segment[] = [];
-    if (this.#software && (format === null || format === "GENERIC")) segments.push("packages");
-    if (this.#images && (format === null || format === "DOCKER" || format === "OCI")) segments.push("images");
-    return segments;
+  #segmentsFor(format: PackageFormat | null): readonly PackageSegment[] {
+    return this.#segments.filter(({ formats }) => format === null || formats.includes(format));
   }
 
   /** Empty where a format is in no segment, or only in the package API that the region does not publish. */
-  #searchable(format: PackageFormat | null): readonly Segment[] {
+  #searchable(format: PackageFormat | null): readonly PackageSegment[] {
     const segments = this.#segmentsFor(format);
-    const isOnlyPackages = segments.length === 1 && segments[0] === "packages";
-    return isOnlyPackages && this.#access.region.lacksPackages.get() !== null ? [] : segments;
+    const lacksApi = this.#access.region.lacksPackages.get() !== null;
+    return lacksApi && segments.every(({ id }) => id === "packages") ? [] : segments;
   }
 
   /** The lists of these segments in one namespace, or wherever this backend searches. */
-  async #listsOf(segments: readonly Segment[], scope: string | null): Promise<Answer<Lists>> {
+  async #listsOf(segments: readonly PackageSegment[], scope: string | null): Promise<Answer<Lists>> {
     const { namespaces } = this.#access;
-    // One list has the packages of all namespaces: these need not be known for it.
-    const isOneList = scope === null && namespaces.configured.length === 0 && segments.includes("packages");
-    const each = isOneList ? segments.filter((segment) => segment !== "packages") : segments;
+    // One list has the software packages of all namespaces: these need not be known for it.
+    const isOneList = ({ id }: PackageSegment) =>
+      id === "packages" && scope === null && namespaces.configured.length === 0;
+    const each = segments.filter((segment) => !isOneList(segment));
     const searched = each.length > 0 ? await namespaces.searched(scope) : found({ namespaces: [], dropped: [] });
     return mapAnswer(searched, ({ namespaces: all, dropped }) => {
-      const lists: List[] = all.flatMap((namespace) => each.map((segment) => ({ segment, namespace })));
-      if (isOneList) lists.unshift({ segment: "packages", namespace: null });
-      return { lists, namespaces: all, dropped };
+      const whole = segments.filter(isOneList).map((segment) => ({ segment, namespace: null }));
+      const lists = all.flatMap((namespace) => each.map((segment) => ({ segment, namespace })));
+      return { lists: [...whole, ...lists], namespaces: all, dropped };
     });
   }
 
-  /** Every package of one segment that the query means; software packages of any namespace for null. */
-  async #listOf(segment: Segment, namespace: string | null, query: PackageQuery): Promise<Answer<Listed<Package>>> {
-    const list = await (segment === "images" && namespace !== null
-      ? this.#imagesNamed(namespace, query)
-      : (this.#software?.list(namespace) ?? unknown("NOT_SEARCHABLE")));
+  /** Every package of one segment that the query means. */
+  async #listOf(
+    segment: PackageSegment,
+    namespace: string | null,
+    query: PackageQuery,
+  ): Promise<Answer<Listed<Package>>> {
     // The server's filters are fuzzy.
-    return mapAnswer(list, (whole) => ({ ...whole, rows: whole.rows.filter(({ name }) => isMeant(name, query)) }));
-  }
-
-  async #imagesNamed(namespace: string, { name, match }: PackageQuery): Promise<Answer<Listed<Package>>> {
-    if (this.#images === null) return unknown("NOT_SEARCHABLE");
-    const { repositories } = this.#images;
-    if (match !== "EXACT" || name === null) return repositories.list(namespace, name ?? "");
-    const one = isRepositoryPath(name) ? await repositories.repository({ namespace, path: name }) : impossible;
-    // A missing repository proves nothing about the namespace.
-    if (one.kind === "ABSENT") return found({ rows: [], dropped: [], origin: unaskedOrigin(this.#access.backend) });
-    return mapAnswer(one, (row) => ({ rows: [row], dropped: [], origin: row.origin }));
+    return mapAnswer(await segment.list(namespace, query), (whole) => {
+      return { ...whole, rows: whole.rows.filter(({ name }) => isMeant(name, query)) };
+    });
   }
 
   async #pageOf(
-    segment: Segment,
+    segment: PackageSegment,
     namespace: string,
     query: PackageQuery,
     request: PageRequest,
   ): Promise<Answer<Page<Package>>> {
-    const isImages = segment === "images";
-    if (isImages && query.name === null && this.#images) return this.#images.repositories.page(namespace, request);
+    if (query.name === null && segment.window) return segment.window(namespace, request);
     const page = windowOf(await this.#listOf(segment, namespace, query), request, ({ ref }) => ref.key);
-    return isImages ? page : mapAnswer(page, (known) => ({ ...known, total: null }));
-  }
-
-  /** The page of a place that exists and has nothing of what was asked for. */
-  #noRows(): Page<never> {
-    return { rows: [], hasNext: false, total: 0, origin: unaskedOrigin(this.#access.backend), dropped: [] };
+    return segment.isCounted ? page : mapAnswer(page, (known) => ({ ...known, total: null }));
   }
 }
 
@@ -325,7 +277,7 @@ function unlessNotSearchable(gap: Unknown | null): Unknown | null {
  * Notes, once for a region, that it has no package API; the other segment is still answered. Throws any other error,
  * and every error of a single segment.
  */
-function withoutPackages(error: unknown, segments: readonly Segment[], notes: DroppedRow[]): Unknown {
+function withoutPackages(error: unknown, segments: readonly PackageSegment[], notes: DroppedRow[]): Unknown {
   if (segments.length === 1 || !isUnpublished(error)) throw error;
   if (error.status !== null) notes.push(unpublished);
   return unknown("NOT_SEARCHABLE");
@@ -335,9 +287,4 @@ function isMeant(name: string, { name: text, match }: PackageQuery): boolean {
   if (text === null) return true;
   if (match === "EXACT") return name === text;
   return match === "PREFIX" ? name.startsWith(text) : name.includes(text);
-}
-
-/** The origin of an answer that needed no call. */
-function unaskedOrigin(backend: string): Origin {
-  return { backend, fetchedAt: new Date().toISOString(), stale: false, traceId: null };
 }

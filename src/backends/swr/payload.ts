@@ -23,7 +23,6 @@ export type Dates = z.output<z.ZodObject<typeof dates>>;
 
 /** A row of the list of organizations. Only its name is relied on: everything else is about rights and counts. */
 export const namespaceRow = z.object({ name: z.string().refine(isNamespace) });
-export type NamespaceRow = z.output<typeof namespaceRow>;
 
 /** The frame around the list of organizations; the rows are read one by one. */
 export const namespaceList = z.object({ namespaces: z.array(z.unknown()).nullable() });

@@ -91,20 +91,6 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Tokens of IAM; lives as long as the process, and has at most one token call in flight. */
-export interface TokenSource {
-  /** A token that is valid now; rejects with an UpstreamError. */
-  readonly token: (call: Call) => Promise<string>;
-  /**
-   * Replaces a rejected token; true once the current one is another. False where IAM's last token was itself rejected
-   * before it was ever accepted: the next one would be no better. Rejects with an UpstreamError.
-   */
-  readonly renew: (rejected: string, call: Call) => Promise<boolean>;
-  /** Called when SWR has accepted a token. */
-  readonly accepted: () => void;
-  readonly close: () => Promise<void>;
-}
-
 interface Token {
   readonly text: string;
   readonly issuedAt: number;
@@ -120,8 +106,11 @@ const renewalPauseMs = 60_000;
 /** Pause after a rejected password (IAM locks users that keep trying), and after a rejected replacement of a token. */
 const rejectionPauseMs = 60_000;
 
-/** Fetches tokens with a user's password and renews them early; `now` is the process's clock in milliseconds. */
-export function createTokenSource(settings: SwrSettings, iam: IamCredentials, now: () => number): TokenSource {
+/**
+ * Fetches tokens from IAM with a user's password and renews them early. Lives as long as the process, and has at most
+ * one token call in flight; `now` is the process's clock in milliseconds.
+ */
+export function createTokenSource(settings: SwrSettings, iam: IamCredentials, now: () => number) {
   // The same network and the same operator, but another host.
   const tls = settings.tls && { ...settings.tls, serverName: undefined };
   // The call that needs the token is retried as a whole, so the token's own call is not.
@@ -138,12 +127,11 @@ export function createTokenSource(settings: SwrSettings, iam: IamCredentials, no
 
   async function fetchToken(call: Call): Promise<Token> {
     if (rejection !== null && now() < rejection.until) throw rejection.error;
-    const user = { name: iam.user, password: iam.password, domain: { name: iam.domain } };
-    const identity = { methods: ["password"], password: { user } };
-    const body = { auth: { identity, scope: { project: { name: iam.project } } } };
     try {
       // Any value of `nocatalog` leaves the service catalogue, many kilobytes, out of the answer.
-      const { value } = await upstream.call(issueToken, { query: { nocatalog: "true" }, body, decode: toToken }, call);
+      const query = { nocatalog: "true" };
+      const decode = (reply: RawReply) => toToken(reply, now());
+      const { value } = await upstream.call(issueToken, { query, body: toBody(iam), decode }, call);
       rejection = null;
       current = value;
       return value;
@@ -155,20 +143,14 @@ export function createTokenSource(settings: SwrSettings, iam: IamCredentials, no
     }
   }
 
-  function toToken({ header, body }: RawReply): Token {
-    const text = header("x-subject-token");
-    if (!text) throw new MisshapenAnswer("no token in the answer's header");
-    const expiry = parseInstant(readOne(issued, body).token.expires_at);
-    return { text, issuedAt: now(), expiresAt: expiry === null ? now() + documentedLifetime : Date.parse(expiry) };
-  }
-
   /** Joins the token call in flight, or starts one. */
   function freshToken(call: Call): Promise<Token> {
     return coalescer.join("token", call, (run) => fetchToken(new SharedCall(run))).result;
   }
 
   return {
-    token: async (call) => {
+    /** A token that is valid now; rejects with an UpstreamError. */
+    token: async (call: Call): Promise<string> => {
       const known = current;
       if (known === null || now() >= known.expiresAt) return (await freshToken(call)).text;
       // Renewed an hour before it expires, or after half of a shorter life, while the old token is still valid.
@@ -180,7 +162,11 @@ export function createTokenSource(settings: SwrSettings, iam: IamCredentials, no
       });
       return (await fresh).text;
     },
-    renew: async (rejected, call) => {
+    /**
+     * Replaces a rejected token; true once the current one is another. False where IAM's last token was itself rejected
+     * before it was ever accepted: the next one would be no better. Rejects with an UpstreamError.
+     */
+    renew: async (rejected: string, call: Call): Promise<boolean> => {
       // Calls that were in flight together all have the same rejected token; only the first of them replaces it.
       if (coalescer.size() === 0) {
         if (current !== null && current.text !== rejected) return true;
@@ -195,7 +181,8 @@ export function createTokenSource(settings: SwrSettings, iam: IamCredentials, no
         throw error;
       }
     },
-    accepted: () => {
+    /** Called when SWR has accepted a token. */
+    accepted: (): void => {
       noReplacementUntil = 0;
     },
     close: upstream.close,
@@ -206,4 +193,17 @@ export function createTokenSource(settings: SwrSettings, iam: IamCredentials, no
 function judgeIam(reply: RawReply): Judgement | null {
   const judged = judgeByStatus(reply);
   return judged !== "FINE" && judged.failure === "NOT_FOUND" ? { failure: "REJECTED" } : null;
+}
+
+function toToken({ header, body }: RawReply, issuedAt: number): Token {
+  const text = header("x-subject-token");
+  if (!text) throw new MisshapenAnswer("no token in the answer's header");
+  const expiry = parseInstant(readOne(issued, body).token.expires_at);
+  return { text, issuedAt, expiresAt: expiry === null ? issuedAt + documentedLifetime : Date.parse(expiry) };
+}
+
+function toBody({ user: name, password, domain, project }: IamCredentials) {
+  const user = { name, password, domain: { name: domain } };
+  const identity = { methods: ["password"], password: { user } };
+  return { auth: { identity, scope: { project: { name: project } } } };
 }

@@ -1,5 +1,6 @@
 import type { Origin } from "../../model/backend.ts";
 import type { Package, PackageFile, Version } from "../../model/package.ts";
+import type { Page, PageRequest } from "../../model/page.ts";
 import {
   type Absent,
   type Answer,
@@ -10,18 +11,18 @@ import {
   mapAnswer,
   unknown,
 } from "../answers.ts";
+import type { VersionQuery } from "../backend.ts";
 import { type Answers, batched, keyText, type Loader, single } from "../loading/loader.ts";
-import type { Access } from "./client.ts";
-import { decodeOnce, isName, type PackageName, packageKey } from "./keys.ts";
-import { compare, type Listed, pick, readUnpaged } from "./lists.ts";
+import { type Access, compare, type Listed, pick, readUnpaged, windowOf } from "./client.ts";
+import { decodeOnce, isName, keyOfName, type PackageName, packageKey } from "./keys.ts";
 import { createdText, pathOf, sortableDate, toFile, toPackage, toVersion } from "./mapper.ts";
 import { listFiles, listPackages, listVersions } from "./operations.ts";
+import type { PackageSegment } from "./packages.ts";
 import type { PackageRow, VersionRow } from "./payload.ts";
 
 /** The three lists of the package API have no detail beside them: what they do not name does not exist. */
 const noPackage = absent(listPackages, "WHOLE_LIST");
-/** No version of a software package has the name, or there is none at all. */
-export const noVersion = absent(listVersions, "WHOLE_LIST");
+const noVersion = absent(listVersions, "WHOLE_LIST");
 const noFile = absent(listFiles, "WHOLE_LIST");
 
 interface VersionName {
@@ -30,10 +31,15 @@ interface VersionName {
 }
 
 /** Software packages of one request; equal reads are one call. All reject with an UpstreamError. */
-export class Software {
+export class Software implements PackageSegment {
+  readonly id = "packages";
+  readonly formats = ["GENERIC"] as const;
+  readonly isCounted = false;
+  readonly notNamed = noPackage;
+  readonly keyOf = keyOfName;
   readonly #access: Access;
   /** Rows of one namespace, or of all that are visible. */
-  readonly #rows: Loader<string | null, Answer<Listed<PackageRow>>>;
+  readonly #rows: Loader<{ readonly namespace: string | null }, Answer<Listed<PackageRow>>>;
   readonly #lists: Loader<string, Answer<Listed<Package>>>;
   readonly #versions: Loader<PackageName, Answer<Listed<Version>>>;
   readonly #files: Loader<VersionName, Answer<Listed<PackageFile>>>;
@@ -42,8 +48,8 @@ export class Software {
     const { backend, call } = access;
     this.#access = access;
     this.#rows = single(
-      (namespace) => namespace ?? "",
-      (namespace) => this.#readRows(namespace),
+      ({ namespace }) => namespace ?? "",
+      ({ namespace }) => this.#readRows(namespace),
     );
     this.#lists = batched(
       (namespace) => namespace,
@@ -52,12 +58,12 @@ export class Software {
     );
     // Two spellings of one name (`%e6`, `%E6`) are one key.
     this.#versions = single(
-      ({ namespace, raw }) => keyText(namespace, decodeOnce(raw)),
-      (name) => this.#readVersions(name),
+      ({ namespace, name }) => keyText(namespace, decodeOnce(name)),
+      (owner) => this.#readVersions(owner),
       { call, backend, operation: listVersions.name },
     );
     this.#files = single(
-      ({ owner: { namespace, raw }, version }) => keyText(namespace, decodeOnce(raw), version),
+      ({ owner: { namespace, name }, version }) => keyText(namespace, decodeOnce(name), version),
       (name) => this.#readFiles(name),
       { call, backend, operation: listFiles.name },
     );
@@ -69,32 +75,40 @@ export class Software {
    */
   async list(namespace: string | null): Promise<Answer<Listed<Package>>> {
     if (namespace !== null) return this.#lists.load(namespace);
-    return mapAnswer(await this.#rows.load(null), (list) => ({ ...list, rows: toPackages(list.rows, list.origin) }));
+    return mapAnswer(await this.#rows.load({ namespace: null }), (list) => ({
+      ...list,
+      rows: toPackages(list.rows, list.origin),
+    }));
   }
 
-  /** One package. */
-  async package({ namespace, raw }: PackageName): Promise<Answer<Package>> {
-    const name = decodeOnce(raw);
-    const answer = pick(await this.#lists.load(namespace), (one) => one.name === name, noPackage);
+  async package({ namespace, name }: PackageName): Promise<Answer<Package>> {
+    const shown = decodeOnce(name);
+    const answer = pick(await this.#lists.load(namespace), (one) => one.name === shown, noPackage);
     return answer.kind === "ABSENT" ? this.#access.namespaces.emptied([namespace], answer) : answer;
   }
 
-  /** All versions, oldest first. */
-  versions(name: PackageName): Promise<Answer<Listed<Version>>> {
-    return this.#versions.load(name);
-  }
-
-  /** One version. */
-  async version(name: PackageName, version: string): Promise<Answer<Version>> {
-    const list = await this.#versions.load(name);
+  async version(owner: PackageName, version: string): Promise<Answer<Version>> {
+    const list = await this.#versions.load(owner);
     // The server spells names encoded, and a person may have written the decoded name.
     const exact = pick(list, (one) => one.ref.version === version, noVersion);
     return exact.kind === "FOUND" ? exact : pick(list, (one) => one.name === version, noVersion);
   }
 
-  /** The version that was published last. */
-  async newest(name: PackageName): Promise<Answer<Version>> {
-    const list = await this.#versions.load(name);
+  /** In order of publication. */
+  async versions(
+    owner: PackageName,
+    { prefix, direction }: VersionQuery,
+    request: PageRequest,
+  ): Promise<Answer<Page<Version>>> {
+    const list = mapAnswer(await this.#versions.load(owner), (whole) => {
+      const rows = whole.rows.filter((one) => one.name.startsWith(prefix ?? ""));
+      return { ...whole, rows: direction === "DESC" ? rows.reverse() : rows };
+    });
+    return windowOf(list, request, (one) => one.ref.version);
+  }
+
+  async newest(owner: PackageName): Promise<Answer<Version>> {
+    const list = await this.#versions.load(owner);
     if (list.kind !== "FOUND") return list;
     // The row that could not be read may be the newest, and so may be one without a date.
     if (list.gap !== null) return list.gap;
@@ -105,10 +119,11 @@ export class Software {
     return rows.length > 1 && !isDated ? unknown("UNCHECKED_ORDER") : found(newest);
   }
 
-  /** All files of a version in order of their paths. */
-  async files(owner: PackageName, version: string): Promise<Answer<Listed<PackageFile>>> {
+  /** In order of their paths. */
+  async files(owner: PackageName, version: string, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
     // As a path part an impossible version would point elsewhere.
-    return isName(version) ? this.#files.load({ owner, version }) : impossible;
+    const list = isName(version) ? await this.#files.load({ owner, version }) : impossible;
+    return windowOf(list, request, (file) => file.path ?? file.name);
   }
 
   #readRows(namespace: string | null): Promise<Answer<Listed<PackageRow>>> {
@@ -121,7 +136,8 @@ export class Software {
 
   /** A single namespace is a filter that the server has; for several, one list of everything is fewer calls. */
   async #readLists(namespaces: readonly string[], answers: Answers<Listed<Package>>) {
-    const answer = await this.#rows.load(namespaces.length === 1 ? (namespaces[0] ?? null) : null);
+    const [only = null] = namespaces.length === 1 ? namespaces : [];
+    const answer = await this.#rows.load({ namespace: only });
     // Matched by the row's own namespace: the same name may be in several, and filters are not to be trusted.
     const groups = Map.groupBy(answer.kind === "FOUND" ? answer.value.rows : [], (row) => row.namespace);
     for (const namespace of namespaces) {
@@ -133,17 +149,18 @@ export class Software {
     return answers;
   }
 
-  async #readVersions(name: PackageName): Promise<Answer<Listed<Version>>> {
+  /** Oldest first. */
+  async #readVersions(owner: PackageName): Promise<Answer<Listed<Version>>> {
     const read = readUnpaged<VersionRow>(
-      (slice) => this.#access.client.listVersions(name, slice),
+      (slice) => this.#access.client.listVersions(owner, slice),
       (row) => row.version,
     );
-    const key = packageKey(name.raw);
+    const key = packageKey(owner.name);
     const list = mapAnswer(await absentIfNotFound(read, noVersion), (whole) => {
       const sorted = whole.rows.toSorted(byPublication);
-      return { ...whole, rows: sorted.map((row) => toVersion(row, name.namespace, key, whole.origin)) };
+      return { ...whole, rows: sorted.map((row) => toVersion(row, owner.namespace, key, whole.origin)) };
     });
-    return unlessNamed(list, noVersion, async () => mapAnswer(await this.package(name), () => true));
+    return unlessNamed(list, noVersion, async () => mapAnswer(await this.package(owner), () => true));
   }
 
   async #readFiles({ owner, version }: VersionName): Promise<Answer<Listed<PackageFile>>> {

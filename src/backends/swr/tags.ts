@@ -1,32 +1,41 @@
-import type { Version } from "../../model/package.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
-import { mapPage } from "../../model/page.ts";
+import type { Package } from "../../model/package.ts";
+import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";
-import { type Answers, batched, keyText, type Loader, single, toError } from "../loading/loader.ts";
+import { type Answers, batched, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { isCursorPosition } from "../paging/position.ts";
 import type { PageAtCursor, PageSource } from "../paging/source.ts";
 import { readWindow } from "../paging/window.ts";
-import { type Access, largestPage, type PushOrder, type Sourced, type TagOrder } from "./client.ts";
+import {
+  type Access,
+  compare,
+  isEmptyStart,
+  type Listed,
+  largestPage,
+  type PushOrder,
+  pick,
+  readAll,
+  type Sourced,
+  type TagOrder,
+  windowOf,
+} from "./client.ts";
 import { isNamespaceMissing, UnsortedAnswer } from "./dialect.ts";
-import { isAttachmentTag, type RepositoryName } from "./keys.ts";
-import { compare, isEmptyStart, type Listed, pick, readAll, windowOf } from "./lists.ts";
-import { createdText, sortableDate, tagOf, toImageVersion, updatedText } from "./mapper.ts";
+import { isAttachmentTag, type PackageName } from "./keys.ts";
+import { createdText, sortableDate, tagOf, updatedText } from "./mapper.ts";
 import { getTag, listTags } from "./operations.ts";
 import type { TagRow } from "./payload.ts";
-import type { Repositories } from "./repositories.ts";
 
 /** A tag's row with its origin. */
 export type Tag = Sourced<TagRow>;
 
 interface TagKey {
-  readonly name: RepositoryName;
+  readonly owner: PackageName;
   readonly tag: string;
 }
 
 interface PageKey {
-  readonly name: RepositoryName;
+  readonly owner: PackageName;
   readonly order: TagOrder;
   /** Where the page begins: its zero-based number in v2, its marker (empty for the first) in v3. */
   readonly at: number | string;
@@ -42,8 +51,8 @@ const headSize = 10;
 /** Tags of one request; equal reads are one call. All reject with an UpstreamError. */
 export class Tags {
   readonly #access: Access;
-  readonly #repositories: Repositories;
-  readonly #lists: Loader<RepositoryName, Answer<Listed<TagRow>>>;
+  readonly #repository: (name: PackageName) => Promise<Answer<Package>>;
+  readonly #lists: Loader<PackageName, Answer<Listed<TagRow>>>;
   readonly #tags: Loader<TagKey, Answer<Tag>>;
   readonly #pages: Loader<PageKey, Answer<PageAtCursor<TagRow>>>;
   /** Repositories whose whole list is read in this request: it answers single tags too. */
@@ -51,88 +60,81 @@ export class Tags {
   /** Repositories of tags that do not exist: they may not exist either. */
   readonly #missed = new Set<string>();
 
-  constructor(access: Access, repositories: Repositories) {
+  constructor(access: Access, repository: (name: PackageName) => Promise<Answer<Package>>) {
     const { backend, call } = access;
     this.#access = access;
-    this.#repositories = repositories;
-    this.#lists = single(repositoryText, (name) => this.#readList(name), { call, backend, operation: listTags.name });
-    this.#tags = batched(tagText, (keys, answers) => this.#readTags(keys, answers), {
-      call,
-      backend,
-      operation: getTag.name,
-    });
+    this.#repository = repository;
+    this.#lists = single(repositoryText, (owner) => this.#readList(owner), { call, backend, operation: listTags.name });
+    const by = { call, backend, operation: getTag.name };
+    this.#tags = batched(tagText, (keys, answers) => this.#readTags(keys, answers), by);
     this.#pages = batched(pageText, (keys, answers) => this.#readPages(keys, answers));
   }
 
   /** One tag; several of one repository asked together are one call. */
-  tag(name: RepositoryName, tag: string): Promise<Answer<Tag>> {
-    return this.#tags.load({ name, tag });
+  tag(owner: PackageName, tag: string): Promise<Answer<Tag>> {
+    return this.#tags.load({ owner, tag });
   }
 
   /** Whether a tag of this repository was asked for and does not exist: then the repository may not exist either. */
-  isMissed(name: RepositoryName): boolean {
-    return this.#missed.has(repositoryText(name));
+  isMissed(owner: PackageName): boolean {
+    return this.#missed.has(repositoryText(owner));
   }
 
   /** All tags. */
-  all(name: RepositoryName): Promise<Answer<Listed<TagRow>>> {
-    this.#listed.add(repositoryText(name));
-    return this.#lists.load(name);
+  all(owner: PackageName): Promise<Answer<Listed<TagRow>>> {
+    this.#listed.add(repositoryText(owner));
+    return this.#lists.load(owner);
   }
 
-  /** One tag as a version of its repository. */
-  async version(name: RepositoryName, tag: string): Promise<Answer<Version>> {
-    return mapAnswer(await this.tag(name, tag), (one) => this.#toVersion(name, one));
+  /** A window over the tags in order of pushes, signatures and their like among them. */
+  window(owner: PackageName, { prefix, direction }: VersionQuery, request: PageRequest): Promise<Answer<Page<Tag>>> {
+    if (prefix === null) return this.#window(owner, direction, request);
+    return this.#sortedWindow(owner, prefix, direction, request);
   }
 
-  /** A window over the tags as versions, in order of pushes. */
-  async versions(
-    name: RepositoryName,
-    { prefix, direction }: VersionQuery,
-    request: PageRequest,
-  ): Promise<Answer<Page<Version>>> {
-    const page = await (prefix === null
-      ? this.#window(name, direction, request)
-      : this.#sortedWindow(name, prefix, direction, request));
-    return mapAnswer(page, (rows) => mapPage(rows, (tag) => this.#toVersion(name, tag)));
+  /** The tag that was pushed last, signatures and their like passed over. */
+  async newest(owner: PackageName): Promise<Answer<Tag>> {
+    const head = await this.#window(owner, "DESC", { first: headSize, after: null });
+    if (head.kind !== "FOUND") return head;
+    const { rows, hasNext, dropped } = head.value;
+    // The row that could not be read may be the newest.
+    if (dropped.length > 0 || head.gap !== null) return head.gap ?? unknown("LOST_ROWS");
+    const answer = newestOf(rows.map(({ value }) => value));
+    if (answer !== null || !hasNext) return answer ?? notListed;
+    const list = await this.all(owner);
+    if (list.kind !== "FOUND") return list;
+    if (list.gap !== null) return list.gap;
+    const { origin } = list.value;
+    const sorted = list.value.rows.toSorted(byPush).reverse();
+    return newestOf(sorted.map((row) => ({ row, origin }))) ?? notListed;
   }
 
-  /** The tag that was pushed last, as a version; signatures and their like are passed over. */
-  async newest(name: RepositoryName): Promise<Answer<Version>> {
-    return mapAnswer(await this.#newest(name), (tag) => this.#toVersion(name, tag));
-  }
-
-  #toVersion(name: RepositoryName, { row, origin }: Tag): Version {
-    return toImageVersion(row, name, this.#access.hosts, origin);
-  }
-
-  async #readList(name: RepositoryName): Promise<Answer<Listed<TagRow>>> {
+  async #readList(owner: PackageName): Promise<Answer<Listed<TagRow>>> {
     const { region } = this.#access;
     const read = region.ordered("tags", (inOrder) => {
       const order = inOrder ? "NAME" : "ANY";
       return region.tags((isV3) =>
-        readAll(sourceOf(isV3, (at, size) => this.#fetch({ name, order, at, size }), tagOf)),
+        readAll(sourceOf(isV3, (at, size) => this.#fetch({ owner, order, at, size }), tagOf)),
       );
     });
     const list = await absentIfNotFound(read, notListed);
     const isEmpty = list.kind === "FOUND" && list.value.rows.length + list.value.dropped.length === 0;
-    return isEmpty ? this.#emptied(name, list) : list;
+    return isEmpty ? this.#emptied(owner, list) : list;
   }
 
   /** What an empty list of tags means: the repository says whether it exists, and how many it has. */
-  async #emptied<T>(name: RepositoryName, none: Answer<T>): Promise<Answer<T>> {
-    const owner = await this.#repositories.repository(name);
-    if (owner.kind !== "FOUND") return owner;
-    return owner.value.versionCount ? unknown("LOST_ROWS") : none;
+  async #emptied<T>(owner: PackageName, none: Answer<T>): Promise<Answer<T>> {
+    const answer = await this.#repository(owner);
+    if (answer.kind !== "FOUND") return answer;
+    return answer.value.versionCount ? unknown("LOST_ROWS") : none;
   }
 
   async #readTags(keys: readonly TagKey[], answers: Answers<Tag>): Promise<Answers<Tag>> {
-    const groups = [...Map.groupBy(keys, ({ name }) => repositoryText(name)).values()];
     await Promise.all(
-      groups.map(async (group) => {
+      groupBy(keys, ({ owner }) => repositoryText(owner)).map(async (group) => {
         try {
           const [first] = group;
-          const list = first && group.length > 1 ? await this.all(first.name) : null;
+          const list = first && group.length > 1 ? await this.all(first.owner) : null;
           for (const key of group) {
             answers.set(tagText(key), list ? inList(list, key.tag) : await this.#readSingle(key));
           }
@@ -146,45 +148,45 @@ export class Tags {
 
   /** From the list where that is read anyway; by a call of its own where the list does not say. */
   async #readSingle(key: TagKey): Promise<Answer<Tag>> {
-    if (!this.#listed.has(repositoryText(key.name))) return this.#readTag(key);
-    const list = await this.all(key.name).catch(() => null);
+    if (!this.#listed.has(repositoryText(key.owner))) return this.#readTag(key);
+    const list = await this.all(key.owner).catch(() => null);
     const answer = list && inList(list, key.tag);
     return answer === null || answer.kind === "UNKNOWN" ? this.#readTag(key) : answer;
   }
 
-  async #readTag({ name, tag }: TagKey): Promise<Answer<Tag>> {
+  async #readTag({ owner, tag }: TagKey): Promise<Answer<Tag>> {
     const { backend, client } = this.#access;
     try {
-      const answer = await client.getTag(name, tag);
+      const answer = await client.getTag(owner, tag);
       if (tagOf(answer.row) === tag) return found(answer);
       const reason = "another tag than was asked for";
       throw new UpstreamError("MALFORMED", { backend, operation: getTag.name, reason });
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      const answer = isNamespaceMissing(error) ? noTag : await absentIfNotFound(this.#listedTag(name, tag), noTag);
-      if (answer.kind !== "FOUND") this.#missed.add(repositoryText(name));
+      const answer = isNamespaceMissing(error) ? noTag : await absentIfNotFound(this.#listedTag(owner, tag), noTag);
+      if (answer.kind !== "FOUND") this.#missed.add(repositoryText(owner));
       return answer;
     }
   }
 
   /** A detail that is missing proves nothing about a tag that the list names: the row of the list will do. */
-  async #listedTag(name: RepositoryName, tag: string): Promise<Answer<Tag>> {
-    const page = await this.#access.client.listTags(name, "ANY", { limit: headSize, offset: 0 }, tag);
+  async #listedTag(owner: PackageName, tag: string): Promise<Answer<Tag>> {
+    const page = await this.#access.client.listTags(owner, "ANY", { limit: headSize, offset: 0 }, tag);
     const row = page.rows.find((one) => tagOf(one) === tag);
     if (row !== undefined) return found({ row, origin: page.origin });
     // The filter may be fuzzy, or be ignored: only the whole list has what it left out.
     const isCut = page.count >= headSize || (page.total !== null && page.total > page.count);
     if (!isCut) return page.dropped.length > 0 ? unknown("LOST_ROWS") : noTag;
-    const answer = inList(await this.all(name), tag);
+    const answer = inList(await this.all(owner), tag);
     return answer.kind === "ABSENT" ? noTag : answer;
   }
 
-  async #fetch({ name, order, at, size }: PageKey): Promise<PageAtCursor<TagRow>> {
+  async #fetch({ owner, order, at, size }: PageKey): Promise<PageAtCursor<TagRow>> {
     const { client } = this.#access;
     if (typeof at === "string") {
-      return { ...(await client.listTagsByMarker(name, order, size, at === "" ? null : at)), size };
+      return client.listTagsByMarker(owner, order, at, size);
     }
-    return { ...(await client.listTags(name, order, { limit: size, offset: at * size })), next: null };
+    return { ...(await client.listTags(owner, order, { limit: size, offset: at * size })), next: null };
   }
 
   /**
@@ -195,9 +197,8 @@ export class Tags {
     keys: readonly PageKey[],
     answers: Answers<PageAtCursor<TagRow>>,
   ): Promise<Answers<PageAtCursor<TagRow>>> {
-    const groups = Map.groupBy(keys, (key) => pageText(key.at ? key : { ...key, size: 0 }));
     await Promise.all(
-      [...groups.values()].map(async (group) => {
+      groupBy(keys, (key) => pageText(key.at ? key : { ...key, size: 0 })).map(async (group) => {
         const largest = group.reduce((one, other) => (other.size > one.size ? other : one));
         const answer = await this.#fetch(largest).then(found, toError);
         for (const key of group) answers.set(pageText(key), answer);
@@ -216,55 +217,39 @@ export class Tags {
     return { ...page, rows: page.rows.map((row) => ({ row, origin })) };
   }
 
-  async #window(name: RepositoryName, order: PushOrder, request: PageRequest): Promise<Answer<Page<Tag>>> {
+  async #window(owner: PackageName, order: PushOrder, request: PageRequest): Promise<Answer<Page<Tag>>> {
     const { region } = this.#access;
     const isBegun = request.after !== null;
     const byMarker = isCursorPosition(request.after);
     const read = async (isV3: boolean) => {
       // A walk by marker cannot change over: its positions mean nothing to a sorted list.
       const checked = !(isV3 && isBegun);
-      const source = sourceOf(isV3, (at, size) => this.#page({ name, order, at, size }, checked), tagOfRow);
+      const source = sourceOf(isV3, (at, size) => this.#page({ owner, order, at, size }, checked), tagOfRow);
       return found(await readWindow(request, source));
     };
     const window = region.ordered("pushes", (inOrder): Promise<Answer<Page<Tag>>> => {
-      if (!inOrder && !byMarker) return this.#sortedWindow(name, "", order, request);
+      if (!inOrder && !byMarker) return this.#sortedWindow(owner, "", order, request);
       // A walk ends in the API it began in: its positions mean nothing to the other.
       return isBegun ? read(byMarker) : region.tags(read);
     });
     const answer = await absentIfNotFound(window, notListed);
-    return isEmptyStart(answer, request) && answer.gap === null ? this.#emptied(name, answer) : answer;
+    return isEmptyStart(answer, request) && answer.gap === null ? this.#emptied(owner, answer) : answer;
   }
 
   /** The whole list, sorted here: for prefixes, and for regions that do not sort as they are asked to. */
   async #sortedWindow(
-    name: RepositoryName,
+    owner: PackageName,
     prefix: string,
     order: PushOrder,
     request: PageRequest,
   ): Promise<Answer<Page<Tag>>> {
-    const list = mapAnswer(await this.all(name), (whole) => {
+    const list = mapAnswer(await this.all(owner), (whole) => {
       const rows = whole.rows.filter((row) => tagOf(row).startsWith(prefix)).sort(byPush);
       return { ...whole, rows: order === "DESC" ? rows.reverse() : rows };
     });
     if (list.kind !== "FOUND") return list;
     const { origin } = list.value;
     return mapAnswer(windowOf(list, request, tagOf), (page) => mapPage(page, (row) => ({ row, origin })));
-  }
-
-  async #newest(name: RepositoryName): Promise<Answer<Tag>> {
-    const head = await this.#window(name, "DESC", { first: headSize, after: null });
-    if (head.kind !== "FOUND") return head;
-    const { rows, hasNext, dropped } = head.value;
-    // The row that could not be read may be the newest.
-    if (dropped.length > 0 || head.gap !== null) return head.gap ?? unknown("LOST_ROWS");
-    const answer = newestOf(rows.map(({ value }) => value));
-    if (answer !== null || !hasNext) return answer ?? notListed;
-    const list = await this.all(name);
-    if (list.kind !== "FOUND") return list;
-    if (list.gap !== null) return list.gap;
-    const { origin } = list.value;
-    const sorted = list.value.rows.toSorted(byPush).reverse();
-    return newestOf(sorted.map((row) => ({ row, origin }))) ?? notListed;
   }
 }
 
@@ -277,16 +262,16 @@ function sourceOf<T>(
   return isV3 ? { ...list, fetchAt: read } : { ...list, fetch: read };
 }
 
-function repositoryText({ namespace, path }: RepositoryName): string {
-  return keyText(namespace, path);
+function repositoryText({ namespace, name }: PackageName): string {
+  return keyText(namespace, name);
 }
 
-function tagText({ name, tag }: TagKey): string {
-  return keyText(name.namespace, name.path, tag);
+function tagText({ owner, tag }: TagKey): string {
+  return keyText(owner.namespace, owner.name, tag);
 }
 
-function pageText({ name, order, at, size }: PageKey): string {
-  return keyText(name.namespace, name.path, order, at, size);
+function pageText({ owner, order, at, size }: PageKey): string {
+  return keyText(owner.namespace, owner.name, order, at, size);
 }
 
 function tagOfRow({ row }: Tag): string {
