@@ -1,13 +1,13 @@
 /** Things one backend can be asked, as far as they cost calls. `tag…` are those of images, where they cost otherwise. */
 export type Question =
   | "releases"
-  | "releasesSifted"
+  | "filteredReleases"
   | "release"
   | "releaseParts"
   | "assembledBuilds"
   | "containing"
   | "artifacts"
-  | "artifactsSifted"
+  | "filteredArtifacts"
   | "artifact"
   | "byImage"
   | "byNameAndTag"

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Origin } from "../../model/backend.ts";
 import type { Release } from "../../model/release.ts";
-import { createUpstream, type RawReply, type Reply, type Upstream } from "../../upstream/client.ts";
+import { createUpstream, type RawReply, type Upstream } from "../../upstream/client.ts";
 import { MisshapenAnswer } from "../../upstream/errors.ts";
 import type { Call, Operation, Query } from "../../upstream/operation.ts";
 import { Learnt } from "../learnt.ts";
@@ -24,7 +24,7 @@ export interface ReleaseScope {
 }
 
 /** A release as answered: it becomes a release with the origin of its answer. */
-export type ReleaseAnswer = (origin: Origin) => Release;
+type ReleaseAnswer = (origin: Origin) => Release;
 
 /** What one request works with. */
 export interface View {
@@ -39,7 +39,7 @@ export type Listed<T> = Omit<UpstreamPage<T>, "origin">;
 /** Every call to one Zadig, and what was learnt of it. */
 export type ZadigClient = ReturnType<typeof createClient>;
 
-/** Opens one Zadig for the life of the process; sends nothing. Calls reject with an UpstreamError, pages count from 0. */
+/** Opens one Zadig for the life of the process; sends nothing. Calls reject with an UpstreamError. Pages begin at 0. */
 export function createClient(settings: ZadigSettings) {
   const upstream = createUpstream(settings, createDialect(settings));
   const learned = createLearned();
@@ -79,13 +79,7 @@ function releaseCalls(settings: ZadigSettings, { call: send }: Upstream, learned
     generation,
     listOperation,
     /** `detailed` asks for the parts: a brief list is cheaper where the generation has one. */
-    listReleases: (
-      scope: ReleaseScope,
-      detailed: boolean,
-      page: number,
-      size: number,
-      call: Call,
-    ): Promise<Reply<Listed<ReleaseAnswer>>> => {
+    listReleases: (scope: ReleaseScope, detailed: boolean, page: number, size: number, call: Call) => {
       // OpenAPI is asked for all projects nowhere: ReleaseLists reads one after the other.
       if (surface === "openapi") return listOpen(scope.project ?? "", page, size, call);
       const decode = (reply: RawReply, operation: Operation) =>

@@ -186,7 +186,7 @@ export class ReleaseLookup {
     if (project !== null) return this.#byId(zadigId, project);
     const [first] = this.#view.settings.projects;
     if (first !== undefined) return this.#inProjects(zadigId, first);
-    // From 2.3 on the call wants a project; a list across all of them knows it.
+    // From 2.3 on the call needs a project; a list across all of them has it.
     if (this.#view.client.generation() === "r2") return this.#inList(ref);
     try {
       return await this.#byId(zadigId, null);
@@ -222,9 +222,7 @@ export class ReleaseLookup {
     if (this.#view.client.learned.findsById.get() || this.#view.client.generation() === "r2") return true;
     const { rows } = await readPage(this.#lists.source({ ...wholeProject, project }, false), 0, 1);
     const listed = rows[0]?.row;
-    return (
-      listed !== undefined && listed.zadigId !== null && (await this.#readId(listed.zadigId, listed.project)) !== null
-    );
+    return listed?.zadigId ? (await this.#readId(listed.zadigId, listed.project)) !== null : false;
   }
 
   /**
@@ -234,9 +232,8 @@ export class ReleaseLookup {
   async #inProjects(id: string, first: string): Promise<Answer<Release>> {
     const answer = await this.#byId(id, first);
     if (answer.kind !== "FOUND" || answer.value.project === first) return answer;
-    return this.#view.settings.projects.includes(answer.value.project)
-      ? this.#byId(id, answer.value.project)
-      : noRelease;
+    const { project } = answer.value;
+    return this.#view.settings.projects.includes(project) ? this.#byId(id, project) : noRelease;
   }
 
   /** The listed release, with or without its parts. */
@@ -270,44 +267,33 @@ export class ReleaseLookup {
 
   async #openRelease(ref: ReleaseRef): Promise<Answer<Release>> {
     const { project, zadigId, version } = ref;
-    const isO1 = () => this.#view.client.generation() === "o1";
-    if (project !== null && zadigId === null && version !== null) return this.#byVersion(ref, project, version);
-    if (project !== null && zadigId !== null && isO1()) return this.#byOpenId(ref, project, zadigId);
-    // By id alone OpenAPI cannot be asked, or the generation is not known yet: the lists tell project and name.
+    if (project !== null && zadigId === null && version !== null) return this.#openDetail(ref, project, null, version);
+    // By id alone O2 cannot be asked, and the generation may not be known yet: the lists have project and name.
+    const hasId = project !== null && zadigId !== null && this.#view.client.generation() === "o1";
+    if (hasId) return this.#openDetail(ref, project, zadigId, "");
     const row = await this.#find(ref);
     if (row.kind !== "FOUND") return row;
-    const release = row.value;
-    if (isO1() && release.zadigId !== null) return this.#byOpenId(ref, release.project, release.zadigId);
-    return this.#byVersion(ref, release.project, release.version, release.zadigId);
-  }
-
-  #byOpenId(ref: ReleaseRef, project: string, id: string): Promise<Answer<Release>> {
-    return this.#openDetail(ref, project, async () => {
-      const { value, origin } = await this.#view.client.getReleaseOpen(id, project, this.#view.call);
-      return value?.(origin) ?? null;
-    });
-  }
-
-  #byVersion(ref: ReleaseRef, project: string, version: string, id: string | null = null): Promise<Answer<Release>> {
-    return this.#openDetail(ref, project, async () => {
-      const { value, origin } = await this.#view.client.getReleaseOpenByName(version, project, this.#view.call);
-      if (value === null) return null;
-      const release = value(origin);
-      // This detail has no id; the list had.
-      const listedId = id ?? this.#listed.get(keyText(project, null, version))?.zadigId ?? null;
-      return { ...byName(release), zadigId: release.zadigId ?? listedId };
-    });
+    return this.#openDetail(ref, row.value.project, row.value.zadigId, row.value.version);
   }
 
   /**
-   * Reads a detail of OpenAPI, which answers 500, or null, for what does not exist as for what is broken. Only the list
-   * tells which: where it has the release, a failure was one, and null proves nothing.
+   * Reads a detail of OpenAPI, of O1 by id and of O2 by version. It answers 500, or null, for what does not exist as
+   * for what is broken; the list shows which: where it has the release, a failure was one, and null proves nothing.
    */
-  async #openDetail(ref: ReleaseRef, project: string, read: () => Promise<Release | null>): Promise<Answer<Release>> {
+  async #openDetail(ref: ReleaseRef, project: string, id: string | null, version: string): Promise<Answer<Release>> {
+    const { client, call } = this.#view;
     let failure: UpstreamError | null = null;
     try {
-      const release = await read();
-      if (release !== null) return found(release);
+      if (id !== null && client.generation() === "o1") {
+        const { value, origin } = await client.getReleaseOpen(id, project, call);
+        if (value !== null) return found(value(origin));
+      } else {
+        const { value, origin } = await client.getReleaseOpenByName(version, project, call);
+        const release = value?.(origin);
+        // This detail has no id; the list had.
+        const listed = id ?? this.#listed.get(keyText(project, null, version))?.zadigId ?? null;
+        if (release) return found({ ...byName(release), zadigId: release.zadigId ?? listed });
+      }
     } catch (error) {
       if (!(error instanceof UpstreamError && error.status === 500)) throw error;
       failure = error;

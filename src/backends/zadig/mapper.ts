@@ -179,38 +179,31 @@ export function parseRun(
 
 /** The build activities of a record as builds, newest first: the only build information from 4.0 on. */
 export function toBuilds(record: ArtifactRecord): readonly BuildInfo[] {
+  const { ref: artifact, origin, name, image, file, digest, size, architecture, os, createdAt, activities } = record;
+  const service = name ?? image?.repository ?? file ?? "";
   const repeats = new Map<string, number>();
-  const builds = (record.activities ?? [])
-    .filter(({ type }) => type === "build")
-    .map((activity): BuildInfo => {
-      const key = activityKey(activity);
-      const count = (repeats.get(key) ?? 0) + 1;
-      repeats.set(key, count);
-      return {
-        ref: {
-          backend: record.origin.backend,
-          artifact: record.ref,
-          activity: count === 1 ? key : `${key}-${count}`,
-        },
-        origin: record.origin,
-        service: record.name ?? record.image?.repository ?? record.file ?? "",
-        image: record.image,
-        built: {
-          digest: record.digest,
-          size: record.size,
-          architecture: record.architecture,
-          os: record.os,
-          createdAt: record.createdAt,
-        },
-        packageFile: record.file,
-        issues: activity.issues,
-        commits: activity.commits,
-        workflow: activity.workflow,
-        taskId: activity.taskId,
-        startedAt: activity.startedAt,
-        finishedAt: activity.finishedAt,
-      };
+  const builds: BuildInfo[] = [];
+  for (const activity of activities ?? []) {
+    if (activity.type !== "build") continue;
+    const key = activityKey(activity);
+    const count = (repeats.get(key) ?? 0) + 1;
+    repeats.set(key, count);
+    const { issues, commits, workflow, taskId, startedAt, finishedAt } = activity;
+    builds.push({
+      ref: { backend: origin.backend, artifact, activity: count === 1 ? key : `${key}-${count}` },
+      origin,
+      service,
+      image,
+      built: { digest, size, architecture, os, createdAt },
+      packageFile: file,
+      issues,
+      commits,
+      workflow,
+      taskId,
+      startedAt,
+      finishedAt,
     });
+  }
   const builtAt = ({ finishedAt, startedAt }: BuildInfo) => finishedAt ?? startedAt ?? "";
   return builds.sort((a, b) => builtAt(b).localeCompare(builtAt(a)));
 }

@@ -68,8 +68,9 @@ export const getReleaseOpenByName = {
 
 /**
  * Artifacts by filters; an anchored alternation of images makes it a multi-get, since `image` and `name` go into a
- * Mongo `$regex` as they are, in every version. With `repoName` or `branch` it answers by build activities, of any artifact;
- * without, it hides images that have no `image_size` (OCI manifests and indexes): of these its silence proves nothing.
+ * Mongo `$regex` as they are, in every version. With `repoName` or `branch` it answers by build activities, of any
+ * artifact; without, it hides images that have no `image_size` (OCI manifests and indexes): of these its silence proves
+ * nothing.
  */
 export const listArtifacts = {
   name: "zadig.listArtifacts",

@@ -8,6 +8,8 @@ import { readRowsLeniently } from "../loading/decode.ts";
 const text = z.string().nullish();
 /** A number that Zadig may leave out or null. */
 const count = z.number().nullish();
+/** A flag that Zadig may leave out or null. */
+const flag = z.boolean().nullish();
 /** A number that the graph answers as an Int. */
 const int = z.int32().min(0).nullish();
 /** When something ran, in Unix seconds; 0 for unknown. */
@@ -39,7 +41,7 @@ export const repository = z.object({
   changelist_id: count,
   commit_message: text,
   author_name: text,
-  is_primary: z.boolean().nullish(),
+  is_primary: flag,
   address: text,
 });
 export type RepositoryRow = z.output<typeof repository>;
@@ -51,20 +53,14 @@ const issue = z.union([
 ]);
 export type IssueRow = z.output<typeof issue>;
 
+const container = z.object({ name: text, image: text });
 /** The environment that an R1 release was cut from: names only, values are not read. */
 export const environment = z.object({
   namespace: text,
   env_name: text,
-  production: z.boolean().nullish(),
+  production: flag,
   services: list(
-    list(
-      z.object({
-        service_name: z.string(),
-        type: text,
-        revision: count,
-        containers: list(z.object({ name: text, image: text })),
-      }),
-    ),
+    list(z.object({ service_name: z.string(), type: text, revision: count, containers: list(container) })),
   ),
   vars: list(z.object({ key: text })),
   global_variables: list(z.object({ key: text })),
@@ -164,18 +160,12 @@ const distribution = z.object({
 export const distributeInfo = distribution.extend({ subDistributes: list(distribution) });
 export type DistributionRow = Omit<z.output<typeof distributeInfo>, "subDistributes">;
 
+const severities = { negligible: int, low: int, medium: int, high: int, critical: int };
 /** A row of `securityStatsInfo`. Zadig's misspelt count of unknown findings is always 0 and is not read. */
 export const securityStats = z.object({
   imageName: text,
   imageId: text,
-  deliverySecurityStatsInfo: z.object({
-    total: z.int32().min(0),
-    negligible: int,
-    low: int,
-    medium: int,
-    high: int,
-    critical: int,
-  }),
+  deliverySecurityStatsInfo: z.object({ total: z.int32().min(0), ...severities }),
 });
 export type SecurityRow = z.output<typeof securityStats>;
 
@@ -185,7 +175,7 @@ export const r2Release = z.object({
   version: z.string(),
   project_name: z.string(),
   env_name: text,
-  production: z.boolean().nullish(),
+  production: flag,
   type: text,
   desc: text,
   labels: list(z.string()),
@@ -206,13 +196,7 @@ export const r2Service = z.object({
   chart_version: text,
   yaml_content: text,
   images: list(
-    z.object({
-      container_name: text,
-      source_image: text,
-      target_image: text,
-      push_image: z.boolean().nullish(),
-      status: text,
-    }),
+    z.object({ container_name: text, source_image: text, target_image: text, push_image: flag, status: text }),
   ),
 });
 export type R2ServiceRow = z.output<typeof r2Service>;

@@ -15,12 +15,12 @@ export function pricesOf({ projects }: ZadigSettings, { surface, generation }: Z
   const images = { batch: { size: 50, calls: 5 } };
   return {
     releases: { each: lists },
-    releasesSifted: { each: lists * 5, ...(embeds ? {} : { row: 2 }) },
+    filteredReleases: { each: lists * 5, ...(embeds ? {} : { row: 2 }) },
     release: { each: surface === "openapi" ? 1 + lists : 2 },
     ...(embeds ? {} : { releaseParts: { each: 1 }, assembledBuilds: images }),
     containing: { each: lists * (embeds ? 3 : 20) },
     artifacts: { each: 1 },
-    artifactsSifted: { each: 5 },
+    filteredArtifacts: { each: 5 },
     artifact: { each: 1 },
     byImage: images,
     byNameAndTag: { batch: { size: 50, calls: 1 } },

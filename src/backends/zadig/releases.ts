@@ -231,7 +231,7 @@ class ProjectCheck {
     );
   }
 
-  /** `empty` where the project exists, or where this Zadig cannot list projects (before 1.16); else absent or unknown. */
+  /** `empty` where the project exists or this Zadig cannot list projects (before 1.16); else absent or unknown. */
   async ifThere<T>(project: string, empty: Answer<T>): Promise<Answer<T>> {
     const { listsNoProjects } = this.#view.client.learned;
     if (this.seen.has(project) || listsNoProjects.get()) return empty;

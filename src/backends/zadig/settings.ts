@@ -32,13 +32,18 @@ export const zadigSettings = z
       .default("auto")
       .meta({
         description:
-          "Which of Zadig's APIs is asked for releases. auto: openapi for generation o1 and o2, directory with an apiKey, else aslan. " +
+          "Which of Zadig's APIs is asked for releases. auto: openapi for generation o1 and o2, directory with an " +
+          "apiKey, else aslan. " +
           "Zadig 1.7 wants directory: its own look-up of a release by id finds nothing.",
       }),
-    projects: z.array(z.string().min(1)).default([]).meta({
-      description:
-        "Project keys to walk where Zadig cannot list across projects (openapi) or refuses to (the token of a project's member), and to look in for a release known by id alone.",
-    }),
+    projects: z
+      .array(z.string().min(1))
+      .default([])
+      .meta({
+        description:
+          "Project keys to walk where Zadig cannot list across projects (openapi) or refuses to (the token of a " +
+          "project's member), and to look in for a release known by id alone.",
+      }),
   })
   .refine((settings) => settings.credentials !== undefined || settings.forward !== undefined, {
     path: ["credentials"],

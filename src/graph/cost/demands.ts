@@ -162,14 +162,14 @@ export const demands: Readonly<Record<string, Demand>> = {
   "Query.release": nodes,
   "Query.releases": ({ args, ask, able }) => {
     const homes = homesOf(args["filter"], able("releases"));
-    const isSifted = textIn(args["filter"], "service") !== null || textIn(args["filter"], "label") !== null;
-    ask(isSifted ? "releasesSifted" : "releases", { of: homes, keys: 1 });
+    const isFiltered = textIn(args["filter"], "service") !== null || textIn(args["filter"], "label") !== null;
+    ask(isFiltered ? "filteredReleases" : "releases", { of: homes, keys: 1 });
     return { homes };
   },
   "Query.artifacts": ({ args, ask, able }) => {
     const homes = homesOf(args["filter"], able("artifacts"));
-    const isSifted = textIn(args["filter"], "repository") !== null || textIn(args["filter"], "branch") !== null;
-    ask(isSifted ? "artifactsSifted" : "artifacts", { of: homes, keys: 1 });
+    const isFiltered = textIn(args["filter"], "repository") !== null || textIn(args["filter"], "branch") !== null;
+    ask(isFiltered ? "filteredArtifacts" : "artifacts", { of: homes, keys: 1 });
     return { homes, known: new Set(["records"]) };
   },
   "Query.package": ({ args, context, ask, able }) => {
