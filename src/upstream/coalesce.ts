@@ -19,13 +19,9 @@ export interface MaxWait<T> {
  * Coalesces equal work in flight: the first waiter of a key is the leader and starts a run, later ones are followers
  * and get the result of the same run. A result is not stored: the next waiter after it starts a new run.
  *
- * Each waiter gives up by its own cancel token; the run is cancelled with its last waiter. How it is used for:
- * - reads of a backend: the waiter is the {@link Call}; `start` sends with `new SharedCall(run)` as the call.
- * - a token or a key set that is read once for all: one constant key. Where callers pay for it, the waiter is the
- *   {@link Call} and {@link SharedCall} the call that is made; else the waiter is `{ cancelToken: neverCancelled }`.
- * - answers to equal questions: the waiter holds the prepared question. `follow` finds a run before the question is
- *   parsed, whose `leader` holds it; `join` starts one. With `maxWaitMs`, `released` (null, say) tells a follower to do
- *   its own work, and `run.release()` does so at once for a run whose result turns out not to be fit for sharing.
+ * Each waiter gives up by its own cancel token; the run is cancelled with its last waiter. Where calls share a run, the
+ * waiter is the {@link Call}, and the run's own call a {@link SharedCall}. `follow` finds a run before the waiter knows
+ * what `start` needs; the run's `leader` knows it. `run.release()` is for a run whose result is not fit for sharing.
  */
 export interface Coalescer<T, W extends Waiter> {
   /** Joins the run of this key, or starts one. `start` is called at once, when the leader is among the waiters. */

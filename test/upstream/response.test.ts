@@ -5,7 +5,7 @@ import { ResponseHandler } from "../../src/upstream/response.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Answers that have come to their end within one turn of the event loop, and the lengths of those read so far. */
+/** Responses that are complete in one tick of the event loop, and the lengths of those read so far. */
 function arriveTogether(lengths: readonly number[]) {
   const read: number[] = [];
   const all = lengths.map((length) => {
@@ -35,7 +35,7 @@ function arriveTogether(lengths: readonly number[]) {
   return { read, all };
 }
 
-test("large answers that came together are read in turns, and hold up no small one", async () => {
+test("large responses that are complete together are read one per tick, and delay no small one", async () => {
   await turn();
   const { read, all } = arriveTogether([5_000_000, 4_000_000, 100, 3_000_000, 200]);
   expect(read).toEqual([5_000_000, 100, 200]);
@@ -46,7 +46,7 @@ test("large answers that came together are read in turns, and hold up no small o
   expect(await Promise.all(all.map(({ answer }) => answer))).toEqual([5_000_000, 4_000_000, 100, 3_000_000, 200]);
 });
 
-test("an answer that nobody waits for any more is not read when its turn comes", async () => {
+test("a response whose request was cancelled is not read when it is admitted", async () => {
   await turn();
   const { read, all } = arriveTogether([5_000_000, 4_000_000]);
   const failed = expect(all[1]?.answer).rejects.toThrow("stopped");

@@ -4,7 +4,7 @@ import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Asks for a turn, and tells when it has come. */
+/** Asks for admission, and records the order of starts. */
 function queue(costs: readonly number[], costPerTick: number) {
   const admission = createAdmissionControl(costPerTick);
   const begun: number[] = [];
@@ -16,7 +16,7 @@ function queue(costs: readonly number[], costPerTick: number) {
   return begun;
 }
 
-test("a turn begins small questions up to its portion, the next one goes on, in the order they came", async () => {
+test("a tick admits small operations up to its cost, the next one goes on, in order of arrival", async () => {
   const begun = queue([4, 4, 4, 4, 4, 4, 4], 10);
   expect(begun).toEqual([0, 1, 2]);
   await turn();
@@ -25,7 +25,7 @@ test("a turn begins small questions up to its portion, the next one goes on, in 
   expect(begun).toEqual([0, 1, 2, 3, 4, 5, 6]);
 });
 
-test("a question that is worth more than a portion begins alone, and waits for no more than its turn", async () => {
+test("an operation that costs more than a tick starts alone, and waits for no more than its tick", async () => {
   const begun = queue([5000, 1, 5000, 5000], 10);
   expect(begun).toEqual([0]);
   await turn();
@@ -34,7 +34,7 @@ test("a question that is worth more than a portion begins alone, and waits for n
   expect(begun).toEqual([0, 1, 2, 3]);
 });
 
-test("who comes when nobody waits begins at once, however much has begun before", async () => {
+test("an operation that comes when none waits starts at once, however much was started before", async () => {
   const admission = createAdmissionControl(10);
   for (let round = 0; round < 5; round++) {
     expect(admission.admit(5000)).toBeNull();
