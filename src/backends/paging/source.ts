@@ -4,14 +4,10 @@ import type { Learnt } from "../learnt.ts";
 
 /** One page as the backend answered it. */
 export interface UpstreamPage<T> {
+  /** The readable rows, in the order of the answer. */
   readonly rows: readonly T[];
   /** Rows in the answer, readable or not. */
   readonly count: number;
-  /**
-   * Zero-based places of `rows` in the answer, one for each. May be left out where `rows` and `dropped` together are
-   * the whole answer, or `rows` alone is.
-   */
-  readonly places?: readonly number[];
   readonly dropped: readonly DroppedRow[];
   readonly origin: Origin;
   /** The whole count, null when the backend does not say. */
@@ -116,24 +112,19 @@ export function readPage<T>(source: NumberedSource<T>, page: number, size: numbe
 /** The rows of one answer that begins at place `start`; rows that are passed over keep their places. */
 export function rangeOf<T>(
   { identity, keep }: Pick<NumberedSource<T>, "identity" | "keep">,
-  { rows, count, places, dropped, total, origin, more }: UpstreamPage<T>,
+  { rows, count, dropped, total, origin, more }: UpstreamPage<T>,
   start: number,
 ): RowRange<T> {
-  const own = places ?? (rows.length < count ? readablePlaces(count, dropped) : null);
+  const gaps = new Set(rows.length < count ? dropped.map(({ index }) => index) : []);
   const placed: Placed<T>[] = [];
   let index = 0;
   for (const row of rows) {
-    const place = start + (own?.[index] ?? index);
+    while (gaps.has(index)) index += 1;
+    if (!keep || keep(row)) placed.push({ row, place: start + index, identity: identity(row) });
     index += 1;
-    if (!keep || keep(row)) placed.push({ row, place, identity: identity(row) });
   }
   const lost = dropped.map((row) => ({ row, place: start + Math.min(row.index, Math.max(0, count - 1)) }));
   return { rows: placed, dropped: lost, start, end: start + count, total, origin, more };
-}
-
-function readablePlaces(count: number, dropped: readonly DroppedRow[]): readonly number[] {
-  const gaps = new Set(dropped.map(({ index }) => index));
-  return Array.from({ length: count }, (_, place) => place).filter((place) => !gaps.has(place));
 }
 
 /** A part of a page that was too large. */

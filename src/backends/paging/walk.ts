@@ -160,9 +160,9 @@ export class Walk<T, U> {
   range: ReadRange<T>;
   /** Rows of that range which were not looked at. */
   #rows: readonly Placed<T>[] = [];
-  /** The rows that were accepted, in their order, and the place of each. */
+  /** The rows that were accepted, in their order, and the offset of each. */
   readonly accepted: Row<U>[] = [];
-  readonly places: number[] = [];
+  readonly #offsets: number[] = [];
   #reached: Placed<T> | null = null;
   /** Whether nothing can belong behind the row that was looked at last. */
   hasPassedLast = false;
@@ -253,7 +253,7 @@ export class Walk<T, U> {
     this.#reached = row;
     if (value === null || (collapse && !this.#isNewPart(collapse.group(row.row), collapse.part(value)))) return;
     this.accepted.push({ value, position: this.#positionBehind(row) });
-    this.places.push(row.place);
+    this.#offsets.push(row.place);
   }
 
   #positionBehind({ row, place, identity }: Placed<T>): Position {
@@ -264,12 +264,12 @@ export class Walk<T, U> {
     return printPlace(place + 1, size, group, total, group === this.#group ? this.#parts : []);
   }
 
-  /** Lets the next window begin behind the row that was looked at last: what was in vain need not be looked at again. */
+  /** Lets the next window begin behind the row that was looked at last, so that none is looked at twice in vain. */
   skipToReached(): void {
     const last = this.accepted.pop();
     if (last === undefined || this.#reached === null) return;
     this.accepted.push({ ...last, position: this.#positionBehind(this.#reached) });
-    this.places.splice(-1, 1, this.#reached.place);
+    this.#offsets.splice(-1, 1, this.#reached.place);
   }
 
   /** Whether this part of a group was not shown before; notes it. */
@@ -301,9 +301,9 @@ export class Walk<T, U> {
     return isSeen && !this.hasPassedLast ? this.accepted.length : null;
   }
 
-  /** The unreadable rows that the first `shown` rows pass over, or with null all: each is reported by one window only. */
+  /** The unreadable rows in front of the last of `shown` rows, with null all of them: one window reports each. */
   droppedBefore(shown: number | null): readonly DroppedRow[] {
-    const end = (shown === null ? null : this.places[shown - 1]) ?? Number.POSITIVE_INFINITY;
+    const end = (shown === null ? null : this.#offsets[shown - 1]) ?? Number.POSITIVE_INFINITY;
     return [...this.#dropped.values()].filter(({ place }) => place >= this.from && place < end).map(({ row }) => row);
   }
 }
