@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Origin } from "../../model/backend.ts";
-import { createUpstream } from "../../upstream/client.ts";
+import { createUpstream, type Upstream } from "../../upstream/client.ts";
 import type { Call, Operation, PathParts, Query } from "../../upstream/operation.ts";
 import { readOne, readRows } from "../loading/decode.ts";
 import type { UpstreamPage } from "../paging/source.ts";
@@ -46,45 +46,13 @@ export interface ProjectPage<T> extends UpstreamPage<T> {
 export type GitlabClient = ReturnType<typeof createClient>;
 
 /**
- * One function for each of GitLab's endpoints; pages count from 1. Every function rejects with an UpstreamError. Nothing
- * is sent before the first call.
+ * One function for each of GitLab's endpoints; pages count from 1. Every function rejects with an UpstreamError.
+ * Nothing is sent before the first call.
  */
 export function createClient(settings: GitlabSettings) {
   const upstream = createUpstream(settings, createDialect(settings));
 
-  async function one<S extends z.ZodType>(
-    operation: Operation,
-    schema: S,
-    parts: PathParts,
-    call: Call,
-    query: Query = {},
-  ): Promise<Sourced<z.output<S>>> {
-    const reply = await upstream.call(operation, { parts, query, decode: ({ body }) => readOne(schema, body) }, call);
-    return { value: reply.value, origin: reply.origin, movedTo: redirectedProject(reply) };
-  }
-
-  async function list<S extends z.ZodType>(
-    operation: Operation,
-    schema: S,
-    parts: PathParts,
-    query: Query,
-    call: Call,
-    size: number = pageSize,
-  ): Promise<ProjectPage<z.output<S>>> {
-    const decode = ({ body }: { readonly body: unknown }) => readRows(schema, body, operation);
-    const reply = await upstream.call(operation, { parts, query: { ...query, per_page: size }, decode }, call);
-    const { rows, dropped, count } = reply.value;
-    return {
-      rows,
-      dropped,
-      count,
-      origin: reply.origin,
-      total: totalOf(reply),
-      more: hasNextPage(reply, count, size),
-      movedTo: redirectedProject(reply),
-    };
-  }
-
+  const { one, list } = createCalls(upstream);
   // Job tokens and anonymous callers may not ask for the version: one project of those they see is as cheap.
   const hasToken = settings.forward === "caller" || (settings.credentials && !("jobToken" in settings.credentials));
 
@@ -141,4 +109,42 @@ export function createClient(settings: GitlabSettings) {
     getTag: (project: string, repository: number, tag: string, call: Call) =>
       one(operations.getTag, payload.tagDetail, { project, repository, tag }, call),
   };
+}
+
+/** The two shapes of calls: one object, and one page of a list. */
+function createCalls(upstream: Upstream) {
+  async function one<S extends z.ZodType>(
+    operation: Operation,
+    schema: S,
+    parts: PathParts,
+    call: Call,
+    query: Query = {},
+  ): Promise<Sourced<z.output<S>>> {
+    const reply = await upstream.call(operation, { parts, query, decode: ({ body }) => readOne(schema, body) }, call);
+    return { value: reply.value, origin: reply.origin, movedTo: redirectedProject(reply) };
+  }
+
+  async function list<S extends z.ZodType>(
+    operation: Operation,
+    schema: S,
+    parts: PathParts,
+    query: Query,
+    call: Call,
+    size: number = pageSize,
+  ): Promise<ProjectPage<z.output<S>>> {
+    const decode = ({ body }: { readonly body: unknown }) => readRows(schema, body, operation);
+    const reply = await upstream.call(operation, { parts, query: { ...query, per_page: size }, decode }, call);
+    const { rows, dropped, count } = reply.value;
+    return {
+      rows,
+      dropped,
+      count,
+      origin: reply.origin,
+      total: totalOf(reply),
+      more: hasNextPage(reply, count, size),
+      movedTo: redirectedProject(reply),
+    };
+  }
+
+  return { one, list };
 }

@@ -50,9 +50,9 @@ function oauthCode(body: unknown): string | null {
 }
 
 /**
- * The project in the address that a reply was redirected to, by number or path; null without a redirect. Only the path of
- * a renamed or transferred project is redirected (16.7+, `project_moved?` in lib/api/helpers.rb): another case of the same
- * path is not.
+ * The project in the address that a reply was redirected to, by number or path; null without a redirect. Only the path
+ * of a renamed or transferred project is redirected (16.7+, `project_moved?` in lib/api/helpers.rb): another case of
+ * the same path is not.
  */
 export function redirectedProject(reply: Reply<unknown>): string | null {
   const path = reply.header(redirectedTo);
@@ -72,8 +72,8 @@ export function totalOf(reply: Reply<unknown>): number | null {
 }
 
 /**
- * Whether another page follows. `x-next-page` is present and empty on the last page. Where a proxy dropped it, `Link` may
- * be left, and otherwise a full page is the only sign.
+ * Whether another page follows. `x-next-page` is present and empty on the last page. Where a proxy dropped it, `Link`
+ * may be left, and otherwise a full page is the only sign.
  */
 export function hasNextPage(reply: Reply<unknown>, count: number, size: number): boolean {
   if (count === 0) return false;

@@ -57,7 +57,9 @@ interface Repositories {
   readonly silence: () => Absent | Unknown;
 }
 
-/** The container registry within one request: images by reference, and repositories as packages whose versions are tags. */
+/**
+ * The container registry within one request: images by reference, and repositories as packages whose versions are tags.
+ */
 export class ImageRegistry {
   readonly #client: GitlabClient;
   readonly #settings: GitlabSettings;
@@ -175,8 +177,8 @@ export class ImageRegistry {
   }
 
   /**
-   * The newest tag by the date in its configuration, without signatures and the like. UNCHECKED_ORDER where several tags
-   * are left and one of them has no date; rejects with OVER_BUDGET for repositories with many tags.
+   * The newest tag by the date in its configuration, without signatures and the like. UNCHECKED_ORDER where several
+   * tags are left and one of them has no date; rejects with OVER_BUDGET for repositories with many tags.
    */
   async latest(ref: PackageRef): Promise<Answer<Version>> {
     const located = await this.#locate(ref);
@@ -375,7 +377,9 @@ export class ImageRegistry {
   }
 }
 
-/** Lists are sorted by name, and most names grow: the newest tags tend to be the last. Signatures come after all others. */
+/**
+ * Lists are sorted by name, and most names grow: the newest tags tend to be the last. Signatures come after all others.
+ */
 function likeliestTags(rows: readonly TagRow[], most: number): readonly TagRow[] {
   const named = rows.filter(({ name }) => !isCompanionTag(name));
   const tags = named.length > 0 ? named : rows;

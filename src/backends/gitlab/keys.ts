@@ -183,8 +183,8 @@ export function isSameName(type: string, one: string, other: string): boolean {
 }
 
 /**
- * The `package_name` filter for a name of one type, or of any type with null: the longest text that every spelling of the
- * name holds. GitLab's filter is `%text%` in any case, so it answers at least all of them.
+ * The `package_name` filter for a name of one type, or of any type with null: the longest text that every spelling of
+ * the name holds. GitLab's filter is `%text%` in any case, so it answers at least all of them.
  */
 export function filterOf(type: string | null, name: string): string {
   // Python treats runs of `-`, `_` and `.` as one; GitLab stores what was uploaded.
@@ -224,8 +224,9 @@ export function splitName(name: string): { readonly namespace: string | null; re
 }
 
 /**
- * Whether the text can be a project or group: a full path, or a number as text. Only such texts get into a URL. GitLab's
- * own rule (`PATH_REGEX_STR` in lib/gitlab/path_regex.rb) lets parts begin with a dot or an underscore, and end in either.
+ * Whether the text can be a project or group: a full path, or a number as text. Only such texts get into a URL.
+ * GitLab's own rule (`PATH_REGEX_STR` in lib/gitlab/path_regex.rb) lets parts begin with a dot or an underscore, and
+ * end in either.
  */
 export function isProjectPath(text: string): boolean {
   return (

@@ -31,8 +31,9 @@ export function noPage<T>(origin: Origin, absence: Absent | Unknown): ListPage<T
 }
 
 /**
- * Waits for a page. `missing` is what a 404 means: the list's owner does not exist or is hidden from these credentials, or,
- * where another list names the owner, it is unknown. `refused` is what a 400 proves. Rejects with every other failure.
+ * Waits for a page. `missing` is what a 404 means: the list's owner does not exist or is hidden from these credentials,
+ * or, where another list names the owner, it is unknown. `refused` is what a 400 proves. Rejects with every other
+ * failure.
  */
 export async function orNoPage<T>(
   page: Promise<ProjectPage<T>>,
@@ -72,8 +73,8 @@ export async function readWhole<T>(fetch: FetchPage<T>, identity: (row: T) => st
 }
 
 /**
- * Reads a window over the rows that `keep` accepts, or over all rows with null. Absent or unknown where the list is; its
- * gap is LOST_ROWS where the list ended with fewer rows than the server counts.
+ * Reads a window over the rows that `keep` accepts, or over all rows with null. Absent or unknown where the list is;
+ * its gap is LOST_ROWS where the list ended with fewer rows than the server counts.
  */
 export async function readListWindow<T, P extends ListPage<T>>(
   request: PageRequest,
@@ -98,8 +99,8 @@ export async function readListWindow<T, P extends ListPage<T>>(
 }
 
 /**
- * What a whole list proves about what it does not hold: nothing where the list is absent or unknown, or lacks rows. Throws
- * MALFORMED where a row could not be read.
+ * What a whole list proves about what it does not hold: nothing where the list is absent or unknown, or lacks rows.
+ * Throws MALFORMED where a row could not be read.
  */
 export function silenceOf(list: Answer<Collected<unknown>>, operation: Operation): Absent | Unknown {
   if (list.kind !== "FOUND") return list;
@@ -126,8 +127,8 @@ export function tooFar(backend: string, operation: string, reason: string): Upst
 }
 
 /**
- * Joins the answers of several lists: what one of them could not answer is the gap of what the others found. Rejects with
- * a failure where nothing was found and one of them failed.
+ * Joins the answers of several lists: what one of them could not answer is the gap of what the others found. Rejects
+ * with a failure where nothing was found and one of them failed.
  */
 export async function mergedAnswers<T>(
   answers: readonly Promise<Answer<readonly T[]>>[],

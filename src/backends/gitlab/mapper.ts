@@ -49,7 +49,7 @@ export interface RowContext {
   readonly origin: Origin;
 }
 
-/** Count and dates of a package, known where a list held all of its versions. */
+/** Count and dates of a package, known where all of its rows were read. */
 export interface AllRows {
   readonly count: number;
   readonly first: Instant | null;
@@ -71,7 +71,7 @@ export function isOf(row: PackageRow, { type, name }: PackageName): boolean {
   return named.type === type && named.name === name;
 }
 
-/** The project of a row of a group's list: its path, else the path in its page's address, else its number; null without. */
+/** The project of a row of a group's list: its path, else the path in its page's address, else its number, or null. */
 export function projectOf(row: PackageRow, web: Web): string | null {
   return row.project_path || (projectOfPage(row, web) ?? (row.project_id ? String(row.project_id) : null));
 }
@@ -243,7 +243,9 @@ export function projectOfCommit(row: CommitRow, web: Web): string | null {
   return projectInAddress(row.web_url, web, "commit");
 }
 
-/** The project in `/path/-/commit/0123…` or `/path/-/pipelines/123`; servers before 12.x write both without the `/-`. */
+/**
+ * The project in `/path/-/commit/0123…` or `/path/-/pipelines/123`; servers before 12.x write both without the `/-`.
+ */
 function projectInAddress(address: string | null | undefined, web: Web, page: "commit" | "pipelines"): string | null {
   const url = httpUrl(address);
   if (url === null) return null;
@@ -266,8 +268,8 @@ function webPage(path: string | null | undefined, web: Web): string | null {
 }
 
 /**
- * An address that a URL parser would print unchanged. No letter matches in two ways, so the test takes one pass over any
- * text.
+ * An address that a URL parser would print unchanged. No letter matches in two ways, so the test takes one pass over
+ * any text.
  */
 const canonicalUrl = /^https?:\/\/[a-z0-9]+(?:[.-][a-z0-9]+)*(?:\/[\w-][\w.~-]*)+$/;
 
@@ -287,7 +289,9 @@ function registryOf({ path, location }: RepositoryRow): string | null {
   return parseImageRef(`${location.slice(0, -end.length)}/any`)?.registry ?? null;
 }
 
-/** Where a container repository's images are pulled from: registry host and path, or the path where no host is known. */
+/**
+ * Where a container repository's images are pulled from: registry host and path, or the path where no host is known.
+ */
 function locationOf(row: RepositoryRow): string {
   const registry = registryOf(row);
   return registry === null ? row.path : `${registry}/${row.path}`;
@@ -295,7 +299,8 @@ function locationOf(row: RepositoryRow): string {
 
 /**
  * The project that a container repository belongs to: its path without the image's own name. Container paths are
- * lower-cased (`ContainerRepository#path`), so this is the project's path in lower case; GitLab matches it without case.
+ * lower-cased (`ContainerRepository#path`), so this is the project's path in lower case; GitLab matches it without
+ * case.
  */
 export function projectOfRepository(row: RepositoryRow): string {
   const end = `/${row.name.toLowerCase()}`;

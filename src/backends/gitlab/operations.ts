@@ -32,9 +32,10 @@ export const listProjects = {
 
 /**
  * Package rows (one row is one version) of a project; 100 of them a call. A 404 is the project's (`find_project!` in
- * lib/api/helpers.rb). `package_name` is `ILIKE %text%` of any length (`search_by_name` in app/models/packages/package.rb),
- * so it answers at least every row whose name holds the text; `package_version` is equality, and ignored before 16.6.
- * Rows that are hidden, being processed or marked for destruction are in no list without their status, and have no page.
+ * lib/api/helpers.rb). `package_name` is `ILIKE %text%` of any length (`search_by_name` in
+ * app/models/packages/package.rb), so it answers at least every row whose name holds the text; `package_version` is
+ * equality, and ignored before 16.6. Rows that are hidden, being processed or marked for destruction are in no list
+ * without their status, and have no page.
  */
 export const listProjectPackages = {
   name: "gitlab.listProjectPackages",
@@ -59,8 +60,8 @@ const listGroupPackages = {
 } as const satisfies Operation;
 
 /**
- * One package row by its number. Its 404 proves nothing: rows in status `error` are listed and have no page of their own
- * (`detailed_info?` in app/models/packages/package.rb).
+ * One package row by its number. Its 404 proves nothing: rows in status `error` are listed and have no page of their
+ * own (`detailed_info?` in app/models/packages/package.rb).
  */
 export const getPackage = {
   name: "gitlab.getPackage",
@@ -82,8 +83,8 @@ export const listPackageFiles = {
 } as const satisfies Operation;
 
 /**
- * Pipelines that published one package row; 20 a call, by cursor. Its 404 proves nothing: servers before 16.1 have no such
- * list, and rows in status `error` have none of their own.
+ * Pipelines that published one package row; 20 a call, by cursor. Its 404 proves nothing: servers before 16.1 have no
+ * such list, and rows in status `error` have none of their own.
  */
 export const listPackagePipelines = {
   name: "gitlab.listPackagePipelines",

@@ -36,11 +36,11 @@ export const packageRow = z.object({
   project_id: id.nullish(),
   project_path: text,
   tags: z.array(z.object({ name: z.string() })).nullish(),
-  /** Null: it was built, and the pipeline is gone. Absent: nobody recorded a build. */
+  /** Null: it was built, and the pipeline is gone. Absent: no build was recorded. */
   pipeline: pipelineRow.nullish(),
   /** Filled from 13.2 to 16; emptied since, so that an empty list says nothing. */
   pipelines: z.array(pipelineRow).nullish(),
-  /** Where servers before 12.10 kept the pipeline. */
+  /** The pipeline of servers before 12.10. */
   build_info: z.object({ pipeline: pipelineRow.nullish() }).nullish(),
 });
 export type PackageRow = z.output<typeof packageRow>;

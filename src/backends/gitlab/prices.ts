@@ -10,7 +10,7 @@ import type { GitlabSettings, Scope } from "./settings.ts";
  * The list of an image's tags holds neither digest nor date: they cost one call a tag.
  */
 export function pricesOf({ groups, projects, capabilities }: GitlabSettings): Prices {
-  const places = groups.length + projects.length;
+  const scopeCount = groups.length + projects.length;
   const packages: Prices = {
     packages: { each: 2 },
     package: { each: 1 },
@@ -19,8 +19,8 @@ export function pricesOf({ groups, projects, capabilities }: GitlabSettings): Pr
     latest: { each: 1 },
     latestBySemver: { each: 3 },
     files: { each: 1 },
-    named: { batch: { size: 20, calls: 2 * places } },
-    search: { each: 2 * places },
+    named: { batch: { size: 20, calls: 2 * scopeCount } },
+    search: { each: 2 * scopeCount },
     total: { each: 2 },
   };
   const images: Prices = {
@@ -29,7 +29,7 @@ export function pricesOf({ groups, projects, capabilities }: GitlabSettings): Pr
     tags: { each: 2, row: 1 },
     tag: { each: 2 },
     latestTag: { each: 20 },
-    copies: { each: 3 * places },
+    copies: { each: 3 * scopeCount },
     byDigest: { each: 20 },
   };
   return {

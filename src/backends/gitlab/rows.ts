@@ -2,10 +2,10 @@ import type { DroppedRow } from "../../model/backend.ts";
 import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
-import { type Absent, absent, type Unknown, unknown } from "../answers.ts";
+import { type Absent, type Answer, absent, type Unknown, unknown } from "../answers.ts";
 import { keyText, single } from "../loading/loader.ts";
 import { rangeOf } from "../paging/source.ts";
-import type { GitlabClient, PackageList } from "./client.ts";
+import { type GitlabClient, type PackageList, pageSize } from "./client.ts";
 import { isProjectPath, isSameProject, packageText, printKey } from "./keys.ts";
 import { isWhole, type ListPage, noPage, orNoPage, unreadable } from "./lists.ts";
 import { nameOf, projectOf, projectOfPage, type RowContext, toVersion, versionName, type Web } from "./mapper.ts";
@@ -127,11 +127,6 @@ export class PackageScan implements AsyncIterable<PackagePage> {
     return hasGap(this.pages);
   }
 
-  /** Whether a row could not be read on a page in front of this one. */
-  hasGapBefore(page: PackagePage): boolean {
-    return hasGap(this.pages.slice(0, this.pages.indexOf(page)));
-  }
-
   /** Whether the pages read are the whole list, and no row is missing. */
   get isComplete(): boolean {
     return this.pages.at(-1)?.more === false && !this.hasGap && isWhole(this.pages, ({ row }) => row.id);
@@ -143,7 +138,48 @@ export class PackageScan implements AsyncIterable<PackagePage> {
   }
 }
 
-/** The package rows that one request has read: each page is read once, and its rows answer later questions about them. */
+/** What one list has of many keys. */
+interface Swept {
+  /** The first row of each key. */
+  readonly found: ReadonlyMap<string, ListedRow>;
+  /** Packages of rows that were skipped. */
+  readonly skipped: ReadonlySet<string>;
+  /** What the list proves about the other keys; null where they have to be read in another way. */
+  readonly silence: Answer<never> | null;
+}
+
+/**
+ * Looks for many keys in one list: reads on while the pages left are fewer than the keys left. The search for the
+ * newest rows stops at what makes the order doubtful: a row that could not be read, a date that is missing or too high.
+ */
+export async function sweep(
+  scan: PackageScan,
+  wanted: ReadonlySet<string>,
+  rowText: (row: PackageRow) => string | null,
+  goal: "newest" | "any",
+): Promise<Swept> {
+  const hits = new Map<string, ListedRow>();
+  const skipped = new Set<string>();
+  const unfinished: Swept = { found: hits, skipped, silence: null };
+  for await (const page of scan) {
+    if (goal === "newest" && !scan.isNewestFirst) return unfinished;
+    for (const one of goal === "newest" ? rowsBeforeGap(page) : page.rows) {
+      const text = rowText(one.row);
+      if (text === null) skipped.add(printKey(nameOf(one.row)));
+      else if (wanted.has(text) && !hits.has(text)) hits.set(text, one);
+    }
+    const missing = wanted.size - hits.size;
+    if (missing === 0 || (goal === "newest" && scan.hasGap)) return unfinished;
+    const pagesLeft = page.total === null ? null : Math.ceil(page.total / pageSize) - scan.pages.length;
+    if (page.more && (pagesLeft === null || pagesLeft >= missing)) return unfinished;
+  }
+  const silence = scan.hasGap ? null : scan.silence();
+  return { ...unfinished, silence: silence?.kind === "ABSENT" ? silence : null };
+}
+
+/**
+ * The package rows that one request has read: each page is read once, and its rows answer later questions about them.
+ */
 export class PackageRows {
   readonly #client: GitlabClient;
   /** The backend's configured name. */

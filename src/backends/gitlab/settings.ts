@@ -16,7 +16,7 @@ const credentials = z.union(
       .meta({ description: "An access token." }),
     z
       .strictObject({ bearer: secret.meta({ description: "OAuth token; sent as Authorization: Bearer." }) })
-      .meta({ description: "An OAuth token, which somebody else keeps fresh." }),
+      .meta({ description: "An OAuth token, which is renewed elsewhere." }),
     z
       .strictObject({ jobToken: secret.meta({ description: "CI job token; sent as JOB-TOKEN." }) })
       .meta({ description: "A job token: reads packages of projects, never of groups." }),

@@ -1,14 +1,39 @@
-import type { Package, PackageRef, Version, VersionRef } from "../../model/package.ts";
+import type { Package, PackageFormat, PackageRef, Version, VersionRef } from "../../model/package.ts";
+import { nameOfPurl, namesSameVersion, type PurlParts } from "../../model/purl.ts";
 import { parseInstant } from "../../model/values.ts";
 import { type Answer, failed, found, impossible, mapAnswer, type Unknown, unknown } from "../answers.ts";
 import { type Answers, batched, groupBy, keyText } from "../loading/loader.ts";
 import { type PackageList, pageSize } from "./client.ts";
-import { isNumber, nameIn, type PackageName, packageText, printKey, terraformType, versionText } from "./keys.ts";
-import { answering, unreadable } from "./lists.ts";
-import { type AllRows, isOf, nameOf, toPackage, versionName } from "./mapper.ts";
+import {
+  comparablePurl,
+  filterOf,
+  formatOf,
+  isNamespaced,
+  isNumber,
+  isSameName,
+  nameIn,
+  type PackageName,
+  packageText,
+  printKey,
+  storedName,
+  terraformType,
+  typeOf,
+  versionText,
+} from "./keys.ts";
+import { answering, mergedAnswers, unreadable } from "./lists.ts";
+import { type AllRows, isOf, nameOf, toPackage, toPackageRef, versionName } from "./mapper.ts";
 import { packagesIn } from "./operations.ts";
 import type { PackageRow } from "./payload.ts";
-import { isMeant, type ListedRow, newestFirst, type PackageRows, type PackageScan, rowsBeforeGap } from "./rows.ts";
+import {
+  isMeant,
+  type ListedRow,
+  newestFirst,
+  type PackageRows,
+  type PackageScan,
+  rowsBeforeGap,
+  sweep,
+} from "./rows.ts";
+import type { Scope } from "./settings.ts";
 
 /** What the rows of a package say about it. */
 export interface Head {
@@ -46,13 +71,25 @@ interface GroupLookup<K, V> {
   readonly single: (wanted: Wanted<K>) => Promise<Answer<V>>;
 }
 
-/** A request's lookups of packages and versions by their references, which answer batches of keys with the fewest calls. */
+/** A name as GitLab stores it, looked for in one place. */
+interface PlacedName {
+  readonly scope: Scope;
+  readonly name: string;
+  readonly format: PackageFormat;
+  /** Null for formats that are none of GitLab's types. */
+  readonly type: string | null;
+}
+
+/** A request's lookups of packages and versions by reference or by name, which answer batches with the fewest calls. */
 export class VersionLookups {
   readonly #rows: PackageRows;
   /** Packages whose rows were all on one list. */
   readonly #complete = new Map<string, Head>();
   readonly #heads = batched<PackageRef, Head>(packageText, (refs, answers) => this.#loadHeads(refs, answers));
   readonly #versions = batched<VersionRef, Version>(versionText, (refs, answers) => this.#loadVersions(refs, answers));
+  readonly #named = batched<PlacedName, readonly Package[]>(nameText, (names, answers) =>
+    this.#loadNamed(names, answers),
+  );
 
   constructor(rows: PackageRows) {
     this.#rows = rows;
@@ -100,9 +137,11 @@ export class VersionLookups {
     const scan = this.#rows.scan(list);
     const own: ListedRow[] = [];
     let newest: ListedRow | null = null;
+    let hasGap = false;
     let isBehindGap = false;
     for await (const page of scan) {
-      const sure = scan.hasGapBefore(page) ? 0 : rowsBeforeGap(page).length;
+      const sure = hasGap ? 0 : rowsBeforeGap(page).length;
+      hasGap ||= page.dropped.length > 0;
       for (const [index, one] of page.rows.entries()) {
         if (!isOf(one.row, name)) continue;
         own.push(one);
@@ -116,7 +155,7 @@ export class VersionLookups {
     if (some === undefined) return scan.pages.at(-1)?.more ? unknown("UNREAD") : scan.silence();
     const all = scan.isComplete ? summarize(own) : null;
     if (scan.isNewestFirst || newest === null) {
-      const inDoubt = newest === null ? scan.hasGap : isBehindGap;
+      const inDoubt = newest === null ? hasGap : isBehindGap;
       const doubt = inDoubt ? failed(unreadable(this.#rows.backend, packagesIn(list.scope.kind).name)) : null;
       return found({ some, newest, doubt, all });
     }
@@ -211,6 +250,81 @@ export class VersionLookups {
       await Promise.all(wanted.map((one) => answering([one.text], answers, () => read(one))));
     });
   }
+
+  /** Packages of one name and format in these places, in whatever spelling GitLab stores it. */
+  async named(name: string, format: PackageFormat, scopes: readonly Scope[]): Promise<Answer<readonly Package[]>> {
+    const type = typeOf(format);
+    const stored = type === null && format !== "OTHER" ? null : storedName(type ?? "", name);
+    if (stored === null) return impossible;
+    return mergedAnswers(scopes.map((scope) => this.#named.load({ scope, name: stored, format, type })));
+  }
+
+  /** Versions that a package URL names in these places. */
+  async byPurl(purl: PurlParts, scopes: readonly Scope[]): Promise<Answer<readonly Version[]>> {
+    const parsed = nameOfPurl(purl);
+    const type = parsed && typeOf(parsed.format);
+    if (parsed === null || type === null) return unknown("NOT_SEARCHABLE");
+    // The namespace of others is no part of the name: a user of Conan, a distribution.
+    const name = storedName(type, isNamespaced(type) ? parsed.name : purl.name);
+    // GitLab's models are its own: none of them is one of Hugging Face's.
+    if (name === null || purl.type === "huggingface") return impossible;
+    return mergedAnswers(
+      scopes.map(async (scope) => {
+        const list = { ...newestIn(scope, type), name: filterOf(type, name), version: purl.version };
+        const scan = await this.#rows.scan(list).all();
+        const hits = scan.pages.flatMap((page) => page.rows.filter(({ row }) => hasPurl(row, purl)));
+        const versions = new Map(hits.map(({ row, version }) => [row.id, version]));
+        return versions.size > 0 ? found([...versions.values()]) : scan.silence();
+      }),
+    );
+  }
+
+  async #loadNamed(names: readonly PlacedName[], answers: Answers<readonly Package[]>) {
+    // Terraform modules are in no list but their own.
+    const groups = groupBy(names, ({ scope, type }) => keyText(scope.kind, scope.id, type === terraformType ? 1 : 0));
+    await Promise.all(groups.map((group) => this.#lookIn(group, answers)));
+    return answers;
+  }
+
+  /** Looks for names in one place: in its whole list or in one filtered list each, whichever is fewer calls. */
+  async #lookIn(names: readonly PlacedName[], answers: Answers<readonly Package[]>): Promise<void> {
+    await answering(names.map(nameText), answers, async () => {
+      const whole = await this.#wholeList(names);
+      const read = async (one: PlacedName) => {
+        const list = { ...newestIn(one.scope, one.type), name: filterOf(one.type, one.name) };
+        const scan = whole ?? (await this.#rows.scan(list).all());
+        const packages = this.#packagesIn(scan, one);
+        answers.set(nameText(one), packages.length > 0 ? found(packages) : scan.silence());
+      };
+      await Promise.all(names.map((one) => answering([nameText(one)], answers, () => read(one))));
+    });
+  }
+
+  /** Every page of a place, when they are fewer than the names looked for; else null. */
+  async #wholeList(names: readonly PlacedName[]): Promise<PackageScan | null> {
+    const [first] = names;
+    if (first === undefined || names.length === 1) return null;
+    const list = newestIn(first.scope, names.every(({ type }) => type === first.type) ? first.type : null);
+    const { total, more } = await this.#rows.page(list, 1);
+    const isCheap = !more || (total !== null && Math.ceil(total / pageSize) - 1 < names.length);
+    return isCheap ? this.#rows.scan(list).all() : null;
+  }
+
+  #packagesIn(scan: PackageScan, wanted: PlacedName): Package[] {
+    const hits = scan.pages.flatMap((page) =>
+      page.rows.filter(({ row }) => {
+        const { type, name } = nameOf(row);
+        return formatOf(type) === wanted.format && isSameName(type, name, wanted.name);
+      }),
+    );
+    return [...rowsByPackage(hits).values()].flatMap((group) => {
+      const head = headOfAll(group);
+      if (head === null) return [];
+      if (!scan.isComplete) return [packageOf({ ...head, all: null })];
+      this.remember(toPackageRef(head.some.row, head.some.context), head);
+      return [packageOf(head)];
+    });
+  }
 }
 
 /** The package of a head. */
@@ -297,41 +411,17 @@ function versionFilter({ version }: VersionRef): string | null {
   return version.startsWith("#") ? null : version;
 }
 
-/** What one list held of many keys. */
-interface Swept {
-  /** The first row of each key. */
-  readonly found: ReadonlyMap<string, ListedRow>;
-  /** Packages of rows that were skipped. */
-  readonly skipped: ReadonlySet<string>;
-  /** What the list proves about the other keys; null where they have to be read in another way. */
-  readonly silence: Answer<never> | null;
+function hasPurl(row: PackageRow, purl: PurlParts): boolean {
+  if (row.version !== purl.version) return false;
+  const own = comparablePurl(nameOf(row), row.version ?? null, row.name);
+  return own !== null && namesSameVersion(own, purl);
 }
 
-/**
- * Looks for many keys in one list: reads on while the pages left are fewer than the keys left. The search for the newest
- * rows stops at what makes the order doubtful: a row that could not be read, a date that is missing or too high.
- */
-async function sweep(
-  scan: PackageScan,
-  wanted: ReadonlySet<string>,
-  rowText: (row: PackageRow) => string | null,
-  goal: "newest" | "any",
-): Promise<Swept> {
-  const hits = new Map<string, ListedRow>();
-  const skipped = new Set<string>();
-  const unfinished: Swept = { found: hits, skipped, silence: null };
-  for await (const page of scan) {
-    if (goal === "newest" && !scan.isNewestFirst) return unfinished;
-    for (const one of goal === "newest" ? rowsBeforeGap(page) : page.rows) {
-      const text = rowText(one.row);
-      if (text === null) skipped.add(printKey(nameOf(one.row)));
-      else if (wanted.has(text) && !hits.has(text)) hits.set(text, one);
-    }
-    const missing = wanted.size - hits.size;
-    if (missing === 0 || (goal === "newest" && scan.hasGap)) return unfinished;
-    const pagesLeft = page.total === null ? null : Math.ceil(page.total / pageSize) - scan.pages.length;
-    if (page.more && (pagesLeft === null || pagesLeft >= missing)) return unfinished;
-  }
-  const silence = scan.hasGap ? null : scan.silence();
-  return { ...unfinished, silence: silence?.kind === "ABSENT" ? silence : null };
+/** A place's rows, newest first: the list that other lookups of the same request read too. */
+function newestIn(scope: Scope, type: string | null): PackageList {
+  return { scope, type, name: null, version: null, orderBy: "created_at", sort: "desc" };
+}
+
+function nameText({ scope, name, format }: PlacedName): string {
+  return keyText(scope.kind, scope.id, name, format);
 }
