@@ -128,8 +128,8 @@ export class BkrepoClient {
   }
 
   /**
-   * A page of a project's packages by key. A repository by its name alone is refused (403) where it may not be searched;
-   * of a list, such repositories are skipped.
+   * A page of a project's packages by key. A repository by its name alone is refused (403) where it may not be
+   * searched; of a list, such repositories are skipped.
    */
   searchPackages(project: string, where: string | readonly string[], rules: readonly Rule[], page: SearchPage) {
     const select = packageFields;
@@ -195,7 +195,7 @@ export class BkrepoClient {
     return { call: this.call, backend: this.name, operation: name };
   }
 
-  /** The failure of an answer that cannot be right; by default it has fewer rows than it counts, which prove no absence. */
+  /** The failure of an answer that cannot be right; by default it has fewer rows than it counts. */
   malformed(operation: Operation, reason = "rows of the answer are missing"): UpstreamError {
     return new UpstreamError("MALFORMED", { backend: this.name, operation: operation.name, reason });
   }

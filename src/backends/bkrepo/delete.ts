@@ -24,10 +24,7 @@ const deleteVersion = {
 /** The calls that delete; made only where mutations are configured. */
 export const removals: readonly Operation[] = [deletePackage, deleteVersion];
 
-/**
- * Deletes through the registry service of the key, which deletes the files as well. The deletes of the repository service
- * leave the files in place.
- */
+/** Deletes through the registry service of the key, because the deletes of the repository service leave the files. */
 export function createRemover(upstream: Upstream, call: Call): Remover {
   const send = (operation: Operation, place: string, key: string, query: Query) => {
     const repository = parseRepository(place);

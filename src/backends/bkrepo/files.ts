@@ -36,16 +36,6 @@ import { emptySearchMeans, ifSearchable, type Repositories } from "./packages.ts
 import { anyOf, leaf, literalPrefix, type NodeRow, type VersionDetail } from "./payload.ts";
 import { type Versions, versionText } from "./versions.ts";
 
-/** Where an image's manifest is stored. */
-export interface StoredManifest {
-  /** Path of the image below its repository. */
-  readonly name: string;
-  /** Tag, or the digest of a child of a multi-arch image. */
-  readonly tag: string;
-  /** Moved to cold storage. */
-  readonly archived: boolean;
-}
-
 /** A file with what else its node contains. */
 export interface StoredFile {
   readonly file: PackageFile;
@@ -68,6 +58,8 @@ interface FoundNode {
   readonly source: AnswerSource;
 }
 
+type FilePage = Answer<Page<PackageFile>>;
+
 /** The page size of queries for files of versions, whose number is unknown. */
 const filePage = 5 * largestPage;
 
@@ -77,7 +69,7 @@ const mostQueryPages = 50;
 /** The most paths that are read one by one where a query saw none of them. */
 const mostSingleReads = 20;
 
-/** `/name/manifest/tag/manifest.json`, or `list.manifest.json` of a multi-arch image; before 2022 without the second part. */
+/** `/name/manifest/tag/manifest.json`, or `list.manifest.json` of multi-arch images; until 2022 without `/manifest`. */
 const manifestPath = /^\/(.+?)(?:\/manifest)?\/([^/]+)\/(?:list\.)?manifest\.json$/;
 
 /** The files of one request. */
@@ -103,7 +95,7 @@ export class Files {
     this.#details = single(versionText, (ref) => this.#detailOf(ref), client.loadedBy(getVersionDetail));
   }
 
-  async page(ref: VersionRef, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
+  async page(ref: VersionRef, request: PageRequest): Promise<FilePage> {
     const repository = parseRepository(ref.package.repository);
     if (repository === null) return impossible;
     // The files of an image are its manifests, which its digest represents.
@@ -156,7 +148,7 @@ export class Files {
     return unknown(nodes.value.isWhole ? "NARROW_SEARCH" : "LOST_ROWS");
   }
 
-  /** The manifest of an image's version, by the path of its record or of its registry; unknown where a query sees none. */
+  /** The manifest of an image's version by the path of its record or its registry; unknown where a query sees none. */
   async manifestOf(version: Version, repository: Repository): Promise<Answer<StoredFile>> {
     const { key } = version.ref.package;
     const paths = version.paths.length > 0 ? version.paths.slice(0, 1) : manifestPathsOf(version);
@@ -171,8 +163,8 @@ export class Files {
     return seen.kind === "UNKNOWN" && path !== undefined ? this.#readNode(repository, version, path) : seen;
   }
 
-  /** Image manifests with this SHA-256 digest in one repository: a manifest's checksum is the image's digest. */
-  async manifestsOf(repository: Repository, digest: Digest): Promise<Answer<readonly StoredManifest[]>> {
+  /** Names and tags of the image manifests whose checksum is this digest, and whether they are in cold storage. */
+  async manifestsOf(repository: Repository, digest: Digest) {
     const nodes = await this.#byDigest(repository, digest);
     if (nodes.kind !== "FOUND") return nodes;
     const manifests = nodes.value.flatMap(({ row }) => {
@@ -183,10 +175,7 @@ export class Files {
     return foundAny(manifests, unknown("LOSSY_NAME"), nodes.gap);
   }
 
-  async #query(
-    wanted: readonly FileQuery[],
-    answers: Answers<Collected<FoundNode>>,
-  ): Promise<Answers<Collected<FoundNode>>> {
+  async #query(wanted: readonly FileQuery[], answers: Answers<Collected<FoundNode>>) {
     await Promise.all(
       groupBy(wanted, ({ repository, checksum }) => keyText(repository.project, checksum?.algorithm ?? null))
         .flatMap(batchesOf)
@@ -236,7 +225,7 @@ export class Files {
     version: Version,
     { paths, folder, owns }: FileLayout,
     request: PageRequest,
-  ): Promise<Answer<Page<PackageFile>>> {
+  ): Promise<FilePage> {
     const named = [...new Set([...paths, ...version.paths.filter(owns)])];
     const read = await Promise.all(
       named.slice(0, mostSingleReads).map((path) => this.#readNode(repository, version, path).catch(failed)),
@@ -263,7 +252,7 @@ export class Files {
     return mapAnswer(answer, (node) => this.#storedFile({ row: node.value, source: node }, repository, key));
   }
 
-  async #mainFile(repository: Repository, version: Version, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
+  async #mainFile(repository: Repository, version: Version, request: PageRequest): Promise<FilePage> {
     const { key } = version.ref.package;
     return mapAnswer(await this.#details.load(version.ref), ({ value: { basic }, origin, zone }) => {
       const file = toFile({ ...basic, name: null }, { base: this.#client.base, repository, key, zone });

@@ -32,7 +32,9 @@ import {
 import { childPrefix, packageContext, toImageRecord, toVersion } from "./mapper.ts";
 import { listVersions, pageVersions } from "./operations.ts";
 import { matcherOfImage, type PackageSearch, withGap } from "./search.ts";
-import type { Versions } from "./versions.ts";
+import type { VersionList, Versions } from "./versions.ts";
+
+type ImageAnswer = Answer<ImageRecord>;
 
 /** A reference with the location that it names. */
 interface Located {
@@ -60,11 +62,11 @@ export class Images implements ImageReader {
   readonly #versions: Versions;
   readonly #files: Files;
   readonly #host: string | null;
-  readonly #located: Loader<Located, Answer<ImageRecord>>;
+  readonly #located: Loader<Located, ImageAnswer>;
   /** Versions whose metadata has a digest under today's key, newest first; unknown where none has. */
-  readonly #byMetadata: Loader<Holder, Answer<readonly Version[]>>;
+  readonly #byMetadata: Loader<Holder, VersionList>;
   /** Versions that have a digest in their name, their metadata (under every key) or their manifest. */
-  readonly #inList: Loader<Holder, Answer<readonly Version[]>>;
+  readonly #inList: Loader<Holder, VersionList>;
 
   constructor(client: BkrepoClient, search: PackageSearch, versions: Versions, files: Files) {
     this.#client = client;
@@ -119,7 +121,7 @@ export class Images implements ImageReader {
     const manifests = await this.#files.manifestsOf(repository, digest);
     if (manifests.kind !== "FOUND") return manifests;
     const records = await Promise.all(
-      manifests.value.map(async ({ name, tag, archived }): Promise<Answer<ImageRecord>> => {
+      manifests.value.map(async ({ name, tag, archived }): Promise<ImageAnswer> => {
         const location = { repository, name };
         const part = tag.startsWith(childPrefix) ? { tag: null, digest } : { tag, digest: null };
         const ref = referTo(location, this.#host, part);
@@ -145,7 +147,7 @@ export class Images implements ImageReader {
 
   /** Images by reference: as docker images, then those that were not found as OCI images. */
   async #load(wanted: readonly Located[], answers: Answers<ImageRecord>): Promise<Answers<ImageRecord>> {
-    const silences = new Map<string, Answer<ImageRecord>>();
+    const silences = new Map<string, ImageAnswer>();
     let open = wanted;
     for (const scheme of schemes) {
       const typed = new Set<string>();
@@ -169,38 +171,34 @@ export class Images implements ImageReader {
     return answers;
   }
 
-  async #read({ ref, location }: Located, scheme: (typeof schemes)[number]): Promise<Answer<ImageRecord>> {
+  async #read({ ref, location }: Located, scheme: (typeof schemes)[number]): Promise<ImageAnswer> {
     const { repository, name } = location;
     const key = `${scheme}://${name}`;
     const place: PackageRef = { backend: this.#client.name, repository: printRepository(repository), key };
-    if (ref.digest !== null) return this.#holderOf(place, ref, ref.digest);
+    if (ref.digest !== null) return this.#holderOf(place, ref, ref.digest, repository);
     // Docker's rule for a reference without tag and digest.
     const tag = ref.tag ?? "latest";
     const version = await this.#versions.byRef.load({ package: place, version: tag, nativeId: null });
     return version.kind === "FOUND" ? this.#record(version.value, { ...ref, tag }, repository) : version;
   }
 
-  async #holderOf(place: PackageRef, ref: ImageRef, digest: Digest): Promise<Answer<ImageRecord>> {
+  async #holderOf(place: PackageRef, ref: ImageRef, digest: Digest, repository: Repository): Promise<ImageAnswer> {
     const byMetadata = await this.#byMetadata.load({ place, digest });
     const holders = byMetadata.kind === "UNKNOWN" ? await this.#inList.load({ place, digest }) : byMetadata;
-    if (holders.kind === "UNKNOWN") return this.#namedHolder(place, ref, digest, holders);
+    if (holders.kind === "UNKNOWN") {
+      const named = await this.#namedHolder(place, ref, digest, repository);
+      return named.kind === "FOUND" ? named : holders;
+    }
     return mapAnswer(holders, (all) => {
       const tagged = all.filter((version) => tagOf(version) !== null);
       const holder = tagged.find(({ name }) => name === ref.tag) ?? tagged[0] ?? all[0];
       if (holder === undefined) throw new RangeError("a list that was found has a row");
-      return toImageRecord(holder, { ...ref, tag: tagOf(holder) }, digest, false);
+      return toImageRecord(holder, { ...ref, tag: tagOf(holder) }, digest);
     });
   }
 
-  /** Of an image with more versions than are read: the reference's tag, or the version that was pushed by this digest. */
-  async #namedHolder(
-    place: PackageRef,
-    ref: ImageRef,
-    digest: Digest,
-    otherwise: Unknown,
-  ): Promise<Answer<ImageRecord>> {
-    const repository = parseRepository(place.repository);
-    if (repository === null) return impossible;
+  /** Of an image with more versions than are read: the reference's tag, or the version that was pushed by digest. */
+  async #namedHolder(place: PackageRef, ref: ImageRef, digest: Digest, repository: Repository): Promise<ImageAnswer> {
     for (const version of ref.tag === null ? [digest] : [ref.tag, digest]) {
       const answer = await this.#versions.byRef.load({ package: place, version, nativeId: null });
       if (answer.kind !== "FOUND") continue;
@@ -208,10 +206,10 @@ export class Images implements ImageReader {
       const image = await this.#record(answer.value, { ...ref, tag }, repository);
       if (image.kind === "FOUND" && image.value.digest === digest) return image;
     }
-    return otherwise;
+    return unknown("UNREAD");
   }
 
-  async #holdersByMetadata({ place, digest }: Holder): Promise<Answer<readonly Version[]>> {
+  async #holdersByMetadata({ place, digest }: Holder): Promise<VersionList> {
     const repository = parseRepository(place.repository);
     if (repository === null) return impossible;
     const answer = await this.#client.listVersions(repository, place.key, digest);
@@ -225,7 +223,7 @@ export class Images implements ImageReader {
     return foundAny(holders, unknown("NARROW_SEARCH"));
   }
 
-  async #holdersInList({ place, digest }: Holder): Promise<Answer<readonly Version[]>> {
+  async #holdersInList({ place, digest }: Holder): Promise<VersionList> {
     const repository = parseRepository(place.repository);
     if (repository === null) return impossible;
     const list = await this.#versions.allOf(place, null);
@@ -249,8 +247,8 @@ export class Images implements ImageReader {
   }
 
   // The metadata has no digest where the server's second step failed: the manifest's checksum is the digest.
-  async #record(version: Version, ref: ImageRef, repository: Repository): Promise<Answer<ImageRecord>> {
-    if (version.digest !== null) return found(toImageRecord(version, ref, version.digest, false));
+  async #record(version: Version, ref: ImageRef, repository: Repository): Promise<ImageAnswer> {
+    if (version.digest !== null) return found(toImageRecord(version, ref, version.digest));
     const answer = await this.#files.readManifest(version, repository).catch(failed);
     const stored = valueIn(answer);
     const gap = answer.kind === "ABSENT" ? unknown("DETAIL_MISSING") : firstGap([answer]);
@@ -260,7 +258,7 @@ export class Images implements ImageReader {
   async #copiesIn(
     place: PackageRef,
     digest: Digest,
-    loader: Loader<Holder, Answer<readonly Version[]>>,
+    loader: Loader<Holder, VersionList>,
   ): Promise<Answer<readonly ImageRecord[]>> {
     const repository = parseRepository(place.repository);
     const name = imageNameOf(place.key);
@@ -269,7 +267,7 @@ export class Images implements ImageReader {
       const tagged = holders.filter((version) => tagOf(version) !== null);
       return (tagged.length > 0 ? tagged : holders).map((version) => {
         const ref = referTo({ repository, name }, this.#host, { tag: tagOf(version), digest });
-        return toImageRecord(version, ref, digest, false);
+        return toImageRecord(version, ref, digest);
       });
     });
   }

@@ -25,7 +25,6 @@ export function printRepository({ project, name }: Repository): string {
   return `${project}/${name}`;
 }
 
-/** One of the server's package types (PackageType). */
 interface PackageType {
   readonly type: string;
   readonly format: PackageFormat;
@@ -33,19 +32,14 @@ interface PackageType {
   readonly scheme: string;
 }
 
-/** Every type that has a format of its own. The set grows from release to release; other types are OTHER. */
+/** The server's package types (PackageType) that have a format of their own; the others, and future ones, are OTHER. */
 const packageTypes: readonly PackageType[] = [
   { type: "MAVEN", format: "MAVEN", scheme: "gav" },
-  { type: "DOCKER", format: "DOCKER", scheme: "docker" },
-  { type: "OCI", format: "OCI", scheme: "oci" },
-  { type: "NPM", format: "NPM", scheme: "npm" },
-  { type: "HELM", format: "HELM", scheme: "helm" },
-  { type: "PYPI", format: "PYPI", scheme: "pypi" },
-  { type: "RPM", format: "RPM", scheme: "rpm" },
-  { type: "COMPOSER", format: "COMPOSER", scheme: "composer" },
-  { type: "NUGET", format: "NUGET", scheme: "nuget" },
-  { type: "CONAN", format: "CONAN", scheme: "conan" },
-  { type: "CARGO", format: "CARGO", scheme: "cargo" },
+  ...(["DOCKER", "OCI", "NPM", "HELM", "PYPI", "RPM", "COMPOSER", "NUGET", "CONAN", "CARGO"] as const).map((type) => ({
+    type,
+    format: type,
+    scheme: type.toLowerCase(),
+  })),
   { type: "HUGGINGFACE", format: "ML_MODEL", scheme: "huggingface" },
 ];
 const byType = new Map(packageTypes.map((one) => [one.type, one]));
@@ -86,9 +80,9 @@ const gav = /^[^:/\s]+:[^:/\s]+$/;
 const conanReference = /^([^@/]+)@([^@/]+)\/([^@/]+)$/;
 
 /**
- * The key of a package by name and format. Maven names are `group:artifact`, `group/artifact` or `com/acme/app`. Null where
- * the name is not of the format, and where it does not determine the key: PyPI keys have the spelling of the upload, RPM
- * keys begin with a folder, and Conan keys with a user (a name that states those is the key).
+ * The key of a package by name and format. Maven names are `group:artifact`, `group/artifact` or `com/acme/app`. Null
+ * where the name is not of the format, and where it does not determine the key: PyPI keys have the spelling of the
+ * upload, RPM keys begin with a folder, and Conan keys with a user (a name that states those is the key).
  */
 export function keyOf(name: string, format: PackageFormat): string | null {
   if (!isKeyText(name) || format === "PYPI") return null;
@@ -149,8 +143,8 @@ export function imageNameOf(key: string): string | null {
 }
 
 /**
- * The package URL of a package, or of one of its versions. Null where none exists: for images (their URL names a digest)
- * and for keys of schemes that package URLs do not know.
+ * The package URL of a package, or of one of its versions. Null where none exists: for images (their URL names a
+ * digest) and for keys of schemes that package URLs do not know.
  */
 export function purlOf(key: string, version: string | null): string | null {
   const parts = splitKey(key);
@@ -214,8 +208,8 @@ function conanPurl(rest: string, version: string | null): string | null {
 }
 
 /**
- * The package URL of a name and format; null where they make none. Accepts bkrepo's own names and those of package URLs:
- * `vendor/name` for RPM, `user/name` for Conan.
+ * The package URL of a name and format; null where they make none. Accepts bkrepo's own names and those of package
+ * URLs: `vendor/name` for RPM, `user/name` for Conan.
  */
 export function purlOfName(name: string, format: PackageFormat): PurlParts | null {
   const cut = name.lastIndexOf("/");
@@ -231,8 +225,8 @@ export function purlOfName(name: string, format: PackageFormat): PurlParts | nul
 }
 
 /**
- * The key of a package URL, and whether no other key has the same URL: npm, PyPI and Composer keys have the spelling of the
- * upload, which the URL loses, and a Conan recipe without a channel may be one of several. Null where the URL has no key.
+ * The key of a package URL, and whether no other key has the same URL: npm, PyPI and Composer keys have the spelling of
+ * the upload, which the URL loses, and a Conan recipe without a channel may be one of several. Null for other URLs.
  */
 export function keyOfPurl(purl: PurlParts): { readonly key: string; readonly isOnly: boolean } | null {
   const { type, namespace, name, qualifiers } = purl;
@@ -267,10 +261,7 @@ export interface ImageLocation {
   readonly name: string;
 }
 
-/**
- * The location of a reference `host/project/repo/name[/more]`. Null for another registry's host, for no host, and for fewer
- * than three path segments.
- */
+/** The location of a reference `host/project/repo/name[/more]`; null for other hosts and for fewer path segments. */
 export function locateImage(ref: ImageRef, hosts: readonly string[]): ImageLocation | null {
   if (ref.registry === null || !hosts.includes(ref.registry)) return null;
   const [project, repo, ...name] = ref.repository.split("/");
@@ -304,13 +295,13 @@ export function fromAlias(segment: string): string {
   return name.startsWith("_") ? name : segment;
 }
 
-/** Where the files of one version are: the paths that its record names, and the folder of the version in its registry. */
+/** Where the files of one version are. */
 export interface FileLayout {
-  /** Full paths outside of the folder. */
+  /** Full paths that the record names, outside of the folder. */
   readonly paths: readonly string[];
-  /** Ends in a slash; null where the registry stores the files of all versions side by side. */
+  /** Folder of the version, ending in a slash; null where the registry stores the files of all versions together. */
   readonly folder: string | null;
-  /** Whether a file is one of the version's own. */
+  /** Whether a file is one of the version's. */
   readonly owns: (fullPath: string) => boolean;
 }
 
@@ -373,26 +364,27 @@ interface Owner {
   readonly version: string;
 }
 
+/** The version behind one of these beginnings of a file's name; empty where it has none of them. */
+function ownerAfter(key: string, file: string, beginnings: readonly string[]): readonly Owner[] {
+  const beginning = beginnings.find((text) => file.startsWith(text));
+  return beginning === undefined ? [] : [{ key, version: file.slice(beginning.length) }];
+}
+
 /** The versions that a path suggests by the layouts of the registries. The version's record has to confirm it. */
 export function ownersOf(fullPath: string): readonly Owner[] {
   const file = fullPath.slice(fullPath.lastIndexOf("/") + 1);
   const parts = fullPath.split("/").slice(1, -1);
   const npm = npmTarball(fullPath);
   if (npm) {
-    const bare = npm.name.slice(npm.name.lastIndexOf("/") + 1);
-    const prefix = [`${npm.name}-`, `${bare}-`].find((start) => npm.tarball.startsWith(start));
-    return prefix === undefined ? [] : [{ key: `npm://${npm.name}`, version: npm.tarball.slice(prefix.length) }];
+    const { name, tarball } = npm;
+    return ownerAfter(`npm://${name}`, tarball, [`${name}-`, `${name.slice(name.lastIndexOf("/") + 1)}-`]);
   }
   const [, crate, crateFile = ""] = /^\/crates\/([^/]+)\/(.+)\.crate$/.exec(fullPath) ?? [];
-  if (crate !== undefined) {
-    if (!crateFile.startsWith(`${crate}-`)) return [];
-    return [{ key: `cargo://${crate}`, version: crateFile.slice(crate.length + 1) }];
-  }
+  if (crate !== undefined) return ownerAfter(`cargo://${crate}`, crateFile, [`${crate}-`]);
   if (file.endsWith(".rpm")) return rpmOwners(parts, file);
   const [first = "", second = "", third = "", fourth = ""] = parts;
   if (file.endsWith(".nupkg") && parts.length === 1) {
-    if (!file.startsWith(`${first}.`)) return [];
-    return [{ key: `nuget://${first}`, version: file.slice(first.length + 1, -".nupkg".length) }];
+    return ownerAfter(`nuget://${first}`, file.slice(0, -".nupkg".length), [`${first}.`]);
   }
   if (parts.length === 0) return chartOwners(file);
   if (parts.length === 2) return [{ key: `pypi://${first}`, version: second }];

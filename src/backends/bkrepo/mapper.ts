@@ -90,7 +90,7 @@ function toFloatingTags(tags: PackageRow["versionTag"]): ReadonlyMap<string, str
   return floating;
 }
 
-/** A version of the package in the context. `floating` reads the package's floating tags, for types that have them there. */
+/** A version of the package in the context. `floating` reads the package's floating tags, where versions have none. */
 export function toVersion(
   row: VersionRow,
   context: PackageContext,
@@ -161,12 +161,7 @@ export function toFile(
  * The image of a version. `image` is the reference that was asked for, `digest` the version's own or its manifest's,
  * `archived` comes from the manifest's file where it was read.
  */
-export function toImageRecord(
-  version: Version,
-  image: ImageRef,
-  digest: Digest | null,
-  archived: boolean,
-): ImageRecord {
+export function toImageRecord(version: Version, image: ImageRef, digest: Digest | null, archived = false): ImageRecord {
   return {
     origin: version.origin,
     image: imageRef({ registry: image.registry, repository: image.repository, tag: image.tag, digest }),
@@ -199,8 +194,8 @@ function toMetadata(row: VersionRow): MetadataEntry[] {
 
 /**
  * The digest by the key of its release: `manifest_digest` since 2022, `docker.manifest.digest` from the docker service
- * before, its misspelt form since 3.0.1, and bare hex. Null where the server's second step, which stores it, failed. The
- * name of a child is its digest.
+ * before, its misspelt form since 3.0.1, and bare hex. Null where the server's second step, which stores it, failed.
+ * The name of a child is its digest.
  */
 function toImageDigest(row: VersionRow, metadata: readonly MetadataEntry[]): Digest | null {
   for (const key of [digestKey, "docker.manifest.digest", "docker.manfiest.digest", "sha256"]) {

@@ -9,7 +9,8 @@ export const pagePackages = {
   method: "GET",
   path: "/repository/api/package/page/{project}/{repository}",
   answers:
-    "Whether one repository exists and may be read, and how many packages it has; its whole list where the search sees less. Made only when a search left that open: its pages have no order.",
+    "Whether one repository exists and may be read, and how many packages it has; its whole list where the search " +
+    "sees less. Made only when a search left that open: its pages have no order.",
   versions: "all",
   proves: ["KEYED_READ", "WHOLE_LIST"],
 } as const satisfies Operation;
@@ -34,7 +35,8 @@ export const searchPackages = {
   isQuery: true,
   path: "/repository/api/package/search",
   answers:
-    "Up to 200 packages of one project by key, across its repositories; one page of a repository's packages; packages by name.",
+    "Up to 200 packages of one project by key, across its repositories; one page of a repository's packages; " +
+    "packages by name.",
   versions: "all",
   proves: ["COMPLETE_FILTER"],
 } as const satisfies Operation;
@@ -45,7 +47,8 @@ export const pageVersions = {
   method: "GET",
   path: "/repository/api/version/page/{project}/{repository}",
   answers:
-    "One page of the versions of one package by publication time; versions by exact name, several of one package by their common beginning.",
+    "One page of the versions of one package by publication time; versions by exact name, several of one package by " +
+    "their common beginning.",
   versions: "all",
   proves: ["KEYED_READ", "WHOLE_LIST", "COMPLETE_FILTER"],
 } as const satisfies Operation;
@@ -68,7 +71,8 @@ export const queryNodes = {
   isQuery: true,
   path: "/repository/api/node/queryWithoutCount",
   answers:
-    "Size and checksums of the files of up to 200 paths and folders of one project, across its repositories and many versions.",
+    "Size and checksums of the files of up to 200 paths and folders of one project, across its repositories and many " +
+    "versions.",
   versions: "all",
   proves: ["COMPLETE_FILTER"],
 } as const satisfies Operation;

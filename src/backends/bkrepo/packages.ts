@@ -48,9 +48,9 @@ const mostListPages = 25;
 const mostSearchPages = 50;
 
 /**
- * One request's knowledge of repositories as a whole. bkrepo restricts searches to the paths that the user was granted and
- * answers 200, while the lists by address require the repository right alone. So a search is compared with the count of
- * the list before its empty answer proves anything.
+ * One request's knowledge of repositories as a whole. bkrepo restricts searches to the paths that the user was granted
+ * and answers 200, while the lists by address require the repository right alone. So a search is compared with the
+ * count of the list before its empty answer proves anything.
  */
 export class Repositories {
   readonly #client: BkrepoClient;
@@ -277,7 +277,7 @@ export class Packages {
     return answer;
   }
 
-  async #load(refs: readonly PackageRef[], answers: Answers<TaggedPackage>): Promise<Answers<TaggedPackage>> {
+  async #load(refs: readonly PackageRef[], answers: Answers<TaggedPackage>) {
     const wanted: Wanted[] = [];
     for (const ref of refs) {
       const repository = parseRepository(ref.repository);

@@ -35,8 +35,8 @@ export type PackageRow = z.output<typeof packageRow>;
 export const foundPackageRow = packageRow.extend({ repoName: z.string().min(1) });
 
 /**
- * The fields that a search for packages selects: all that its rows are decoded by. `historyVersion` must not become one:
- * it grows with every version ever published.
+ * The fields that a search for packages selects: all that its rows are decoded by. `historyVersion` must not become
+ * one: it grows with every version ever published.
  */
 export const packageFields: readonly string[] = Object.keys(foundPackageRow.shape);
 
@@ -140,10 +140,10 @@ export function leaf(field: string, operation: Leaf["operation"], value: Leaf["v
 }
 
 /**
- * Characters that mean themselves in a filter of every release. Releases before v3.8.7-rc.4 append the `version` filter of
- * a version list to `^` as a regular expression; later ones trim it, escape it, and escape `?` wrongly (EscapeUtils).
- * PREFIX, SUFFIX and MATCH_I of all releases escape the same way. A dot matches any character in old releases, so it only
- * widens the answer. A pattern that does not compile is an HTTP 500, so no other characters of a caller are sent.
+ * Characters that mean themselves in a filter of every release. Releases before v3.8.7-rc.4 append the `version` filter
+ * of a version list to `^` as a regular expression; later ones trim and escape it, and `?` wrongly (EscapeUtils).
+ * PREFIX, SUFFIX and MATCH_I of all releases escape the same way. A dot matches any character in old releases, so it
+ * only widens the answer. A pattern that does not compile is an HTTP 500, so no other characters of a caller are sent.
  */
 const literal = "[\\p{L}\\p{N}._/@:,~-]";
 const literalStart = new RegExp(`^${literal}+`, "u");
@@ -170,7 +170,7 @@ export function patternOf(text: string): string {
   return text.slice(0, longestFilter).replace(notAsciiLiteral, "*") + (text.length > longestFilter ? "*" : "");
 }
 
-/** Whether the total of a list with this `version` filter counts exactly the names with this prefix, in every release. */
+/** Whether the total of a list with this `version` filter counts exactly the names with the prefix in every release. */
 export function isCountedByPrefix(prefix: string): boolean {
   return literalPrefix(prefix) === prefix && !prefix.includes(".");
 }

@@ -6,7 +6,7 @@ import { printRepository } from "./keys.ts";
 import { Repositories } from "./packages.ts";
 import type { BkrepoSettings } from "./settings.ts";
 
-/** Searches cost one call a project; versions and files one call a package or path, images one more to learn their type. */
+/** Searches cost one call a project, versions and files one a package or path, images one more to learn their type. */
 export function pricesOf(settings: BkrepoSettings): Prices {
   const { capabilities } = settings;
   const projects = new Set(repositoriesIn(settings).map(({ project }) => project)).size;

@@ -46,7 +46,7 @@ import {
   windowText,
 } from "./packages.ts";
 import { allOf, anyOf, leaf, literalSuffix, patternOf, type Rule } from "./payload.ts";
-import type { Versions } from "./versions.ts";
+import type { VersionList, Versions } from "./versions.ts";
 
 /** Packages that are identified by something else than their key. */
 export interface PackageMatcher {
@@ -109,8 +109,8 @@ function isNamedByPurl({ ref, purl: printed }: Package, purl: PurlParts): boolea
 }
 
 /**
- * The stored name in the widest spelling of a package URL: the search ignores case, and what PEP 503 treats as one character
- * is a wildcard. The stored name of Maven is the artifactId, that of RPM and Conan the name without folder and user.
+ * The stored name in the widest spelling of a package URL: the search ignores case, and what PEP 503 treats as one
+ * character is a wildcard. The stored name of Maven is the artifactId, that of RPM and Conan has no folder and no user.
  */
 function namePattern({ type, namespace, name }: PurlParts): string {
   if (type === "pypi") return patternOf(name.replace(/[-_.]+/g, "*"));
@@ -331,7 +331,7 @@ export class PurlLookup {
     this.#images = images;
   }
 
-  async versionsOf(purl: PurlParts, scope: string | null): Promise<Answer<readonly Version[]>> {
+  async versionsOf(purl: PurlParts, scope: string | null): Promise<VersionList> {
     if (purl.type === "oci") return this.#imagesOf(purl, scope);
     const matcher = matcherOfPurl(purl);
     // The server has a closed list of package types (PackageType), and none of them has such URLs.
@@ -351,7 +351,7 @@ export class PurlLookup {
     return withGap(joined(read, noSuchVersion), packages.gap);
   }
 
-  async #versionsIn(ref: PackageRef, purl: PurlParts, version: string): Promise<Answer<readonly Version[]>> {
+  async #versionsIn(ref: PackageRef, purl: PurlParts, version: string): Promise<VersionList> {
     // Under the only key of the URL, equal versions are the same, whatever vendor the URL states beside the user.
     const known = keyOfPurl(purl);
     const isOnlyKey = known?.isOnly === true && known.key === ref.key;
@@ -362,7 +362,7 @@ export class PurlLookup {
     // The stored version of an RPM ends in its architecture: without one, the URL has the beginning of it.
     const arch = purl.qualifiers["arch"];
     const name = purl.type === "rpm" ? `${version}.${arch}` : version;
-    const read: Answer<readonly Version[]> =
+    const read: VersionList =
       purl.type === "rpm" && arch === undefined
         ? await this.#versions.allOf(ref, `${version}.`)
         : mapAnswer(await this.#versions.byRef.load({ package: ref, version: name, nativeId: null }), (one) => [one]);
@@ -370,7 +370,7 @@ export class PurlLookup {
   }
 
   /** An image's package URL names its digest: the versions that have it under this name. */
-  async #imagesOf(purl: PurlParts, scope: string | null): Promise<Answer<readonly Version[]>> {
+  async #imagesOf(purl: PurlParts, scope: string | null): Promise<VersionList> {
     const digest = purl.version === null ? null : parseDigest(purl.version);
     if (digest === null) return impossible;
     const records = await this.#images.copies(purl.name, digest);

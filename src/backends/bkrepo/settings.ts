@@ -5,19 +5,13 @@ import { parseRepository } from "./keys.ts";
 /** Text that is safe in a header: printable ASCII without spaces. */
 const word = z.string().regex(/^[\x21-\x7e]{1,4096}$/, "must be printable text without spaces");
 
+/** Basic separates user and password at the first colon, and the server cuts a Platform secret at a second one. */
+const part = word.refine((text) => !text.includes(":"), "must not hold a colon");
+
 const credentials = z.union(
   [
-    z.strictObject({
-      // Basic separates the two by the first colon.
-      username: word.refine((text) => !text.includes(":"), "must not hold a colon"),
-      password: z.string().min(1),
-    }),
-    z.strictObject({
-      accessKey: word.refine((text) => !text.includes(":"), "must not hold a colon"),
-      // The server cuts the secret at a second colon.
-      secretKey: word.refine((text) => !text.includes(":"), "must not hold a colon"),
-      userId: word,
-    }),
+    z.strictObject({ username: part, password: z.string().min(1) }),
+    z.strictObject({ accessKey: part, secretKey: part, userId: word }),
     z.strictObject({ token: word }),
   ],
   { error: "must be { username, password }, { accessKey, secretKey, userId } or { token }" },
@@ -30,8 +24,9 @@ export const bkrepoSettings = z
     ...commonSettings,
     credentials: credentials.optional().meta({
       description:
-        "Basic (a personal token may stand in the password's place), Platform (keys that act as userId, which must be a user that exists: " +
-        "bkrepo creates unknown ones), or a token that bkrepo signed. Not read with forward: caller.",
+        "Basic (a personal token may stand in the password's place), Platform (keys that act as userId, which must " +
+        "be a user that exists: bkrepo creates unknown ones), or a token that bkrepo signed. Not read with forward: " +
+        "caller.",
     }),
     repositories: z
       .array(z.string().refine((text) => parseRepository(text) !== null, "must be project/repo"))

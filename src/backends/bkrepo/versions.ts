@@ -20,6 +20,11 @@ export function versionText({ package: { repository, key }, version }: VersionRe
   return keyText(repository, key, version);
 }
 
+/** Versions that were found, or why there are none. */
+export type VersionList = Answer<readonly Version[]>;
+
+type VersionPage = Answer<Page<Version>>;
+
 interface Target {
   readonly ref: PackageRef;
   readonly repository: Repository;
@@ -48,7 +53,7 @@ const latestSize = 5;
 /** Pages behind the first that are searched for a version that is no attachment. */
 const mostLatestPages = 5;
 
-/** Tags that cosign and others store beside an image: `sha256-<hex>.sig`, `.att`, `.sbom`, and referrers without suffix. */
+/** Tags that cosign and others store beside an image: `sha256-<hex>.sig`, `.att`, `.sbom`, referrers without suffix. */
 const attachment = /^sha(?:256|512)-[0-9a-f]{64,128}(?:\.[\w-]+)?$/;
 
 const noRepository = absent(pageVersions, "KEYED_READ");
@@ -61,7 +66,7 @@ export class Versions {
   readonly #packages: Packages;
   readonly byRef: Loader<VersionRef, Answer<Version>>;
   /** Windows of one tick that begin at the same place are one window of the largest size: `latest` and `versions`. */
-  readonly #windows: Loader<WindowKey, Answer<Page<Version>>>;
+  readonly #windows: Loader<WindowKey, VersionPage>;
 
   constructor(client: BkrepoClient, packages: Packages) {
     this.#client = client;
@@ -75,7 +80,7 @@ export class Versions {
     );
   }
 
-  async page(ref: PackageRef, query: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
+  async page(ref: PackageRef, query: VersionQuery, request: PageRequest): Promise<VersionPage> {
     const target = targetOf(ref);
     if (target === null) return impossible;
     const { direction } = query;
@@ -115,7 +120,7 @@ export class Versions {
   }
 
   /** Versions that begin with the prefix, or all, newest first; children of multi-arch images are among them. */
-  allOf(ref: PackageRef, prefix: string | null): Promise<Answer<readonly Version[]>> {
+  allOf(ref: PackageRef, prefix: string | null): Promise<VersionList> {
     const target = targetOf(ref);
     if (target === null) return Promise.resolve(impossible);
     const read = this.#readAll(target, { ...newestFirst, prefix }).then(({ rows, dropped, isWhole }) => {
@@ -125,7 +130,7 @@ export class Versions {
     return absentIfNotFound(read, noRepository);
   }
 
-  async #load(refs: readonly VersionRef[], answers: Answers<Version>): Promise<Answers<Version>> {
+  async #load(refs: readonly VersionRef[], answers: Answers<Version>) {
     await Promise.all(
       groupBy(refs, (ref) => packageText(ref.package)).map(async (group) => {
         const target = targetOf(group[0]?.package);
@@ -192,7 +197,7 @@ export class Versions {
     return answers;
   }
 
-  async #window(target: Target, filter: VersionFilter, request: PageRequest): Promise<Answer<Page<Version>>> {
+  async #window(target: Target, filter: VersionFilter, request: PageRequest): Promise<VersionPage> {
     const { prefix } = filter;
     const hidesChildren = isImageKey(target.ref.key) && !prefix?.startsWith(childPrefix);
     const isSuperset = prefix !== null && !isCountedByPrefix(prefix);
@@ -285,8 +290,8 @@ function targetOf(ref: PackageRef | undefined): Target | null {
 }
 
 /**
- * The newest of versions that the server sorted by publication. Of a whole list it is the one of the latest date; of the
- * beginning of a list the first one, where the dates prove the order. Unknown where dates are missing.
+ * The newest of versions that the server sorted by publication. Of a whole list it is the one of the latest date, of
+ * the beginning of a list the first one, where the dates prove the order. Unknown where dates are missing.
  */
 function newestOf(versions: readonly Version[], isWhole: boolean): Answer<Version> {
   const [head, ...others] = versions;
