@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { credentials } from "../demo/story.ts";
 import { callsFor } from "../src/backends/prices.ts";
 import { demands } from "../src/graph/cost/demands.ts";
-import { createLedger, type Explained } from "../src/graph/cost/explain.ts";
+import { createLedger, type ExplainReport } from "../src/graph/cost/explain.ts";
 import { createSchema } from "../src/graph/schema/schema.ts";
 import { UpstreamError } from "../src/upstream/errors.ts";
 import type { Exchange } from "../src/upstream/events.ts";
@@ -24,13 +24,13 @@ afterEach(async () => {
 const plan = { "x-explain": "plan" };
 const actual = { "x-explain": "actual" };
 
-function explainOf({ body, text }: Answer): Explained {
+function explainOf({ body, text }: Answer): ExplainReport {
   const explain = body.extensions?.["explain"];
   if (typeof explain !== "object" || explain === null || !("estimated" in explain)) throw new Error(text);
-  return explain as Explained;
+  return explain as ExplainReport;
 }
 
-function byBackend(rows: Explained["actual"]): Record<string, number> {
+function byBackend(rows: ExplainReport["actual"]): Record<string, number> {
   const sums: Record<string, number> = {};
   for (const { backend, calls } of rows ?? []) sums[backend] = (sums[backend] ?? 0) + calls;
   return sums;

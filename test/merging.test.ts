@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { FoundFile } from "../src/backends/backend.ts";
 import { type Claim, conflictsOf, type MergedField, mergeField, observationsOf } from "../src/graph/artifact/merge.ts";
-import { plain } from "../src/graph/artifact/outcome.ts";
+import { sourceWithStatus } from "../src/graph/artifact/outcome.ts";
 import { assembleFiles } from "../src/graph/artifact/trace-starts.ts";
 import { createContext, createEstate } from "../src/graph/context.ts";
 import { type Digest, digestOf } from "../src/model/artifact.ts";
@@ -63,7 +63,11 @@ describe("merging what several backends say of the same bytes", () => {
     const weak = digest("md5", "d");
     const [mine, other] = [digest("sha256", "a"), digest("sha256", "b")];
     const found = [file("bkrepo", [mine, weak]), file("gitlab", [other, weak]), file("swr-north4", [weak])];
-    const outcomes = found.map((one) => ({ source: plain(one.origin.backend, "OK"), value: [one], error: null }));
+    const outcomes = found.map((one) => ({
+      source: sourceWithStatus(one.origin.backend, "OK"),
+      value: [one],
+      error: null,
+    }));
     const caller = { name: "test", scopes: new Set<never>(), access: null };
     const context = createContext(createEstate([]), testCall(), caller, [], () => {});
 

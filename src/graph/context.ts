@@ -7,10 +7,10 @@ import type { AnswerMeter } from "./cost/answer-meter.ts";
 import { badInput, report } from "./errors.ts";
 import type { Seal } from "./identity/opaque.ts";
 
-/** One step of something that changes a backend, for the log of whoever has to answer for it. */
+/** One step of something that changes a backend, for the audit log. */
 export interface AuditEvent {
   readonly action: "deletePackage" | "deleteVersion";
-  /** `ASKED` before anything is sent; afterwards the outcome as the caller is told it. */
+  /** `ASKED` before anything is sent; afterwards the outcome as the caller gets it. */
   readonly outcome: string;
   /** Who asked: name of the key or subject of the token. */
   readonly caller: string;
@@ -30,7 +30,7 @@ export interface Estate {
   /** In the order of the configuration. */
   readonly backends: readonly Backend[];
   readonly find: (name: string) => Backend | null;
-  /** The backend whose image references carry this registry host; null when nobody's do. */
+  /** The backend whose image references carry this registry host; null when there is none. */
   readonly ownerOf: (registry: string | null) => Backend | null;
 }
 
@@ -48,7 +48,10 @@ export interface Context {
   readonly seal: Seal | null;
   /** Writes down what changes a backend. */
   readonly audit: Audit;
-  /** Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed; or `count` like it. False: from now on they are only counted. */
+  /**
+   * Adds an error that nulls nothing: a dropped row, a part of a merged answer that failed; or `count` like it. False:
+   * from now on they are only counted.
+   */
   readonly report: (error: GraphQLError, count?: number) => boolean;
 }
 
@@ -103,7 +106,7 @@ export interface Reading<K extends ReaderName> {
 }
 
 /** Every backend that has this reader, in the order of the configuration. */
-export function having<K extends ReaderName>(context: Context, name: K): Reading<K>[] {
+export function backendsWith<K extends ReaderName>(context: Context, name: K): Reading<K>[] {
   return context.estate.backends.flatMap((backend) => {
     const reader = context.readers(backend)[name];
     return reader ? [{ backend, reader }] : [];
@@ -114,13 +117,13 @@ export function having<K extends ReaderName>(context: Context, name: K): Reading
  * The reader a caller means. Throws BACKEND_NOT_CONFIGURED for an unknown name, BAD_USER_INPUT when the backend cannot
  * do this or when no name was given and several could.
  */
-export function choose<K extends ReaderName>(
+export function resolveReader<K extends ReaderName>(
   context: Context,
   name: K,
   backendName: string | null | undefined,
 ): Reading<K> {
   if (backendName === null || backendName === undefined) {
-    const [only, ...others] = having(context, name);
+    const [only, ...others] = backendsWith(context, name);
     if (!only) throw badInput("BACKEND_NOT_CONFIGURED", `No configured backend has ${name}.`);
     if (others.length > 0) {
       const names = [only, ...others].map(({ backend }) => backend.name).join(", ");
@@ -135,7 +138,10 @@ export function choose<K extends ReaderName>(
   return { backend, reader };
 }
 
-/** The reader behind a coordinate that an id or a model object carries; null when the backend is not configured (any more). */
+/**
+ * The reader behind a coordinate that an id or a model object carries; null when the backend is not configured (any
+ * more).
+ */
 export function readerOf<K extends ReaderName>(
   context: Context,
   name: K,

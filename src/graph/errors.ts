@@ -5,7 +5,7 @@ import { type Failure, isOutOfTime, isQueueFull, UpstreamError } from "../upstre
 import { AddressTooLong } from "../upstream/operation.ts";
 import type { SourceStatus } from "./generated/resolvers.ts";
 
-/** Codes of refused requests: told before any upstream call. */
+/** Codes of refused requests: answered before any upstream call. */
 export type InputCode =
   | "BAD_USER_INPUT"
   | "BAD_ID"
@@ -66,8 +66,8 @@ export function noAnswer(backend: string, { reason, failure }: Unknown): NoAnswe
 type NotFailed = Exclude<UnknownReason, "FAILED">;
 
 /**
- * The one table from reasons to what clients see. NOT_SEARCHABLE and NOT_CONFIGURED: the backend was not asked. Whoever
- * answered without being able to say is PARTIAL, or has the status of what stood in the way.
+ * The one table from reasons to what clients see. NOT_SEARCHABLE and NOT_CONFIGURED: the backend was not asked. A
+ * caller who answered without being able to say is PARTIAL, or has the status of what stood in the way.
  */
 const reasons: Readonly<
   Record<NotFailed, { code: UpstreamCode | "BACKEND_NOT_CONFIGURED"; status: SourceStatus; says: string }>
@@ -75,7 +75,7 @@ const reasons: Readonly<
   LEFT_OUT: {
     code: "UPSTREAM_MALFORMED",
     status: "PARTIAL",
-    says: "answered other keys of the same question, and said nothing of this one",
+    says: "answered other keys of the same question, and not this one",
   },
   NOT_SEARCHABLE: {
     code: "UPSTREAM_MALFORMED",
@@ -219,7 +219,7 @@ function placed(error: GraphQLError, at: unknown): GraphQLError {
   });
 }
 
-/** Errors that one answer tells; how many more there were is told by one more. */
+/** Most errors of one answer; one more has the number of the others. */
 export const mostErrors = 100;
 
 /** Errors that one error stands for. */

@@ -81,14 +81,14 @@ function grow(cells: Cells | null): unknown {
   if (cells === null) return null;
   const grown: Record<string, unknown> = { __typename: "Tree" };
   for (const [name, { kind, value }] of Object.entries(cells)) {
-    const plain = Array.isArray(value)
+    const sourceWithStatus = Array.isArray(value)
       ? value.map((one) => grow(one))
       : typeof value === "object"
         ? grow(value as Cells | null)
         : value;
     const said = {
-      value: () => plain,
-      late: () => Promise.resolve(plain),
+      value: () => sourceWithStatus,
+      late: () => Promise.resolve(sourceWithStatus),
       null: () => null,
       error: () => new Error(`no ${name}`),
       "late error": () => {
@@ -118,8 +118,8 @@ async function both(schema: GraphQLSchema, cells: Cells, deep: boolean) {
   const plan = createPlan(schema, document, operation, variableValues);
   if (plan === null) throw new Error("this can be planned");
   const ran = await executePlan(plan, variableValues, {}, null, rooted());
-  const plain = (result: ExecutionResult) => JSON.parse(JSON.stringify(result));
-  return [plain(ran), plain(told)] as const;
+  const sourceWithStatus = (result: ExecutionResult) => JSON.parse(JSON.stringify(result));
+  return [sourceWithStatus(ran), sourceWithStatus(told)] as const;
 }
 
 describe("a plan answers what the reference execution answers", () => {

@@ -54,7 +54,6 @@ export const bannedWords: Readonly<Record<string, string>> = {
   untellable: "unknown",
   having: "backends with capability",
   choose: "resolve",
-  chosen: "resolved",
   turns: "admission control",
   portion: "cost per tick",
   portions: "batches",
@@ -99,7 +98,7 @@ export function houseFiles(): readonly SourceFile[] {
 export function bannedWordsIn({ path, text }: SourceFile): readonly Finding[] {
   return text.split("\n").flatMap((line, index) => {
     const found = new Set<string>();
-    const text = line.replace(/\bin[- ]?flight\b/gi, "");
+    const text = line.replace(/\bin[- ]?flight\b|\bDECLARED\b/gi, "");
     for (const [name] of text.matchAll(/[A-Za-z][A-Za-z0-9]*/g)) {
       const parts = name
         .replace(/([a-z0-9])([A-Z])/g, "$1 $2")

@@ -26,10 +26,10 @@ import { UpstreamError } from "../../upstream/errors.ts";
 
 /**
  * One request's readers of a backend, as far as the access rules let its caller see: everything the graph knows comes
- * through these, so lists, look-ups, traces, nodes and entities obey alike. What is not allowed answers as
- * what is not there. Names are checked before anything is asked, so that not even the time of an answer tells; answers are
- * checked again by the place that answered, because ids, numbers and names of moved projects come from the caller. Null
- * for `access` restricts nothing.
+ * through these, so lists, look-ups, traces, nodes and entities obey the same rules. What is not allowed answers as
+ * what is not there. Names are checked before anything is asked, so that not even the time of an answer tells; answers
+ * are checked again by the place that answered, because ids, numbers and names of moved projects come from the caller.
+ * Null for `access` restricts nothing.
  */
 export function restrict(backend: BackendIdentity, readers: Readers, access: readonly Allowed[] | null): Readers {
   if (access === null) return readers;
@@ -45,8 +45,8 @@ export function restrict(backend: BackendIdentity, readers: Readers, access: rea
 }
 
 /**
- * What stands before each method of a reader: it gets the method and the reader, and answers the method as the caller may
- * use it. A method without an entry does not compile.
+ * What stands before each method of a reader: it gets the method and the reader, and answers the method as the caller
+ * may use it. A method without an entry does not compile.
  */
 type Guards<R> = { readonly [K in keyof R]-?: (method: NonNullable<R[K]>, reader: R) => NonNullable<R[K]> };
 
@@ -75,9 +75,9 @@ interface Sight {
 function sightOf({ name: backend, kind }: BackendIdentity, access: readonly Allowed[]): Sight {
   const rules = access.filter(({ backends }) => backends === null || backends.some((glob) => fits(glob, backend)));
   // GitLab's paths are the same in upper and lower case: its container paths are lower case whatever the project's is.
-  const plain = kind === "GITLAB" ? inLowerCase : (text: string) => text;
+  const unchanged = kind === "GITLAB" ? inLowerCase : (text: string) => text;
   const some = (list: "projects" | "repositories" | "namespaces" | "groups", name: string) =>
-    rules.some((rule) => rule[list].some((glob) => fits(plain(glob), plain(name))));
+    rules.some((rule) => rule[list].some((glob) => fits(unchanged(glob), unchanged(name))));
   const group = (path: string) => prefixesOf(path).some((prefix) => some("groups", prefix));
   switch (kind) {
     case "ZADIG":
@@ -297,9 +297,9 @@ const largestPage = 100;
 
 /**
  * A window over the rows that may be seen. It reads on until one row more than wanted is found, so that neither a short
- * page nor "there is more" speaks of hidden rows. No total is told. Of rows that could not be read only their being there
- * is told, since whose they are is not known. OVER_BUDGET when the first thousand rows held nothing. `whenNone` says what
- * an empty window is: the list is there whoever asks (EMPTY), its place is hidden (HIDDEN), or it is hidden where rows of
+ * page nor "there is more" counts hidden rows. There is no total. Unreadable rows are only counted, since the place
+ * that they belong to is unknown. OVER_BUDGET when the first thousand rows have none. `whenNone` says what an empty
+ * window is: the list is there for every caller (EMPTY), its place is hidden (HIDDEN), or it is hidden where rows of
  * another place stand in it (ROWS_TELL).
  */
 async function filteredPage<T>(
@@ -326,7 +326,7 @@ async function filteredPage<T>(
     const page = answer.value;
     read = page;
     const seen = await Promise.all(page.rows.map(({ value }) => answerOf(see(value))));
-    // A row of which nobody could say whether it may be seen is left out, and so is one that could not be read.
+    // A row whose visibility is unknown is left out, and so is one that could not be read.
     gap ??= answer.gap ?? (page.dropped.length > 0 ? unknown("LOST_ROWS") : firstGap(seen));
     if (whenNone === "ROWS_TELL" && seen.some(({ kind }) => kind === "ABSENT")) isHome = false;
     for (const row of rowsSeen(page.rows, seen)) rows.push(row);

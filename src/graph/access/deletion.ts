@@ -18,7 +18,9 @@ export interface DeletionParent {
   readonly at: string;
 }
 
-/** Deletes a package whose name was typed right. Throws BAD_ID, and BACKEND_NOT_CONFIGURED for an id of another estate. */
+/**
+ * Deletes a package whose name was typed right. Throws BAD_ID, and BACKEND_NOT_CONFIGURED for an id of another estate.
+ */
 export async function deletePackage(context: Context, id: string, confirmName: string): Promise<DeletionParent> {
   const node = coordinatesOf(id, "Package");
   if (node.type !== "Package") throw badInput("BAD_ID", "This is not the id of a Package.");
@@ -29,7 +31,7 @@ export async function deletePackage(context: Context, id: string, confirmName: s
     version: null,
     confirmName,
     find: (reader) => reader.package(ref),
-    deed: (remover, found) => remover.package(found.ref),
+    toDelete: (remover, found) => remover.package(found.ref),
   });
 }
 
@@ -44,7 +46,7 @@ export async function deleteVersion(context: Context, id: string, confirmName: s
     version: ref.version,
     confirmName,
     find: (reader) => reader.version(ref),
-    deed: (remover, found) => remover.version(found.ref),
+    toDelete: (remover, found) => remover.version(found.ref),
   });
 }
 
@@ -55,7 +57,7 @@ interface Removal<T> {
   readonly confirmName: string;
   readonly find: (reader: PackageReader) => Promise<Answer<T>>;
   /** Null when this backend has no way to delete such a thing. */
-  readonly deed: (remover: Remover, found: T) => (() => Promise<void>) | null;
+  readonly toDelete: (remover: Remover, found: T) => (() => Promise<void>) | null;
 }
 
 async function remove<T extends Package | Version>(context: Context, removal: Removal<T>): Promise<DeletionParent> {
@@ -82,11 +84,11 @@ async function remove<T extends Package | Version>(context: Context, removal: Re
     }
     if (!found) return done("ABSENT", null);
     if (found.name !== confirmName) return done("NAME_DIFFERS", found.name);
-    const deed = backend.remover ? removal.deed(backend.remover(call), found) : null;
-    if (!deed) return done("NOT_SUPPORTED", found.name);
+    const remove = backend.remover ? removal.toDelete(backend.remover(call), found) : null;
+    if (!remove) return done("NOT_SUPPORTED", found.name);
     try {
       write("ASKED");
-      await deed();
+      await remove();
       return done("DELETED", found.name);
     } catch (error) {
       if (!(error instanceof UpstreamError)) {
@@ -125,7 +127,7 @@ function lookAgain({ call, caller }: Context, backend: Backend): PackageReader |
   return restrict(backend, readers, caller.access).packages ?? null;
 }
 
-/** What a failed attempt says of the thing: after silence nobody knows. */
+/** What a failed attempt means for the thing: after silence its state is unknown. */
 const outcomes: Readonly<Record<Failure, DeletionOutcome>> = {
   NOT_FOUND: "ABSENT",
   DENIED: "REFUSED",

@@ -45,7 +45,7 @@ export async function driftOf(context: Context, release: Release, image: Release
     return {
       ...base,
       verdict: "UNVERIFIABLE",
-      reason: "the registry does not answer; what it said before proves nothing now",
+      reason: "the registry does not answer; its earlier answer proves nothing now",
     };
   if (!now.value) return { ...base, verdict: "MISSING" };
   const current = now.value.digest;
@@ -74,12 +74,12 @@ async function releasedDigest(
   image: ReleaseImage,
 ): Promise<{ readonly digest: Digest | null; readonly reason: string }> {
   const reason = "no digest was recorded when it was released";
-  const told = image.digest ?? image.target?.digest ?? image.source?.digest;
-  if (told) return { digest: told, reason };
+  const digest = image.digest ?? image.target?.digest ?? image.source?.digest;
+  if (digest) return { digest, reason };
   const built = image.source ?? image.target;
   if (!built) return { digest: null, reason };
   // Zadig alone may say what was released: today's registry must not vouch for yesterday.
-  const seed = { ...imageSeed(built, release.ref.backend), asOf: release.createdAt, held: atHand([]) };
+  const seed = { ...imageSeed(built, release.ref.backend), asOf: release.createdAt, registryRecords: atHand([]) };
   const node = createArtifact(context, seed);
   const [outcome] = await node.zadig();
   const record = await node.record();

@@ -4,12 +4,12 @@ import { type Digest, type ImageRef, printImageRef } from "../../model/artifact.
 import type { Origin } from "../../model/backend.ts";
 import type { ImageRecord } from "../../model/package.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
-import { type Context, having, type ReaderName, type Reading } from "../context.ts";
+import { backendsWith, type Context, type ReaderName, type Reading } from "../context.ts";
 import { couldNotSay, type Outcome, outcomeOf } from "./outcome.ts";
 
-/** What one Zadig said of one reference. */
+/** The answer of one Zadig about one reference. */
 export type Records = Outcome<readonly ArtifactRecord[]>;
-/** What one registry said of one search. */
+/** The answer of one registry to one search. */
 export type Images = Outcome<readonly ImageRecord[]>;
 
 /** Zadig's records of exactly these references: the Zadig named, or every one. */
@@ -48,7 +48,10 @@ export async function recordsOfTag(
   return listed.kind === "FOUND" ? joined([listed, hidden], unknown("LEFT_OUT")) : hidden;
 }
 
-/** What each reference holds now, in the registry that it names; references of registries nobody configured are left out. */
+/**
+ * What each reference holds now, in the registry that it names; references of registries that are not configured are
+ * left out.
+ */
 export function askOwners(context: Context, images: readonly ImageRef[]): Promise<Outcome<ImageRecord>[]> {
   return Promise.all(
     images.flatMap((image) => {
@@ -59,14 +62,16 @@ export function askOwners(context: Context, images: readonly ImageRef[]): Promis
   );
 }
 
-/** The same bytes in every registry (or in those named); one entry a backend. Without a digest nobody can be asked. */
+/**
+ * The same bytes in every registry (or in those named); one entry a backend. Without a digest no backend can be asked.
+ */
 export function askCopies(
   context: Context,
   image: ImageRef,
   digest: Digest | null,
   only?: readonly string[],
 ): Promise<Images[]> {
-  const asked = having(context, "images").filter(({ backend }) => only?.includes(backend.name) ?? true);
+  const asked = backendsWith(context, "images").filter(({ backend }) => only?.includes(backend.name) ?? true);
   return Promise.all(
     asked.map(({ backend, reader }): Images | Promise<Images> => {
       if (digest === null) return couldNotSay(backend.name, unknown("NOT_SEARCHABLE"));
@@ -77,7 +82,7 @@ export function askCopies(
 
 /** Lets every registry find the places where copies may be, while it is not yet known of which digest. */
 export function expectCopies(context: Context, image: ImageRef): void {
-  for (const { reader } of having(context, "images")) reader.expectCopies(lastName(image));
+  for (const { reader } of backendsWith(context, "images")) reader.expectCopies(lastName(image));
 }
 
 /** The name of an image without its path: what stays the same when it is copied elsewhere. */
@@ -91,10 +96,10 @@ function taggedText(image: ImageRef): string {
 }
 
 function zadigs(context: Context, only: string | null) {
-  return having(context, "artifacts").filter(({ backend }) => only === null || backend.name === only);
+  return backendsWith(context, "artifacts").filter(({ backend }) => only === null || backend.name === only);
 }
 
-/** When and by whom a list was told, by its first row. */
+/** The origin of a list: that of its first row. */
 export function firstOrigin(found: readonly { readonly origin: Origin }[]) {
   return found[0]?.origin ?? null;
 }
@@ -129,7 +134,7 @@ function askInScopes<K extends ReaderName, T extends { readonly origin: Origin }
   search: (reader: Reading<K>["reader"], scope: string | null) => Promise<Answer<readonly T[]>>,
 ): Promise<Outcome<readonly T[]>[]> {
   return Promise.all(
-    having(context, kind).flatMap(({ backend, reader }) =>
+    backendsWith(context, kind).flatMap(({ backend, reader }) =>
       scopesOf(backend.name, hints).map((scope) => outcomeOf(backend.name, search(reader, scope), firstOrigin)),
     ),
   );

@@ -8,7 +8,7 @@ export type MergedField = "name" | "type" | "size" | "architecture" | "os" | "cr
 /**
  * Who speaks: the CI that built the bytes, the registry that the reference names, a package repository that lists the
  * file, or a registry that holds the same bytes under another name. The last is believed last, and only where an
- * artifact is followed through every backend.
+ * artifact is traced through every backend.
  */
 export type Role = "ci" | "registry" | "repository" | "copy";
 
@@ -86,7 +86,7 @@ export const mergeRules: Readonly<Record<MergedField, MergeRule>> = {
   },
 };
 
-/** The merged value of one field with the claim it comes from; null when nobody claims anything. */
+/** The merged value of one field with the claim it comes from; null without a claim. */
 export function mergeField(
   field: MergedField,
   claims: readonly Claim[],
@@ -123,7 +123,7 @@ export function claimOfRecord(record: ArtifactRecord): Claim {
     role: "ci",
     observedAt: record.origin.fetchedAt,
     digest: record.digest,
-    // A word that we do not know contradicts nobody.
+    // An unknown word contradicts no other.
     values: { name, type: type === "OTHER" ? null : type, size, architecture, os, createdBy, createdAt },
   };
 }
@@ -160,8 +160,8 @@ const fields: readonly MergedField[] = ["name", "type", "size", "architecture", 
 
 /** A backend that says the same of two tags of one image says it once. */
 function unique(observations: readonly ObservationParent[]): ObservationParent[] {
-  const said = new Map(observations.map((one) => [JSON.stringify([one.backend, one.field, one.value]), one]));
-  return [...said.values()];
+  const sources = new Map(observations.map((one) => [JSON.stringify([one.backend, one.field, one.value]), one]));
+  return [...sources.values()];
 }
 
 function observation(field: MergedField, claim: Claim): ObservationParent[] {

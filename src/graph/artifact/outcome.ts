@@ -25,14 +25,14 @@ export interface Outcome<T> {
   /** Null where it was not found. */
   readonly value: T | null;
   /**
-   * What the backend could not say, for `errors[]`: all of it where there is no value, else what may be missing beside the
-   * value. Null where the answer is whole: found, or proved to be absent.
+   * What the backend could not say, for `errors[]`: all of it where there is no value, else what may be missing beside
+   * the value. Null where the answer is whole: found, or proved to be absent.
    */
   readonly error: NoAnswer | null;
 }
 
 /** A source for an answer that was had. */
-export function told(origin: Origin, status: SourceStatus = "OK"): SourceParent {
+export function sourceFrom(origin: Origin, status: SourceStatus = "OK"): SourceParent {
   return {
     backend: origin.backend,
     status: origin.stale && status === "OK" ? "STALE" : status,
@@ -44,13 +44,13 @@ export function told(origin: Origin, status: SourceStatus = "OK"): SourceParent 
 }
 
 /** A source for a backend that was not asked, or answered without an origin. */
-export function plain(backend: string, status: SourceStatus): SourceParent {
+export function sourceWithStatus(backend: string, status: SourceStatus): SourceParent {
   return { backend, status, fetchedAt: null, retryAfterMs: null, upstreamCode: null, traceId: null };
 }
 
 /** A source for an answer that could not be had. */
 function sourceOfError(error: NoAnswer): SourceParent {
-  if (!(error instanceof UpstreamError)) return plain(error.backend, statusOf(error));
+  if (!(error instanceof UpstreamError)) return sourceWithStatus(error.backend, statusOf(error));
   return {
     backend: error.backend,
     status: statusOf(error),
@@ -62,8 +62,8 @@ function sourceOfError(error: NoAnswer): SourceParent {
 }
 
 /**
- * Awaits one backend's answer. Only an absence that was proved becomes ABSENT. What was found is OK or STALE, and PARTIAL
- * where something may be missing from it; what could not be said has the status of its reason. A failure is its status;
+ * Awaits one backend's answer. Only an absence that was proved becomes ABSENT. What was found is OK or STALE, and
+ * PARTIAL where something may be missing from it; an unknown has the status of its reason. A failure is its status;
  * anything else thrown is a bug and passes through.
  */
 export function outcomeOf<T>(
@@ -82,13 +82,13 @@ export function outcomeOf<T>(
 
 /** As {@link outcomeOf}, of an answer that is there. */
 export function outcomeIn<T>(backend: string, answer: Answer<T>, originOf: (value: T) => Origin | null): Outcome<T> {
-  if (answer.kind === "ABSENT") return { source: plain(backend, "ABSENT"), value: null, error: null };
+  if (answer.kind === "ABSENT") return { source: sourceWithStatus(backend, "ABSENT"), value: null, error: null };
   if (answer.kind === "UNKNOWN") return couldNotSay(backend, answer);
   const { value, gap } = answer;
   const origin = originOf(value);
   const status = gap === null ? "OK" : "PARTIAL";
   return {
-    source: origin ? told(origin, status) : plain(backend, status),
+    source: origin ? sourceFrom(origin, status) : sourceWithStatus(backend, status),
     value,
     error: gap && noAnswer(backend, gap),
   };
@@ -99,7 +99,7 @@ export function couldNotSay(backend: string, answer: Unknown): Outcome<never> {
   return unanswered(noAnswer(backend, answer));
 }
 
-/** The outcome of a question that nobody could answer because of this. */
+/** The outcome of a question that was not answered because of this. */
 export function unanswered(error: NoAnswer): Outcome<never> {
   return { source: sourceOfError(error), value: null, error };
 }
@@ -114,7 +114,7 @@ export function errorsIn(asked: readonly Outcome<unknown>[]): NoAnswer[] {
   return asked.flatMap((outcome) => (outcome.error && wasAsked(outcome) ? [outcome.error] : []));
 }
 
-/** The value that was found, or null where its absence was proved; throws where nobody could say. */
+/** The value that was found, or null where its absence was proved; throws where the answer is unknown. */
 export function provenValue<T>(backend: string, answer: Answer<T>): T | null {
   if (answer.kind === "UNKNOWN") throw noAnswer(backend, answer);
   return answer.kind === "FOUND" ? answer.value : null;
@@ -143,19 +143,19 @@ const weights: Readonly<Record<SourceStatus, Weight>> = {
 const gravity: readonly SourceStatus[] = Object.keys(weights) as SourceStatus[];
 
 /**
- * One entry a backend, in the order they first appear. Of a backend that was asked several things it is what it said to the
- * most telling one. What was found is OK or STALE where every question was answered, and PARTIAL where one was not answered
- * or could not be asked. Where nothing was found: the gravest failure; else ABSENT, whatever could not be asked beside it;
- * else why it was not asked.
+ * One entry a backend, in the order they first appear. Of a backend that was asked several things it is the status of
+ * the most telling answer. What was found is OK or STALE where every question was answered, and PARTIAL where one was
+ * not answered or could not be asked. Where nothing was found: the gravest failure; else ABSENT, whatever could not be
+ * asked beside it; else why it was not asked.
  */
 export function combineSources(sources: readonly SourceParent[]): SourceParent[] {
   const byBackend = Map.groupBy(sources, ({ backend }) => backend);
-  return [...byBackend.values()].flatMap((said) => combined(said) ?? []);
+  return [...byBackend.values()].flatMap((sources) => combined(sources) ?? []);
 }
 
-function combined(said: readonly SourceParent[]): SourceParent | null {
+function combined(sources: readonly SourceParent[]): SourceParent | null {
   const gravest = (weight: Weight) =>
-    said
+    sources
       .filter(({ status }) => weights[status] === weight)
       .toSorted((a, b) => gravity.indexOf(b.status) - gravity.indexOf(a.status))
       .at(0) ?? null;
@@ -167,8 +167,8 @@ function combined(said: readonly SourceParent[]): SourceParent | null {
 }
 
 /**
- * The source as it is known now: where a kept answer has stood in for its backend within this operation, "it said so" and
- * "it has none" are as old as that answer.
+ * The source as it is known now: where a stale response has replaced an answer of its backend within this operation, OK
+ * and ABSENT are as old as that response.
  */
 export function aged(call: Call, source: SourceParent): SourceParent {
   const since = call.staleResponses?.oldest(source.backend) ?? null;
@@ -184,7 +184,7 @@ export function isComplete(call: Call, sources: readonly SourceParent[]): boolea
 
 /**
  * What a nullable look-up field answers: null only where the absence was proved. What may be missing from a value is
- * reported at the field's place. Throws where nobody could say.
+ * reported at the field's place. Throws where the answer is unknown.
  */
 export async function lookUp<T>(
   context: Context,
@@ -200,8 +200,8 @@ export async function lookUp<T>(
 }
 
 /**
- * What several backends know, together; empty where all who were asked have proved that they have none. What others could
- * not say is reported at the field's place. Throws where none of them could say.
+ * What several backends know, together; empty where all who were asked have proved that they have none. What others
+ * could not say is reported at the field's place. Throws where none of them could say.
  */
 export function gather<T>(
   context: Context,
@@ -215,7 +215,7 @@ export function gather<T>(
   return outcomes.flatMap(({ value }) => value ?? []);
 }
 
-/** Tells in `errors`, at the field that is being resolved, what could not be said; nulls nothing. */
+/** Adds to `errors`, at the field that is being resolved, what is unknown; nulls nothing. */
 export function reportHere(context: Context, info: GraphQLResolveInfo, error: NoAnswer): void {
   context.report(toGraphQLError(error, pathOf(info)));
 }

@@ -6,10 +6,10 @@ import type { Origin } from "../../model/backend.ts";
 import type { PackageFile, Version, VersionRef } from "../../model/package.ts";
 import type { Position } from "../../model/page.ts";
 import { type PurlParts, parsePurl } from "../../model/purl.ts";
-import { type Context, having, readerOf } from "../context.ts";
+import { backendsWith, type Context, readerOf } from "../context.ts";
 import { type ArtifactNode, type ArtifactSeed, atHand, createArtifact, imageSeed } from "./artifact.ts";
 import { askByChecksum, configuredPlaces } from "./lookups.ts";
-import { couldNotSay, lookUp, type Outcome, told } from "./outcome.ts";
+import { couldNotSay, lookUp, type Outcome, sourceFrom } from "./outcome.ts";
 
 /** The file that a package URL means among those of one version. */
 export interface MeantFile {
@@ -22,7 +22,7 @@ export interface MeantFile {
   readonly candidates: readonly PackageFile[];
 }
 
-/** As {@link MeantFile}, and when the list of files was told. */
+/** As {@link MeantFile}, and when the list of files was read. */
 export interface MainFile extends MeantFile {
   readonly origin: Origin;
 }
@@ -58,7 +58,8 @@ export async function findMainFile(
 }
 
 /**
- * The file that a package URL means, chosen by its name and its type, whatever the order of the files: by the qualifier
+ * The file that a package URL means, selected by its name and its type, whatever the order of the files: by the
+ * qualifier
  * `file_name`; else by the rule of the package's type, narrowed by the qualifiers `type`, `extension`, `classifier`,
  * `arch` and `platform`; else, for types without a rule (and for null), the only file that is no companion of another.
  * Null where it is not there, and where several could be meant.
@@ -94,7 +95,7 @@ interface NamingRule {
   readonly patterns: (purl: PurlParts) => readonly RegExp[];
   /** True where the patterns themselves obey the qualifiers `type` and `extension`. */
   readonly knowsType?: true;
-  /** Qualifiers that are told by the version itself: all of its files have them. */
+  /** Qualifiers that the version itself has: all of its files have them. */
   readonly ofVersion?: Readonly<Partial<Record<(typeof narrowing)[number], true>>>;
   /** True where files of one name are different things, not uploads of one. */
   readonly isEachAnother?: true;
@@ -106,9 +107,9 @@ const companion = new RegExp(`\\.(?:${companions})$`, "i");
 const archive = "(?:tgz|tar\\.gz|tar\\.bz2|tar\\.xz|zip)";
 
 /**
- * The naming rules, by the type in the package URL: how each packaging tool calls what it uploads. Sources of the rules:
- * Maven's repository layout, PEP 427 and 625, npm pack, helm package, cargo package, gem build, the module proxy protocol
- * of Go, the package names of RPM and Debian, and Conan's fixed names.
+ * The naming rules, by the type in the package URL: how each packaging tool calls what it uploads. Sources of the
+ * rules: Maven's repository layout, PEP 427 and 625, npm pack, helm package, cargo package, gem build, the module proxy
+ * protocol of Go, the package names of RPM and Debian, and Conan's fixed names.
  */
 const rules: Readonly<Record<string, NamingRule>> = {
   maven: { patterns: mavenPatterns, knowsType: true },
@@ -247,7 +248,9 @@ function newestOf(files: readonly PackageFile[]): MeantFile {
   return { file: files.toSorted((a, b) => compareTexts(orderOf(b), orderOf(a)))[0] ?? null, candidates: [] };
 }
 
-/** Grows with time: the moment and number of a snapshot's build, else when it was uploaded; equal only for equal files. */
+/**
+ * Grows with time: the moment and number of a snapshot's build, else when it was uploaded; equal only for equal files.
+ */
 function orderOf(file: PackageFile): string {
   const [, moment = "", build = ""] = snapshotBuild.exec(nameOf(file)) ?? [];
   return [moment, build.padStart(12), file.createdAt ?? "", nameOf(file), file.path ?? "", ...file.digests].join("\n");
@@ -259,12 +262,12 @@ function compareTexts(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-/** A file together with the version that lists it and when that was told. */
+/** A file together with the version that lists it and when it was read. */
 export type PackageFileParent = PackageFile & { readonly version: VersionRef; readonly fetchedAt: string };
 
 /**
- * A package file as an artifact: bytes with the checksums its repository tells. Who else holds them is asked, by checksum
- * and in the places that the configuration names, when somebody wants to know.
+ * A package file as an artifact: bytes with the checksums its repository tells. Who else holds them is asked, by
+ * checksum and in the places that the configuration names, when that is selected.
  */
 export function fileSeed(context: Context, { version, fetchedAt, ...file }: PackageFileParent): ArtifactSeed {
   const { backend } = version.package;
@@ -278,28 +281,28 @@ export function fileSeed(context: Context, { version, fetchedAt, ...file }: Pack
     images: [],
     file: file.name,
     records: atHand([]),
-    held: atHand([]),
+    registryRecords: atHand([]),
     copies: atHand([]),
-    declared: [],
-    followed: false,
+    namedImages: [],
+    isTraced: false,
     packaged: { version, file, fetchedAt },
-    twins: [],
-    alike: () =>
+    sameFiles: [],
+    findSameFiles: () =>
       digest === null ? unsearchable(context, backend) : askByChecksum(context, digest, configuredPlaces(context)),
-    said: [told({ backend, fetchedAt, stale: false, traceId: null })],
+    sources: [sourceFrom({ backend, fetchedAt, stale: false, traceId: null })],
   };
 }
 
-// Without a strong checksum nobody can be asked for the same bytes.
+// Without a strong checksum no backend can be asked for the same bytes.
 async function unsearchable(context: Context, own: string): Promise<Outcome<readonly FoundFile[]>[]> {
-  return having(context, "packages")
+  return backendsWith(context, "packages")
     .filter(({ backend }) => backend.name !== own)
     .map(({ backend }) => couldNotSay(backend.name, unknown("NOT_SEARCHABLE")));
 }
 
 /**
- * What a version is made of: its image, or the file that its package URL means. Null when it has no such file, or several
- * that could be meant.
+ * What a version is made of: its image, or the file that its package URL means. Null when it has no such file, or
+ * several that could be meant.
  */
 export async function artifactOfVersion(
   context: Context,
@@ -325,7 +328,7 @@ export async function artifactOfVersion(
     };
     return createArtifact(context, {
       ...imageSeed(image, null, digest),
-      held: digest === null ? null : atHand([{ source: told(origin), value: record, error: null }]),
+      registryRecords: digest === null ? null : atHand([{ source: sourceFrom(origin), value: record, error: null }]),
     });
   }
   const { backend } = version.ref.package;

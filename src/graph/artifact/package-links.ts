@@ -14,25 +14,25 @@ import {
 import type { Position } from "../../model/page.ts";
 import { nameOfPurl, namesSamePackage, type PurlParts, parsePurl } from "../../model/purl.ts";
 import type { ArtifactRecord, BuildInfo } from "../../model/release.ts";
-import { type Context, having } from "../context.ts";
+import { backendsWith, type Context } from "../context.ts";
 import { badInput } from "../errors.ts";
 import type { MatchMethod } from "../generated/resolvers.ts";
 import { type Connection, toConnection } from "../resolvers/connection.ts";
 import { firstOrigin, recordsOfTag } from "./lookups.ts";
-import { gather, isComplete, outcomeOf, plain, type SourceParent, told } from "./outcome.ts";
+import { gather, isComplete, outcomeOf, type SourceParent, sourceFrom, sourceWithStatus } from "./outcome.ts";
 import { everyBackend } from "./trace.ts";
 
 /**
  * The Zadig builds that made a version. An image is joined by digest, found by its name and tag; anything else by the
- * revision of the pipeline that published it. Null where no Zadig can be asked for it, as its sources tell. Throws where
- * none is configured, or none could say.
+ * revision of the pipeline that published it. Null where no Zadig can be asked for it, as its sources tell. Throws
+ * where none is configured, or none could say.
  */
 export async function buildsOfVersion(
   context: Context,
   info: GraphQLResolveInfo,
   version: Version,
 ): Promise<readonly BuildInfo[] | null> {
-  const zadigs = having(context, "artifacts");
+  const zadigs = backendsWith(context, "artifacts");
   if (zadigs.length === 0) throw badInput("BACKEND_NOT_CONFIGURED", "No configured backend tells builds.");
   const search = searchFor(version);
   if (search === null) return null;
@@ -40,10 +40,10 @@ export async function buildsOfVersion(
   return gather(context, info, await Promise.all(outcomes));
 }
 
-/** What each backend asked for a version said, with those that cannot be asked for its builds. */
+/** The answer of each backend that was asked for a version, with those that cannot be asked for its builds. */
 export function sourcesOfVersion(context: Context, version: Version): readonly SourceParent[] {
-  const zadigs = searchFor(version) === null ? having(context, "artifacts") : [];
-  return [told(version.origin), ...zadigs.map(({ backend }) => plain(backend.name, "NOT_SEARCHABLE"))];
+  const zadigs = searchFor(version) === null ? backendsWith(context, "artifacts") : [];
+  return [sourceFrom(version.origin), ...zadigs.map(({ backend }) => sourceWithStatus(backend.name, "NOT_SEARCHABLE"))];
 }
 
 /** How a Zadig is asked for the builds of a version; null where it cannot be. */
@@ -79,8 +79,8 @@ export interface PackageLinkParent {
 
 /**
  * Packages of the same name in other repositories, linked and never merged: by package URLs that name the same package,
- * else by the name and format as the backend itself compares them. What a backend could not say is told in `errors`
- * beside the links that were found. Backends whose configuration names no place are not asked, and not told of. Throws
+ * else by the name and format as the backend itself compares them. What a backend does not know is reported in `errors`
+ * beside the links that were found. Backends whose configuration names no place are not asked, and not listed. Throws
  * when none could say.
  */
 export async function namesakesOf(
@@ -92,7 +92,7 @@ export async function namesakesOf(
   // Maven's own name is the artifact alone in some backends, or written with slashes: the package URL tells it whole.
   const name = (own.format === "MAVEN" && purl && nameOfPurl(purl)?.name) || own.name;
   const outcomes = await Promise.all(
-    having(context, "packages").map(({ backend, reader }) =>
+    backendsWith(context, "packages").map(({ backend, reader }) =>
       outcomeOf(backend.name, reader.named(name, own.format, null), firstOrigin),
     ),
   );
@@ -111,7 +111,7 @@ function isSamePurl(own: PurlParts | null, { purl }: Package): boolean {
   return own !== null && other !== null && namesSamePackage(own, other);
 }
 
-/** Versions looked through for the highest: of a package with more it cannot be told. */
+/** Versions looked through for the highest: of a package with more the highest is unknown. */
 const mostVersions = 1000;
 
 /** The highest version that was read, and what stood in the way of reading all. */
@@ -178,7 +178,7 @@ export async function searchPackages(
 ): Promise<SearchParent> {
   const request = { first, after: null };
   const answers = await Promise.all(
-    having(context, "packages").map(async ({ backend, reader }) => {
+    backendsWith(context, "packages").map(async ({ backend, reader }) => {
       const list = { backend: backend.name, filter: ["searchPackages", query] };
       const { source, value } = await outcomeOf(
         backend.name,

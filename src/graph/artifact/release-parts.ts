@@ -28,14 +28,14 @@ import type {
   ReleaseParts,
   SecurityScan,
 } from "../../model/release.ts";
-import { type Context, having, readerOf } from "../context.ts";
+import { backendsWith, type Context, readerOf } from "../context.ts";
 import { badInput, noAnswer } from "../errors.ts";
 import { reportDropped } from "../resolvers/connection.ts";
 import { selects } from "../resolvers/selection.ts";
 import { type ArtifactNode, createArtifact, imageSeed } from "./artifact.ts";
-import { lookUp, outcomeOf, reportHere, type SourceParent, told } from "./outcome.ts";
+import { lookUp, outcomeOf, reportHere, type SourceParent, sourceFrom } from "./outcome.ts";
 
-/** A release; marked where its lists will be asked for although the answer that told it carried none. */
+/** A release; marked where its lists will be asked for although the answer that it was read from has none. */
 export type ReleaseParent = Release & { readonly wantsParts?: true };
 /** A part of a release that remembers whose release it is: the Zadig to ask for its artifact, and as of when. */
 export type InRelease<T> = T & { readonly zadig: string; readonly asOf: string | null };
@@ -65,17 +65,17 @@ async function partsOf(context: Context, info: GraphQLResolveInfo, release: Rele
 }
 
 /**
- * What Zadig said of a release: PARTIAL where rows could not be read, or where this Zadig keeps one of the lists not at
- * all. Lists that nobody asks for are not read for it.
+ * The answer of Zadig about a release: PARTIAL where rows could not be read, or where this Zadig keeps one of the lists
+ * not at all. Lists that are not selected are not read for it.
  */
 export async function sourceOfRelease(
   context: Context,
   info: GraphQLResolveInfo,
   release: ReleaseParent,
 ): Promise<SourceParent> {
-  // A failure is told by the lists themselves.
+  // The lists themselves report a failure.
   const parts = release.parts ?? (release.wantsParts ? await partsOf(context, info, release).catch(() => null) : null);
-  return told(release.origin, parts === null || isWhole(parts) ? "OK" : "PARTIAL");
+  return sourceFrom(release.origin, parts === null || isWhole(parts) ? "OK" : "PARTIAL");
 }
 
 // Builds that are not embedded are put together from artifacts.
@@ -106,7 +106,7 @@ export function artifactOf(
   return image === null ? null : createArtifact(context, { ...imageSeed(image, zadig, digest), asOf });
 }
 
-/** A commit as the graph shows it, whichever backend told of it. */
+/** A commit as the graph shows it, from any backend. */
 export type CommitParent = Commit;
 
 /**
@@ -148,21 +148,21 @@ export async function commitOfPipeline(
 
 /**
  * Versions that a pipeline of this very revision published, from the code host the commit's address names. Throws where
- * nobody can be asked: no configured backend is that host, or the commit has no revision.
+ * no backend can be asked: no configured backend is that host, or the commit has no revision.
  */
 export async function packagesOf(
   context: Context,
   commit: CommitParent,
   info: GraphQLResolveInfo,
 ): Promise<readonly Version[]> {
-  for (const { backend, reader } of having(context, "commits")) {
+  for (const { backend, reader } of backendsWith(context, "commits")) {
     const project = reader.projectOf(commit.hostUrl, commit.repository);
     if (project === null || commit.sha === null) continue;
     return (await lookUp(context, info, backend.name, reader.publishedFrom(project, commit.sha))) ?? [];
   }
   throw badInput(
     "BACKEND_NOT_CONFIGURED",
-    "No configured backend is the code host of this commit: it cannot be told what was published from it.",
+    "No configured backend is the code host of this commit: what was published from it is unknown.",
   );
 }
 
@@ -197,7 +197,7 @@ const secretData = /^stringdata$/i;
 const copies = /last-applied|original-configuration/i;
 
 /**
- * Kubernetes manifests fit to be shown. They are read as data and written anew, so that comments go and anchors are
+ * Kubernetes manifests fit to be shown. They are read as data and written again, so that comments go and anchors are
  * resolved before anything is judged: a `Secret` keeps only what identifies it, at whatever depth it stands; literal
  * variables that are named like a credential and annotations that repeat an object lose their value. Text that is no
  * plain YAML (a template, a key given twice) is left out, because what cannot be read cannot be redacted.
@@ -206,8 +206,8 @@ export function redactManifests(manifests: readonly string[]): string[] {
   return [...redactEach(manifests)].flat();
 }
 
-/** The same in as many turns of the event loop as there are manifests. */
-export async function redactInTurns(manifests: readonly string[]): Promise<string[]> {
+/** The same, each manifest in a task of its own, so that the event loop is never blocked for long. */
+export async function redactInTasks(manifests: readonly string[]): Promise<string[]> {
   const shown: string[] = [];
   for (const part of redactEach(manifests)) {
     for (const text of part) shown.push(text);

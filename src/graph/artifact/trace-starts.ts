@@ -4,11 +4,20 @@ import { type Digest, isStrong, parseDigest, parseImageRef } from "../../model/a
 import { once } from "../../model/once.ts";
 import type { ImageRecord } from "../../model/package.ts";
 import { nameOfPurl, type PurlParts, parsePurl } from "../../model/purl.ts";
-import { type Context, having, type Reading } from "../context.ts";
+import { backendsWith, type Context, type Reading } from "../context.ts";
 import { badInput } from "../errors.ts";
 import { atHand, createArtifact, failureIn } from "./artifact.ts";
 import { askByChecksum, askByDigest, askCopies, askZadigSpellings, firstOrigin, type Hint } from "./lookups.ts";
-import { couldNotSay, errorsIn, isComplete, type Outcome, outcomeOf, told, unanswered, wasAsked } from "./outcome.ts";
+import {
+  couldNotSay,
+  errorsIn,
+  isComplete,
+  type Outcome,
+  outcomeOf,
+  sourceFrom,
+  unanswered,
+  wasAsked,
+} from "./outcome.ts";
 import { fileSeed, findMainFile } from "./package-files.ts";
 import { assemble, everyBackend, type TraceParent, type TraceWants, traceReference } from "./trace.ts";
 
@@ -24,7 +33,8 @@ export async function traceByDigest(
   wants: TraceWants,
 ): Promise<TraceParent> {
   const { images, files } = await searchDigest(context, digest, hints);
-  // A hint is a place to begin in: what is not there may be elsewhere in the same backend, where nobody can be asked.
+  // A hint is a place to begin in: what is not there may be elsewhere in the same backend, which cannot be asked by
+  // digest.
   const isNone = [...images, ...files].every(({ value }) => value === null || value.length === 0);
   const elsewhere = isNone ? hints.map(({ backend }) => couldNotSay(backend, unknown("NOT_SEARCHABLE"))) : [];
   return traceFound(context, digest, { images: [...images, ...elsewhere], files }, wants);
@@ -59,8 +69,8 @@ export async function traceFound(
     const copies = once(async () => [...answered, ...(await askCopies(context, first.image, digest, others))]);
     if (wants.copies) copies().catch(() => null);
     const zadig = await askZadigSpellings(context, first.image);
-    const held = [{ source: told(first.origin), value: first, error: null }];
-    return assemble(context, { image: first.image, digest, held, zadig, copies, source: null });
+    const registryRecords = [{ source: sourceFrom(first.origin), value: first, error: null }];
+    return assemble(context, { image: first.image, digest, registryRecords, zadig, copies, source: null });
   }
   return assembleFiles(context, digest, images, files);
 }
@@ -78,21 +88,21 @@ export function assembleFiles(
       proved: digest !== null && isStrong(digest) && file.digests.includes(digest),
       node: createArtifact(context, fileSeed(context, { ...file, version, fetchedAt: origin.fetchedAt })),
     }));
-  const [found, ...twins] = nodes.filter(({ proved }) => proved).map(({ node }) => node);
-  const said = [...images, ...files].map(({ source }) => source);
+  const [found, ...sameFiles] = nodes.filter(({ proved }) => proved).map(({ node }) => node);
+  const sources = [...images, ...files].map(({ source }) => source);
   return {
     artifact: found
       ? createArtifact(context, {
           ...found.seed,
-          alike: null,
-          twins: twins.flatMap(({ seed }) => seed.packaged ?? []),
-          said,
+          findSameFiles: null,
+          sameFiles: sameFiles.flatMap(({ seed }) => seed.packaged ?? []),
+          sources,
         })
       : null,
     failure: failureIn([...images, ...files]),
     candidates: atHand(nodes.filter(({ proved }) => !proved).map(({ node }) => node)),
-    isComplete: atHand(isComplete(context.call, said)),
-    sources: async () => everyBackend(context, said),
+    isComplete: atHand(isComplete(context.call, sources)),
+    sources: async () => everyBackend(context, sources),
   };
 }
 
@@ -117,20 +127,21 @@ export async function traceByPurl(
     );
   }
   const answers = await Promise.all(
-    having(context, "packages").map((reading) => findFiles(reading, purl, repositoryOf(reading, hint))),
+    backendsWith(context, "packages").map((reading) => findFiles(reading, purl, repositoryOf(reading, hint))),
   );
   // A backend that stores no packages of this type has nothing to say of them.
   const files = answers.filter(({ source }) => source.status !== "NOT_SEARCHABLE");
-  const told = files.flatMap(({ value }) => value ?? []).filter(({ isMeant }) => isMeant);
-  const digests = new Set(told.flatMap(({ file }) => file.digests.find(isStrong) ?? []));
-  const hinted = told.find(
+  const named = files.flatMap(({ value }) => value ?? []).filter(({ isMeant }) => isMeant);
+  const digests = new Set(named.flatMap(({ file }) => file.digests.find(isStrong) ?? []));
+  const hinted = named.find(
     ({
       version: {
         package: { backend, repository },
       },
     }) => backend === hint?.backend && repository === hint.repository,
   );
-  // A package URL names a name: where the repositories hold different bytes under it, only a hint can tell which are meant.
+  // A package URL names a name: where the repositories hold different bytes under it, only a hint can tell which are
+  // meant.
   const digest = hinted?.file.digests.find(isStrong) ?? (digests.size === 1 ? [...digests][0] : null) ?? null;
   return assembleFiles(context, digest, [], files);
 }

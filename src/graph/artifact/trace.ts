@@ -3,7 +3,7 @@ import { type Digest, type ImageRef, isSameReference, isStrong, parseImageRef } 
 import { once } from "../../model/once.ts";
 import type { ImageRecord } from "../../model/package.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
-import { type Context, having } from "../context.ts";
+import { backendsWith, type Context } from "../context.ts";
 import { badInput, type NoAnswer } from "../errors.ts";
 import {
   type ArtifactNode,
@@ -31,16 +31,16 @@ import {
   isComplete,
   type Outcome,
   outcomeOf,
-  plain,
   type SourceParent,
-  told,
+  sourceFrom,
+  sourceWithStatus,
   wasAsked,
 } from "./outcome.ts";
 
-/** A trace: what was found, what looks alike but is not proved to be the same, and who said what. */
+/** A trace: what was found, what looks the same without a proof, and the sources. */
 export interface TraceParent {
   readonly artifact: ArtifactNode | null;
-  /** Why it may be that nothing was found: somebody could not say. Null when all who were asked answered. */
+  /** Why nothing may have been found: a backend did not answer. Null when all who were asked answered. */
   readonly failure: NoAnswer | null;
   readonly candidates: Lazy<readonly ArtifactNode[]>;
   readonly isComplete: Lazy<boolean>;
@@ -55,9 +55,8 @@ export interface TraceWants {
 
 /**
  * From any spelling of a reference. Wave 1: the registry it names, and every Zadig by name and tag, which also finds
- * the other spellings; if anybody wants to see copies, also every registry for the places they may be in. Wave 2, once a
- * digest is known: the same bytes in those places.
- * Throws BAD_USER_INPUT for what is no reference.
+ * the other spellings; if anybody wants to see copies, also every registry for the places they may be in. Wave 2, once
+ * a digest is known: the same bytes in those places. Throws BAD_USER_INPUT for what is no reference.
  */
 export async function traceByImage(context: Context, text: string, wants: TraceWants): Promise<TraceParent> {
   const image = parseImageRef(text);
@@ -69,38 +68,49 @@ export async function traceByImage(context: Context, text: string, wants: TraceW
 export async function traceReference(context: Context, image: ImageRef, wants: TraceWants): Promise<TraceParent> {
   const spelled = image.digest !== null && isStrong(image.digest) ? image.digest : null;
   const owners = askOwners(context, [image]);
-  const toldDigest = (held: readonly Outcome<ImageRecord>[]) => spelled ?? held[0]?.value?.digest ?? null;
-  const copiesOf = once(async () => askCopies(context, image, spelled ?? toldDigest(await owners)));
+  const digestOf = (registryRecords: readonly Outcome<ImageRecord>[]) =>
+    spelled ?? registryRecords[0]?.value?.digest ?? null;
+  const copiesOf = once(async () => askCopies(context, image, spelled ?? digestOf(await owners)));
   if (wants.copies) {
     if (spelled === null) expectCopiesUnlessDenied(context, image, owners);
     // As soon as a digest is known: a Zadig that takes its time does not keep the registries waiting.
-    const start = spelled === null ? owners.then((held) => toldDigest(held) && copiesOf()) : copiesOf();
+    const start =
+      spelled === null ? owners.then((registryRecords) => digestOf(registryRecords) && copiesOf()) : copiesOf();
     start.catch(() => null);
   }
-  const [held, listed] = await Promise.all([owners, askZadigSpellings(context, image)]);
-  const all = await withHidden(context, image, listed, toldDigest(held));
+  const [registryRecords, listed] = await Promise.all([owners, askZadigSpellings(context, image)]);
+  const all = await withHidden(context, image, listed, digestOf(registryRecords));
   const own = recordsOf(all).filter((record) => isOneOf([record.image], image));
   // Without a digest the newest record is meant, and one without a date may be it.
-  const undated = toldDigest(held) === null ? undatedAmong(own) : null;
+  const undated = digestOf(registryRecords) === null ? undatedAmong(own) : null;
   const zadig = undated ? [...all, couldNotSay(undated.ref.backend, unknown("UNCHECKED_ORDER"))] : all;
   const exact = undated ? null : (own[0] ?? null);
-  const digest = toldDigest(held) ?? exact?.digest ?? null;
-  const declared = exact || undated || digest !== null ? null : await declaredSource(context, recordsOf(zadig), image);
-  const source = exact ?? declared;
+  const digest = digestOf(registryRecords) ?? exact?.digest ?? null;
+  const namedByRelease =
+    exact || undated || digest !== null ? null : await sourceInReleases(context, recordsOf(zadig), image);
+  const source = exact ?? namedByRelease;
   const known = digest ?? source?.digest ?? null;
-  // Bytes that nobody knows are searched nowhere: what its own registry denies is not there.
-  const isDenied = known === null && held.length > 0 && held.every(isDenial);
+  // Unknown bytes are searched nowhere: what its own registry denies is not there.
+  const isDenied = known === null && registryRecords.length > 0 && registryRecords.every(isDenial);
   const copies = once(async () => {
-    if (toldDigest(held) !== null) return copiesOf();
+    if (digestOf(registryRecords) !== null) return copiesOf();
     return isDenied ? [] : askCopies(context, image, known);
   });
   if (wants.copies) copies().catch(() => null);
-  return assemble(context, { image, digest: known, held, zadig, copies, source, isDeclared: declared !== null });
+  return assemble(context, {
+    image,
+    digest: known,
+    registryRecords,
+    zadig,
+    copies,
+    source,
+    isFromRelease: namedByRelease !== null,
+  });
 }
 
 /**
- * What the Zadigs said, and what each says of the reference itself that lists other references of its name and tag and
- * none that is meant: the lists hide multi-arch images.
+ * The answers of the Zadigs, and the answer about the reference itself of each that lists other references of its name
+ * and tag and none that is meant: the lists hide multi-arch images.
  */
 async function withHidden(
   context: Context,
@@ -131,11 +141,11 @@ function expectCopiesUnlessDenied(
     isExpected = true;
   };
   const timer = setTimeout(expect, denialMs);
-  const settle = (held: readonly Outcome<ImageRecord>[]) => {
+  const settle = (registryRecords: readonly Outcome<ImageRecord>[]) => {
     clearTimeout(timer);
-    if (held.length === 0 || !held.every(isDenial)) expect();
+    if (registryRecords.length === 0 || !registryRecords.every(isDenial)) expect();
   };
-  // A failure of ours is told where the answer is awaited.
+  // A failure of ours is thrown where the answer is awaited.
   owners.then(settle, () => clearTimeout(timer));
 }
 
@@ -150,25 +160,25 @@ function isDenial({ source }: Outcome<unknown>): boolean {
 export interface Found {
   readonly image: ImageRef;
   readonly digest: Digest | null;
-  readonly held: readonly Outcome<ImageRecord>[];
+  readonly registryRecords: readonly Outcome<ImageRecord>[];
   readonly zadig: readonly Records[];
   readonly copies: Lazy<readonly Images[]>;
   /** The record that is this reference's by equal text, or by a release that says so. */
   readonly source: ArtifactRecord | null;
-  /** Whether a release said so. */
-  readonly isDeclared?: boolean;
+  /** Whether it was found in a release. */
+  readonly isFromRelease?: boolean;
 }
 
-/** Puts together what the first wave brought; the rest is asked for by whoever wants it. */
+/** Puts together what the first wave brought; the rest is requested when it is needed. */
 export async function assemble(context: Context, found: Found): Promise<TraceParent> {
   const { image, digest, copies } = found;
-  const isSame = (told: Digest | null) => digest === null || told === digest;
+  const isSame = (own: Digest | null) => digest === null || own === digest;
   // A record without a digest belongs to the reference it was asked for by; one with a digest, to its bytes.
   const isMine = (record: ArtifactRecord) =>
     record.digest === null ? record === found.source : digest !== null && record.digest === digest;
   const early = recordsOf(found.zadig);
-  const held = found.held.map((outcome) => keep(outcome, (record) => isSame(record.digest)));
-  const displaced = found.held.flatMap(({ value }) => (value && !isSame(value.digest) ? [value] : []));
+  const registryRecords = found.registryRecords.map((outcome) => keep(outcome, (record) => isSame(record.digest)));
+  const displaced = found.registryRecords.flatMap(({ value }) => (value && !isSame(value.digest) ? [value] : []));
 
   // Zadig was asked for this tag in all spellings it lists; what it hides, and other tags, are asked for by reference.
   const asked = once(async () => {
@@ -177,28 +187,30 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
       return found.zadig;
     const elsewhere = (await copies()).flatMap(({ value }) => value ?? []).map((record) => record.image);
     const others = elsewhere.filter((other) => !isSameReference(other, image));
-    // By a digest alone nobody could ask; by the references that it was found under, everybody can.
+    // A digest alone cannot be asked for everywhere; the references that it was found under can.
     const first = others.length === 0 ? found.zadig : found.zadig.filter(wasAsked);
     return [...first, ...(await askZadig(context, others, null))];
   });
   const records = once(async () => (await asked()).map((outcome) => keepAll(outcome, isMine)));
 
-  const isHere = held.some(({ value }) => value !== null) || early.some(isMine);
+  const isHere = registryRecords.some(({ value }) => value !== null) || early.some(isMine);
   const elsewhere = isHere ? [] : await copies();
   const isAnywhere = isHere || elsewhere.some(({ value }) => value !== null && value.length > 0);
-  const said = once(async () => [...(await asked()), ...found.held, ...(await copies())].map(({ source }) => source));
-  const declared = found.isDeclared && found.source ? [{ backend: found.source.ref.backend, image }] : [];
+  const sources = once(async () =>
+    [...(await asked()), ...found.registryRecords, ...(await copies())].map(({ source }) => source),
+  );
+  const namedImages = found.isFromRelease && found.source ? [{ backend: found.source.ref.backend, image }] : [];
   const seed: ArtifactSeed = {
     ...imageSeed(image, null, digest),
     records,
-    held: atHand(held),
+    registryRecords: atHand(registryRecords),
     copies,
-    declared,
-    followed: true,
+    namedImages,
+    isTraced: true,
   };
   return {
     artifact: isAnywhere ? createArtifact(context, seed) : null,
-    failure: failureIn([...found.held, ...found.zadig, ...elsewhere]),
+    failure: failureIn([...found.registryRecords, ...found.zadig, ...elsewhere]),
     candidates: async () =>
       [
         ...recordsOf(await asked())
@@ -206,40 +218,40 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
           .map(recordSeed),
         ...displaced.map(imageRecordSeed),
       ].map((candidate) => createArtifact(context, candidate)),
-    isComplete: async () => isComplete(context.call, await said()),
-    sources: async () => everyBackend(context, await said()),
+    isComplete: async () => isComplete(context.call, await sources()),
+    sources: async () => everyBackend(context, await sources()),
   };
 }
 
 /** A registry's record as an artifact of its own. */
 function imageRecordSeed(record: ImageRecord): ArtifactSeed {
-  const held = atHand([{ source: told(record.origin), value: record, error: null }]);
-  return { ...imageSeed(record.image, null, record.digest), held };
+  const registryRecords = atHand([{ source: sourceFrom(record.origin), value: record, error: null }]);
+  return { ...imageSeed(record.image, null, record.digest), registryRecords };
 }
 
 /**
- * One source a configured backend. Those that hold nothing of the kind were not asked and are said to be so; they take
- * nothing from completeness.
+ * One source a configured backend. Those that hold nothing of the kind were not asked and have that status; they do not
+ * make the answer incomplete.
  */
-export function everyBackend(context: Context, said: readonly SourceParent[]): SourceParent[] {
+export function everyBackend(context: Context, sources: readonly SourceParent[]): SourceParent[] {
   const silent = context.estate.backends
-    .filter(({ name }) => !said.some(({ backend }) => backend === name))
-    .map(({ name }) => plain(name, "NOT_SEARCHABLE"));
-  return combineSources([...said, ...silent]);
+    .filter(({ name }) => !sources.some(({ backend }) => backend === name))
+    .map(({ name }) => sourceWithStatus(name, "NOT_SEARCHABLE"));
+  return combineSources([...sources, ...silent]);
 }
 
 /**
- * The record that a release declares to be the source of this reference: Zadig stores an artifact under the reference
+ * The record that a release names as the source of this reference: Zadig stores an artifact under the reference
  * it was built as, and only the release tells as what it was distributed.
  */
-async function declaredSource(
+async function sourceInReleases(
   context: Context,
   records: readonly ArtifactRecord[],
   image: ImageRef,
 ): Promise<ArtifactRecord | null> {
-  const declared = await Promise.all(
-    records.slice(0, mostDeclarations).map(async (record) => {
-      const releases = having(context, "releases").find(({ backend }) => backend.name === record.ref.backend);
+  const candidates = await Promise.all(
+    records.slice(0, mostReleases).map(async (record) => {
+      const releases = backendsWith(context, "releases").find(({ backend }) => backend.name === record.ref.backend);
       if (!releases) return null;
       const containing = releases.reader.containing(record, { first: 20, after: null });
       const { value } = await outcomeOf(record.ref.backend, containing, (page) => page.origin);
@@ -250,10 +262,10 @@ async function declaredSource(
         : null;
     }),
   );
-  return declared.find((record) => record !== null) ?? null;
+  return candidates.find((record) => record !== null) ?? null;
 }
 
-const mostDeclarations = 3;
+const mostReleases = 3;
 
 function isOneOf(references: readonly (ImageRef | null)[], wanted: ImageRef | null): boolean {
   return wanted !== null && references.some((reference) => reference !== null && isSameReference(reference, wanted));
@@ -273,7 +285,7 @@ function keep<T>(outcome: Outcome<T>, wanted: (value: T) => boolean): Outcome<T>
   return outcome.value !== null && !wanted(outcome.value) ? { ...outcome, value: null } : outcome;
 }
 
-/** Whoever answered in full, and has nothing of what is wanted, has none. */
+/** A backend that answered in full, without anything that is wanted, has none. */
 function keepAll<T>(outcome: Outcome<readonly T[]>, wanted: (value: T) => boolean): Outcome<readonly T[]> {
   const value = outcome.value?.filter(wanted) ?? null;
   const isNone = value?.length === 0 && outcome.source.status === "OK";

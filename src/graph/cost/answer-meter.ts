@@ -35,7 +35,7 @@ export function createAnswerMeter(most: number): AnswerMeter {
       if (taken <= most) return;
       if (refusal === null) {
         refusal = badInput("COST_LIMIT_EXCEEDED", `The answer has more than ${most} bytes: ask for less at once.`);
-        // Whoever takes is in the middle of something.
+        // The caller of this function is in the middle of something.
         for (const listener of listeners) setImmediate(listener);
       }
       throw refusal;
@@ -73,7 +73,9 @@ interface Metered {
   readonly meter: AnswerMeter | null;
 }
 
-/** Reads a property of the parent, as every field without a resolver does, and counts it where the context wants that. */
+/**
+ * Reads a property of the parent, as every field without a resolver does, and counts it where the context wants that.
+ */
 export const meteredResolver: GraphQLFieldResolver<unknown, Metered> = (source, args, context, info) => {
   const value: unknown = defaultFieldResolver(source, args, context, info);
   return context.meter === null ? value : count(context.meter, value, info);

@@ -26,15 +26,15 @@ function textIn(input: unknown, name: string): string | null {
 /** The ids in the arguments `id`, `ids` and `representations`, whichever the field has. */
 function idsIn({ id, ids, representations }: Readonly<Record<string, unknown>>): readonly string[] {
   const all = [id, ...(Array.isArray(ids) ? ids : [])];
-  const told = Array.isArray(representations) ? representations.map((one: unknown) => textIn(one, "id")) : [];
-  return [...all, ...told].flatMap((one) => (typeof one === "string" ? [one] : []));
+  const ofEntities = Array.isArray(representations) ? representations.map((one: unknown) => textIn(one, "id")) : [];
+  return [...all, ...ofEntities].flatMap((one) => (typeof one === "string" ? [one] : []));
 }
 
 function coordinatesIn(id: string): NodeCoordinates | null {
   try {
     return coordinatesOf(id);
   } catch {
-    // A bad id is refused in its own place, and asks nobody.
+    // A bad id is refused in its own place, without a call.
     return null;
   }
 }
@@ -60,7 +60,7 @@ function readingOf(node: NodeCoordinates): readonly [Question, string] {
 
 /** Images that a release names, as `@listSize` says of its parts. */
 const imagesARelease = 10;
-/** Artifacts whose record lacks something, so that somebody else has to be asked: one in so many. */
+/** Artifacts whose record lacks something, so that another backend has to be asked: one in so many. */
 const oneInSoMany = 10;
 /** Packages of one name that a search may find. */
 const namesakes = 3;
@@ -92,12 +92,12 @@ function artifact(...wanted: readonly ("records" | "record's gaps" | "registries
 const wholly: Demand = (place) => {
   everywhere(place);
   const { frame, times, ask, able, context } = place;
-  if (!frame.known.has("file") || frame.known.has("alike")) return {};
+  if (!frame.known.has("file") || frame.known.has("sameFiles")) return {};
   for (const name of able("byChecksum")) {
-    const places = context.estate.find(name)?.places.length ?? 0;
-    ask("byChecksum", { of: [name], keys: times * Math.max(1, places) });
+    const placeCount = context.estate.find(name)?.places.length ?? 0;
+    ask("byChecksum", { of: [name], keys: times * Math.max(1, placeCount) });
   }
-  frame.known.add("alike");
+  frame.known.add("sameFiles");
   return {};
 };
 
@@ -105,8 +105,8 @@ const byRecord = artifact("records", "record's gaps");
 const byRegistry = artifact("records", "registries");
 const everywhere = artifact("records", "registries", "copies");
 
-/** The digest stands where the artifact is named: nobody has to be asked for it. */
-function unlessTold(demand: Demand): Demand {
+/** The digest stands where the artifact is named: that costs no call. */
+function unlessKnown(demand: Demand): Demand {
   return (place) => (place.frame.known.has("digest") ? {} : demand(place));
 }
 
@@ -143,9 +143,9 @@ const byPurl: Demand = (place) => {
 };
 
 const ofPackage =
-  (plain: Question, ofImage: Question): Demand =>
+  (question: Question, ofImage: Question): Demand =>
   ({ frame, ask }) => {
-    ask(frame.images ? ofImage : plain);
+    ask(frame.images ? ofImage : question);
     return { images: frame.images, known: new Set(["package"]) };
   };
 
@@ -157,7 +157,9 @@ const total: Demand = ({ ask }) => {
 /** Connections tell nothing new of their rows. */
 const rows: Demand = ({ frame }) => ({ known: new Set(frame.known), images: frame.images });
 
-/** What each field costs, by its coordinate; fields that are not here cost what `@cost` says, which is mostly nothing. */
+/**
+ * What each field costs, by its coordinate; fields that are not here cost what `@cost` says, which is mostly nothing.
+ */
 export const demands: Readonly<Record<string, Demand>> = {
   "Query.release": nodes,
   "Query.releases": ({ args, ask, able }) => {
@@ -178,9 +180,9 @@ export const demands: Readonly<Record<string, Demand>> = {
     const [home] = homes;
     const backend = home === undefined ? null : context.estate.find(home);
     const key = textIn(args["ref"], "key");
-    const told = textIn(args["ref"], "format");
+    const format = textIn(args["ref"], "format");
     const parsed = key === null || !backend ? null : context.readers(backend).packages?.parseKey(key);
-    return { homes, images: isImages(parsed?.format ?? told) };
+    return { homes, images: isImages(parsed?.format ?? format) };
   },
   "Query.packages": ({ args, ask, able }) => {
     const homes = homesOf(args["scope"], able("packages"));
@@ -243,9 +245,9 @@ export const demands: Readonly<Record<string, Demand>> = {
   "ReleaseImage.artifact": named,
 
   "Artifact.id": byRecord,
-  "Artifact.digest": unlessTold(byRecord),
-  "Artifact.otherDigests": unlessTold(byRecord),
-  "Artifact.purl": unlessTold(byRecord),
+  "Artifact.digest": unlessKnown(byRecord),
+  "Artifact.otherDigests": unlessKnown(byRecord),
+  "Artifact.purl": unlessKnown(byRecord),
   // Where a value is looked for first is the merge's to say.
   ...Object.fromEntries(
     Object.entries(mergeRules).map(([field, { trust }]) => [

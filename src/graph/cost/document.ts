@@ -89,7 +89,9 @@ function checkRepeats({ definitions }: DocumentNode): void {
   }
 }
 
-/** Deepest nesting of selections, each fragment put where it is spread: whatever reads them calls itself for each level. */
+/**
+ * Deepest nesting of selections, each fragment put where it is spread: whatever reads them calls itself for each level.
+ */
 const deepestNesting = 256;
 
 /** What stands in one operation or fragment. */
@@ -101,8 +103,8 @@ interface Level {
 }
 
 /**
- * Refuses a document whose selections are nested too deeply through its fragments, which takes no brackets. Fragments that
- * spread themselves are left to validation. Throws BAD_USER_INPUT. Calls nothing of itself.
+ * Refuses a document whose selections are nested too deeply through its fragments, which takes no brackets. Fragments
+ * that spread themselves are left to validation. Throws BAD_USER_INPUT. Calls nothing of itself.
  */
 export function checkNesting(document: DocumentNode): void {
   const levels = new Map<string, Level>();
@@ -141,18 +143,18 @@ function depthsOf(levels: ReadonlyMap<string, Level>): ReadonlyMap<string, numbe
   const depths = new Map<string, number>();
   const entered = new Set<string>();
   const open: { readonly name: string; readonly level: Level; looked: number }[] = [];
-  const enter = (name: string) => {
+  const push = (name: string) => {
     const level = levels.get(name);
     if (!level || entered.has(name)) return;
     entered.add(name);
     open.push({ name, level, looked: 0 });
   };
   for (const first of levels.keys()) {
-    enter(first);
+    push(first);
     for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
       const spread = top.level.spreads[top.looked];
       top.looked += 1;
-      if (spread) enter(spread[0]);
+      if (spread) push(spread[0]);
       else {
         depths.set(top.name, depthOf(top.level, depths));
         open.pop();

@@ -32,13 +32,16 @@ export interface Spent {
 }
 
 /** `extensions.explain`. There is no address, header or credential in it: backends go by their configured names. */
-export interface Explained {
+export interface ExplainReport {
   readonly estimated: Estimate;
   readonly budget: number;
   readonly actual?: readonly Spent[];
 }
 
-/** What the header `X-Explain` asks for. Throws BAD_USER_INPUT for another word, FORBIDDEN for a caller who may not know. */
+/**
+ * What the header `X-Explain` asks for. Throws BAD_USER_INPUT for another word, FORBIDDEN for a caller who may not
+ * know.
+ */
 export function explainMode(header: string, caller: Pick<CallerFacts, "scopes">): ExplainMode {
   const mode = header.trim().toLowerCase();
   if (mode !== "plan" && mode !== "actual") throw badInput("BAD_USER_INPUT", 'X-Explain is "plan" or "actual".');
@@ -62,17 +65,17 @@ interface Line {
   readonly backend: string;
   readonly operation: string;
   keys: number;
-  /** Whether a loader has told how many keys there were. */
+  /** Whether a loader has reported how many keys there were. */
   loaded: boolean;
   calls: number;
   deduped: number;
-  /** What was told of it, attempts included. */
+  /** The number of its events, attempts included. */
   answers: number;
   /** What was asked for, however many attempts it took. */
   asked: number;
   cache: Spent["cache"];
   ms: number;
-  /** Failures that no further attempt has followed. */
+  /** Failures without a further attempt. */
   failures: number;
   worst: SourceStatus;
 }
@@ -137,7 +140,7 @@ export type Estimate = Readonly<Record<string, number>>;
 /**
  * Upstream calls that an operation would make, before it makes any: the sizes of its lists as `@listSize` says, the
  * prices as the adapters say, batches as far as keys become known together. Meant to be not too low; what different
- * parts of an operation ask for alike is counted for each. Throws as the walk does.
+ * parts of an operation both ask for is counted for each. Throws as the walk does.
  */
 export function estimate(asked: Asked, context: Context): Estimate {
   const calls = new Map(context.estate.backends.map(({ name }) => [name, 0]));
@@ -169,7 +172,7 @@ export function estimate(asked: Asked, context: Context): Estimate {
     const demand: Demand | undefined = demands[coordinate];
     const leads = demand ? demand(place) : {};
     if (!demand && weight > 0) {
-      // A field that nobody has reckoned yet: what the schema says of it, of whoever may be meant.
+      // A field without a demand of its own: what the schema says of it, for every backend that may be meant.
       for (const name of frame.homes) calls.set(name, (calls.get(name) ?? 0) + Math.ceil(weight * times * frame.share));
     }
     const arrivals = Math.max(frame.arrivals, made);

@@ -87,13 +87,13 @@ interface Frame {
  */
 function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
   const sum = { depth: 0, calls: 0, cost: 0, aliases: 0, answerBytes: 0 };
-  const isOver = () =>
+  const isAboveLimit = () =>
     sum.depth > limits.depth ||
     spent.cost + sum.cost > limits.cost ||
     sum.aliases > limits.aliases ||
     spent.answerBytes + sum.answerBytes > limits.answerBytes;
   const visited = walkOperation<Frame>(asked, { isIntrospection: false }, (step) => {
-    if (isOver()) return null;
+    if (isAboveLimit()) return null;
     const { field, node, args, depth, weight, times } = step;
     const isIntrospection = step.frame.isIntrospection || node.name.value.startsWith("__");
     if (node.alias) sum.aliases += 1;
@@ -120,7 +120,10 @@ function checkedAt(node: FieldNode, check: () => void): void {
 
 /** What an honest value has on average, its punctuation included. */
 const valueBytes = 16;
-/** What values of some types have on average: ids hold a place and a key, and all of these are dearer to make than a name. */
+/**
+ * What values of some types have on average: ids hold a place and a key, and all of these are dearer to make than a
+ * name.
+ */
 const bytesOfType: Readonly<Record<string, number>> = { ID: 64, PURL: 48, Digest: 72, URL: 80, DateTime: 26 };
 /** What fields have whose values are longer than their type says; a description is of the schema or of a package. */
 const bytesOfNamed: Readonly<Record<string, number>> = { description: 80, cursor: 64, startCursor: 64, endCursor: 64 };

@@ -29,8 +29,9 @@ export const longestName = 1024;
 
 /**
  * Refuses values that are too many, too deep, too long, or text that is not Unicode: half a character has no encoding,
- * so no address could be made of it. Looks at each value once and calls nothing of itself, however deep they are nested.
- * To be asked before anything else looks at them. Throws BAD_USER_INPUT, and COST_LIMIT_EXCEEDED where they are too many.
+ * so no address could be made of it. Looks at each value once and calls nothing of itself, however deep they are
+ * nested. To be asked before anything else looks at them. Throws BAD_USER_INPUT, and COST_LIMIT_EXCEEDED where they are
+ * too many.
  */
 export function checkValues(value: unknown): void {
   const open: [value: unknown, depth: number][] = [[value, 0]];
@@ -73,8 +74,9 @@ export function isTooLongInAddress(text: string): boolean {
 
 /**
  * Errors for variables that are null where a value must be. Validation lets a nullable variable with a default stand in
- * such a place, so a caller can still send null for it: `@include(if: $x)`, an argument, a member of an input object or a
- * list. Each place is told once, in fragments as well, whether or not it would be reached. `variables` are coerced ones.
+ * such a place, so a caller can still send null for it: `@include(if: $x)`, an argument, a member of an input object or
+ * a list. Each place is reported once, in fragments as well, whether or not it would be reached. `variables` are
+ * coerced ones.
  */
 export function nullsInPlaceOfValues(
   schema: GraphQLSchema,

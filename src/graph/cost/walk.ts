@@ -64,9 +64,9 @@ const mostExpanded = 20_000;
 
 /** Selections that a walk may look at in a document. Throws COST_LIMIT_EXCEEDED for one that expands without end. */
 function mostVisits(document: DocumentNode): number {
-  const { written, expanded } = sizeOfDocument(document);
+  const { selections, expanded } = sizeOfDocument(document);
   if (expanded > mostExpanded) throw expandsTooFar();
-  return Math.max(leastSelections, mostRepeats * written);
+  return Math.max(leastSelections, mostRepeats * selections);
 }
 
 function expandsTooFar() {
@@ -75,30 +75,54 @@ function expandsTooFar() {
 
 /**
  * Visits every field that an operation selects, from the top, variables and directives applied, lists multiplied by
- * their sizes, introspection included. Fields of one name in one place are one field, as they are in the answer. `enter`
- * returns what the field's children get to see; null ends the walk. Returns the number of selections looked at. Throws
- * COST_LIMIT_EXCEEDED for fragments that expand without end.
+ * their sizes, introspection included. Fields of one name in one place are one field, as they are in the answer.
+ * `enter` returns what the field's children get to see; null ends the walk. Returns the number of selections looked at.
+ * Throws COST_LIMIT_EXCEEDED for fragments that expand without end.
  */
-export function walkOperation<F extends object>(
-  { schema, document, operation, variables: given }: Asked,
-  root: F,
-  enter: (step: Step<F>) => F | null,
-): number {
-  const variables = withDefaults(operation, given);
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const definition of document.definitions) {
-    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+export function walkOperation<F extends object>(asked: Asked, root: F, enter: (step: Step<F>) => F | null): number {
+  return new OperationWalk(asked, enter).run(asked.operation, root);
+}
+
+class OperationWalk<F extends object> {
+  readonly #schema: GraphQLSchema;
+  readonly #variables: Readonly<Record<string, unknown>>;
+  readonly #fragments = new Map<string, FragmentDefinitionNode>();
+  readonly #most: number;
+  readonly #enter: (step: Step<F>) => F | null;
+  #visited = 0;
+  #isEnded = false;
+
+  constructor({ schema, document, operation, variables }: Asked, enter: (step: Step<F>) => F | null) {
+    this.#schema = schema;
+    this.#variables = withDefaults(operation, variables);
+    this.#most = mostVisits(document);
+    this.#enter = enter;
+    for (const definition of document.definitions) {
+      if (definition.kind === Kind.FRAGMENT_DEFINITION) this.#fragments.set(definition.name.value, definition);
+    }
   }
-  const most = mostVisits(document);
-  let visited = 0;
-  let over = false;
+
+  run(operation: Asked["operation"], frame: F): number {
+    const type = this.#schema.getRootType(operation.operation);
+    if (type) this.#walk([operation.selectionSet], type, { depth: 1, times: 1, sized: null, frame });
+    return this.#visited;
+  }
+
+  #walk(sets: readonly SelectionSetNode[], parent: GraphQLObjectType | null, at: Level<F>): void {
+    const collected: Collected = { fields: new Map(), spread: new Set() };
+    for (const set of sets) this.#collect(set, parent, collected);
+    for (const { parent: own, nodes } of collected.fields.values()) {
+      if (this.#isEnded) return;
+      this.#visit(nodes, own, at);
+    }
+  }
 
   /** Adds the fields of a selection to those of its place; a fragment counts once there, however often it is spread. */
-  const collect = (set: SelectionSetNode, parent: GraphQLObjectType | null, into: Collected): void => {
+  #collect(set: SelectionSetNode, parent: GraphQLObjectType | null, into: Collected): void {
     for (const selection of set.selections) {
-      visited += 1;
-      if (visited > most) throw expandsTooFar();
-      if (isLeftOut(selection, variables)) continue;
+      this.#visited += 1;
+      if (this.#visited > this.#most) throw expandsTooFar();
+      if (isLeftOut(selection, this.#variables)) continue;
       const of = parent?.name ?? "";
       if (selection.kind === Kind.FIELD) {
         const key = `${of}.${(selection.alias ?? selection.name).value}`;
@@ -112,36 +136,25 @@ export function walkOperation<F extends object>(
         if (into.spread.has(key)) continue;
         into.spread.add(key);
       }
-      const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
+      const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : this.#fragments.get(selection.name.value);
       if (!fragment) continue;
-      const named = fragment.typeCondition ? schema.getType(fragment.typeCondition.name.value) : parent;
-      collect(fragment.selectionSet, isObjectType(named) ? named : parent, into);
+      const named = fragment.typeCondition ? this.#schema.getType(fragment.typeCondition.name.value) : parent;
+      this.#collect(fragment.selectionSet, isObjectType(named) ? named : parent, into);
     }
-  };
+  }
 
-  const walk = (sets: readonly SelectionSetNode[], parent: GraphQLObjectType | null, at: Level<F>): void => {
-    const collected: Collected = { fields: new Map(), spread: new Set() };
-    for (const set of sets) collect(set, parent, collected);
-    for (const { parent: own, nodes } of collected.fields.values()) {
-      if (over) return;
-      visit(nodes, own, at);
-    }
-  };
-
-  const visit = (
-    nodes: readonly FieldNode[],
-    parent: GraphQLObjectType | null,
-    { depth, times, sized, frame }: Level<F>,
-  ): void => {
+  #visit(nodes: readonly FieldNode[], parent: GraphQLObjectType | null, level: Level<F>): void {
     const [node] = nodes;
     if (!node) return;
+    const { depth, times, sized, frame } = level;
     const name = node.name.value;
-    const field = fieldOf(schema, parent, name);
+    const field = fieldOf(this.#schema, parent, name);
     if (!parent || !field) {
-      over = enter({ coordinate: null, field, node, args: {}, depth, weight: 0, times, below: 0, frame }) === null;
+      const step = { coordinate: null, field, node, args: {}, depth, weight: 0, times, below: 0, frame };
+      this.#isEnded = this.#enter(step) === null;
       return;
     }
-    const args = argumentsOf(field, node, variables);
+    const args = argumentsOf(field, node, this.#variables);
     const hints = hintsOf(field);
     const listed = entriesIn(hints, args);
     const own = listed ?? sizeOf(field, hints, args);
@@ -149,22 +162,18 @@ export function walkOperation<F extends object>(
     const below = times * inSized * (hints.sizedFields.length === 0 ? own : 1);
     const coordinate = `${parent.name}.${name}`;
     const weight = hints.weight * Math.max(1, listed ?? 1);
-    const next = enter({ coordinate, field, node, args, depth, weight, times, below, frame });
-    over = next === null;
+    const next = this.#enter({ coordinate, field, node, args, depth, weight, times, below, frame });
+    this.#isEnded = next === null;
     const type = getNamedType(field.type);
     const sets = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
     if (next === null || sets.length === 0 || !isCompositeType(type)) return;
-    walk(sets, isObjectType(type) ? type : null, {
+    this.#walk(sets, isObjectType(type) ? type : null, {
       depth: depth + 1,
       times: below,
       sized: hints.sizedFields.length > 0 ? { fields: hints.sizedFields, size: own } : null,
       frame: next,
     });
-  };
-
-  const type = schema.getRootType(operation.operation);
-  if (type) walk([operation.selectionSet], type, { depth: 1, times: 1, sized: null, frame: root });
-  return visited;
+  }
 }
 
 /** The fields of one place by type and name in the answer, and the fragments that were looked into for them. */
@@ -188,7 +197,7 @@ function fieldOf(
 
 interface Size {
   /** Fields, spreads and inline fragments that stand in the document. */
-  readonly written: number;
+  readonly selections: number;
   /** What one of its operations has of these at most, each fragment put in the place of its spread. */
   readonly expanded: number;
 }
@@ -202,12 +211,12 @@ function sizeOfDocument(document: DocumentNode): Size {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const one of document.definitions) if (one.kind === Kind.FRAGMENT_DEFINITION) fragments.set(one.name.value, one);
   const expansions = new Map<string, number>();
-  let written = 0;
+  let selections = 0;
 
   const expandedIn = (set: SelectionSetNode): number => {
     let expanded = 0;
     for (const one of set.selections) {
-      written += 1;
+      selections += 1;
       expanded += 1;
       if (one.kind === Kind.FRAGMENT_SPREAD) expanded += expansionOf(one.name.value);
       else if (one.selectionSet) expanded += expandedIn(one.selectionSet);
@@ -229,12 +238,12 @@ function sizeOfDocument(document: DocumentNode): Size {
   for (const one of document.definitions) {
     if (one.kind === Kind.OPERATION_DEFINITION) expanded = Math.max(expanded, expandedIn(one.selectionSet));
   }
-  const size = { written, expanded };
+  const size = { selections, expanded };
   sizes.set(document, size);
   return size;
 }
 
-/** A variable that nobody sets has the value that its declaration gives it: a price must know that one as well. */
+/** A variable that is not set has the value that its declaration gives it: a price must know that one as well. */
 function withDefaults({ variableDefinitions }: OperationDefinitionNode, given: Asked["variables"]): Asked["variables"] {
   const unset = (variableDefinitions ?? []).flatMap(({ variable: { name }, defaultValue }) =>
     defaultValue === undefined || given[name.value] !== undefined

@@ -8,7 +8,7 @@ import { type ArtifactNode, createArtifact, imageSeed, recordSeed } from "../art
 import { lookUp } from "../artifact/outcome.ts";
 import { fileSeed } from "../artifact/package-files.ts";
 import { traceReference } from "../artifact/trace.ts";
-import { type Context, choose, readerOf } from "../context.ts";
+import { type Context, readerOf, resolveReader } from "../context.ts";
 import { badInput } from "../errors.ts";
 import { loadPackage } from "../resolvers/prefetch.ts";
 import { type ArtifactCoordinate, coordinatesOf } from "./ids.ts";
@@ -19,7 +19,7 @@ export type NodeParent =
   | (BuildInfo & { readonly __typename: "BuildInfo" })
   | (Package & { readonly __typename: "Package" })
   | (Version & { readonly __typename: "Version" })
-  | (ArtifactNode & { readonly __typename: "Artifact" });
+  | ArtifactNode;
 
 /** What an id leads to: null when it is gone. */
 export type NodeResult = NodeParent | null;
@@ -51,11 +51,11 @@ export async function loadNode(context: Context, id: string, info: GraphQLResolv
       return typed("Version", await ask(backend, readerOf(context, "packages", backend)?.version(node.ref)));
     }
     case "Artifact":
-      return typed("Artifact", await loadArtifact(context, node.coordinate, node.digest, ask));
+      return loadArtifact(context, node.coordinate, node.digest, ask);
   }
 }
 
-/** Looks up what one backend may have; null where there is nobody to ask. */
+/** Looks up what one backend may have; null where there is no such backend. */
 type Ask = <T>(backend: string, asked: Promise<Answer<T>> | null | undefined) => Promise<T | null>;
 
 /** The artifact behind its coordinate; its digest, where the id holds one, must still be the one found there. */
@@ -65,8 +65,8 @@ async function loadArtifact(
   digestText: string | null,
   ask: Ask,
 ): Promise<ArtifactNode | null> {
-  const told = parseDigest(digestText);
-  const digest = told !== null && isStrong(told) ? told : null;
+  const parsed = parseDigest(digestText);
+  const digest = parsed !== null && isStrong(parsed) ? parsed : null;
   const isStill = (now: Digest | null) => digest === null || now === digest;
   if (coordinate.by === "zadig") {
     const { ref } = coordinate;
@@ -109,10 +109,11 @@ interface ScopeInput {
 
 /**
  * A scope as readers take it: exactly one of repository and group. Throws BACKEND_NOT_CONFIGURED for an unknown
- * backend, BAD_USER_INPUT for both or neither, for a group of a system that has none, or for a backend without packages.
+ * backend, BAD_USER_INPUT for both or neither, for a group of a system that has none, or for a backend without
+ * packages.
  */
 export function scopeOf(context: Context, scope: ScopeInput): PackageScope & { readonly backend: string } {
-  const { backend } = choose(context, "packages", scope.backend);
+  const { backend } = resolveReader(context, "packages", scope.backend);
   const repository = scope.repository ?? null;
   const group = scope.group ?? null;
   if ((repository === null) === (group === null)) {

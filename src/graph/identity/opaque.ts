@@ -30,7 +30,7 @@ export function parseId(id: string): { readonly type: NodeType; readonly parts: 
 
 /**
  * A cursor: where in which list (backend, filter) a row stands. `filter` is anything JSON that tells two lists apart. A
- * position counts all rows of a backend, also those that its reader may not see: with `seal` nobody can read it.
+ * position counts all rows of a backend, also those that its reader may not see: with `seal` no client can read it.
  */
 export function printCursor(backend: string, filter: unknown, position: Position, seal: Seal | null = null): string {
   const hash = filterHash(filter);
@@ -40,8 +40,8 @@ export function printCursor(backend: string, filter: unknown, position: Position
 
 /** Throws BAD_CURSOR for text that cannot be a cursor of any list. */
 export function checkCursor(cursor: string): void {
-  const { told } = takeApart(cursor);
-  if (!isSealed.test(told) && readPosition(told) === null) throw notOurs();
+  const { payload } = takeApart(cursor);
+  if (!isSealed.test(payload) && readPosition(payload) === null) throw notOurs();
 }
 
 /**
@@ -49,9 +49,9 @@ export function checkCursor(cursor: string): void {
  * what was sealed is ours.
  */
 export function parseCursor(cursor: string, backend: string, filter: unknown, seal: Seal | null = null): Position {
-  const { owner, hash, told } = takeApart(cursor);
+  const { owner, hash, payload } = takeApart(cursor);
   const wanted = filterHash(filter);
-  const json = seal === null ? told : seal.open(told, placeOf(backend, wanted));
+  const json = seal === null ? payload : seal.open(payload, placeOf(backend, wanted));
   if (owner !== backend || hash !== wanted) {
     throw badInput("BAD_CURSOR", "This cursor belongs to another list: its backend or filter differs.");
   }
@@ -67,9 +67,9 @@ function placeOf(backend: string, hash: string): string {
 }
 
 function takeApart(cursor: string) {
-  const [format, owner, hash, told, ...rest] = unpack(cursor, longestPosition) ?? [];
-  if (format !== version || told === undefined || told === null || rest.length > 0) throw notOurs();
-  return { owner, hash, told };
+  const [format, owner, hash, payload, ...rest] = unpack(cursor, longestPosition) ?? [];
+  if (format !== version || payload === undefined || payload === null || rest.length > 0) throw notOurs();
+  return { owner, hash, payload };
 }
 
 function notOurs() {
@@ -91,20 +91,20 @@ function unpack(text: string, longest = longestPart): (string | null)[] | null {
   const bytes = Buffer.from(text, "base64url");
   // One spelling only: the same coordinates must never have two ids.
   if (bytes.toString("base64url") !== text) return null;
-  const plain = bytes.toString("utf8");
-  if (plain.includes("\uFFFD")) return null;
+  const decoded = bytes.toString("utf8");
+  if (decoded.includes("\uFFFD")) return null;
   const parts: (string | null)[] = [];
-  for (let at = 0; at < plain.length; ) {
+  for (let at = 0; at < decoded.length; ) {
     if (parts.length >= mostParts) return null;
-    if (plain[at] === "-") {
+    if (decoded[at] === "-") {
       parts.push(null);
       at += 1;
       continue;
     }
-    const length = /^(0|[1-9]\d{0,3}):/.exec(plain.slice(at, at + 5));
+    const length = /^(0|[1-9]\d{0,3}):/.exec(decoded.slice(at, at + 5));
     if (!length?.[1]) return null;
     const start = at + length[0].length;
-    const part = plain.slice(start, start + Number(length[1]));
+    const part = decoded.slice(start, start + Number(length[1]));
     if (part.length !== Number(length[1]) || part.length > longest || hasControls(part)) return null;
     if (isTooLongInAddress(part)) return null;
     parts.push(part);
@@ -142,7 +142,7 @@ function isNodeType(text: string | null | undefined): text is NodeType {
 
 /** Hides text from who carries it, and tells whether it is still what was hidden. */
 export interface Seal {
-  /** The text as base64url that nobody else can read; the same text in the same place is sealed the same. */
+  /** The text as base64url that only this gateway can read; the same text in the same place is sealed the same. */
   readonly close: (text: string, place: string) => string;
   /** Null for what was not sealed here, or for another place. */
   readonly open: (sealed: string, place: string) => string | null;

@@ -9,7 +9,7 @@ import { conflictsOf, type MergedField, observationsOf } from "../artifact/merge
 import { lookUp } from "../artifact/outcome.ts";
 import { traceByImage } from "../artifact/trace.ts";
 import { traceByDigest, traceByPurl } from "../artifact/trace-starts.ts";
-import { type Context, choose, readerOf } from "../context.ts";
+import { type Context, readerOf, resolveReader } from "../context.ts";
 import { badInput, toGraphQLError } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { hintOf } from "../identity/nodes.ts";
@@ -22,7 +22,7 @@ import { pathOf, selects } from "./selection.ts";
 export const artifactResolvers: Resolvers = {
   Query: {
     artifacts: async (_root, { filter, first, after }, context, info) => {
-      const { backend, reader } = choose(context, "artifacts", filter.backend);
+      const { backend, reader } = resolveReader(context, "artifacts", filter.backend);
       const query = {
         image: filter.image ?? null,
         name: filter.name ?? null,
@@ -53,12 +53,17 @@ export const artifactResolvers: Resolvers = {
     digest: (artifact) => artifact.digest(),
     otherDigests: async (artifact) => {
       const own = await artifact.digest();
-      const told = [artifact.seed.packaged, ...artifact.seed.twins].flatMap((packaged) => packaged?.file.digests ?? []);
-      return [...new Set(told)].filter((digest) => digest !== own);
+      const others = [artifact.seed.packaged, ...artifact.seed.sameFiles].flatMap(
+        (packaged) => packaged?.file.digests ?? [],
+      );
+      return [...new Set(others)].filter((digest) => digest !== own);
     },
     name: async (artifact, _args, context, info) =>
       textOf(await mergedValue(artifact, "name", context, info)) ?? artifact.seed.file,
-    type: async ({ seed, record }) => (seed.type === "OTHER" ? ((await record())?.type ?? seed.type) : seed.type),
+    type: async (artifact) => {
+      const { type } = artifact.seed;
+      return type === "OTHER" ? ((await artifact.record())?.type ?? type) : type;
+    },
     purl: async (artifact) => {
       const [image] = artifact.seed.images;
       const digest = image ? await artifact.digest() : null;
@@ -79,8 +84,8 @@ export const artifactResolvers: Resolvers = {
     activities: async (artifact, _args, context, info) => {
       const records = await artifact.knownRecords();
       if (!records) return null;
-      const told = await Promise.all(records.map((record) => activitiesOf(context, info, record)));
-      return told.flatMap((activities) => activities ?? []);
+      const lists = await Promise.all(records.map((record) => activitiesOf(context, info, record)));
+      return lists.flatMap((activities) => activities ?? []);
     },
     builds: async (artifact, _args, context) => {
       const records = await artifact.knownRecords();
@@ -130,13 +135,13 @@ async function activitiesOf(
 }
 
 /** Selections that need the copies elsewhere. */
-const followed = ["locations", "sources", "isComplete", "observations", "conflicts"];
+const fieldsThatTrace = ["locations", "sources", "isComplete", "observations", "conflicts"];
 
 function wantsOf(info: GraphQLResolveInfo) {
-  return { copies: selects(info, "sources", "isComplete", ...followed.map((field) => `artifact.${field}`)) };
+  return { copies: selects(info, "sources", "isComplete", ...fieldsThatTrace.map((field) => `artifact.${field}`)) };
 }
 
-/** A merged scalar. What stood in the way of somebody trusted more is told in `errors`, at this field. */
+/** A merged scalar. Failures of backends that are trusted more are reported in `errors`, at this field. */
 async function mergedValue(artifact: ArtifactNode, field: MergedField, context: Context, info: GraphQLResolveInfo) {
   const { value, failures } = await artifact.merged(field);
   const [first] = failures;

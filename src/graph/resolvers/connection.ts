@@ -4,7 +4,7 @@ import type { Package, Version } from "../../model/package.ts";
 import type { Page, PageRequest, Position } from "../../model/page.ts";
 import type { Release } from "../../model/release.ts";
 import type { ArtifactNode } from "../artifact/artifact.ts";
-import { outcomeIn, plain, type SourceParent } from "../artifact/outcome.ts";
+import { outcomeIn, type SourceParent, sourceWithStatus } from "../artifact/outcome.ts";
 import type { PackageFileParent } from "../artifact/package-files.ts";
 import type { Context } from "../context.ts";
 import { badInput, droppedRowError, noAnswer, toGraphQLError } from "../errors.ts";
@@ -78,7 +78,8 @@ export function checkedFirst(first: number | null | undefined): number {
 
 /**
  * A backend's answer as a connection: an empty one whose source says ABSENT where there is no such place. What may be
- * missing from a page, and rows that could not be read, are reported at the field's place. Throws where nobody could say.
+ * missing from a page, and rows that could not be read, are reported at the field's place. Throws where the answer is
+ * unknown.
  */
 export function toConnection<T>(
   context: Context,
@@ -91,9 +92,9 @@ export function toConnection<T>(
   if (answer.kind === "ABSENT") return nowhere(list.backend, request);
   const { source, error } = outcomeIn(list.backend, answer, ({ origin }) => origin);
   const page = answer.value;
-  // Rows that are told of one by one are not told of again as a whole.
-  const isTold = answer.gap?.reason === "LOST_ROWS" && page.dropped.length > 0;
-  if (error && !isTold) context.report(toGraphQLError(error, pathOf(info)));
+  // Rows that are reported one by one are not reported again as a whole.
+  const isReported = answer.gap?.reason === "LOST_ROWS" && page.dropped.length > 0;
+  if (error && !isReported) context.report(toGraphQLError(error, pathOf(info)));
   reportDropped(context, info, list.backend, page.dropped);
   const seal = sealFor(context);
   const cursorOf = (position: Position) => printCursor(list.backend, list.filter, position, seal);
@@ -131,7 +132,7 @@ function nowhere<T>(backend: string, request: PageRequest): Connection<T> {
       endCursor: null,
     }),
     totalCount: 0,
-    sources: [plain(backend, "ABSENT")],
+    sources: [sourceWithStatus(backend, "ABSENT")],
   };
 }
 

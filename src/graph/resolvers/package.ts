@@ -14,7 +14,7 @@ import {
   sourcesOfVersion,
 } from "../artifact/package-links.ts";
 import { commitOfPipeline } from "../artifact/release-parts.ts";
-import { choose, readerOf } from "../context.ts";
+import { readerOf, resolveReader } from "../context.ts";
 import { badInput, noAnswer } from "../errors.ts";
 import type { PackageRef as PackageRefInput, Resolvers } from "../generated/resolvers.ts";
 import { packageId, versionId } from "../identity/ids.ts";
@@ -27,11 +27,11 @@ import { loadPackage, versionsQuery } from "./prefetch.ts";
 export const packageResolvers: Resolvers = {
   Query: {
     package: async (_root, { ref }, context, info) => {
-      const { backend, reader } = choose(context, "packages", ref.backend);
+      const { backend, reader } = resolveReader(context, "packages", ref.backend);
       return lookUp(context, info, backend.name, packageOf(reader, ref, info));
     },
     packages: async (_root, { scope, filter, first, after }, context, info) => {
-      const { backend, reader } = choose(context, "packages", scope.backend);
+      const { backend, reader } = resolveReader(context, "packages", scope.backend);
       const { repository, group } = scopeOf(context, scope);
       const query = { name: filter.name ?? null, match: filter.match ?? "CONTAINS", format: filter.format ?? null };
       const list = { backend: backend.name, filter: ["packages", repository, group, query] };
@@ -113,8 +113,8 @@ export const packageResolvers: Resolvers = {
 };
 
 /**
- * The package a caller means: by key, or by name with format, whatever spelling the backend keeps. Throws BAD_USER_INPUT
- * for a reference that names none, or several.
+ * The package a caller means: by key, or by name with format, whatever spelling the backend keeps. Throws
+ * BAD_USER_INPUT for a reference that names none, or several.
  */
 async function packageOf(
   reader: PackageReader,

@@ -8,7 +8,7 @@ import { selectedFields } from "./selection.ts";
 /**
  * Loads a package by its reference and, at the same time, whatever the selection will ask of it that needs no more than
  * the reference: its newest version, one version, a page of versions. The resolvers find those answers in the loaders;
- * a failure is told there, in its own place.
+ * a failure is reported there, in its own place.
  */
 export function loadPackage(
   reader: PackageReader,

@@ -10,10 +10,10 @@ import {
   packagesOf,
   part,
   type ReleaseParent,
-  redactInTurns,
+  redactInTasks,
   sourceOfRelease,
 } from "../artifact/release-parts.ts";
-import { choose, readerOf } from "../context.ts";
+import { readerOf, resolveReader } from "../context.ts";
 import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { buildId, coordinatesOf, releaseId } from "../identity/ids.ts";
@@ -43,7 +43,7 @@ export const releaseResolvers: Resolvers = {
       return reader ? lookUp(context, info, node.ref.backend, reader.release(node.ref)) : null;
     },
     releases: async (_root, { filter, first, after }, context, info) => {
-      const { backend, reader } = choose(context, "releases", filter.backend);
+      const { backend, reader } = resolveReader(context, "releases", filter.backend);
       const query = {
         project: filter.project ?? null,
         workflow: filter.workflow ?? null,
@@ -125,7 +125,7 @@ export const releaseResolvers: Resolvers = {
   },
   Deployment: {
     artifact: (part, _args, context) => artifactOf(context, part, part.image),
-    manifests: ({ manifests }) => manifests && redactInTurns(manifests),
+    manifests: ({ manifests }) => manifests && redactInTasks(manifests),
   },
   Distribution: {
     artifact: (part, _args, context) => artifactOf(context, part, part.image),

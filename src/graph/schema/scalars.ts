@@ -46,7 +46,7 @@ function numberScalar(name: string): GraphQLScalarType<number, number> {
   });
 }
 
-/** http(s) addresses only, and never with user-info: checked where they leave, whoever made them. */
+/** http(s) addresses only, and never with user-info: checked where they leave, wherever they come from. */
 function cleanUrl(value: string): string {
   if (!URL.canParse(value)) throw new GraphQLError("URL must be an absolute address.");
   const url = new URL(value);

@@ -28,7 +28,7 @@ const folder = new URL("../../../schema/", import.meta.url);
 
 /**
  * `standalone` is what a client asks directly; `subgraph` is what a router puts together with other teams' graphs. They
- * differ in `node` and `nodes`, which cannot be composed, and in the machinery of federation.
+ * differ in `node` and `nodes`, which cannot be composed, and in the definitions of federation.
  */
 export type SchemaForm = "standalone" | "subgraph";
 
@@ -40,7 +40,9 @@ export interface SchemaOptions {
   readonly tellsSdl?: boolean;
 }
 
-/** The executable graph, its scopes enforced. Throws when a resolver has no field, or the files do not make a schema. */
+/**
+ * The executable graph, its scopes enforced. Throws when a resolver has no field, or the files do not make a schema.
+ */
 export function createSchema(
   form: SchemaForm = "standalone",
   { mutations = false, tellsSdl = true }: SchemaOptions = {},
@@ -99,7 +101,9 @@ function readFiles(wanted: (name: string) => boolean): DocumentNode {
   return mergeExtensions(concatAST(files.sort().map((name) => parse(readFileSync(new URL(name, folder), "utf8")))));
 }
 
-/** Moves the fields of type extensions into the type, which has its place where the first of them was; directives first. */
+/**
+ * Moves the fields of type extensions into the type, which has its place where the first of them was; directives first.
+ */
 function mergeExtensions({ definitions }: DocumentNode): DocumentNode {
   const types = new Map<string, ObjectTypeDefinitionNode | ObjectTypeExtensionNode>();
   for (const node of definitions.filter(isObjectType)) {

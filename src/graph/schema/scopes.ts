@@ -12,18 +12,18 @@ import {
 import { parseScope, type Scope } from "../../model/access.ts";
 import type { Context } from "../context.ts";
 
-/** One of these sets must be held in full. */
+/** The caller must have all scopes of one of these sets. */
 type Requirement = readonly (readonly Scope[])[];
 
 /**
  * Puts a check before every field that `@requiresScopes` stands on in the document, and before every field of `Query`
- * and `Mutation`, which need `read` whether or not anything says so: a field that is added later is closed until somebody opens it. A
- * caller who lacks the scope gets FORBIDDEN in that place, nothing is asked for it, and the rest of the answer stands.
- * The document is the one with the words of federation, whether or not the schema still has them.
+ * and `Mutation`, which need `read` whether or not anything says so: a field that is added later is closed until it is
+ * opened. A caller who lacks the scope gets FORBIDDEN in that place, nothing is asked for it, and the rest of the
+ * answer stands. The document is the one with the words of federation, whether or not the schema still has them.
  */
 export function enforceScopes(schema: GraphQLSchema, document: DocumentNode): GraphQLSchema {
   const demands = demandsIn(document);
-  // Whoever deletes is told what is there.
+  // A caller who deletes learns what is there.
   const roots = new Set<unknown>([schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]);
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type) || type.name.startsWith("__")) continue;
@@ -88,6 +88,6 @@ function listIn(value: ValueNode | undefined): readonly ValueNode[] {
 
 function scopeIn(value: ValueNode): Scope {
   const scope = value.kind === Kind.STRING ? parseScope(value.value) : null;
-  if (scope === null) throw new Error("@requiresScopes with a scope that nobody can hold");
+  if (scope === null) throw new Error("@requiresScopes with a scope that does not exist");
   return scope;
 }

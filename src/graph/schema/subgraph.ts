@@ -17,7 +17,7 @@ import type { ArtifactNode } from "../artifact/artifact.ts";
 import { configuredPlaces } from "../artifact/lookups.ts";
 import { errorsIn, outcomeOf } from "../artifact/outcome.ts";
 import { searchDigest, traceFound } from "../artifact/trace-starts.ts";
-import { type Context, having } from "../context.ts";
+import { backendsWith, type Context } from "../context.ts";
 import { badInput } from "../errors.ts";
 import { coordinatesOf } from "../identity/ids.ts";
 import { loadNode } from "../identity/nodes.ts";
@@ -26,7 +26,7 @@ import type { NodeType } from "../identity/opaque.ts";
 /** What another subgraph sends to name one object: its type and the fields of one of its keys, all unchecked. */
 export type Representation = Readonly<Record<string, unknown>> & { readonly __typename: string };
 
-/** Reads one entity again: null when it is gone, rejects when nobody could say. */
+/** Reads one entity again: null when it is gone, rejects when the answer is unknown. */
 export type ReferenceResolver<C> = (
   representation: Representation,
   context: C,
@@ -42,7 +42,7 @@ export interface SubgraphParts<C> {
 }
 
 /**
- * The machinery of the federation specification for a document and its reference resolvers. With `tellsSdl: false`
+ * The definitions of the federation specification for a document and its reference resolvers. With `tellsSdl: false`
  * `_service` answers FORBIDDEN: it tells as much as introspection does. Throws when the types with a
  * `@key` and the types with a resolver are not the same.
  */
@@ -51,7 +51,7 @@ export function subgraphOf<C>(
   references: Readonly<Record<string, ReferenceResolver<C>>>,
   { tellsSdl = true }: { readonly tellsSdl?: boolean } = {},
 ): SubgraphParts<C> {
-  const sdl = `${print(withoutMachinery(document))}\n`;
+  const sdl = `${print(publishedForm(document))}\n`;
   const entities = entitiesOf(document);
   const resolved = Object.keys(references);
   const odd = [...entities, ...resolved].filter((name) => !entities.includes(name) || !resolved.includes(name));
@@ -65,7 +65,8 @@ export function subgraphOf<C>(
     const reference = byName.get(given.__typename);
     if (!reference) throw badInput("BAD_USER_INPUT", "A representation names a type that is no entity of this graph.");
     const value = await reference(given, context, info);
-    return value === null ? null : { ...value, __typename: given.__typename };
+    // An artifact is an instance of a class and has its own name: a copy would lose its methods.
+    return value === null || "__typename" in value ? value : { ...value, __typename: given.__typename };
   }
 
   return {
@@ -114,9 +115,9 @@ function entitiesOf(document: DocumentNode): string[] {
  * The document as it is published: without definitions of what it links, which composers bring themselves, and without
  * the scopes, which are enforced here for everybody. A supergraph that names them is one that @apollo/gateway refuses.
  */
-function withoutMachinery(document: DocumentNode): DocumentNode {
+function publishedForm(document: DocumentNode): DocumentNode {
   const imported = importsOf(document);
-  const definitions = document.definitions.filter((definition) => !isMachinery(definition, imported));
+  const definitions = document.definitions.filter((definition) => !isOfFederation(definition, imported));
   return visit(
     { ...document, definitions },
     {
@@ -137,7 +138,7 @@ function isWithin(ancestors: readonly (ASTNode | readonly ASTNode[])[], directiv
 export function withoutFederation(document: DocumentNode): DocumentNode {
   const leaving = new Set(["link", ...importsOf(document)].filter((name) => !hints.has(name)));
   const definitions = document.definitions.filter(
-    (definition) => !isMachinery(definition, leaving) && definition.kind !== Kind.SCHEMA_EXTENSION,
+    (definition) => !isOfFederation(definition, leaving) && definition.kind !== Kind.SCHEMA_EXTENSION,
   );
   return visit({ ...document, definitions }, { Directive: ({ name }) => (leaving.has(name.value) ? null : undefined) });
 }
@@ -151,7 +152,7 @@ function costOf(document: DocumentNode): string {
     : "";
 }
 
-function isMachinery(definition: DefinitionNode, imported: ReadonlySet<string>): boolean {
+function isOfFederation(definition: DefinitionNode, imported: ReadonlySet<string>): boolean {
   if (!("name" in definition) || definition.name === undefined) return false;
   const name = definition.name.value;
   if (definition.kind === Kind.DIRECTIVE_DEFINITION) {
@@ -188,7 +189,7 @@ function isRepresentation(value: unknown): value is Representation {
 
 type Reference = ReferenceResolver<Context>;
 
-/** How each entity is read again by each of its keys: null when it is gone, rejects when nobody could say. */
+/** How each entity is read again by each of its keys: null when it is gone, rejects when the answer is unknown. */
 export const references: Readonly<Record<string, Reference>> = {
   Release: (given, context, info) =>
     byId("Release", given, context, info, ({ zadigId }) => releaseByZadigId(context, zadigId)),
@@ -217,10 +218,12 @@ async function byId(
   return loadNode(context, id, info);
 }
 
-/** Zadig's ids are unique within one Zadig, so every one is asked; the first that has it, in the configuration's order. */
+/**
+ * Zadig's ids are unique within one Zadig, so every one is asked; the first that has it, in the configuration's order.
+ */
 async function releaseByZadigId(context: Context, zadigId: unknown): Promise<Release | null> {
   if (typeof zadigId !== "string") throw badInput("BAD_USER_INPUT", "A reference to a Release has its id or zadigId.");
-  const asked = having(context, "releases");
+  const asked = backendsWith(context, "releases");
   if (asked.length === 0) throw badInput("BACKEND_NOT_CONFIGURED", "No configured backend has releases.");
   const outcomes = await Promise.all(
     asked.map(({ backend, reader }) =>
@@ -253,6 +256,7 @@ async function artifactByDigest(context: Context, text: unknown): Promise<Artifa
   if (open.length === 0 && outcomes.length > 0) return null;
   throw badInput(
     "BAD_USER_INPUT",
-    `No place that was searched has this digest, and ${[...new Set(open)].join(", ") || "no backend"} cannot be searched by digest alone: refer to the artifact by its id.`,
+    `No place that was searched has this digest, and ${[...new Set(open)].join(", ") || "no backend"} cannot be ` +
+      "searched by digest alone: refer to the artifact by its id.",
   );
 }

@@ -1,7 +1,7 @@
 import { GraphQLError } from "graphql";
 import type { Config } from "../../config/index.ts";
 import type { Context } from "../../graph/context.ts";
-import { createLedger, type Explained, estimate, explainMode } from "../../graph/cost/explain.ts";
+import { createLedger, type ExplainReport, estimate, explainMode } from "../../graph/cost/explain.ts";
 import type { Asked } from "../../graph/cost/walk.ts";
 import { Refusal } from "../http/response.ts";
 import type { Observer } from "../observability/telemetry.ts";
@@ -13,7 +13,7 @@ export interface Explanation {
   /** Records the upstream calls of the operation while it runs. */
   readonly observer: Observer;
   /** `extensions.explain`: the estimate, and of an operation that has run its actual calls. */
-  readonly result: () => Explained;
+  readonly result: () => ExplainReport;
 }
 
 /**
@@ -28,7 +28,7 @@ export function useExplain(
 ): Explanation | Refusal {
   try {
     const isPlan = explainMode(header, context.caller) === "plan";
-    const estimated: Explained = { estimated: estimate(asked, context), budget: upstreamCalls };
+    const estimated: ExplainReport = { estimated: estimate(asked, context), budget: upstreamCalls };
     const ledger = createLedger();
     return {
       isPlan,
