@@ -53,11 +53,7 @@ interface ImageKey {
   readonly text: string;
 }
 
-interface CommitKey {
-  readonly repository: string;
-  readonly branch: string | null;
-  readonly sha: string;
-}
+type CommitKey = Parameters<ArtifactReader["byCommit"]>;
 
 /**
  * The artifacts of one Zadig in one request. A batch of images costs one list call for about fifty keys, whose newest
@@ -83,7 +79,7 @@ export class Artifacts implements ArtifactReader {
     );
     this.#images = batched(imageKeyText, (images: readonly ImageKey[]) => this.#readImages(images), byList);
     this.#commits = single(
-      ({ repository, branch, sha }: CommitKey) => keyText(repository, branch, sha),
+      (key: CommitKey) => keyText(...key),
       (key) => this.#readCommit(key),
       byList,
     );
@@ -114,9 +110,7 @@ export class Artifacts implements ArtifactReader {
     return keys.isSearchable(text) ? this.#images.load({ kind: "SUFFIX", text }) : unknown("NOT_SEARCHABLE");
   };
 
-  readonly byCommit: ArtifactReader["byCommit"] = (repository, branch, sha) => {
-    return this.#commits.load({ repository, branch, sha });
-  };
+  readonly byCommit: ArtifactReader["byCommit"] = (...key) => this.#commits.load(key);
 
   readonly page: ArtifactReader["page"] = async (filter, request) => {
     const texts = [filter.image, filter.name, filter.imageTag, filter.repository, filter.branch];
@@ -154,7 +148,7 @@ export class Artifacts implements ArtifactReader {
     };
   }
 
-  async #readCommit({ repository, branch, sha }: CommitKey): Promise<Answer<Records>> {
+  async #readCommit([repository, branch, sha]: CommitKey): Promise<Answer<Records>> {
     if (![repository, branch ?? "", sha].every(keys.isSearchable)) return unknown("NOT_SEARCHABLE");
     const source = this.#source(commitFilters(repository, branch));
     const built = new Map<string, ArtifactRecord>();

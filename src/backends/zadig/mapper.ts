@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import type { Activity, ArtifactRecord, BuildInfo, Environment, Release, ReleaseRef } from "../../model/release.ts";
+import type { Activity, ArtifactRecord, BuildInfo, Environment, Release, ReleaseParts } from "../../model/release.ts";
 import { fromUnixSeconds, toCount, toInt } from "../../model/values.ts";
 import { decoded, hostUrl, objectId, safeUrl } from "./keys.ts";
 import { artifactTypes, toCommit, toIssues, toO1Parts, toR1Parts, toR2Parts } from "./parts.ts";
@@ -10,52 +10,21 @@ import type { Generation } from "./settings.ts";
 
 /** An R1 release; its parts are null where the answer left them out. */
 export function fromR1(info: payload.R1Info, parts: payload.R1Parts | null, origin: Origin): Release {
-  const id = objectId(info.id);
-  const release = {
-    ref: refOf(origin.backend, info.productName, id, info.version),
-    origin,
-    zadigId: id,
-    version: info.version,
-    project: info.productName,
-    workflow: info.workflowName || null,
-    // 0 for a release that no task made.
-    taskId: toInt(info.taskId) || null,
-    // Empty for what a product workflow made.
-    type: info.type || null,
-    status: info.status || null,
-    description: info.desc || null,
-    labels: info.labels,
-    createdBy: info.createdBy || null,
-    createdAt: fromUnixSeconds(info.created_at),
-    environment: toEnvironment(info.productEnvInfo),
-    parts: null,
-  };
+  const { productName: project, workflowName: workflow, desc: description, created_at: createdAt } = info;
+  const head = { ...info, project, workflow, description, createdAt };
+  const release = toRelease(head, toEnvironment(info.productEnvInfo), null, origin);
   return parts === null ? release : { ...release, parts: toR1Parts(parts, release, info) };
 }
 
 /** An R2 release; its services are null where the answer left them out. */
 export function fromR2(row: payload.R2Row, parts: payload.R2Parts | null, origin: Origin): Release {
-  const id = objectId(row.id);
-  return {
-    ref: refOf(origin.backend, row.project_name, id, row.version),
-    origin,
-    zadigId: id,
-    version: row.version,
-    project: row.project_name,
-    workflow: row.workflow_name || null,
-    taskId: toInt(row.task_id) || null,
-    type: row.type || null,
-    status: row.status || null,
-    description: row.desc || null,
-    labels: row.labels,
-    createdBy: row.created_by || null,
-    createdAt: fromUnixSeconds(row.created_at),
-    // R2 stores the environment's name only, not its services.
-    environment: row.env_name
-      ? { name: row.env_name, namespace: null, production: row.production ?? null, services: [], variableNames: [] }
-      : null,
-    parts: parts?.services ? toR2Parts(parts.services, row, parts.dropped) : null,
-  };
+  const { project_name: project, workflow_name: workflow, task_id: taskId, desc: description } = row;
+  const head = { ...row, project, workflow, taskId, description, createdBy: row.created_by, createdAt: row.created_at };
+  // R2 stores the environment's name only, not its services.
+  const environment = row.env_name
+    ? { name: row.env_name, namespace: null, production: row.production ?? null, services: [], variableNames: [] }
+    : null;
+  return toRelease(head, environment, parts?.services ? toR2Parts(parts.services, row, parts.dropped) : null, origin);
 }
 
 /** A release of OpenAPI, whose answers name no project: it is the one that was asked for. */
@@ -66,30 +35,47 @@ export function fromOpen(
   parts: payload.O1Parts | null,
   origin: Origin,
 ): Release {
-  const id = objectId(item.id);
-  return {
-    // O2 finds a release by its name only.
-    ref: refOf(origin.backend, project, generation === "o2" ? null : id, item.version_name),
+  const { version_name: version, created_by: createdBy, create_time: createdAt } = item;
+  const release = toRelease(
+    { ...item, project, version, createdBy, createdAt },
+    null,
+    parts && toO1Parts(parts),
     origin,
-    zadigId: id,
-    version: item.version_name,
-    project,
-    workflow: null,
-    taskId: null,
-    type: item.type || null,
-    status: item.status || null,
-    description: item.description || null,
-    labels: item.labels,
-    createdBy: item.created_by || null,
-    createdAt: fromUnixSeconds(item.create_time),
-    environment: null,
-    parts: parts && toO1Parts(parts),
-  };
+  );
+  return generation === "o2" ? byName(release) : release;
 }
 
-/** The id finds a release in any generation with ids; names are unique inside a project only, and not before 4.0. */
-function refOf(backend: string, project: string, id: string | null, version: string): ReleaseRef {
-  return { backend, project, zadigId: id, version: id === null ? version : null };
+/** The fields that every shape has, under one name each; OpenAPI has neither workflow nor task. */
+type Head = Pick<payload.R1Info, "id" | "version" | "taskId" | "type" | "status" | "labels" | "createdBy"> & {
+  readonly project: string;
+  readonly workflow?: string | null | undefined;
+  readonly description?: string | null | undefined;
+  readonly createdAt?: number | null | undefined;
+};
+
+function toRelease(head: Head, environment: Environment | null, parts: ReleaseParts | null, origin: Origin): Release {
+  const { project, version, labels } = head;
+  const zadigId = objectId(head.id);
+  return {
+    // The id finds a release in any generation with ids; names are unique inside a project only, and not before 4.0.
+    ref: { backend: origin.backend, project, zadigId, version: zadigId === null ? version : null },
+    origin,
+    zadigId,
+    version,
+    project,
+    workflow: head.workflow || null,
+    // 0 for a release that no task made.
+    taskId: toInt(head.taskId) || null,
+    // Empty for what a product workflow made.
+    type: head.type || null,
+    status: head.status || null,
+    description: head.description || null,
+    labels,
+    createdBy: head.createdBy || null,
+    createdAt: fromUnixSeconds(head.createdAt),
+    environment,
+    parts,
+  };
 }
 
 /** The same release with a ref by project and name: the only key of O2. */

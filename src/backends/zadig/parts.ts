@@ -195,11 +195,8 @@ export function toR2Parts(
   return {
     ...notStored,
     deployments: isChart ? [] : services.flatMap(toR2Deployments),
-    distributions: services.flatMap((service) => [
-      // Without a chart repository every chart counts as passed though nothing was pushed.
-      ...(isChart && chartRegistry ? [toChart(service, chartRegistry)] : []),
-      ...toPushedImages(service),
-    ]),
+    // Without a chart repository every chart counts as passed though nothing was pushed.
+    distributions: services.flatMap((service) => toR2Distributions(service, isChart ? chartRegistry || null : null)),
     images: services.flatMap(toR2Images),
     dropped,
   };
@@ -215,17 +212,15 @@ function toR2Deployments({ service_name: service, yaml_content: yaml, images }: 
   }));
 }
 
-function toChart(row: payload.R2ServiceRow, registry: string): Distribution {
-  const { service_name: service, chart_name, chart_version } = row;
-  const chart = { chartName: chart_name || null, chartVersion: chart_version || null };
-  return { ...noDistribution, service, type: "CHART", ...chart, registry };
-}
-
-function toPushedImages({ service_name: service, images }: payload.R2ServiceRow): Distribution[] {
-  return images.flatMap(({ push_image, target_image }) => {
+function toR2Distributions(row: payload.R2ServiceRow, chartRegistry: string | null): Distribution[] {
+  const { service_name: service, chart_name, chart_version, images } = row;
+  const distributions = images.flatMap(({ push_image, target_image }): Distribution[] => {
     const image = push_image ? parseImageRef(target_image) : null;
     return image === null ? [] : [{ ...noDistribution, service, type: "IMAGE", image, registry: image.registry }];
   });
+  if (chartRegistry === null) return distributions;
+  const chart = { chartName: chart_name || null, chartVersion: chart_version || null, registry: chartRegistry };
+  return [{ ...noDistribution, service, type: "CHART", ...chart }, ...distributions];
 }
 
 // References are parsed here: Zadig's own split of names and tags is wrong for digests.

@@ -40,14 +40,17 @@ export class Releases implements ReleaseReader {
   readonly #lists: ReleaseLists;
   readonly #lookup: ReleaseLookup;
   readonly #artifacts: ArtifactReader;
-  readonly #projects: ProjectCheck;
+  readonly #projects;
+  /** Projects that have a release: they exist. */
+  readonly #seen = new Set<string>();
 
   constructor(view: View, lists: ReleaseLists, lookup: ReleaseLookup, artifacts: ArtifactReader) {
     this.#view = view;
     this.#lists = lists;
     this.#lookup = lookup;
     this.#artifacts = artifacts;
-    this.#projects = new ProjectCheck(view);
+    const by = { call: view.call, backend: view.client.upstream.name, operation: listProjects.name };
+    this.#projects = single(String, (_key: "all") => readProjects(view), by);
   }
 
   readonly page: ReleaseReader["page"] = async (filter, request, wantsParts) => {
@@ -61,7 +64,7 @@ export class Releases implements ReleaseReader {
     // The first answer may have shown only now that this generation has no labels.
     this.#refuseUnsupported(filter);
     const isHead = project !== null && request.after === null;
-    return isHead && isEmpty(answer) ? this.#projects.ifThere(project, answer) : answer;
+    return isHead && isEmpty(answer) ? this.#ifThere(project, answer) : answer;
   };
 
   readonly release: ReleaseReader["release"] = (ref) => this.#lookup.release(ref);
@@ -130,7 +133,7 @@ export class Releases implements ReleaseReader {
         for (const release of answer.rows) {
           if (!source.keep(release)) continue;
           this.#lookup.note(release);
-          this.#projects.seen.add(release.project);
+          this.#seen.add(release.project);
         }
         return answer;
       },
@@ -186,6 +189,24 @@ export class Releases implements ReleaseReader {
     throw new UpstreamError("REJECTED", { backend: upstream.name, operation: listReleasesOpen.name, reason });
   }
 
+  /**
+   * Lists of releases answer `[]` for a project without releases as for one that does not exist. `empty` where the
+   * project exists or this Zadig cannot list projects (before 1.16); else absent or unknown.
+   */
+  async #ifThere<T>(project: string, empty: Answer<T>): Promise<Answer<T>> {
+    const { listsNoProjects } = this.#view.client.learned;
+    if (this.#seen.has(project) || listsNoProjects.get()) return empty;
+    try {
+      const all = await this.#projects.load("all");
+      if (all.kind !== "FOUND") return all;
+      return all.value.has(project) ? empty : (all.gap ?? absent(listProjects, "WHOLE_LIST"));
+    } catch (error) {
+      if (!(error instanceof UpstreamError && error.failure === "REJECTED")) throw error;
+      listsNoProjects.set(true);
+      return empty;
+    }
+  }
+
   /** The build activities of the records behind the images; what one image could not tell is the gap of the others. */
   async #assembleBuilds(release: Release, images: readonly ReleaseImage[]): Promise<Answer<readonly BuildInfo[]>> {
     const artifacts = this.#artifacts;
@@ -209,57 +230,18 @@ export class Releases implements ReleaseReader {
   }
 }
 
-/** Rows of one page of the list of projects, and the most pages of it that are read. */
-const projectPageSize = 200;
-const maxProjectPages = 10;
-
-/** Tells a project without releases from one that does not exist: lists of releases answer `[]` for both. */
-class ProjectCheck {
-  /** Projects that have a release: they exist. */
-  readonly seen = new Set<string>();
-  readonly #view: View;
-  readonly #all;
-
-  constructor(view: View) {
-    const { client, call } = view;
-    this.#view = view;
-    const by = { call, backend: client.upstream.name, operation: listProjects.name };
-    this.#all = single<"all", Answer<ReadonlySet<string>>>(
-      (key) => key,
-      () => this.#readAll(),
-      by,
-    );
-  }
-
-  /** `empty` where the project exists or this Zadig cannot list projects (before 1.16); else absent or unknown. */
-  async ifThere<T>(project: string, empty: Answer<T>): Promise<Answer<T>> {
-    const { listsNoProjects } = this.#view.client.learned;
-    if (this.seen.has(project) || listsNoProjects.get()) return empty;
-    try {
-      const all = await this.#all.load("all");
-      if (all.kind !== "FOUND") return all;
-      if (all.value.has(project)) return empty;
-      return all.gap ?? absent(listProjects, "WHOLE_LIST");
-    } catch (error) {
-      if (!(error instanceof UpstreamError && error.failure === "REJECTED")) throw error;
-      listsNoProjects.set(true);
-      return empty;
-    }
-  }
-
-  async #readAll(): Promise<Answer<ReadonlySet<string>>> {
-    const source = {
-      fetch: async (page: number, size: number) => {
-        const { value, origin } = await this.#view.client.listProjects(page, size, this.#view.call);
-        return { ...value, origin };
-      },
-      identity: ({ project_key }: ProjectRow) => project_key,
-      maxSize: projectPageSize,
-    };
-    const { rows, isWhole, isCut } = await collect(source, { mostPages: maxProjectPages, atOnce: 1 });
-    const keys = new Set(rows.map(({ project_key }) => project_key));
-    return found(keys, isWhole ? null : unknown(isCut ? "UNREAD" : "LOST_ROWS"));
-  }
+/** The keys of all projects that these credentials may see. */
+async function readProjects({ client, call }: View): Promise<Answer<ReadonlySet<string>>> {
+  const source = {
+    fetch: async (page: number, size: number) => {
+      const { value, origin } = await client.listProjects(page, size, call);
+      return { ...value, origin };
+    },
+    identity: ({ project_key }: ProjectRow) => project_key,
+    maxSize: 200,
+  };
+  const { rows, isWhole, isCut } = await collect(source, { mostPages: 10, atOnce: 1 });
+  return found(new Set(rows.map(source.identity)), isWhole ? null : unknown(isCut ? "UNREAD" : "LOST_ROWS"));
 }
 
 /** Pages of large rows: four times as many at first as are wanted, and twice as many with each further page. */
@@ -269,14 +251,9 @@ function heavyPages(wanted: number): { readonly rows: number; readonly most: num
   return { rows, most: heavyRows.most };
 }
 
-/** Whether the dates of a list, by place, are newest first; rows without a date are left out. */
+/** Whether the dates of a list, by place, are newest first; rows without a date have no entry. */
 function isNewestFirst(dates: readonly number[]): boolean {
-  let newest = Number.POSITIVE_INFINITY;
-  return dates.every((date) => {
-    const isOlder = date <= newest;
-    newest = date;
-    return isOlder;
-  });
+  return Object.values(dates).every((date, index, all) => date <= (all[index - 1] ?? Number.POSITIVE_INFINITY));
 }
 
 /**
@@ -302,17 +279,13 @@ function namesService(parts: ReleaseParts, service: string): boolean {
 }
 
 function namesArtifact(parts: ReleaseParts, { image, digest, file }: ArtifactRecord): boolean {
-  return (
-    parts.images.some(
-      (named) =>
-        (digest !== null && isStrong(digest) && named.digest === digest) ||
-        (image !== null && [named.source, named.target].some((reference) => reference && isSame(reference, image))),
-    ) ||
-    (file !== null &&
-      (parts.builds?.some(({ packageFile }) => packageFile === file) ||
-        parts.distributions?.some((distribution) => distribution.file === file) ||
-        false))
-  );
+  const isNamed = ({ source, target, digest: own }: ReleaseImage) =>
+    (digest !== null && isStrong(digest) && own === digest) ||
+    (image !== null && [source, target].some((reference) => reference !== null && isSame(reference, image)));
+  if (parts.images.some(isNamed)) return true;
+  const packages = (parts.builds ?? []).map(({ packageFile }) => packageFile);
+  const distributed = (parts.distributions ?? []).map((distribution) => distribution.file);
+  return file !== null && [...packages, ...distributed].includes(file);
 }
 
 /** The same text, the same bytes, or the same path and tag in another registry (a mirror under another name). */
