@@ -72,19 +72,17 @@ export async function readChain<T>(
   const after = shown.at(-1)?.position ?? null;
   const confirmNext = once(() => hasRows({ first: 1, after }, segments));
   const isOpen = !goesOn && together === null && unread.length > 0;
+  const counted = start === 0 && (isOpen || unread.length === 0) ? sumOf(pages) : null;
+  const oneByOne = isOpen && counted !== null ? async () => ((await confirmNext()) ? null : counted) : counted;
   const page: Page<T> = {
     rows: shown,
     hasNext: goesOn || isOpen || rows.length > first,
     ...(isOpen ? { confirmNext } : {}),
-    total: null,
+    total: together === null ? oneByOne : totalOfAll(together, segments.slice(0, start)),
     origin: head.origin,
     dropped: pages.flatMap(({ dropped }) => dropped),
   };
-  if (together !== null)
-    return { page: { ...page, total: totalOfAll(together, segments.slice(0, start)) }, answers: together };
-  const counted = start === 0 && (isOpen || unread.length === 0) ? sumOf(pages) : null;
-  const total = isOpen && counted !== null ? async () => ((await confirmNext()) ? null : counted) : counted;
-  return { page: { ...page, total }, answers };
+  return { page, answers: together ?? answers };
 }
 
 /** Whether a window holds a row; throws the failure where it does not and a list could not be read. */
