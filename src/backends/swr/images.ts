@@ -1,6 +1,6 @@
 import { type Digest, type ImageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Origin } from "../../model/backend.ts";
-import type { ImageRecord, Package, Version } from "../../model/package.ts";
+import type { ImageRecord, Package, PackageFormat, Version } from "../../model/package.ts";
 import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import { namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
 import { isNotFound } from "../../upstream/errors.ts";
@@ -16,14 +16,13 @@ import {
   mapAnswer,
   unknown,
 } from "../answers.ts";
-import type { ImageReader, PackageQuery } from "../backend.ts";
+import type { ImageReader, PackageQuery, VersionQuery } from "../backend.ts";
 import { type Answers, batched, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { type NumberedSource, readPage } from "../paging/source.ts";
 import { readWindow } from "../paging/window.ts";
 import {
   type Access,
   compare,
-  emptyPage,
   type Listed,
   largestPage,
   readAll,
@@ -36,7 +35,6 @@ import { isNamespaceMissing } from "./dialect.ts";
 import { baseName, imageKey, isNamespace, isRepositoryPath, isTag, type PackageName, parseRepository } from "./keys.ts";
 import { isIndex, toImagePackage, toImageRecord, toImageVersion } from "./mapper.ts";
 import { getRepository, listRepositories, listTags } from "./operations.ts";
-import type { PackageSegment } from "./packages.ts";
 import type { RepositoryRow, TagRow } from "./payload.ts";
 import { Tags } from "./tags.ts";
 
@@ -58,10 +56,9 @@ const noRepository = absent(listRepositories, "COMPLETE_FILTER");
  * The images of one request: as packages, as what references point at, and as copies of the same bytes. Equal reads are
  * one call. Whether an empty namespace exists is for the caller of a list to ask.
  */
-export class Images implements ImageReader, PackageSegment {
+export class Images implements ImageReader {
   readonly id = "images";
-  readonly formats = ["DOCKER", "OCI"] as const;
-  readonly isCounted = true;
+  readonly formats: readonly PackageFormat[] = ["DOCKER", "OCI"];
   readonly notNamed = notFound;
   readonly #access: Access;
   readonly #tags: Tags;
@@ -120,18 +117,13 @@ export class Images implements ImageReader, PackageSegment {
     return mapAnswer(await this.#tags.tag(owner, version), (tag) => this.#toVersion(owner, tag));
   }
 
-  readonly versions: PackageSegment["versions"] = async (owner, query, request) => {
+  async versions(owner: PackageName, query: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
     const page = await this.#tags.window(owner, query, request);
     return mapAnswer(page, (tags) => mapPage(tags, (tag) => this.#toVersion(owner, tag)));
-  };
+  }
 
   async newest(owner: PackageName): Promise<Answer<Version>> {
     return mapAnswer(await this.#tags.newest(owner), (tag) => this.#toVersion(owner, tag));
-  }
-
-  /** An image has layers, not files. */
-  async files(): Promise<Answer<Page<never>>> {
-    return found(emptyPage(this.#access.backend));
   }
 
   readonly image: ImageReader["image"] = async (ref) => {

@@ -4,10 +4,9 @@ import { type Access, Namespaces, SwrClient } from "./client.ts";
 import { createDialect, Region } from "./dialect.ts";
 import { Images } from "./images.ts";
 import { operations } from "./operations.ts";
-import { Packages } from "./packages.ts";
+import { Packages, Software } from "./packages.ts";
 import { pricesOf, probesOf } from "./prices.ts";
 import { type SwrSettings, swrSettings } from "./settings.ts";
-import { Software } from "./software.ts";
 
 /** Huawei Cloud SWR, basic edition: software packages (an API that not every region has) and container images. */
 export const swr: BackendType<SwrSettings> = {

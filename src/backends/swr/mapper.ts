@@ -99,7 +99,7 @@ export function toImagePackage(row: RepositoryDetail, namespace: string, origin:
     // A purl of type oci names one image by its digest; a repository has none.
     purl: null,
     description: row.description || null,
-    visibility: toVisibility(row.is_public),
+    visibility: row.is_public ? "public" : row.is_public === false ? "private" : null,
     downloads: toCount(row.num_download),
     versionCount: toCount(row.num_images),
     createdBy: row.creator_name || null,
@@ -205,11 +205,6 @@ function toDates(row: Dates): { readonly createdAt: Instant | null; readonly upd
 function toImageSize(row: TagRow): number | null {
   const size = toCount(row.size);
   return size === 0 || isIndex(row) ? null : size;
-}
-
-function toVisibility(isPublic: boolean | null | undefined): string | null {
-  if (isPublic === null || isPublic === undefined) return null;
-  return isPublic ? "public" : "private";
 }
 
 // `path` is the public pull address; old rows have a private one, and then the configured host is right.

@@ -1,4 +1,4 @@
-import type { DroppedRow } from "../../model/backend.ts";
+import type { DroppedRow, Origin } from "../../model/backend.ts";
 import type { Package, PackageFile, PackageFormat, PackageRef, Version } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { PurlParts } from "../../model/purl.ts";
@@ -6,6 +6,7 @@ import {
   type Absent,
   type Answer,
   absent,
+  absentIfNotFound,
   failed,
   firstGap,
   found,
@@ -17,46 +18,36 @@ import {
   unknown,
 } from "../answers.ts";
 import type { PackageQuery, PackageReader, VersionQuery } from "../backend.ts";
-import { keyText } from "../loading/loader.ts";
+import { type Answers, batched, keyText, type Loader, single } from "../loading/loader.ts";
 import { readChain } from "../paging/chain.ts";
 import { sliceWindow } from "../paging/window.ts";
 import {
   type Access,
+  compare,
   emptyPage,
   isEmptyStart,
   type Listed,
+  pick,
+  readUnpaged,
   type Searched,
   unaskedOrigin,
   windowOf,
   withGap,
 } from "./client.ts";
 import { isUnpublished } from "./dialect.ts";
-import { decodeOnce, isNamespace, type PackageKind, type PackageName, parseKey } from "./keys.ts";
-import { listPackages, listVersions } from "./operations.ts";
+import type { Images } from "./images.ts";
+import { decodeOnce, isName, isNamespace, keyOfName, type PackageName, packageKey, parseKey } from "./keys.ts";
+import { createdText, pathOf, sortableDate, toFile, toPackage, toVersion } from "./mapper.ts";
+import { listFiles, listPackages, listVersions } from "./operations.ts";
+import type { PackageRow, VersionRow } from "./payload.ts";
 
-/** One of the two kinds of packages. All methods reject with an UpstreamError. */
-export interface PackageSegment {
-  /** Begins the positions of its rows. */
-  readonly id: PackageKind;
-  readonly formats: readonly PackageFormat[];
-  /** Whether its lists tell how many packages there are. */
-  readonly isCounted: boolean;
-  /** Proves that no package has a name. */
-  readonly notNamed: Absent;
-  /** The key of a package by its display name; null for an impossible name. */
-  readonly keyOf: (name: string) => string | null;
-  /** At least every package of a namespace that the query means; null as `namespace` searches all that are visible. */
-  readonly list: (namespace: string | null, query: PackageQuery) => Promise<Answer<Listed<Package>>>;
-  /** A window over all packages of a namespace, where the server reads it in order. */
-  readonly window?: (namespace: string, request: PageRequest) => Promise<Answer<Page<Package>>>;
-  readonly package: (name: PackageName) => Promise<Answer<Package>>;
-  readonly version: (owner: PackageName, version: string) => Promise<Answer<Version>>;
-  readonly versions: (owner: PackageName, query: VersionQuery, request: PageRequest) => Promise<Answer<Page<Version>>>;
-  readonly newest: (owner: PackageName) => Promise<Answer<Version>>;
-  readonly files: (owner: PackageName, version: string, request: PageRequest) => Promise<Answer<Page<PackageFile>>>;
-  /** Versions by package URL, where it has a type of its own. */
-  readonly byPurl?: PackageReader["byPurl"];
-}
+/** One of the two kinds of packages; its id begins the positions of its rows. */
+type PackageSegment = Software | Images;
+
+/** The three lists of the package API have no detail beside them: what they do not name does not exist. */
+const noPackage = absent(listPackages, "WHOLE_LIST");
+const noVersion = absent(listVersions, "WHOLE_LIST");
+const noFile = absent(listFiles, "WHOLE_LIST");
 
 /** Tells that software packages are missing from an answer. */
 const unpublished: DroppedRow = {
@@ -65,8 +56,8 @@ const unpublished: DroppedRow = {
   reason: "the region publishes no software package API",
 };
 
+/** Lists that a search reads; `namespace` is null for a list of every namespace. */
 interface Lists extends Searched {
-  /** `namespace` is null for a list of every namespace. */
   readonly lists: readonly { readonly segment: PackageSegment; readonly namespace: string | null }[];
 }
 
@@ -84,9 +75,8 @@ export class Packages implements PackageReader {
 
   readonly parseKey: PackageReader["parseKey"] = (key) => {
     const target = parseKey(key);
-    if (target === null) return null;
-    const { id, name } = target;
-    return id === "images" ? { name, format: "DOCKER" } : { name: decodeOnce(name), format: "GENERIC" };
+    if (target?.id === "images") return { name: target.name, format: "DOCKER" };
+    return target && { name: decodeOnce(target.name), format: "GENERIC" };
   };
 
   readonly package: PackageReader["package"] = (ref) => this.#ask(ref, (segment, name) => segment.package(name));
@@ -103,7 +93,10 @@ export class Packages implements PackageReader {
   readonly latest: PackageReader["latest"] = (ref) => this.#ask(ref, (segment, owner) => segment.newest(owner));
 
   readonly files: PackageReader["files"] = ({ package: ref, version }, request) =>
-    this.#ask(ref, (segment, owner) => segment.files(owner, version, request));
+    this.#ask(ref, async (segment, owner) => {
+      // An image has layers, not files.
+      return segment.id === "images" ? found(emptyPage(this.#access.backend)) : segment.files(owner, version, request);
+    });
 
   // Files have a checksum, but only behind one call for each version of each package.
   readonly byChecksum: PackageReader["byChecksum"] = async () => unknown("NOT_SEARCHABLE");
@@ -151,7 +144,7 @@ export class Packages implements PackageReader {
     if (isEmpty && gap !== null) return gap;
     const origin = lists[0]?.origin ?? unaskedOrigin(backend);
     const window = sliceWindow(request, rows, ({ ref }) => keyText(ref.repository, ref.key), { origin, dropped });
-    const isCounted = dropped.length === 0 && segments.every((segment) => segment.isCounted);
+    const isCounted = dropped.length === 0 && segments.every(({ id }) => id === "images");
     const answer = found(isCounted ? window : { ...window, total: null }, unlessNotSearchable(gap));
     return isEmpty ? namespaces.emptied(sought.value.namespaces, answer) : answer;
   };
@@ -178,8 +171,8 @@ export class Packages implements PackageReader {
 
   readonly byPurl: PackageReader["byPurl"] = async (purl, scope) => {
     if (purl.type === "generic") return this.#byGenericPurl(purl, scope);
-    const images = this.#segments.find(({ id }) => id === "images");
-    return purl.type === "oci" && images?.byPurl ? images.byPurl(purl, scope) : unknown("NOT_SEARCHABLE");
+    const images = this.#segments.find((segment) => segment.id === "images");
+    return purl.type === "oci" && images ? images.byPurl(purl, scope) : unknown("NOT_SEARCHABLE");
   };
 
   /** `pkg:generic/<name>@<version>`; software packages print no such URL, because it names nothing outside. */
@@ -189,13 +182,10 @@ export class Packages implements PackageReader {
     const name = purl.namespace === null ? purl.name : `${purl.namespace}/${purl.name}`;
     const owners = await this.named(name, "GENERIC", scope);
     if (owners.kind !== "FOUND") return owners;
-    const versions = await Promise.all(
-      owners.value.map(async ({ ref }): Promise<Answer<readonly Version[]>> => {
-        const one = await this.version({ package: ref, version, nativeId: null }).catch(failed);
-        return mapAnswer(one, (value) => [value]);
-      }),
-    );
-    return withGap(joined(versions, absent(listVersions, "WHOLE_LIST")), owners.gap);
+    const read = async (ref: PackageRef): Promise<Answer<readonly Version[]>> =>
+      mapAnswer(await this.version({ package: ref, version, nativeId: null }), (one) => [one]);
+    const versions = await Promise.all(owners.value.map(({ ref }) => read(ref).catch(failed)));
+    return withGap(joined(versions, noVersion), owners.gap);
   }
 
   /** Asks the segment that the ref is of; unknown where its capability is switched off. */
@@ -241,10 +231,9 @@ export class Packages implements PackageReader {
     namespace: string | null,
     query: PackageQuery,
   ): Promise<Answer<Listed<Package>>> {
+    const list = segment.id === "packages" ? await segment.list(namespace) : await segment.list(namespace, query);
     // The server's filters are fuzzy.
-    return mapAnswer(await segment.list(namespace, query), (whole) => {
-      return { ...whole, rows: whole.rows.filter(({ name }) => isMeant(name, query)) };
-    });
+    return mapAnswer(list, (whole) => ({ ...whole, rows: whole.rows.filter(({ name }) => isMeant(name, query)) }));
   }
 
   async #pageOf(
@@ -253,9 +242,9 @@ export class Packages implements PackageReader {
     query: PackageQuery,
     request: PageRequest,
   ): Promise<Answer<Page<Package>>> {
-    if (query.name === null && segment.window) return segment.window(namespace, request);
+    if (query.name === null && segment.id === "images") return segment.window(namespace, request);
     const page = windowOf(await this.#listOf(segment, namespace, query), request, ({ ref }) => ref.key);
-    return segment.isCounted ? page : mapAnswer(page, (known) => ({ ...known, total: null }));
+    return segment.id === "images" ? page : mapAnswer(page, (known) => ({ ...known, total: null }));
   }
 }
 
@@ -273,10 +262,7 @@ function unlessNotSearchable(gap: Unknown | null): Unknown | null {
   return gap?.reason === "NOT_SEARCHABLE" ? null : gap;
 }
 
-/**
- * Notes, once for a region, that it has no package API; the other segment is still answered. Throws any other error,
- * and every error of a single segment.
- */
+/** Notes, once for a region, that it has no package API, for the other segment to be answered; throws other errors. */
 function withoutPackages(error: unknown, segments: readonly PackageSegment[], notes: DroppedRow[]): Unknown {
   if (segments.length === 1 || !isUnpublished(error)) throw error;
   if (error.status !== null) notes.push(unpublished);
@@ -287,4 +273,175 @@ function isMeant(name: string, { name: text, match }: PackageQuery): boolean {
   if (text === null) return true;
   if (match === "EXACT") return name === text;
   return match === "PREFIX" ? name.startsWith(text) : name.includes(text);
+}
+
+/** Software packages of one request; equal reads are one call. All reject with an UpstreamError. */
+export class Software {
+  readonly id = "packages";
+  readonly formats: readonly PackageFormat[] = ["GENERIC"];
+  readonly notNamed = noPackage;
+  readonly keyOf = keyOfName;
+  readonly #access: Access;
+  /** Rows of one namespace, or of all that are visible. */
+  readonly #rows: Loader<{ readonly namespace: string | null }, Answer<Listed<PackageRow>>>;
+  readonly #lists: Loader<string, Answer<Listed<Package>>>;
+  readonly #versions: Loader<PackageName, Answer<Listed<Version>>>;
+  readonly #files: Loader<readonly [owner: PackageName, version: string], Answer<Listed<PackageFile>>>;
+
+  constructor(access: Access) {
+    const { backend, call } = access;
+    this.#access = access;
+    this.#rows = single(
+      ({ namespace }) => namespace ?? "",
+      ({ namespace }) => this.#readRows(namespace),
+    );
+    this.#lists = batched(
+      (namespace) => namespace,
+      (namespaces, answers) => this.#readLists(namespaces, answers),
+      { call, backend, operation: listPackages.name },
+    );
+    // Two spellings of one name (`%e6`, `%E6`) are one key.
+    this.#versions = single(
+      ({ namespace, name }) => keyText(namespace, decodeOnce(name)),
+      (owner) => this.#readVersions(owner),
+      { call, backend, operation: listVersions.name },
+    );
+    this.#files = single(
+      ([{ namespace, name }, version]) => keyText(namespace, decodeOnce(name), version),
+      ([owner, version]) => this.#readFiles(owner, version),
+      { call, backend, operation: listFiles.name },
+    );
+  }
+
+  /**
+   * All packages of a namespace in order of their names; several namespaces asked together are one call. Null: all that
+   * are visible, by namespace and name. Whether an empty namespace exists is for the caller to ask.
+   */
+  async list(namespace: string | null): Promise<Answer<Listed<Package>>> {
+    if (namespace !== null) return this.#lists.load(namespace);
+    return mapAnswer(await this.#rows.load({ namespace: null }), (list) => ({
+      ...list,
+      rows: toPackages(list.rows, list.origin),
+    }));
+  }
+
+  async package({ namespace, name }: PackageName): Promise<Answer<Package>> {
+    const shown = decodeOnce(name);
+    const answer = pick(await this.#lists.load(namespace), (one) => one.name === shown, noPackage);
+    return answer.kind === "ABSENT" ? this.#access.namespaces.emptied([namespace], answer) : answer;
+  }
+
+  async version(owner: PackageName, version: string): Promise<Answer<Version>> {
+    const list = await this.#versions.load(owner);
+    // The server spells names encoded, and a person may have written the decoded name.
+    const exact = pick(list, (one) => one.ref.version === version, noVersion);
+    return exact.kind === "FOUND" ? exact : pick(list, (one) => one.name === version, noVersion);
+  }
+
+  /** In order of publication. */
+  async versions(
+    owner: PackageName,
+    { prefix, direction }: VersionQuery,
+    request: PageRequest,
+  ): Promise<Answer<Page<Version>>> {
+    const list = mapAnswer(await this.#versions.load(owner), (whole) => {
+      const rows = whole.rows.filter((one) => one.name.startsWith(prefix ?? ""));
+      return { ...whole, rows: direction === "DESC" ? rows.reverse() : rows };
+    });
+    return windowOf(list, request, (one) => one.ref.version);
+  }
+
+  async newest(owner: PackageName): Promise<Answer<Version>> {
+    const list = await this.#versions.load(owner);
+    if (list.kind !== "FOUND") return list;
+    // The row that could not be read may be the newest, and so may be one without a date.
+    if (list.gap !== null) return list.gap;
+    const { rows } = list.value;
+    const newest = rows.at(-1);
+    if (newest === undefined) return noVersion;
+    const isDated = rows.every(({ createdAt }) => createdAt !== null);
+    return rows.length > 1 && !isDated ? unknown("UNCHECKED_ORDER") : found(newest);
+  }
+
+  /** In order of their paths. */
+  async files(owner: PackageName, version: string, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
+    // As a path part an impossible version would point elsewhere.
+    const list = isName(version) ? await this.#files.load([owner, version]) : impossible;
+    return windowOf(list, request, (file) => file.path ?? file.name);
+  }
+
+  #readRows(namespace: string | null): Promise<Answer<Listed<PackageRow>>> {
+    const read = readUnpaged(
+      (slice) => this.#access.client.listPackages(namespace, slice),
+      (row) => keyText(row.namespace, decodeOnce(row.package)),
+    );
+    return absentIfNotFound(read, noPackage);
+  }
+
+  /** A single namespace is a filter that the server has; for several, one list of everything is fewer calls. */
+  async #readLists(namespaces: readonly string[], answers: Answers<Listed<Package>>) {
+    const [only = null] = namespaces.length === 1 ? namespaces : [];
+    const answer = await this.#rows.load({ namespace: only });
+    // Matched by the row's own namespace: the same name may be in several, and filters are not to be trusted.
+    const groups = Map.groupBy(answer.kind === "FOUND" ? answer.value.rows : [], (row) => row.namespace);
+    for (const namespace of namespaces) {
+      const rows = groups.get(namespace) ?? [];
+      if (rows.length > 0) this.#access.region.setNonEmpty(namespace);
+      const own = mapAnswer(answer, (list) => ({ ...list, rows: toPackages(rows, list.origin) }));
+      answers.set(namespace, own);
+    }
+    return answers;
+  }
+
+  /** Oldest first. */
+  async #readVersions(owner: PackageName): Promise<Answer<Listed<Version>>> {
+    const read = readUnpaged<VersionRow>(
+      (slice) => this.#access.client.listVersions(owner, slice),
+      (row) => row.version,
+    );
+    const key = packageKey(owner.name);
+    const list = mapAnswer(await absentIfNotFound(read, noVersion), (whole) => {
+      const sorted = whole.rows.toSorted(byPublication);
+      return { ...whole, rows: sorted.map((row) => toVersion(row, owner.namespace, key, whole.origin)) };
+    });
+    return unlessNamed(list, noVersion, async () => mapAnswer(await this.package(owner), () => true));
+  }
+
+  async #readFiles(owner: PackageName, version: string): Promise<Answer<Listed<PackageFile>>> {
+    const { client, base } = this.#access;
+    const read = readUnpaged((slice) => client.listFiles(owner, version, slice), pathOf);
+    const list = mapAnswer(await absentIfNotFound(read, noFile), (whole) => {
+      const sorted = whole.rows.toSorted((one, other) => compare(pathOf(one), pathOf(other)));
+      return { ...whole, rows: sorted.map((row) => toFile(row, base)) };
+    });
+    // Versions without files are usual: they may be uploaded later.
+    return unlessNamed(list, noFile, async () =>
+      mapAnswer(await this.version(owner, version), (one) => !one.fileCount),
+    );
+  }
+}
+
+/** A list, unless it is missing or empty although its owner, read by `isOwnerEmpty`, exists and is not empty. */
+async function unlessNamed<T>(
+  list: Answer<Listed<T>>,
+  absence: Absent,
+  isOwnerEmpty: () => Promise<Answer<boolean>>,
+): Promise<Answer<Listed<T>>> {
+  const isEmpty = list.kind === "FOUND" && list.value.rows.length === 0 && list.gap === null;
+  if (list.kind === "FOUND" && !isEmpty) return list;
+  const owner = await isOwnerEmpty();
+  if (owner.kind === "FOUND") return isEmpty && owner.value ? list : unknown("DETAIL_MISSING");
+  return owner.kind === "ABSENT" && owner.operation !== null ? absence : owner;
+}
+
+function toPackages(rows: readonly PackageRow[], origin: Origin): readonly Package[] {
+  return rows
+    .map((row) => toPackage(row, origin))
+    .sort((one, other) => compare(one.ref.repository, other.ref.repository) || compare(one.name, other.name));
+}
+
+// The order of the list is not promised, and names do not sort as versions do.
+function byPublication(one: VersionRow, other: VersionRow): number {
+  const dates = compare(sortableDate(createdText(one)), sortableDate(createdText(other)));
+  return dates || compare(one.version, other.version);
 }

@@ -39,7 +39,6 @@ interface PageKey {
   readonly order: TagOrder;
   /** Where the page begins: its zero-based number in v2, its marker (empty for the first) in v3. */
   readonly at: number | string;
-  readonly size: number;
 }
 
 const notListed = absent(listTags, "WHOLE_LIST");
@@ -54,7 +53,9 @@ export class Tags {
   readonly #repository: (name: PackageName) => Promise<Answer<Package>>;
   readonly #lists: Loader<PackageName, Answer<Listed<TagRow>>>;
   readonly #tags: Loader<TagKey, Answer<Tag>>;
-  readonly #pages: Loader<PageKey, Answer<PageAtCursor<TagRow>>>;
+  readonly #heads: Loader<PageKey, PageAtCursor<TagRow>>;
+  /** The size in which a head is read. */
+  readonly #headSizes = new Map<string, number>();
   /** Repositories whose whole list is read in this request: it answers single tags too. */
   readonly #listed = new Set<string>();
   /** Repositories of tags that do not exist: they may not exist either. */
@@ -67,7 +68,7 @@ export class Tags {
     this.#lists = single(repositoryText, (owner) => this.#readList(owner), { call, backend, operation: listTags.name });
     const by = { call, backend, operation: getTag.name };
     this.#tags = batched(tagText, (keys, answers) => this.#readTags(keys, answers), by);
-    this.#pages = batched(pageText, (keys, answers) => this.#readPages(keys, answers));
+    this.#heads = single(pageText, (key) => this.#fetch(key, this.#headSizes.get(pageText(key)) ?? largestPage));
   }
 
   /** One tag; several of one repository asked together are one call. */
@@ -114,7 +115,7 @@ export class Tags {
     const read = region.ordered("tags", (inOrder) => {
       const order = inOrder ? "NAME" : "ANY";
       return region.tags((isV3) =>
-        readAll(sourceOf(isV3, (at, size) => this.#fetch({ owner, order, at, size }), tagOf)),
+        readAll(sourceOf(isV3, (at, size) => this.#fetch({ owner, order, at }, size), tagOf)),
       );
     });
     const list = await absentIfNotFound(read, notListed);
@@ -181,38 +182,30 @@ export class Tags {
     return answer.kind === "ABSENT" ? noTag : answer;
   }
 
-  async #fetch({ owner, order, at, size }: PageKey): Promise<PageAtCursor<TagRow>> {
+  async #fetch({ owner, order, at }: PageKey, size: number): Promise<PageAtCursor<TagRow>> {
     const { client } = this.#access;
-    if (typeof at === "string") {
-      return client.listTagsByMarker(owner, order, at, size);
-    }
-    return { ...(await client.listTags(owner, order, { limit: size, offset: at * size })), next: null };
+    if (typeof at === "string") return client.listTagsByMarker(owner, order, at, size);
+    return { ...(await client.listTags(owner, order, { limit: size, offset: at * size })), next: null, size };
   }
 
   /**
-   * Pages that start a list are read once, in the largest size that is asked for: the newest tag is the head of the
-   * first page of tags, so both together are one call.
+   * A page that starts a list is read once, in the largest size that is asked for in one tick: the newest tag is the
+   * head of the first page of tags, so both together are one call.
    */
-  async #readPages(
-    keys: readonly PageKey[],
-    answers: Answers<PageAtCursor<TagRow>>,
-  ): Promise<Answers<PageAtCursor<TagRow>>> {
-    await Promise.all(
-      groupBy(keys, (key) => pageText(key.at ? key : { ...key, size: 0 })).map(async (group) => {
-        const largest = group.reduce((one, other) => (other.size > one.size ? other : one));
-        const answer = await this.#fetch(largest).then(found, toError);
-        for (const key of group) answers.set(pageText(key), answer);
-      }),
-    );
-    return answers;
+  async #fetchOnce(key: PageKey, size: number): Promise<PageAtCursor<TagRow>> {
+    if (key.at) return this.#fetch(key, size);
+    const text = pageText(key);
+    this.#headSizes.set(text, Math.max(size, this.#headSizes.get(text) ?? 0));
+    const head = await this.#heads.load(key);
+    if (head.size === undefined || head.size < size) return this.#fetch(key, size);
+    // A marker stands behind the whole page.
+    return key.at === "" || head.count <= size ? head : headOf(head, size);
   }
 
-  /** One page in order of pushes; throws UnsortedAnswer where it is `checked` and not in that order. */
-  async #page(key: PageKey & { readonly order: PushOrder }, checked: boolean): Promise<PageAtCursor<Tag>> {
-    const answer = await this.#pages.load(key);
-    if (answer.kind !== "FOUND") throw new RangeError("a page that was asked for has an answer");
-    const page = typeof key.at === "number" ? headOf(answer.value, key.size) : answer.value;
-    if (checked) mustBeSorted(page.rows, key.order);
+  /** One page of tags; throws UnsortedAnswer where it is not in the order of pushes that it has to be in. */
+  async #page(key: PageKey, size: number, order: PushOrder | null): Promise<PageAtCursor<Tag>> {
+    const page = await this.#fetchOnce(key, size);
+    if (order !== null) mustBeSorted(page.rows, order);
     const { origin } = page;
     return { ...page, rows: page.rows.map((row) => ({ row, origin })) };
   }
@@ -223,8 +216,8 @@ export class Tags {
     const byMarker = isCursorPosition(request.after);
     const read = async (isV3: boolean) => {
       // A walk by marker cannot change over: its positions mean nothing to a sorted list.
-      const checked = !(isV3 && isBegun);
-      const source = sourceOf(isV3, (at, size) => this.#page({ owner, order, at, size }, checked), tagOfRow);
+      const checked = isV3 && isBegun ? null : order;
+      const source = sourceOf(isV3, (at, size) => this.#page({ owner, order, at }, size, checked), tagOfRow);
       return found(await readWindow(request, source));
     };
     const window = region.ordered("pushes", (inOrder): Promise<Answer<Page<Tag>>> => {
@@ -270,8 +263,8 @@ function tagText({ owner, tag }: TagKey): string {
   return keyText(owner.namespace, owner.name, tag);
 }
 
-function pageText({ owner, order, at, size }: PageKey): string {
-  return keyText(owner.namespace, owner.name, order, at, size);
+function pageText({ owner, order, at }: PageKey): string {
+  return keyText(owner.namespace, owner.name, order, at);
 }
 
 function tagOfRow({ row }: Tag): string {
@@ -289,7 +282,6 @@ function inList(list: Answer<Listed<TagRow>>, tag: string): Answer<Tag> {
 
 /** The page as it would have come in the smaller size. */
 function headOf(page: PageAtCursor<TagRow>, size: number): PageAtCursor<TagRow> {
-  if (page.count <= size) return page;
   const dropped = page.dropped.filter(({ index }) => index < size);
   return { ...page, dropped, count: size, rows: page.rows.slice(0, size - dropped.length) };
 }
