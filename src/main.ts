@@ -13,7 +13,7 @@ import { collectorRouteOf, tracingOf } from "./config/tracing.ts";
 import { type Gateway, startGateway } from "./server/gateway.ts";
 import { createLog } from "./server/observability/log.ts";
 import type { Tracing } from "./server/observability/tracing.ts";
-import type { Example } from "./server/pages/examples.ts";
+import type { Example } from "./server/pages/front-page.ts";
 
 /** How long work in flight may take to finish, once new work is refused. */
 const graceMs = 10_000;

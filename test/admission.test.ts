@@ -63,7 +63,7 @@ async function atOnce(gateway: DemoGateway, send: () => void): Promise<void> {
 }
 
 test("costly questions that come at once begin one after the other", async () => {
-  const gateway = await startDemoGateway({ backends: everywhere });
+  const gateway = await startDemoGateway({ fastPath: true, backends: everywhere });
   try {
     const answers: Promise<unknown>[] = [];
     await atOnce(gateway, () => {
@@ -84,7 +84,11 @@ test("costly questions that come at once begin one after the other", async () =>
 });
 
 test("who joined a question that is still in line is answered when its first asker leaves", async () => {
-  const gateway = await startDemoGateway({ backends: everywhere, settings: { limits: { deadlineMs: 60_000 } } });
+  const gateway = await startDemoGateway({
+    fastPath: true,
+    backends: everywhere,
+    settings: { limits: { deadlineMs: 60_000 } },
+  });
   try {
     const crowd: Promise<unknown>[] = [];
     const others: ReturnType<DemoGateway["ask"]>[] = [];
@@ -112,7 +116,7 @@ test("who joined a question that is still in line is answered when its first ask
 });
 
 test("many costly questions at once are all answered, each with its own", async () => {
-  const gateway = await startDemoGateway();
+  const gateway = await startDemoGateway({ fastPath: true });
   try {
     const ask = (index: number) =>
       gateway.ask(

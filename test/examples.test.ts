@@ -3,7 +3,7 @@ import { type Estate, startEstate } from "../demo/estate.ts";
 import { demoExamples } from "../demo/examples.ts";
 import { configOf } from "../src/config/index.ts";
 import { type Gateway, startGateway } from "../src/server/gateway.ts";
-import { examplesFor, generalExamples } from "../src/server/pages/examples.ts";
+import { examplesFor, generalExamples } from "../src/server/pages/front-page.ts";
 
 let estate: Estate;
 let gateway: Gateway;

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Estate, startEstate } from "../demo/estate.ts";
 import { credentials } from "../demo/story.ts";
-import { requestIdOf, traceParentOf } from "../src/server/observability/request-id.ts";
+import { requestIdOf, traceParentOf } from "../src/server/http/request.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
 let estate: Estate;

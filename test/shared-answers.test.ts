@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type DemoReply, type DemoServer, serveDemo } from "../demo/server.ts";
 import { credentials } from "../demo/story.ts";
 import { type Asker, createCoalescedAnswers } from "../src/server/fast-path/coalesced-answers.ts";
-import { createCall } from "../src/server/graphql/call.ts";
+import { createCall } from "../src/server/graphql/execute.ts";
 import { audience, createSigner, issuerName, startIssuer } from "./security/issuer.ts";
 import { type Answer, type DemoGateway, type Overrides, startDemoGateway } from "./support/gateway.ts";
 

@@ -2,7 +2,7 @@ import type { Answer, Unknown } from "../backends/answers.ts";
 import type { Backend, Probe } from "../backends/backend.ts";
 import type { Config } from "../config/index.ts";
 import type { Capability } from "../model/backend.ts";
-import { createCall } from "../server/graphql/call.ts";
+import { createCall } from "../server/graphql/execute.ts";
 import { UpstreamError } from "../upstream/errors.ts";
 import type { Call } from "../upstream/operation.ts";
 

@@ -1,5 +1,5 @@
 import type { Problem } from "../config/index.ts";
-import type { Example } from "../server/pages/examples.ts";
+import type { Example } from "../server/pages/front-page.ts";
 
 /** Every problem of a configuration on a line of its own, below a line that counts them. */
 export function printProblems(file: string, problems: readonly Problem[]): string {

@@ -6,7 +6,7 @@ import { createHttpServer } from "./http/server.ts";
 import { createRequestLog, type Log } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { createTelemetry, type Observer } from "./observability/telemetry.ts";
-import { type Example, examplesFor } from "./pages/examples.ts";
+import { type Example, examplesFor } from "./pages/front-page.ts";
 
 /** What a gateway is made of. */
 export interface GatewayOptions {

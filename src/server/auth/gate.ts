@@ -6,8 +6,7 @@ import { allowedTo, type Scope, type Subject } from "../../model/access.ts";
 import type { EnvironmentProxies } from "../../upstream/connections.ts";
 import { type Refusal, refuse, retryAfterSeconds } from "../http/response.ts";
 import type { Log } from "../observability/log.ts";
-import type { SigningKeyTimes } from "./signing-keys.ts";
-import type { TokenRule, Tokens } from "./tokens.ts";
+import type { SigningKeyTimes, TokenRule, Tokens } from "./tokens.ts";
 
 /** Authenticates callers. */
 export interface Gate {

@@ -9,8 +9,10 @@ import { type CancelToken, createCancelSource } from "../../upstream/cancel.ts";
 import { type AnswerRun, type Credentials, createFastPath } from "../fast-path/index.ts";
 import { type AnswerTypes, type JsonType, negotiate, type PartsType } from "../http/negotiation.ts";
 import {
+  credentialHeader,
   type GraphQLParameters,
   type GraphQLRequest,
+  headersOf,
   maxBatchSize,
   parseGraphQLBody,
   parseGraphQLQuery,
@@ -30,9 +32,7 @@ import {
   varyByRequest,
 } from "../http/response.ts";
 import type { Log } from "../observability/log.ts";
-import { headersOf } from "../observability/request-id.ts";
 import type { OperationHandle, OperationOutcome, Telemetry } from "../observability/telemetry.ts";
-import { credentialHeader } from "./call.ts";
 import { createExecute, type RequestScope } from "./execute.ts";
 import { createPreparation, type Prepared } from "./prepare.ts";
 import type { Part } from "./reference-executor.ts";

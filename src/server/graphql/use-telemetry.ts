@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ExecutionResult } from "graphql";
 import type { Exchange } from "../../upstream/events.ts";
-import { headersOf, traceParentOf } from "../observability/request-id.ts";
+import { headersOf, traceParentOf } from "../http/request.ts";
 import type { OperationHandle, OperationOutcome, Telemetry } from "../observability/telemetry.ts";
 import { isBug } from "./use-masked-errors.ts";
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isLoopback } from "../../config/index.ts";
-import { credentialHeader } from "../graphql/call.ts";
 import { requestTypeProblem } from "./negotiation.ts";
+import { credentialHeader } from "./request.ts";
 import { type Refusal, refuse } from "./response.ts";
 import { demoHeader } from "./security-headers.ts";
 

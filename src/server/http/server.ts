@@ -6,13 +6,12 @@ import { createLinkedQueue } from "../../model/queue.ts";
 import { createGate, type Gate } from "../auth/gate.ts";
 import type { GraphQLEndpoint } from "../graphql/endpoint.ts";
 import type { Log } from "../observability/log.ts";
-import { headersOf, requestIdOf } from "../observability/request-id.ts";
 import { createPages, type PagesOptions, type Phase, sendMessage } from "../pages/index.ts";
 import { discard, readBody } from "./body.ts";
 import { answerUnreadable, createLastAnswers, guardConnections, limitSenders, promptTimeouts } from "./connections.ts";
 import { allowOrigin, refuseCrossSite } from "./cors.ts";
 import { namesHtml } from "./negotiation.ts";
-import { createProxies, targetOf } from "./request.ts";
+import { createProxies, headersOf, requestIdOf, targetOf } from "./request.ts";
 import { Refusal, refuse, retryAfterSeconds, sendJson } from "./response.ts";
 import { demoHeader, setSecurityHeaders } from "./security-headers.ts";
 

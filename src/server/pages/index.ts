@@ -4,8 +4,7 @@ import type { BackendIdentity } from "../../model/backend.ts";
 import { once } from "../../model/once.ts";
 import { retryAfterSeconds, sendJson, sendText } from "../http/response.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import { type Example, generalExamples } from "./examples.ts";
-import { frontPage } from "./front-page.ts";
+import { type Example, frontPage, generalExamples } from "./front-page.ts";
 import { sendPage } from "./page.ts";
 
 /** Where the server is between its start and its end; `announced`: it works on, but balancers should use another. */
