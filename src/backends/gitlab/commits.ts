@@ -11,7 +11,7 @@ import { mergedAnswers, orNoPage, readWhole, silenceOf, tooFar } from "./lists.t
 import { pipelinesOf, projectOfCommit, toCommit, toPipeline, toWeb, type Web } from "./mapper.ts";
 import * as operations from "./operations.ts";
 import { type ListedRow, newestFirst, type PackageRows } from "./rows.ts";
-import { byDate, type VersionLookups } from "./versions.ts";
+import { byDate, type PackageLookups } from "./versions.ts";
 
 /** The most pages of package rows that are read behind the first for the packages of one commit. */
 const maxPages = 20;
@@ -29,12 +29,11 @@ interface CommitKey {
 export function createCommitReader(
   client: GitlabClient,
   url: string,
-  rows: PackageRows,
-  lookups: VersionLookups,
+  lookups: PackageLookups,
   call: Call,
 ): CommitReader {
-  const commits = new CommitLookups(client, rows, lookups, call);
-  const addresses = [toWeb(url), rows.web];
+  const commits = new CommitLookups(client, lookups, call);
+  const addresses = [toWeb(url), lookups.rows.web];
   const load = async <T>(loader: Loader<CommitKey, Answer<T>>, project: string, sha: string): Promise<Answer<T>> => {
     // GitLab takes hashes of 7 letters and more, and no other text is a hash.
     const isHash = /^[0-9a-f]{7,64}$/i.test(sha);
@@ -61,7 +60,7 @@ export function createCommitReader(
 class CommitLookups {
   readonly #client: GitlabClient;
   readonly #rows: PackageRows;
-  readonly #lookups: VersionLookups;
+  readonly #lookups: PackageLookups;
   readonly #call: Call;
   readonly commits;
   readonly mergeRequests;
@@ -69,13 +68,13 @@ class CommitLookups {
   readonly pipelines;
   readonly #earliestPipelines;
 
-  constructor(client: GitlabClient, rows: PackageRows, lookups: VersionLookups, call: Call) {
+  constructor(client: GitlabClient, lookups: PackageLookups, call: Call) {
     this.#client = client;
-    this.#rows = rows;
+    this.#rows = lookups.rows;
     this.#lookups = lookups;
     this.#call = call;
     const text = ({ project, sha }: CommitKey) => keyText(project, sha);
-    const by = ({ name }: Operation) => ({ call, backend: rows.backend, operation: name });
+    const by = ({ name }: Operation) => ({ call, backend: lookups.rows.backend, operation: name });
     this.commits = single<CommitKey, Answer<HostedCommit>>(
       text,
       (key) => absentIfNotFound(this.#readCommit(key), absent(operations.getCommit, "KEYED_READ")),

@@ -1,6 +1,5 @@
 import type { Package, PackageFile, PackageFormat, PackageRef, Version, VersionRef } from "../../model/package.ts";
 import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
-import type { PurlParts } from "../../model/purl.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import {
@@ -44,7 +43,7 @@ import { listPackageFiles } from "./operations.ts";
 import type { FileRow } from "./payload.ts";
 import { type ListedRow, newestFirst, type PackagePage, PackageRows, silenceIn } from "./rows.ts";
 import { type GitlabSettings, type Scope, searchScopes } from "./settings.ts";
-import { type Head, headOfAll, packageOf, packageTextOf, rowsByPackage, VersionLookups } from "./versions.ts";
+import { type Head, headOfAll, PackageLookups, packageOf, packageTextOf, rowsByPackage } from "./versions.ts";
 
 /** One request's view of a GitLab. */
 export function createReaders(client: GitlabClient, settings: GitlabSettings, call: Call): Readers {
@@ -53,7 +52,7 @@ export function createReaders(client: GitlabClient, settings: GitlabSettings, ca
   const images = capabilities.includes("IMAGES") ? new ImageRegistry(client, settings, call) : null;
   return {
     ping: () => client.ping(call),
-    commits: createCommitReader(client, settings.url, packages.rows, packages.lookups, call),
+    commits: createCommitReader(client, settings.url, packages, call),
     ...(images === null ? {} : { images: images.reader() }),
     ...(capabilities.includes("PACKAGES") ? { packages: createPackageReader(packages, images, settings) } : {}),
   };
@@ -119,24 +118,17 @@ function createPackageReader(
   };
 }
 
-/** The package registry within one request. */
-export class PackageRegistry {
-  readonly rows: PackageRows;
-  readonly lookups: VersionLookups;
+/** The package registry within one request: lookups, windows over packages, versions and files. */
+export class PackageRegistry extends PackageLookups {
   readonly #filePages;
 
   constructor(client: GitlabClient, { name: backend, url, webUrl }: GitlabSettings, call: Call) {
-    this.rows = new PackageRows(client, backend, toWeb(webUrl ?? url), call);
-    this.lookups = new VersionLookups(this.rows);
+    super(new PackageRows(client, backend, toWeb(webUrl ?? url), call));
     this.#filePages = single<{ project: string; id: string; page: number; size: number }, UpstreamPage<FileRow>>(
       ({ project, id, page, size }) => keyText(project, id, page, size),
       ({ project, id, page, size }) => client.listFiles(project, id, page, size, call),
       { call, backend, operation: listPackageFiles.name },
     );
-  }
-
-  package(ref: PackageRef): Promise<Answer<Package>> {
-    return this.lookups.package(ref);
   }
 
   page(scope: Scope, filter: PackageQuery, request: PageRequest): Promise<Answer<Page<Package>>> {
@@ -145,10 +137,6 @@ export class PackageRegistry {
 
   search(filter: PackageQuery, request: PageRequest, scopes: readonly Scope[]): Promise<Answer<Page<Package>>> {
     return readPackages(request, scopes, filter, "search", this);
-  }
-
-  version(ref: VersionRef): Promise<Answer<Version>> {
-    return this.lookups.version(ref);
   }
 
   async versions(ref: PackageRef, filter: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
@@ -170,28 +158,11 @@ export class PackageRegistry {
     return mapAnswer(answer, (page) => mapPage(page, ({ version }) => version));
   }
 
-  async latest(ref: PackageRef): Promise<Answer<Version>> {
-    const head = await this.lookups.head(ref);
-    if (head.kind !== "FOUND") return head;
-    const { some, newest, doubt } = head.value;
-    if (doubt?.failure) throw doubt.failure;
-    // Without a newest, each of its rows is in status `error`.
-    return doubt ?? (newest ? found(newest.version) : (some.context.absence ?? unknown("LEFT_OUT")));
-  }
-
-  named(name: string, format: PackageFormat, scopes: readonly Scope[]): Promise<Answer<readonly Package[]>> {
-    return this.lookups.named(name, format, scopes);
-  }
-
-  byPurl(purl: PurlParts, scopes: readonly Scope[]): Promise<Answer<readonly Version[]>> {
-    return this.lookups.byPurl(purl, scopes);
-  }
-
   async files(version: VersionRef, request: PageRequest): Promise<Answer<Page<PackageFile>>> {
     // The files of an image are layers, and GitLab lists none.
     if (nameIn(version.package) === null) return impossible;
     if (version.nativeId !== null) return this.#filesOf(version, version.nativeId, request);
-    const loaded = await this.lookups.version(version);
+    const loaded = await this.version(version);
     if (loaded.kind !== "FOUND") return loaded;
     const { ref } = loaded.value;
     return ref.nativeId === null ? impossible : this.#filesOf(ref, ref.nativeId, request);
@@ -212,7 +183,7 @@ export class PackageRegistry {
       if (!isNotFound(error)) throw error;
     }
     // Whether there is such a version is for its list to say.
-    const owner = await this.lookups.version(version);
+    const owner = await this.version(version);
     return owner.kind === "FOUND" ? unknown("DETAIL_MISSING") : owner;
   }
 }
@@ -257,8 +228,9 @@ async function readPackages(
   scopes: readonly Scope[],
   filter: PackageQuery,
   goal: "list" | "search",
-  { rows, lookups }: { readonly rows: PackageRows; readonly lookups: VersionLookups },
+  lookups: PackageLookups,
 ): Promise<Answer<Page<Package>>> {
+  const { rows } = lookups;
   const segments = segmentsOf(scopes, filter);
   // A name seldom fills a window, so every list will be read: their first pages are one wave.
   if (request.after === null && filter.name !== null) {

@@ -81,8 +81,8 @@ interface PlacedName {
 }
 
 /** A request's lookups of packages and versions by reference or by name, which answer batches with the fewest calls. */
-export class VersionLookups {
-  readonly #rows: PackageRows;
+export class PackageLookups {
+  readonly rows: PackageRows;
   /** Packages whose rows were all on one list. */
   readonly #complete = new Map<string, Head>();
   readonly #heads = batched<PackageRef, Head>(packageText, (refs, answers) => this.#loadHeads(refs, answers));
@@ -92,7 +92,7 @@ export class VersionLookups {
   );
 
   constructor(rows: PackageRows) {
-    this.#rows = rows;
+    this.rows = rows;
   }
 
   /** What the rows of a package say about it. */
@@ -102,12 +102,21 @@ export class VersionLookups {
   }
 
   async package(ref: PackageRef): Promise<Answer<Package>> {
-    const row = this.#complete.has(packageText(ref)) ? null : this.#rows.findPackage(ref);
+    const row = this.#complete.has(packageText(ref)) ? null : this.rows.findPackage(ref);
     return row ? found(toPackage(row.row, row.context, null)) : mapAnswer(await this.head(ref), packageOf);
   }
 
+  /** The newest version of a package; absent where each of its rows is in status `error`. */
+  async latest(ref: PackageRef): Promise<Answer<Version>> {
+    const head = await this.head(ref);
+    if (head.kind !== "FOUND") return head;
+    const { some, newest, doubt } = head.value;
+    if (doubt?.failure) throw doubt.failure;
+    return doubt ?? (newest ? found(newest.version) : (some.context.absence ?? unknown("LEFT_OUT")));
+  }
+
   version(ref: VersionRef): Promise<Answer<Version>> {
-    const row = this.#rows.find(ref);
+    const row = this.rows.find(ref);
     return row ? Promise.resolve(found(row.version)) : this.#versions.load(ref);
   }
 
@@ -134,7 +143,7 @@ export class VersionLookups {
   }
 
   async #readHead(list: PackageList, name: PackageName): Promise<Answer<Head>> {
-    const scan = this.#rows.scan(list);
+    const scan = this.rows.scan(list);
     const own: ListedRow[] = [];
     let newest: ListedRow | null = null;
     let hasGap = false;
@@ -156,7 +165,7 @@ export class VersionLookups {
     const all = scan.isComplete ? summarize(own) : null;
     if (scan.isNewestFirst || newest === null) {
       const inDoubt = newest === null ? hasGap : isBehindGap;
-      const doubt = inDoubt ? failed(unreadable(this.#rows.backend, packagesIn(list.scope.kind).name)) : null;
+      const doubt = inDoubt ? failed(unreadable(this.rows.backend, packagesIn(list.scope.kind).name)) : null;
       return found({ some, newest, doubt, all });
     }
     // The order is not the one asked for, or dates are missing: only a whole list can decide, and only by its dates.
@@ -190,10 +199,10 @@ export class VersionLookups {
       textOf: ({ ref }) => String(ref.nativeId),
       accept: ({ ref }, row) => (isMeant(row, ref) ? row.version : null),
       single: async ({ ref, name }) => {
-        const one = await this.#rows.row(repository, String(ref.nativeId));
+        const one = await this.rows.row(repository, String(ref.nativeId));
         if (one && isMeant(one, ref)) return found(one.version);
         // A row in status `error` is listed and has no page of its own.
-        const scan = this.#rows.scan(newestFirst(repository, { ...name, version: versionFilter(ref) }));
+        const scan = this.rows.scan(newestFirst(repository, { ...name, version: versionFilter(ref) }));
         for await (const page of scan) {
           const hit = page.rows.find((row) => String(row.row.id) === ref.nativeId && isMeant(row, ref));
           if (hit) return found(hit.version);
@@ -211,8 +220,8 @@ export class VersionLookups {
     await answering([...left.values()], answers, async () => {
       const all = newestFirst(ref.package.repository, name);
       // One name is filtered by the server (or its rows are compared), unless the whole list was asked for already.
-      const isNarrow = wanted.length === 1 && !this.#rows.isRead(all);
-      const scan = this.#rows.scan(isNarrow ? { ...all, version: versionFilter(ref) } : all);
+      const isNarrow = wanted.length === 1 && !this.rows.isRead(all);
+      const scan = this.rows.scan(isNarrow ? { ...all, version: versionFilter(ref) } : all);
       for await (const page of scan) {
         for (const one of page.rows) {
           // Newest first: of rows with one name, clients are served the newest.
@@ -236,7 +245,7 @@ export class VersionLookups {
     const texts = wanted.map(({ text }) => text);
     await answering(texts, answers, async () => {
       const isMany = wanted.length > 1;
-      const swept = isMany ? await sweep(this.#rows.scan(list), new Set(wanted.map(textOf)), rowText, goal) : null;
+      const swept = isMany ? await sweep(this.rows.scan(list), new Set(wanted.map(textOf)), rowText, goal) : null;
       const answerOf = (one: Wanted<K>): Answer<V> | null => {
         const row = swept?.found.get(textOf(one));
         const value = row ? accept(one, row) : null;
@@ -271,7 +280,7 @@ export class VersionLookups {
     return mergedAnswers(
       scopes.map(async (scope) => {
         const list = { ...newestIn(scope, type), name: filterOf(type, name), version: purl.version };
-        const scan = await this.#rows.scan(list).all();
+        const scan = await this.rows.scan(list).all();
         const hits = scan.pages.flatMap((page) => page.rows.filter(({ row }) => hasPurl(row, purl)));
         const versions = new Map(hits.map(({ row, version }) => [row.id, version]));
         return versions.size > 0 ? found([...versions.values()]) : scan.silence();
@@ -292,7 +301,7 @@ export class VersionLookups {
       const whole = await this.#wholeList(names);
       const read = async (one: PlacedName) => {
         const list = { ...newestIn(one.scope, one.type), name: filterOf(one.type, one.name) };
-        const scan = whole ?? (await this.#rows.scan(list).all());
+        const scan = whole ?? (await this.rows.scan(list).all());
         const packages = this.#packagesIn(scan, one);
         answers.set(nameText(one), packages.length > 0 ? found(packages) : scan.silence());
       };
@@ -305,9 +314,9 @@ export class VersionLookups {
     const [first] = names;
     if (first === undefined || names.length === 1) return null;
     const list = newestIn(first.scope, names.every(({ type }) => type === first.type) ? first.type : null);
-    const { total, more } = await this.#rows.page(list, 1);
+    const { total, more } = await this.rows.page(list, 1);
     const isCheap = !more || (total !== null && Math.ceil(total / pageSize) - 1 < names.length);
-    return isCheap ? this.#rows.scan(list).all() : null;
+    return isCheap ? this.rows.scan(list).all() : null;
   }
 
   #packagesIn(scan: PackageScan, wanted: PlacedName): Package[] {
