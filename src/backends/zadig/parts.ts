@@ -4,6 +4,7 @@ import type {
   Commit,
   Deployment,
   Distribution,
+  Environment,
   Issue,
   Release,
   ReleaseImage,
@@ -18,23 +19,18 @@ import type * as payload from "./payload.ts";
 /** The five lists of R1. `release` is the release they are parts of, `info` its raw head. */
 export function toR1Parts(parts: payload.R1Parts, release: Release, info: payload.R1Info): ReleaseParts {
   const imageOf = environmentImages(release);
-  const builds = parts.builds?.map((row) => toBuild(row, release, info)) ?? null;
-  const deployments = parts.deployments?.map((row) => toDeployment(row, imageOf)) ?? null;
-  const distributions = parts.distributions?.flatMap((row) => [row, ...row.subDistributes].map(toDistribution)) ?? null;
-  const securityScans = parts.securityScans?.map(toScan) ?? null;
-  const images = joinImages(
-    { builds: builds ?? [], deployments: deployments ?? [], distributions: distributions ?? [] },
-    securityScans ?? [],
-    release.environment?.services ?? [],
-    pushStatuses(info),
-  );
+  const lists = {
+    builds: parts.builds?.map((row) => toBuild(row, release, info)) ?? null,
+    deployments: parts.deployments?.map((row) => toDeployment(row, imageOf)) ?? null,
+    distributions: parts.distributions?.flatMap((row) => [row, ...row.subDistributes].map(toDistribution)) ?? null,
+    securityScans: parts.securityScans?.map(toScan) ?? null,
+  };
+  const images = joinImages(lists, release.environment, pushStatuses(info));
   return {
-    // From 2.x on builds are not recorded here: with images named but no build, the artifacts have to tell.
-    builds: builds?.length === 0 && images.length > 0 ? null : builds,
-    deployments,
+    ...lists,
+    // From 2.x on builds are not recorded here: with images named but no build, only the artifacts have builds.
+    builds: lists.builds?.length === 0 && images.length > 0 ? null : lists.builds,
     tests: parts.tests?.flatMap(toTests) ?? null,
-    distributions,
-    securityScans,
     images,
     dropped: parts.dropped,
   };
@@ -282,15 +278,12 @@ function toO1Distribution(row: payload.O1DistributionRow): Distribution {
  * the scan that names the same reference as source or target.
  */
 function joinImages(
-  {
-    builds,
-    deployments,
-    distributions,
-  }: { [K in "builds" | "deployments" | "distributions"]: NonNullable<ReleaseParts[K]> },
-  scans: readonly SecurityScan[],
-  services: NonNullable<Release["environment"]>["services"],
+  lists: Pick<ReleaseParts, "builds" | "deployments" | "distributions" | "securityScans">,
+  environment: Environment | null,
   statuses: ReadonlyMap<string, string>,
 ): readonly ReleaseImage[] {
+  const builds = lists.builds ?? [];
+  const scans = lists.securityScans ?? [];
   const sources = new Map<string, ImageRef>();
   for (const { image } of builds) {
     const name = image && nameAndTag(image);
@@ -322,21 +315,21 @@ function joinImages(
       [...images.values()].flatMap(({ source, target }) => [source, target].flatMap((ref) => (ref ? spell(ref) : []))),
     );
 
-  for (const { service, container, image } of deployments) addTarget(service, container, image);
-  for (const { service, image } of distributions) addTarget(service, null, image);
+  for (const { service, container, image } of lists.deployments ?? []) addTarget(service, container, image);
+  for (const { service, image } of lists.distributions ?? []) addTarget(service, null, image);
   // The environment may spell an image otherwise than the parts that released it.
   const spellings = (image: ImageRef) => [printImageRef(image), nameAndTag(image) ?? ""].filter(Boolean);
   const spelt = addedBy(spellings);
-  for (const { name, containers } of services) {
+  for (const { name, containers } of environment?.services ?? []) {
     for (const { name: container, image } of containers) {
       if (image && !spellings(image).some((text) => spelt.has(text))) addTarget(name, container || null, image);
     }
   }
   const named = addedBy((image) => [printImageRef(image)]);
-  for (const { service, image } of builds)
-    if (image && !named.has(printImageRef(image))) add(service, null, image, null);
+  const isNamed = (image: ImageRef) => named.has(printImageRef(image));
+  for (const { service, image } of builds) if (image && !isNamed(image)) add(service, null, image, null);
   for (const { image } of builds) if (image) named.add(printImageRef(image));
-  for (const { image } of scans) if (image && !named.has(printImageRef(image))) addTarget(null, null, image);
+  for (const { image } of scans) if (image && !isNamed(image)) addTarget(null, null, image);
   return [...images.values()];
 }
 

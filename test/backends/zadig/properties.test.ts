@@ -36,7 +36,7 @@ describe("patterns", () => {
     );
   });
 
-  it("are cut into chunks that lose nothing, keep the order and stay within the limit", () => {
+  it("are cut into chunks that lose nothing, keep the order and stay below the limit", () => {
     fc.assert(
       fc.property(fc.array(text), fc.integer({ min: 1, max: 200 }), (texts, limit) => {
         const chunks = chunksByBytes(texts, (one) => one, limit);
@@ -50,7 +50,7 @@ describe("patterns", () => {
 });
 
 describe("addresses", () => {
-  it("never keep user-info", () => {
+  it("never contain user-info", () => {
     fc.assert(
       fc.property(fc.webUrl({ withQueryParameters: true }), fc.stringMatching(/^[a-z0-9]{8,16}$/), (url, secret) => {
         const dressed = url.replace("://", `://user:${secret}@`);
