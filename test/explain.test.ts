@@ -236,7 +236,7 @@ describe("the ledger", () => {
     status: 200,
     ms: 12.4,
     attempt: 1,
-    via: "WIRE",
+    via: "SENT",
     bytes: 2,
     error: null,
     ...facts,
@@ -246,7 +246,7 @@ describe("the ledger", () => {
   it("tells caches, flights and what was not sent from requests", () => {
     const ledger = createLedger();
     ledger.exchanged(told({}));
-    ledger.exchanged(told({ via: "FLIGHT", attempt: 0 }));
+    ledger.exchanged(told({ via: "COALESCED", attempt: 0 }));
     ledger.exchanged(told({ via: "CACHE", attempt: 0 }));
     ledger.exchanged(told({ via: "UNSENT", attempt: 0, outcome: "THROTTLED", error: failure }));
     expect(ledger.rows()).toEqual([

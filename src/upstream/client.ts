@@ -252,7 +252,7 @@ export class Upstream {
   }
 
   #succeeded<T>(response: JudgedResponse, isLeader: boolean, pending: PendingCall<T>): Reply<T> {
-    const exchange = isLeader ? response.exchange : this.#report(pending, "FLIGHT", response.status, response.bytes);
+    const exchange = isLeader ? response.exchange : this.#report(pending, "COALESCED", response.status, response.bytes);
     const reply = this.#decode(pending, response, false, exchange);
     // A response to a request that was sent before a change may show the state before it.
     const isCurrent = pending.generation === this.#generation;
@@ -273,7 +273,7 @@ export class Upstream {
     if (!(error instanceof UpstreamError)) throw error;
     const entry = cacheKey === null ? null : this.#staleEntry(error, cacheKey);
     if (entry) return this.#fromCache(entry, "STALE", pending);
-    if (handle && !handle.isLeader) throw this.#report(pending, "FLIGHT", error.status, 0).settle(error);
+    if (handle && !handle.isLeader) throw this.#report(pending, "COALESCED", error.status, 0).settle(error);
     throw pending.requests === 0 ? this.#report(pending, "UNSENT", null, 0).settle(error) : error;
   }
 

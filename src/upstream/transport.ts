@@ -167,7 +167,7 @@ export class Transport {
       ...validators,
       ...credentials,
     };
-    const facts = { backend, operation, attempt: counters.attempts, via: "WIRE" } as const;
+    const facts = { backend, operation, attempt: counters.attempts, via: "SENT" } as const;
     const exchange = new ExchangeReport(call, facts, performance.now());
     const receiver: ResponseReceiver<Received> = {
       onComplete: (bytes, handler) => {

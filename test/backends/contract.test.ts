@@ -64,7 +64,7 @@ describe.each(subjects)("$kind", (subject) => {
         const call = testCall();
         const sent = new Set<string>();
         const stop = exchanges.subscribe((exchange) => {
-          if (exchange.call === call && exchange.via === "WIRE") sent.add(exchange.operation);
+          if (exchange.call === call && exchange.via === "SENT") sent.add(exchange.operation);
         });
         const answer = await ask(readers(call)).catch(failed).finally(stop);
         // What nobody could say is no lie; what is said to be there is.

@@ -82,6 +82,12 @@ export const bannedWords: Readonly<Record<string, string>> = {
   somebody: "a caller, a client",
 };
 
+/** Words that are published (metrics, traces) and so stand in the one file that prints them. */
+const publishedWords: Readonly<Record<string, readonly string[]>> = {
+  "src/server/observability/telemetry.ts": ["flight", "wire"],
+  "src/server/observability/metrics.ts": ["flight"],
+};
+
 /** Words that are free in sentences and say nothing as a name. */
 export const bannedNames: ReadonlySet<string> = new Set(
   "plain put enter leave within lead arrived broken ending watching explaining deferring mark places nothing written planned".split(
@@ -98,13 +104,14 @@ export function houseFiles(): readonly SourceFile[] {
 export function bannedWordsIn({ path, text }: SourceFile): readonly Finding[] {
   return text.split("\n").flatMap((line, index) => {
     const found = new Set<string>();
-    const text = line.replace(/\bin[- ]?flight\b|\bDECLARED\b/gi, "");
+    const text = line.replace(/\b(?:max)?in[- ]?flight\b|\bDECLARED\b/gi, "");
     for (const [name] of text.matchAll(/[A-Za-z][A-Za-z0-9]*/g)) {
       const parts = name
         .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
         .toLowerCase()
         .split(" ");
-      for (const word of [...parts, name.toLowerCase()]) if (Object.hasOwn(bannedWords, word)) found.add(word);
+      for (const word of [...parts, name.toLowerCase()])
+        if (Object.hasOwn(bannedWords, word) && !publishedWords[path]?.includes(word)) found.add(word);
     }
     return [...found].map((word) => ({ path, line: index + 1, what: `${word} (use: ${bannedWords[word]})` }));
   });

@@ -203,8 +203,8 @@ describe("the bill", () => {
         outcome,
       ]),
     ).toEqual([
-      [1, "WIRE", 1, "OK"],
-      [2, "FLIGHT", 0, "OK"],
+      [1, "SENT", 1, "OK"],
+      [2, "COALESCED", 0, "OK"],
     ]);
   });
 
@@ -220,8 +220,8 @@ describe("the bill", () => {
     leaving.abort();
     await Promise.all([left, second]);
     stop();
-    expect(all.map(({ call, via }) => [call === first, via])).toContainEqual([true, "WIRE"]);
-    expect(all.filter(({ via }) => via === "WIRE")).toHaveLength(1);
+    expect(all.map(({ call, via }) => [call === first, via])).toContainEqual([true, "SENT"]);
+    expect(all.filter(({ via }) => via === "SENT")).toHaveLength(1);
   });
 });
 

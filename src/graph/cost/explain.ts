@@ -107,8 +107,8 @@ export function createLedger(): Ledger {
       const line = lineOf(exchange);
       line.answers += 1;
       if (exchange.attempt <= 1) line.asked += 1;
-      if (exchange.via === "WIRE") line.calls += 1;
-      if (exchange.via === "FLIGHT") line.deduped += 1;
+      if (exchange.via === "SENT") line.calls += 1;
+      if (exchange.via === "COALESCED") line.deduped += 1;
       if (exchange.via === "CACHE" && line.cache === "miss") line.cache = "hit";
       if (exchange.via === "STALE") line.cache = "stale";
       line.ms = Math.max(line.ms, Math.round(exchange.ms));

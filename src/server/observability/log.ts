@@ -71,7 +71,7 @@ export function createRequestLog(log: Log): Observer {
   return {
     exchanged: ({ requestId }, { backend, operation, outcome, via, status, ms, attempt, error }) => {
       // NOT_FOUND is an answer. Unsent calls are counted: while a breaker is open they would flood the log.
-      if (error === null || outcome === "NOT_FOUND" || via !== "WIRE") return;
+      if (error === null || outcome === "NOT_FOUND" || via !== "SENT") return;
       const facts = {
         requestId,
         backend,

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Backend } from "../../backends/backend.ts";
-import type { Observer } from "./telemetry.ts";
+import { type Observer, publishedVia } from "./telemetry.ts";
 
 /** The counters of one gateway, in the text format of Prometheus. */
 export interface Metrics extends Observer {
@@ -175,7 +175,7 @@ function countExchanges(registers: Registry[]): Pick<Observer, "exchanged"> {
   return {
     exchanged: (_operation, { backend, operation, outcome, attempt, via, ms, bytes }) => {
       if (via === "UNSENT") return unsent.inc({ backend, operation, outcome });
-      if (via !== "WIRE") return spared.inc({ backend, operation, by: via.toLowerCase() });
+      if (via !== "SENT") return spared.inc({ backend, operation, by: publishedVia[via] });
       calls.inc({ backend, operation, outcome });
       if (attempt > 1) retries.inc({ backend, operation });
       durations.observe({ backend, operation }, ms / 1000);

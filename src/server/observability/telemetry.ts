@@ -78,7 +78,7 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
       unclaimed = [];
       const operation = running.get(exchange.call);
       if (!operation) return;
-      if (exchange.via === "WIRE") operation.facts.calls += 1;
+      if (exchange.via === "SENT") operation.facts.calls += 1;
       for (const observer of operation.observers) {
         observer.exchanged?.(operation.facts, exchange);
         for (const reading of claimed) observer.read?.(exchange, reading);
@@ -117,3 +117,12 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
     },
   };
 }
+
+/** How an answer came, as metrics and traces print it. */
+export const publishedVia: Readonly<Record<Exchange["via"], string>> = {
+  SENT: "wire",
+  COALESCED: "flight",
+  CACHE: "cache",
+  STALE: "stale",
+  UNSENT: "unsent",
+};

@@ -23,7 +23,7 @@ import {
 } from "@opentelemetry/sdk-trace";
 import type { CollectorRoute, Sampler, TracingConfig } from "../../config/tracing.ts";
 import type { Log } from "./log.ts";
-import type { Observer, OperationFacts } from "./telemetry.ts";
+import { type Observer, type OperationFacts, publishedVia } from "./telemetry.ts";
 
 /** The tracing of the process. */
 export interface Tracing {
@@ -101,7 +101,7 @@ function traceOperations(tracer: Tracer): Observer {
       span?.setAttributes({
         "delivery_graph.backend": backend,
         "delivery_graph.outcome": outcome,
-        "delivery_graph.via": via.toLowerCase(),
+        "delivery_graph.via": publishedVia[via],
         "delivery_graph.attempt": attempt,
         "http.response.body.size": bytes,
         ...(status === null ? {} : { "http.response.status_code": status }),
