@@ -64,7 +64,7 @@ export interface VersionFilter {
 export type SearchVisibility = "FULL" | "PARTIAL";
 
 /** The connection to one bkrepo; lives as long as the process. */
-export interface Connection {
+export interface BkrepoConnection {
   readonly upstream: Upstream;
   readonly settings: BkrepoSettings;
   /** By repository and hash of the credential; entries expire, because rights change. */
@@ -85,7 +85,7 @@ const detailOrNull = versionDetail.nullable();
 const nodeOrNull = nodeRow.nullable();
 
 /** Opens the connection to one bkrepo; sends nothing. */
-export function connect(settings: BkrepoSettings): Connection {
+export function openConnection(settings: BkrepoSettings): BkrepoConnection {
   const [first] = repositoriesIn(settings);
   // Without a configured repository there is nothing that every credential may ask.
   const check = first && { operation: operations.pagePackages, parts: partsOf(first), query: oneRow };
@@ -97,9 +97,9 @@ export function connect(settings: BkrepoSettings): Connection {
 export class BkrepoClient {
   readonly settings: BkrepoSettings;
   readonly call: Call;
-  readonly #connection: Connection;
+  readonly #connection: BkrepoConnection;
 
-  constructor(connection: Connection, call: Call) {
+  constructor(connection: BkrepoConnection, call: Call) {
     this.#connection = connection;
     this.settings = connection.settings;
     this.call = call;

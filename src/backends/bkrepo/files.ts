@@ -87,11 +87,7 @@ export class Files {
     this.#repositories = repositories;
     this.#versions = versions;
     const by = client.loadedBy<FileQuery>(queryNodes);
-    this.#queries = batched<FileQuery, Collected<FoundNode>>(
-      queryText,
-      (all, answers) => this.#query(all, answers),
-      by,
-    );
+    this.#queries = batched(queryText, (wanted, answers) => this.#query(wanted, answers), by);
     this.#details = single(versionText, (ref) => this.#detailOf(ref), client.loadedBy(getVersionDetail));
   }
 

@@ -31,7 +31,7 @@ import {
 } from "./keys.ts";
 import { childPrefix, packageContext, toImageRecord, toVersion } from "./mapper.ts";
 import { listVersions, pageVersions } from "./operations.ts";
-import { matcherOfImage, type PackageSearch, withGap } from "./search.ts";
+import { matcherOfImage, type PackageFinder, withGap } from "./search.ts";
 import type { VersionList, Versions } from "./versions.ts";
 
 type ImageAnswer = Answer<ImageRecord>;
@@ -58,7 +58,7 @@ const overwritten = absent(pageVersions, "COMPLETE_FILTER");
 /** The images of one request. */
 export class Images implements ImageReader {
   readonly #client: BkrepoClient;
-  readonly #search: PackageSearch;
+  readonly #search: PackageFinder;
   readonly #versions: Versions;
   readonly #files: Files;
   readonly #host: string | null;
@@ -68,13 +68,13 @@ export class Images implements ImageReader {
   /** Versions that have a digest in their name, their metadata (under every key) or their manifest. */
   readonly #inList: Loader<Holder, VersionList>;
 
-  constructor(client: BkrepoClient, search: PackageSearch, versions: Versions, files: Files) {
+  constructor(client: BkrepoClient, search: PackageFinder, versions: Versions, files: Files) {
     this.#client = client;
     this.#search = search;
     this.#versions = versions;
     this.#files = files;
     this.#host = client.settings.hosts[0] ?? null;
-    this.#located = batched<Located, ImageRecord>(locatedText, (wanted, answers) => this.#load(wanted, answers));
+    this.#located = batched(locatedText, (wanted, answers) => this.#load(wanted, answers));
     this.#byMetadata = single(
       holderText,
       (key) => absentIfNotFound(this.#holdersByMetadata(key), noRepository),
@@ -146,8 +146,8 @@ export class Images implements ImageReader {
   };
 
   /** Images by reference: as docker images, then those that were not found as OCI images. */
-  async #load(wanted: readonly Located[], answers: Answers<ImageRecord>): Promise<Answers<ImageRecord>> {
-    const silences = new Map<string, ImageAnswer>();
+  async #load(wanted: readonly Located[], answers: Answers<ImageRecord>) {
+    const notFound = new Map<string, ImageAnswer>();
     let open = wanted;
     for (const scheme of schemes) {
       const typed = new Set<string>();
@@ -159,7 +159,7 @@ export class Images implements ImageReader {
           else if (answer.kind === "FOUND") {
             answers.set(text, answer);
             typed.add(printRepository(one.location.repository));
-          } else if (answer.kind === "UNKNOWN" || !silences.has(text)) silences.set(text, answer);
+          } else if (answer.kind === "UNKNOWN" || !notFound.has(text)) notFound.set(text, answer);
         }),
       );
       // A repository with an image of this scheme has none of the other.
@@ -167,7 +167,7 @@ export class Images implements ImageReader {
         (one) => !answers.has(locatedText(one)) && !typed.has(printRepository(one.location.repository)),
       );
     }
-    for (const [text, silence] of silences) if (!answers.has(text)) answers.set(text, silence);
+    for (const [text, answer] of notFound) if (!answers.has(text)) answers.set(text, answer);
     return answers;
   }
 

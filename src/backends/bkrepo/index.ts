@@ -1,6 +1,6 @@
 import type { Call } from "../../upstream/operation.ts";
 import type { BackendType, PackageReader, Readers } from "../backend.ts";
-import { BkrepoClient, type Connection, connect, repositoriesIn } from "./client.ts";
+import { BkrepoClient, type BkrepoConnection, openConnection, repositoriesIn } from "./client.ts";
 import { createRemover, removals } from "./delete.ts";
 import { Files } from "./files.ts";
 import { Images } from "./images.ts";
@@ -8,7 +8,7 @@ import { keyOf, parseKey } from "./keys.ts";
 import { operations } from "./operations.ts";
 import { Packages, Repositories } from "./packages.ts";
 import { pricesOf, probesOf } from "./prices.ts";
-import { PackageSearch, PurlLookup } from "./search.ts";
+import { PackageFinder, PurlLookup } from "./search.ts";
 import { type BkrepoSettings, bkrepoSettings } from "./settings.ts";
 import { Versions } from "./versions.ts";
 
@@ -20,7 +20,7 @@ export const bkrepo: BackendType<BkrepoSettings> = {
   operations,
   removals,
   connect: (settings, permission) => {
-    const connection = connect(settings);
+    const connection = openConnection(settings);
     const { upstream } = connection;
     return {
       name: settings.name,
@@ -40,11 +40,11 @@ export const bkrepo: BackendType<BkrepoSettings> = {
 };
 
 /** One request's readers, which share its answers. */
-function createReaders(connection: Connection, call: Call): Readers {
+function createReaders(connection: BkrepoConnection, call: Call): Readers {
   const client = new BkrepoClient(connection, call);
   const repositories = new Repositories(client);
   const packages = new Packages(client, repositories);
-  const search = new PackageSearch(client, repositories, packages);
+  const search = new PackageFinder(client, repositories, packages);
   const versions = new Versions(client, packages);
   const files = new Files(client, repositories, versions);
   const images = new Images(client, search, versions, files);

@@ -222,10 +222,11 @@ interface Wanted {
   readonly repository: Repository;
 }
 
-interface PageKey {
+/** What identifies a window in a loader. */
+export type WindowKey = PackageQuery & PageRequest;
+
+interface PageKey extends WindowKey {
   readonly repository: Repository;
-  readonly filter: PackageQuery;
-  readonly request: PageRequest;
 }
 
 /** Keys of one repository that a search did not find are read one by one up to this number. */
@@ -241,12 +242,12 @@ export class Packages {
   constructor(client: BkrepoClient, repositories: Repositories) {
     this.#client = client;
     this.#repositories = repositories;
-    this.byRef = batched<PackageRef, TaggedPackage>(packageText, (refs, answers) => this.#load(refs, answers), {
+    this.byRef = batched(packageText, (refs, answers) => this.#load(refs, answers), {
       ...client.loadedBy(searchPackages),
       operation: (refs) => (refs.length === 1 ? getPackage.name : searchPackages.name),
     });
     this.#pages = single(
-      ({ repository, filter, request }) => keyText(printRepository(repository), ...windowText(filter, request)),
+      (key) => keyText(printRepository(key.repository), windowText(key)),
       async (key) => this.rememberPage(await this.#readPage(key)),
       client.loadedBy(searchPackages),
     );
@@ -259,7 +260,7 @@ export class Packages {
     }
     const repository = parseRepository(scope.repository);
     if (repository === null) return impossible;
-    if (rulesOf(filter) !== null) return this.#pages.load({ repository, filter, request });
+    if (rulesOf(filter) !== null) return this.#pages.load({ repository, ...filter, ...request });
     // bkrepo has no such packages; the question left is whether the repository exists.
     return mapAnswer(await this.#repositories.packageCount.load(repository), () => this.#client.emptyPage());
   }
@@ -338,7 +339,7 @@ export class Packages {
     } else for (const { ref } of missing) answers.set(packageText(ref), this.#client.malformed(searchPackages));
   }
 
-  /** Keys of one repository that the search did not find: its silence alone proves nothing. */
+  /** Keys of one repository that the search did not find, which alone proves nothing. */
   async #settle(missing: readonly Wanted[], answers: Answers<TaggedPackage>): Promise<void> {
     const [first] = missing;
     if (first === undefined) return;
@@ -351,10 +352,11 @@ export class Packages {
     for (const { ref } of missing) answers.set(packageText(ref), answer);
   }
 
-  async #readPage({ repository, filter, request }: PageKey): Promise<PackagePage> {
+  async #readPage(key: PageKey): Promise<PackagePage> {
+    const { repository } = key;
     if (!this.#repositories.isPartial(repository)) {
       const { project, name } = repository;
-      const page = await ifSearchable(packageWindow(this.#client, project, name, filter, request));
+      const page = await ifSearchable(packageWindow(this.#client, project, name, key, key));
       if (page !== null && (page.rows.length > 0 || page.dropped.length > 0)) return found(page);
       const visibility = await this.#repositories.visibility.load(repository);
       if (visibility.kind !== "FOUND") return visibility;
@@ -363,13 +365,13 @@ export class Packages {
     }
     const list = await this.#repositories.packages.load(repository);
     if (list.kind !== "FOUND") return list;
-    const page = listWindow(this.#client, list.value, filter, request);
+    const page = listWindow(this.#client, list.value, key, key);
     if (list.gap === null) return found(page);
     return page.rows.length > 0 ? found({ ...page, total: null }, list.gap) : list.gap;
   }
 }
 
-/** The parts of a loader's key that identify a window. */
-export function windowText(filter: PackageQuery, { first, after }: PageRequest): readonly (string | number | null)[] {
-  return [filter.name, filter.match, filter.format, first, ...(after ?? [])];
+/** The text of a window's key. */
+export function windowText({ name, match, format, first, after }: WindowKey): string {
+  return keyText(name, match, format, first, ...(after ?? []));
 }

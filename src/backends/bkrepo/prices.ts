@@ -1,7 +1,7 @@
 import { found, unknown } from "../answers.ts";
 import type { Probe } from "../backend.ts";
 import type { Prices } from "../prices.ts";
-import { BkrepoClient, type Connection, largestBatch, repositoriesIn } from "./client.ts";
+import { BkrepoClient, type BkrepoConnection, largestBatch, repositoriesIn } from "./client.ts";
 import { printRepository } from "./keys.ts";
 import { Repositories } from "./packages.ts";
 import type { BkrepoSettings } from "./settings.ts";
@@ -39,7 +39,7 @@ export function pricesOf(settings: BkrepoSettings): Prices {
 }
 
 /** One probe for each configured repository: the right to read a repository covers its packages and images. */
-export function probesOf(connection: Connection): readonly Probe[] {
+export function probesOf(connection: BkrepoConnection): readonly Probe[] {
   return repositoriesIn(connection.settings).map((repository) => ({
     place: "repository",
     name: printRepository(repository),

@@ -43,6 +43,7 @@ import {
   type Repositories,
   rulesOf,
   searchAll,
+  type WindowKey,
   windowText,
 } from "./packages.ts";
 import { allOf, anyOf, leaf, literalSuffix, patternOf, type Rule } from "./payload.ts";
@@ -124,20 +125,15 @@ interface Lookup {
   readonly scope: string | null;
 }
 
-interface Search {
-  readonly query: PackageQuery;
-  readonly request: PageRequest;
-}
-
 const notListed = absent(pagePackages, "WHOLE_LIST");
 
 /** Searches across the configured repositories in one request. */
-export class PackageSearch {
+export class PackageFinder {
   readonly #client: BkrepoClient;
   readonly #repositories: Repositories;
   readonly #packages: Packages;
   readonly #configured: readonly Repository[];
-  readonly #searches: Loader<Search, PackagePage>;
+  readonly #searches: Loader<WindowKey, PackagePage>;
   /** The lookups of one tick are one search in each project. */
   readonly #lookups: Loader<Lookup, PackageList>;
 
@@ -147,21 +143,13 @@ export class PackageSearch {
     this.#packages = packages;
     this.#configured = repositoriesIn(client.settings);
     const by = client.loadedBy(searchPackages);
-    this.#searches = single(
-      ({ query, request }: Search) => keyText(...windowText(query, request)),
-      async (key) => packages.rememberPage(await this.#search(key)),
-      by,
-    );
-    this.#lookups = batched<Lookup, readonly TaggedPackage[]>(
-      lookupText,
-      (all, answers) => this.#load(all, answers),
-      by,
-    );
+    this.#searches = single(windowText, async (key) => packages.rememberPage(await this.#search(key)), by);
+    this.#lookups = batched(lookupText, (lookups, answers) => this.#load(lookups, answers), by);
   }
 
   async search(query: PackageQuery, request: PageRequest): Promise<PackagePage> {
     if (this.#configured.length === 0) return unknown("NOT_CONFIGURED");
-    return rulesOf(query) === null ? impossible : this.#searches.load({ query, request });
+    return rulesOf(query) === null ? impossible : this.#searches.load({ ...query, ...request });
   }
 
   async named(name: string, format: PackageFormat, scope: string | null): Promise<PackageList> {
@@ -178,19 +166,19 @@ export class PackageSearch {
     return answer;
   }
 
-  async #search({ query, request }: Search): Promise<PackagePage> {
+  async #search(key: WindowKey): Promise<PackagePage> {
     const searched = this.#searchable(this.#configured);
     const lists = await this.#partialLists(this.#configured);
-    const segments = [...this.#searchSegments(searched, query), ...this.#listSegments(lists, query)];
-    const { page, failure } = await this.#chain(segments, request);
+    const segments = [...this.#searchSegments(searched, key), ...this.#listSegments(lists, key)];
+    const { page, failure } = await this.#chain(segments, key);
     const gap = firstGap(lists);
-    if (page.rows.length > 0 || page.dropped.length > 0 || request.after !== null) {
+    if (page.rows.length > 0 || page.dropped.length > 0 || key.after !== null) {
       return found(failure === null ? page : { ...page, total: null }, failure ?? gap);
     }
     if (failure !== null) return failure;
     // Nothing was found: the lists of the repositories whose searches see less are read.
     const unseen = await Promise.all(searched.map((one) => this.#listIfPartial(one).catch(failed)));
-    const { page: rest } = await this.#chain(this.#listSegments(unseen, query), request);
+    const { page: rest } = await this.#chain(this.#listSegments(unseen, key), key);
     const unknownPart = gap ?? firstGap(unseen);
     if (rest.rows.length > 0) return found(unknownPart === null ? rest : { ...rest, total: null }, unknownPart);
     if (unknownPart !== null) return unknownPart;
@@ -270,7 +258,7 @@ export class PackageSearch {
         const listed = (list: PackageList) =>
           list.kind === "FOUND" ? foundAny(list.value.filter(accepts), notListed, list.gap) : list;
         const read = [...searches.map((rows) => mapAnswer(rows, (all) => all.filter(accepts))), ...lists.map(listed)];
-        // A search without a result proves nothing; one that failed says why nothing is known.
+        // A search without a result proves nothing; one that failed is the reason why nothing is known.
         const answers = read.filter((answer) => answer.kind !== "FOUND" || answer.value.length > 0);
         const isFailed = searches.some(({ kind }) => kind === "UNKNOWN");
         if (isFailed || answers.some(({ kind }) => kind === "FOUND")) return joined(answers, notListed);
@@ -280,7 +268,7 @@ export class PackageSearch {
     );
   }
 
-  /** After a search without a result: the list where the search sees less, otherwise what the silence proves. */
+  /** After a search without a result: the list where the search sees less, otherwise what the empty answer proves. */
   async #listIfPartial(repository: Repository): Promise<PackageList> {
     const visibility = await this.#repositories.visibility.load(repository);
     const isUnseen = visibility.kind === "FOUND" && visibility.value === "PARTIAL";
@@ -320,11 +308,11 @@ const noSuchVersion = absent(pageVersions, "COMPLETE_FILTER");
 /** Looks up the versions that a package URL names: packages by every spelling, then their versions compared by URL. */
 export class PurlLookup {
   readonly #client: BkrepoClient;
-  readonly #search: PackageSearch;
+  readonly #search: PackageFinder;
   readonly #versions: Versions;
   readonly #images: ImageReader;
 
-  constructor(client: BkrepoClient, search: PackageSearch, versions: Versions, images: ImageReader) {
+  constructor(client: BkrepoClient, search: PackageFinder, versions: Versions, images: ImageReader) {
     this.#client = client;
     this.#search = search;
     this.#versions = versions;

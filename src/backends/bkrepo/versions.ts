@@ -72,12 +72,8 @@ export class Versions {
     this.#client = client;
     this.#packages = packages;
     const by = client.loadedBy(pageVersions);
-    this.byRef = batched<VersionRef, Version>(versionText, (refs, answers) => this.#load(refs, answers), by);
-    this.#windows = batched<WindowKey, Page<Version>>(
-      windowText,
-      (keys, answers) => this.#loadWindows(keys, answers),
-      by,
-    );
+    this.byRef = batched(versionText, (refs, answers) => this.#load(refs, answers), by);
+    this.#windows = batched(windowText, (keys, answers) => this.#loadWindows(keys, answers), by);
   }
 
   async page(ref: PackageRef, query: VersionQuery, request: PageRequest): Promise<VersionPage> {
