@@ -1,7 +1,6 @@
 import type { Digest, ImageRef } from "../../model/artifact.ts";
 import type { ImageRecord, PackageRef, Version } from "../../model/package.ts";
 import {
-  type Absent,
   type Answer,
   absent,
   absentIfNotFound,
@@ -121,19 +120,17 @@ export class Images implements ImageReader {
     const manifests = await this.#files.manifestsOf(repository, digest);
     if (manifests.kind !== "FOUND") return manifests;
     const records = await Promise.all(
-      manifests.value.map(async ({ name, tag, archived }): Promise<ImageAnswer> => {
+      manifests.value.map(async ({ name, tag, archived }): Promise<Answer<readonly ImageRecord[]>> => {
         const location = { repository, name };
         const part = tag.startsWith(childPrefix) ? { tag: null, digest } : { tag, digest: null };
         const ref = referTo(location, this.#host, part);
         const answer = await this.#located.load({ location, ref }).catch(failed);
         if (answer.kind !== "FOUND") return answer;
         // Where the digests differ, the tag was overwritten since.
-        return answer.value.digest === digest ? found({ ...answer.value, archived }) : overwritten;
+        return answer.value.digest === digest ? found([{ ...answer.value, archived }], answer.gap) : overwritten;
       }),
     );
-    const values = records.flatMap((answer) => (answer.kind === "FOUND" ? [answer.value] : []));
-    const absence = records.find((answer): answer is Absent => answer.kind === "ABSENT");
-    return foundAny(values, absence ?? overwritten, manifests.gap ?? firstGap(records));
+    return withGap(joined(records, overwritten), manifests.gap);
   };
 
   readonly isArchived = async (known: ImageRecord): Promise<boolean> => {
