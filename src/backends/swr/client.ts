@@ -27,11 +27,8 @@ import * as operations from "./operations.ts";
 import * as payload from "./payload.ts";
 import { mostNamespaces } from "./prices.ts";
 
-/** One row with its origin. */
-export interface Sourced<T> {
-  readonly row: T;
-  readonly origin: Origin;
-}
+/** A row with the origin of the answer that it was read from. */
+export type Sourced<T> = T & { readonly origin: Origin };
 
 /** Rows `offset` to `offset + limit - 1`. The server rejects one of the two without the other. */
 export interface RowSlice {
@@ -120,24 +117,24 @@ export class SwrClient {
     order: TagOrder,
     marker: string,
     limit: number,
-  ): Promise<PageAtCursor<payload.TagRow>> {
+  ): Promise<PageAtCursor<Sourced<payload.TagRow>>> {
     const query = { limit, marker: marker || undefined, with_manifest: false, ...tagOrder(order) };
     const decode = ({ body }: RawReply, operation: Operation) => {
       const page = readOne(payload.tagPage, body);
       return { ...readRows(payload.tagRow, page.tags, operation), next: nextMarker(page) };
     };
     const request = { parts: partsOf(repository), query, decode };
-    const { value, origin } = await this.#upstream.call(operations.listTagsByMarker, request, this.#call);
-    return { ...value, origin, total: null, size: limit };
+    const reply = await this.#upstream.call(operations.listTagsByMarker, request, this.#call);
+    return { ...pageOf(reply), next: reply.value.next, size: limit };
   }
 
-  #list<S extends z.ZodType>(operation: Operation, schema: S, parts: PathParts, query: Query) {
+  #list<S extends z.ZodType<object>>(operation: Operation, schema: S, parts: PathParts, query: Query) {
     const decode = ({ body }: RawReply): Rows<z.output<S>> => readRows(schema, body, operation);
     return this.#upstream.call(operation, { parts, query, decode }, this.#call).then(pageOf);
   }
 
   /** Reads a list of the package API. Where the region is known to lack it, rejects without a call, `status` null. */
-  async #packageList<S extends z.ZodType>(operation: Operation, schema: S, parts: PathParts, query: Query) {
+  async #packageList<S extends z.ZodType<object>>(operation: Operation, schema: S, parts: PathParts, query: Query) {
     const { backend, lacksPackages } = this.#region;
     const code = lacksPackages.get();
     if (code !== null) {
@@ -152,10 +149,10 @@ export class SwrClient {
     }
   }
 
-  #row<S extends z.ZodType>(operation: Operation, schema: S, parts: PathParts): Promise<Sourced<z.output<S>>> {
+  #row<S extends z.ZodType<object>>(operation: Operation, schema: S, parts: PathParts): Promise<Sourced<z.output<S>>> {
     const decode = ({ body }: RawReply): z.output<S> => readOne(schema, body);
     const reply = this.#upstream.call(operation, { parts, decode }, this.#call);
-    return reply.then(({ value, origin }) => ({ row: value, origin }));
+    return reply.then(({ value, origin }) => Object.assign(value, { origin }));
   }
 }
 
@@ -168,8 +165,12 @@ export function readContentRange(value: string | null): { start: number; count: 
   return match ? { start: Number(match[1]), count: Number(match[2]), total: Number(match[3]) } : null;
 }
 
-function pageOf<T>({ value, header, origin }: Reply<Rows<T>>): UpstreamPage<T> {
-  return { ...value, origin, total: readContentRange(header("content-range"))?.total ?? null };
+function pageOf<T extends object>({ value, header, origin }: Reply<Rows<T>>): UpstreamPage<Sourced<T>> {
+  const source = { origin };
+  // Each reader has rows of its own, so they can be extended in place.
+  const rows = value.rows.map((row) => Object.assign(row, source));
+  const { dropped, count } = value;
+  return { rows, dropped, count, origin, total: readContentRange(header("content-range"))?.total ?? null };
 }
 
 function partsOf({ namespace, name }: PackageName) {

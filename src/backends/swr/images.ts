@@ -1,5 +1,4 @@
 import { type Digest, type ImageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
-import type { Origin } from "../../model/backend.ts";
 import type { ImageRecord, Package, PackageFormat, Version } from "../../model/package.ts";
 import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import { namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
@@ -102,7 +101,7 @@ export class Images implements ImageReader {
         keep: (row) => row.namespace === namespace,
       });
       if (page.rows.length > 0) this.#access.region.setNonEmpty(namespace);
-      return found(mapPage(page, (row) => toImagePackage(row, namespace, page.origin)));
+      return found(mapPage(page, (row) => toImagePackage(row, namespace)));
     };
     return absentIfNotFound(this.#access.region.ordered("repositories", read), noNamespace);
   }
@@ -135,7 +134,7 @@ export class Images implements ImageReader {
     if (name === null || (tag !== null && !isTag(tag))) return impossible;
     if (tag !== null) {
       const tagged = await this.#tags.tag(name, tag);
-      const record = mapAnswer(tagged, ({ row, origin }) => toImageRecord(row, name, hosts, origin));
+      const record = mapAnswer(tagged, (row) => toImageRecord(row, name, hosts));
       if (ref.digest === null || (record.kind === "FOUND" && record.value.digest === ref.digest)) return record;
     }
     const records = ref.digest === null ? impossible : await this.#withDigest(name, ref.digest);
@@ -186,20 +185,20 @@ export class Images implements ImageReader {
     return withGap(joined(lists, noTag), names.gap);
   }
 
-  #toVersion(owner: PackageName, { row, origin }: Sourced<TagRow>): Version {
-    return toImageVersion(row, owner, this.#access.hosts, origin);
+  #toVersion(owner: PackageName, tag: Sourced<TagRow>): Version {
+    return toImageVersion(tag, owner, this.#access.hosts);
   }
 
   /** Every tag of a repository that is these very bytes, in order of names. */
   async #withDigest(name: PackageName, digest: Digest): Promise<Answer<readonly ImageRecord[]>> {
     const list = await this.#tags.all(name);
     if (list.kind !== "FOUND") return list;
-    const { rows, origin } = list.value;
+    const { rows } = list.value;
     const same = rows.filter((row) => parseDigest(row.digest) === digest);
     // A tag without a digest may be these bytes as well.
     const gap = list.gap ?? (rows.some((row) => parseDigest(row.digest) === null) ? unknown("LOST_ROWS") : null);
     return foundAny(
-      same.map((row) => toImageRecord(row, name, this.#access.hosts, origin)),
+      same.map((row) => toImageRecord(row, name, this.#access.hosts)),
       // A manifest that only an index names is in no list, and can be pulled all the same.
       rows.some(isIndex) ? unknown("NARROW_SEARCH") : noTag,
       gap,
@@ -245,8 +244,7 @@ export class Images implements ImageReader {
   async #versionsOf(name: PackageName, purl: PurlParts): Promise<Answer<readonly Version[]>> {
     const list = await this.#tags.all(name);
     if (list.kind !== "FOUND") return list;
-    const { rows, origin } = list.value;
-    const versions = rows.map((row) => this.#toVersion(name, { row, origin }));
+    const versions = list.value.rows.map((row) => this.#toVersion(name, row));
     const meant = versions.filter((version) => isMeant(version, purl));
     if (meant.length > 0) return found(meant, list.gap);
     // A tag without a digest may be these bytes as well.
@@ -261,7 +259,7 @@ export class Images implements ImageReader {
     return absentIfNotFound(this.#access.region.ordered("repositories", read), noNamespace);
   }
 
-  #source(namespace: string, part: string | null, inOrder: boolean): NumberedSource<RepositoryRow> {
+  #source(namespace: string, part: string | null, inOrder: boolean): NumberedSource<Sourced<RepositoryRow>> {
     const { client } = this.#access;
     return {
       fetch: (page, size) => client.listRepositories(namespace, part, inOrder, { limit: size, offset: page * size }),
@@ -275,7 +273,7 @@ export class Images implements ImageReader {
     return mapAnswer(await readAll(this.#source(namespace, part, inOrder)), (whole) => {
       const own = whole.rows.filter((row) => row.namespace === namespace);
       if (own.length > 0) this.#access.region.setNonEmpty(namespace);
-      const rows = own.map((row) => toImagePackage(row, namespace, whole.origin));
+      const rows = own.map((row) => toImagePackage(row, namespace));
       return { ...whole, rows: rows.sort((one, other) => compare(one.name, other.name)) };
     });
   }
@@ -307,18 +305,18 @@ export class Images implements ImageReader {
   async #readGroup(group: readonly PackageName[], answers: Answers<Package>): Promise<void> {
     const namespace = group[0]?.namespace ?? "";
     const left = () => group.filter((name) => !answers.has(textOf(name)));
-    const add = (row: RepositoryRow, origin: Origin) => {
+    const add = (row: Sourced<RepositoryRow>) => {
       if (row.namespace !== namespace) return;
-      answers.set(keyText(namespace, row.name), found(toImagePackage(row, namespace, origin)));
+      answers.set(keyText(namespace, row.name), found(toImagePackage(row, namespace)));
     };
     try {
       const { head, source } = await this.#head(namespace, null, largestPage);
-      for (const { row } of head.rows) add(row, head.origin);
+      for (const { row } of head.rows) add(row);
       // A few names are cheaper to read one by one than by the pages they may be on.
       const pages = head.total === null ? 0 : Math.max(0, Math.ceil(head.total / largestPage) - 1);
       if (left().length > 0 && pages < left().length) {
         const rest = await readAll(source, { head });
-        if (rest.kind === "FOUND") for (const row of rest.value.rows) add(row, rest.value.origin);
+        if (rest.kind === "FOUND") for (const row of rest.value.rows) add(row);
       }
       await this.#readDetails(left(), answers, false);
     } catch (error) {
@@ -331,10 +329,10 @@ export class Images implements ImageReader {
   async #readDetail({ namespace, name }: PackageName, confirms: boolean): Promise<Answer<Package>> {
     const { client, region } = this.#access;
     try {
-      const { row, origin } = await client.getRepository({ namespace, name });
+      const row = await client.getRepository({ namespace, name });
       region.setNonEmpty(namespace);
       // The name that was asked for is the name it is found by again.
-      return found(toImagePackage({ ...row, name }, namespace, origin));
+      return found(toImagePackage({ ...row, name }, namespace));
     } catch (error) {
       if (!isNotFound(error)) throw error;
       if (!confirms || isNamespaceMissing(error)) return notFound;
@@ -347,16 +345,14 @@ export class Images implements ImageReader {
     const isMeant = (row: RepositoryRow) => row.namespace === namespace && row.name === name;
     const { head, source } = await this.#head(namespace, name, confirmingRows);
     let row = head.rows.find((one) => isMeant(one.row))?.row;
-    let { origin } = head;
     const count = head.end - head.start;
     const isCut = count >= confirmingRows || (head.total !== null && head.total > count);
     if (row === undefined && isCut) {
       const list = await readAll(source);
       if (list.kind !== "FOUND") return list;
       row = list.value.rows.find(isMeant);
-      origin = list.value.origin;
     }
-    return row ? found(toImagePackage(row, namespace, origin)) : notFound;
+    return row ? found(toImagePackage(row, namespace)) : notFound;
   }
 }
 

@@ -4,11 +4,13 @@ import { keep } from "../../model/once.ts";
 import type { ImageRecord, MetadataEntry, Package, PackageFile, Version, VersionRef } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
 import { parseInstant, toCount, toInt, trimSlashes } from "../../model/values.ts";
+import type { Sourced } from "./client.ts";
 import { baseName, decodeOnce, imageKey, type PackageName, packageKey } from "./keys.ts";
 import type { Dates, FileRow, PackageRow, RepositoryDetail, TagRow, VersionRow } from "./payload.ts";
 
 /** A software package. It has no purl: a generic package names nothing outside this backend. */
-export function toPackage(row: PackageRow, origin: Origin): Package {
+export function toPackage(row: Sourced<PackageRow>): Package {
+  const { origin } = row;
   return {
     ref: { backend: origin.backend, repository: row.namespace, key: packageKey(row.package) },
     origin,
@@ -38,7 +40,8 @@ const unknownOfVersions = {
 } as const;
 
 /** A version of a software package, whose key is `key`. */
-export function toVersion(row: VersionRow, namespace: string, key: string, origin: Origin): Version {
+export function toVersion(row: Sourced<VersionRow>, namespace: string, key: string): Version {
+  const { origin } = row;
   return {
     ref: { package: { backend: origin.backend, repository: namespace, key }, version: row.version, nativeId: null },
     origin,
@@ -89,7 +92,8 @@ function toDownloadUrl(path: string | null | undefined, base: string): string | 
 }
 
 /** An image repository as a package; the detail, unlike the list, does not name its organization. */
-export function toImagePackage(row: RepositoryDetail, namespace: string, origin: Origin): Package {
+export function toImagePackage(row: Sourced<RepositoryDetail>, namespace: string): Package {
+  const { origin } = row;
   return {
     ref: { backend: origin.backend, repository: namespace, key: imageKey(row.name) },
     origin,
@@ -109,12 +113,8 @@ export function toImagePackage(row: RepositoryDetail, namespace: string, origin:
 }
 
 /** A tag as a version of its repository; `hosts` are the registry's, as configured. */
-export function toImageVersion(
-  row: TagRow,
-  repository: PackageName,
-  hosts: readonly string[],
-  origin: Origin,
-): Version {
+export function toImageVersion(row: Sourced<TagRow>, repository: PackageName, hosts: readonly string[]): Version {
+  const { origin } = row;
   const tag = tagOf(row);
   const digest = parseDigest(row.digest);
   const image = toReference(row, repository, hosts);
@@ -138,12 +138,8 @@ export function toImageVersion(
 }
 
 /** A tag as the image under a reference. Platform and author would be another call each: null. */
-export function toImageRecord(
-  row: TagRow,
-  repository: PackageName,
-  hosts: readonly string[],
-  origin: Origin,
-): ImageRecord {
+export function toImageRecord(row: Sourced<TagRow>, repository: PackageName, hosts: readonly string[]): ImageRecord {
+  const { origin } = row;
   const { createdAt, updatedAt } = toDates(row);
   return {
     origin,

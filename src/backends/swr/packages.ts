@@ -1,4 +1,4 @@
-import type { DroppedRow, Origin } from "../../model/backend.ts";
+import type { DroppedRow } from "../../model/backend.ts";
 import type { Package, PackageFile, PackageFormat, PackageRef, Version } from "../../model/package.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
 import type { PurlParts } from "../../model/purl.ts";
@@ -30,6 +30,7 @@ import {
   pick,
   readUnpaged,
   type Searched,
+  type Sourced,
   unaskedOrigin,
   windowOf,
   withGap,
@@ -283,7 +284,7 @@ export class Software {
   readonly keyOf = keyOfName;
   readonly #access: Access;
   /** Rows of one namespace, or of all that are visible. */
-  readonly #rows: Loader<{ readonly namespace: string | null }, Answer<Listed<PackageRow>>>;
+  readonly #rows: Loader<{ readonly namespace: string | null }, Answer<Listed<Sourced<PackageRow>>>>;
   readonly #lists: Loader<string, Answer<Listed<Package>>>;
   readonly #versions: Loader<PackageName, Answer<Listed<Version>>>;
   readonly #files: Loader<readonly [owner: PackageName, version: string], Answer<Listed<PackageFile>>>;
@@ -321,7 +322,7 @@ export class Software {
     if (namespace !== null) return this.#lists.load(namespace);
     return mapAnswer(await this.#rows.load({ namespace: null }), (list) => ({
       ...list,
-      rows: toPackages(list.rows, list.origin),
+      rows: toPackages(list.rows),
     }));
   }
 
@@ -370,7 +371,7 @@ export class Software {
     return windowOf(list, request, (file) => file.path ?? file.name);
   }
 
-  #readRows(namespace: string | null): Promise<Answer<Listed<PackageRow>>> {
+  #readRows(namespace: string | null): Promise<Answer<Listed<Sourced<PackageRow>>>> {
     const read = readUnpaged(
       (slice) => this.#access.client.listPackages(namespace, slice),
       (row) => keyText(row.namespace, decodeOnce(row.package)),
@@ -387,7 +388,7 @@ export class Software {
     for (const namespace of namespaces) {
       const rows = groups.get(namespace) ?? [];
       if (rows.length > 0) this.#access.region.setNonEmpty(namespace);
-      const own = mapAnswer(answer, (list) => ({ ...list, rows: toPackages(rows, list.origin) }));
+      const own = mapAnswer(answer, (list) => ({ ...list, rows: toPackages(rows) }));
       answers.set(namespace, own);
     }
     return answers;
@@ -395,14 +396,14 @@ export class Software {
 
   /** Oldest first. */
   async #readVersions(owner: PackageName): Promise<Answer<Listed<Version>>> {
-    const read = readUnpaged<VersionRow>(
+    const read = readUnpaged<Sourced<VersionRow>>(
       (slice) => this.#access.client.listVersions(owner, slice),
       (row) => row.version,
     );
     const key = packageKey(owner.name);
     const list = mapAnswer(await absentIfNotFound(read, noVersion), (whole) => {
       const sorted = whole.rows.toSorted(byPublication);
-      return { ...whole, rows: sorted.map((row) => toVersion(row, owner.namespace, key, whole.origin)) };
+      return { ...whole, rows: sorted.map((row) => toVersion(row, owner.namespace, key)) };
     });
     return unlessNamed(list, noVersion, async () => mapAnswer(await this.package(owner), () => true));
   }
@@ -434,9 +435,9 @@ async function unlessNamed<T>(
   return owner.kind === "ABSENT" && owner.operation !== null ? absence : owner;
 }
 
-function toPackages(rows: readonly PackageRow[], origin: Origin): readonly Package[] {
+function toPackages(rows: readonly Sourced<PackageRow>[]): readonly Package[] {
   return rows
-    .map((row) => toPackage(row, origin))
+    .map(toPackage)
     .sort((one, other) => compare(one.ref.repository, other.ref.repository) || compare(one.name, other.name));
 }
 

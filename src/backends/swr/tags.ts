@@ -1,5 +1,5 @@
 import type { Package } from "../../model/package.ts";
-import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
+import type { Page, PageRequest } from "../../model/page.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";
@@ -26,8 +26,7 @@ import { createdText, sortableDate, tagOf, updatedText } from "./mapper.ts";
 import { getTag, listTags } from "./operations.ts";
 import type { TagRow } from "./payload.ts";
 
-/** A tag's row with its origin. */
-export type Tag = Sourced<TagRow>;
+type Tag = Sourced<TagRow>;
 
 interface TagKey {
   readonly owner: PackageName;
@@ -51,9 +50,9 @@ const headSize = 10;
 export class Tags {
   readonly #access: Access;
   readonly #repository: (name: PackageName) => Promise<Answer<Package>>;
-  readonly #lists: Loader<PackageName, Answer<Listed<TagRow>>>;
+  readonly #lists: Loader<PackageName, Answer<Listed<Tag>>>;
   readonly #tags: Loader<TagKey, Answer<Tag>>;
-  readonly #heads: Loader<PageKey, PageAtCursor<TagRow>>;
+  readonly #heads: Loader<PageKey, PageAtCursor<Tag>>;
   /** The size in which a head is read. */
   readonly #headSizes = new Map<string, number>();
   /** Repositories whose whole list is read in this request: it answers single tags too. */
@@ -82,7 +81,7 @@ export class Tags {
   }
 
   /** All tags. */
-  all(owner: PackageName): Promise<Answer<Listed<TagRow>>> {
+  all(owner: PackageName): Promise<Answer<Listed<Tag>>> {
     this.#listed.add(repositoryText(owner));
     return this.#lists.load(owner);
   }
@@ -105,18 +104,14 @@ export class Tags {
     const list = await this.all(owner);
     if (list.kind !== "FOUND") return list;
     if (list.gap !== null) return list.gap;
-    const { origin } = list.value;
-    const sorted = list.value.rows.toSorted(byPush).reverse();
-    return newestOf(sorted.map((row) => ({ row, origin }))) ?? notListed;
+    return newestOf(list.value.rows.toSorted(byPush).reverse()) ?? notListed;
   }
 
-  async #readList(owner: PackageName): Promise<Answer<Listed<TagRow>>> {
+  async #readList(owner: PackageName): Promise<Answer<Listed<Tag>>> {
     const { region } = this.#access;
     const read = region.ordered("tags", (inOrder) => {
       const order = inOrder ? "NAME" : "ANY";
-      return region.tags((isV3) =>
-        readAll(sourceOf(isV3, (at, size) => this.#fetch({ owner, order, at }, size), tagOf)),
-      );
+      return region.tags((isV3) => readAll(sourceOf(isV3, (at, size) => this.#fetch({ owner, order, at }, size))));
     });
     const list = await absentIfNotFound(read, notListed);
     const isEmpty = list.kind === "FOUND" && list.value.rows.length + list.value.dropped.length === 0;
@@ -159,7 +154,7 @@ export class Tags {
     const { backend, client } = this.#access;
     try {
       const answer = await client.getTag(owner, tag);
-      if (tagOf(answer.row) === tag) return found(answer);
+      if (tagOf(answer) === tag) return found(answer);
       const reason = "another tag than was asked for";
       throw new UpstreamError("MALFORMED", { backend, operation: getTag.name, reason });
     } catch (error) {
@@ -174,7 +169,7 @@ export class Tags {
   async #listedTag(owner: PackageName, tag: string): Promise<Answer<Tag>> {
     const page = await this.#access.client.listTags(owner, "ANY", { limit: headSize, offset: 0 }, tag);
     const row = page.rows.find((one) => tagOf(one) === tag);
-    if (row !== undefined) return found({ row, origin: page.origin });
+    if (row !== undefined) return found(row);
     // The filter may be fuzzy, or be ignored: only the whole list has what it left out.
     const isCut = page.count >= headSize || (page.total !== null && page.total > page.count);
     if (!isCut) return page.dropped.length > 0 ? unknown("LOST_ROWS") : noTag;
@@ -182,7 +177,7 @@ export class Tags {
     return answer.kind === "ABSENT" ? noTag : answer;
   }
 
-  async #fetch({ owner, order, at }: PageKey, size: number): Promise<PageAtCursor<TagRow>> {
+  async #fetch({ owner, order, at }: PageKey, size: number): Promise<PageAtCursor<Tag>> {
     const { client } = this.#access;
     if (typeof at === "string") return client.listTagsByMarker(owner, order, at, size);
     return { ...(await client.listTags(owner, order, { limit: size, offset: at * size })), next: null, size };
@@ -192,7 +187,7 @@ export class Tags {
    * A page that starts a list is read once, in the largest size that is asked for in one tick: the newest tag is the
    * head of the first page of tags, so both together are one call.
    */
-  async #fetchOnce(key: PageKey, size: number): Promise<PageAtCursor<TagRow>> {
+  async #fetchOnce(key: PageKey, size: number): Promise<PageAtCursor<Tag>> {
     if (key.at) return this.#fetch(key, size);
     const text = pageText(key);
     this.#headSizes.set(text, Math.max(size, this.#headSizes.get(text) ?? 0));
@@ -206,8 +201,7 @@ export class Tags {
   async #page(key: PageKey, size: number, order: PushOrder | null): Promise<PageAtCursor<Tag>> {
     const page = await this.#fetchOnce(key, size);
     if (order !== null) mustBeSorted(page.rows, order);
-    const { origin } = page;
-    return { ...page, rows: page.rows.map((row) => ({ row, origin })) };
+    return page;
   }
 
   async #window(owner: PackageName, order: PushOrder, request: PageRequest): Promise<Answer<Page<Tag>>> {
@@ -217,7 +211,7 @@ export class Tags {
     const read = async (isV3: boolean) => {
       // A walk by marker cannot change over: its positions mean nothing to a sorted list.
       const checked = isV3 && isBegun ? null : order;
-      const source = sourceOf(isV3, (at, size) => this.#page({ owner, order, at }, size, checked), tagOfRow);
+      const source = sourceOf(isV3, (at, size) => this.#page({ owner, order, at }, size, checked));
       return found(await readWindow(request, source));
     };
     const window = region.ordered("pushes", (inOrder): Promise<Answer<Page<Tag>>> => {
@@ -240,18 +234,15 @@ export class Tags {
       const rows = whole.rows.filter((row) => tagOf(row).startsWith(prefix)).sort(byPush);
       return { ...whole, rows: order === "DESC" ? rows.reverse() : rows };
     });
-    if (list.kind !== "FOUND") return list;
-    const { origin } = list.value;
-    return mapAnswer(windowOf(list, request, tagOf), (page) => mapPage(page, (row) => ({ row, origin })));
+    return windowOf(list, request, tagOf);
   }
 }
 
-function sourceOf<T>(
+function sourceOf(
   isV3: boolean,
-  read: (at: number | string, size: number) => Promise<PageAtCursor<T>>,
-  identity: (row: T) => string,
-): PageSource<T> {
-  const list = { identity, maxSize: largestPage };
+  read: (at: number | string, size: number) => Promise<PageAtCursor<Tag>>,
+): PageSource<Tag> {
+  const list = { identity: tagOf, maxSize: largestPage };
   return isV3 ? { ...list, fetchAt: read } : { ...list, fetch: read };
 }
 
@@ -267,31 +258,22 @@ function pageText({ owner, order, at }: PageKey): string {
   return keyText(owner.namespace, owner.name, order, at);
 }
 
-function tagOfRow({ row }: Tag): string {
-  return tagOf(row);
-}
-
-function inList(list: Answer<Listed<TagRow>>, tag: string): Answer<Tag> {
-  if (list.kind !== "FOUND") return list;
-  const { origin } = list.value;
-  return mapAnswer(
-    pick(list, (row) => tagOf(row) === tag, notListed),
-    (row) => ({ row, origin }),
-  );
+function inList(list: Answer<Listed<Tag>>, tag: string): Answer<Tag> {
+  return pick(list, (row) => tagOf(row) === tag, notListed);
 }
 
 /** The page as it would have come in the smaller size. */
-function headOf(page: PageAtCursor<TagRow>, size: number): PageAtCursor<TagRow> {
+function headOf(page: PageAtCursor<Tag>, size: number): PageAtCursor<Tag> {
   const dropped = page.dropped.filter(({ index }) => index < size);
   return { ...page, dropped, count: size, rows: page.rows.slice(0, size - dropped.length) };
 }
 
 /** The first of rows that are sorted newest first, attachments passed over; unknown where a date is missing. */
 function newestOf(rows: readonly Tag[]): Answer<Tag> | null {
-  const images = rows.filter(({ row }) => !isAttachmentTag(tagOf(row)));
+  const images = rows.filter((row) => !isAttachmentTag(tagOf(row)));
   const [newest] = images;
   if (newest === undefined) return null;
-  const isDated = images.every(({ row }) => pushed(row) !== "");
+  const isDated = images.every((row) => pushed(row) !== "");
   return images.length > 1 && !isDated ? unknown("UNCHECKED_ORDER") : found(newest);
 }
 
