@@ -73,6 +73,7 @@ const maxPlans = 16;
 /** The plans of a validated document. */
 export function plansOf(schema: GraphQLSchema, document: DocumentNode): DocumentPlans {
   const conditions = conditionsOf(document);
+  if (conditions === null) return { planOf: () => null };
   const plans = new Map<string, Plan | null>();
   return {
     planOf: (operation, variables) => {
@@ -88,9 +89,8 @@ export function plansOf(schema: GraphQLSchema, document: DocumentNode): Document
 }
 
 /**
- * Plans a validated query. `variables` decide what `@skip` and `@include` leave out: the plan serves all variables that
- * agree in {@link conditionsOf} the document. Null for mutations, introspection, other directives, and names that start
- * with two underscores, which are special in JavaScript.
+ * Plans a validated query; null for another operation. `variables` decide what `@skip` and `@include` leave out: the
+ * plan serves all variables that agree in {@link conditionsOf} the document.
  */
 export function createPlan(
   schema: GraphQLSchema,
@@ -99,7 +99,7 @@ export function createPlan(
   variables: Variables,
 ): Plan | null {
   const type = schema.getQueryType();
-  if (operation.operation !== "query" || !type || !isPlannable(document)) return null;
+  if (operation.operation !== "query" || !type) return null;
   const fragments: Record<string, FragmentDefinitionNode> = {};
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments[definition.name.value] = definition;
@@ -110,38 +110,30 @@ export function createPlan(
 
 const conditionalDirectives = new Set([GraphQLSkipDirective.name, GraphQLIncludeDirective.name]);
 
-/** Names of the variables that decide which fields a document selects. */
-function conditionsOf(document: DocumentNode): readonly string[] {
+/**
+ * The variables that decide which fields a document selects. Null for a document that has no plans: with introspection,
+ * other directives than `@skip` and `@include`, or names that start with two underscores, which are special in
+ * JavaScript.
+ */
+function conditionsOf(document: DocumentNode): readonly string[] | null {
   const names = new Set<string>();
-  forEachSelection(document, ({ directives }) => {
-    for (const { name, arguments: args } of directives ?? []) {
-      if (!conditionalDirectives.has(name.value)) continue;
-      for (const { value } of args ?? []) if (value.kind === Kind.VARIABLE) names.add(value.name.value);
-    }
-  });
-  return [...names].sort();
-}
-
-function isPlannable(document: DocumentNode): boolean {
-  let isPossible = true;
-  forEachSelection(document, (selection) => {
-    if (selection.directives?.some(({ name }) => !conditionalDirectives.has(name.value))) isPossible = false;
-    if (selection.kind !== Kind.FIELD) return;
-    const { name, alias } = selection;
-    if (name.value.startsWith("__") && name.value !== "__typename") isPossible = false;
-    if (alias?.value.startsWith("__")) isPossible = false;
-  });
-  return isPossible;
-}
-
-function forEachSelection(document: DocumentNode, visit: (selection: SelectionSetNode["selections"][number]) => void) {
+  let isPlannable = true;
   const walk = (set: SelectionSetNode): void => {
     for (const selection of set.selections) {
-      visit(selection);
+      for (const { name, arguments: args } of selection.directives ?? []) {
+        if (!conditionalDirectives.has(name.value)) isPlannable = false;
+        for (const { value } of args ?? []) if (value.kind === Kind.VARIABLE) names.add(value.name.value);
+      }
+      if (selection.kind === Kind.FIELD) {
+        const { name, alias } = selection;
+        if (name.value.startsWith("__") && name.value !== TypeNameMetaFieldDef.name) isPlannable = false;
+        if (alias?.value.startsWith("__")) isPlannable = false;
+      }
       if (selection.kind !== Kind.FRAGMENT_SPREAD && selection.selectionSet) walk(selection.selectionSet);
     }
   };
   for (const definition of document.definitions) if ("selectionSet" in definition) walk(definition.selectionSet);
+  return isPlannable ? [...names].sort() : null;
 }
 
 class Compiler {
