@@ -222,7 +222,7 @@ export class Files {
     { paths, folder, owns }: FileLayout,
     request: PageRequest,
   ): Promise<FilePage> {
-    const named = [...new Set([...paths, ...version.paths.filter(owns)])];
+    const named = unique([...paths, ...version.paths.filter(owns)]);
     const read = await Promise.all(
       named.slice(0, mostSingleReads).map((path) => this.#readNode(repository, version, path).catch(failed)),
     );

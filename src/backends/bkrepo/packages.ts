@@ -266,7 +266,7 @@ export class Packages {
   }
 
   /** Answers later reads by key from the packages of another answer. */
-  remember(packages: Iterable<TaggedPackage>): void {
+  remember(packages: readonly TaggedPackage[]): void {
     this.byRef.deferPrime(() => {
       for (const one of packages) this.byRef.prime(one.ref, found(one));
     });

@@ -3,6 +3,7 @@ import type { Package, PackageFormat, PackageRef, Version } from "../../model/pa
 import type { PageRequest } from "../../model/page.ts";
 import { namesSamePackage, namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
 import {
+  type Absent,
   type Answer,
   absent,
   failed,
@@ -183,9 +184,10 @@ export class PackageFinder {
     if (rest.rows.length > 0) return found(unknownPart === null ? rest : { ...rest, total: null }, unknownPart);
     if (unknownPart !== null) return unknownPart;
     // Where every repository is missing, there is nothing to be empty.
-    const [missing] = unseen;
-    const isMissing = (one: PackageList) => one.kind === "ABSENT" && one.proof === "KEYED_READ";
-    return lists.length === 0 && missing?.kind === "ABSENT" && unseen.every(isMissing) ? missing : found(page);
+    const isMissing = (one: PackageList): one is Absent => one.kind === "ABSENT" && one.proof === "KEYED_READ";
+    const answers = [...lists, ...unseen];
+    const missing = answers.find(isMissing);
+    return missing && answers.every(isMissing) ? missing : found(page);
   }
 
   #searchable(repositories: readonly Repository[]): readonly Repository[] {
