@@ -135,7 +135,7 @@ function summaryOf(config: Config, file: string | undefined): object {
   const limits = unusualLimits(config);
   return {
     ...(file === undefined ? {} : { file: resolve(file) }),
-    backends: backends.map(({ name, kind }) => `${name} (${kind.toLowerCase()})`),
+    backends: backends.map(({ name, type }) => `${name} (${type.kind.toLowerCase()})`),
     auth: auth.mode,
     graphiql: server.graphiql,
     introspection: server.introspection,

@@ -283,6 +283,26 @@ describe("the schema", () => {
   });
 });
 
+/**
+ * Words of vendors that are published: the field `zadigId`, and the first word of the id of an artifact that was met as a
+ * record. `zadig` in src/graph/artifact is the backend that keeps such records.
+ */
+const publishedWords = /\b(?:zadigId|releaseByZadigId|zadigs?|askZadig\w*)\b/g;
+
+describe("the kinds of backend", () => {
+  const words = backendTypes.flatMap(({ kind, displayName }) => [kind, ...displayName.split(" ")]);
+
+  test("are named by nothing above their folders", () => {
+    const namers = offences(({ path, text }) => {
+      if ((floorOf(path) ?? 0) <= 2 || path.startsWith("src/graph/generated/")) return [];
+      const checked = code(text).replace(publishedWords, "");
+      const named = words.filter((word) => new RegExp(`(?<![a-z])${word}`, "i").test(checked));
+      return [...new Set(named.map((word) => `names ${word.toLowerCase()}`))];
+    });
+    expect(namers, "declare what differs in `BackendType`, and read it from `backend.type`").toEqual([]);
+  });
+});
+
 describe("the operations", () => {
   const operations = backendTypes.flatMap(({ kind, operations }) =>
     operations.map((operation) => ({ kind, ...operation })),

@@ -70,7 +70,7 @@ describe("a configuration that is fine", () => {
       deadlineMs: 15_000,
     });
     expect(config.log).toEqual({ level: "info", format: null });
-    expect(config.backends.map(({ name, kind, capabilities }) => ({ name, kind, capabilities }))).toEqual([
+    expect(config.backends.map(({ name, type, capabilities }) => ({ name, kind: type.kind, capabilities }))).toEqual([
       { name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] },
     ]);
   });
@@ -157,7 +157,7 @@ describe("a configuration that is fine", () => {
     const text = readFileSync(new URL("../gateway.example.yaml", import.meta.url), "utf8");
     const names = [...text.matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name = ""]) => [name, "value"]);
     const config = accepted(text, Object.fromEntries(names));
-    expect(config.backends.map(({ kind }) => kind)).toEqual(["ZADIG", "BKREPO", "SWR", "GITLAB"]);
+    expect(config.backends.map(({ type }) => type.kind)).toEqual(["ZADIG", "BKREPO", "SWR", "GITLAB"]);
   });
 });
 

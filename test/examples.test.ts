@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Estate, startEstate } from "../demo/estate.ts";
 import { demoExamples } from "../demo/examples.ts";
+import { gitlab } from "../src/backends/gitlab/index.ts";
+import { zadig } from "../src/backends/zadig/index.ts";
 import { configOf } from "../src/config/index.ts";
 import { type Gateway, startGateway } from "../src/server/gateway.ts";
 import { examplesFor, generalExamples } from "../src/server/pages/front-page.ts";
@@ -23,8 +25,8 @@ afterAll(async () => {
 });
 
 const generic = examplesFor([
-  { name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] },
-  { name: "gitlab", kind: "GITLAB", capabilities: ["PACKAGES"] },
+  { name: "zadig", type: zadig, capabilities: ["RELEASES", "ARTIFACTS"] },
+  { name: "gitlab", type: gitlab, capabilities: ["PACKAGES"] },
 ]);
 
 test.each([...demoExamples, ...generic, ...generalExamples])(

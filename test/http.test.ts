@@ -1,12 +1,13 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
+import { zadig } from "../src/backends/zadig/index.ts";
 import { type Config, configOf } from "../src/config/index.ts";
 import { createGraphQL, type GraphQLEndpoint } from "../src/server/graphql/endpoint.ts";
 import { createHttpServer, type HttpServer } from "../src/server/http/server.ts";
 import { createTelemetry } from "../src/server/observability/telemetry.ts";
 
-const backends = [{ name: "zadig", kind: "ZADIG", capabilities: ["RELEASES", "ARTIFACTS"] }] as const;
+const backends = [{ name: "zadig", type: zadig, capabilities: ["RELEASES", "ARTIFACTS"] }] as const;
 const examples = [
   { title: "Names & <kinds>", query: '{ backends { name } } # "<&>"' },
   { title: "Another", query: "{ __typename }" },

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Digest, ImageRef } from "../model/artifact.ts";
-import type { BackendIdentity, BackendKind, Capability, Origin } from "../model/backend.ts";
+import type { BackendIdentity, BackendTraits, Capability, Origin } from "../model/backend.ts";
 import type {
   HostedCommit,
   ImageRecord,
@@ -24,8 +24,7 @@ import type { Prices } from "./prices.ts";
  * What each `backends/<kind>/index.ts` exports: one kind of system that can be configured and connected.
  * `S` is its settings as parsed.
  */
-export interface BackendType<S> {
-  readonly kind: BackendKind;
+export interface BackendType<S> extends BackendTraits {
   /** Strict schema of one entry under `backends:` in gateway.yaml, `kind` included. */
   readonly settings: z.ZodType<S>;
   readonly capabilities: (settings: S) => readonly Capability[];

@@ -46,14 +46,14 @@ const options = {
 } as const;
 
 /** Text of `--help`. */
-export const usage = `delivery-graph: one GraphQL graph over Zadig, bkrepo, Huawei SWR and GitLab
+export const usage = `delivery-graph: one GraphQL graph over delivery systems, registries and code hosts
 
   npm start                                   serve the gateway.yaml of this folder; where there is none, the demo:
                                               four made-up backends on this machine, no network needed
   npm start -- --config /etc/gateway.yaml     serve the backends of another configuration
   npm start -- --check --config gateway.yaml  say ok, or everything that is wrong with it; opens no socket
   npm start -- --check --connect --config …   ask each backend and each configured place once, and say what was found
-  npm start -- --demo --fault gitlab=down     the demo with a fault; may be given once for each backend
+  npm start -- --demo --fault <name>=down     the demo with a fault; may be given once for each backend
 
 Installed as a package, the command is delivery-graph instead of npm start --
 

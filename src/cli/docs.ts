@@ -1,15 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { backendTypes } from "../backends/index.ts";
-import type { BackendKind } from "../model/backend.ts";
 import type { Operation, Proof } from "../upstream/operation.ts";
-
-const names: Readonly<Record<BackendKind, string>> = {
-  ZADIG: "Zadig",
-  BKREPO: "bkrepo",
-  SWR: "Huawei SWR",
-  GITLAB: "GitLab",
-};
 
 const head = `# Calls to the backends
 
@@ -31,9 +23,9 @@ made, or the graph answers that no backend could tell.
 
 /** docs/backends.md: a table for each kind of backend, in the order of the registry. */
 export function printCallTable(): string {
-  const sections = backendTypes.map(({ kind, operations, removals = [] }) =>
+  const sections = backendTypes.map(({ displayName, operations, removals = [] }) =>
     [
-      `## ${names[kind]}`,
+      `## ${displayName}`,
       "",
       ...printTable(operations),
       ...(removals.length === 0 ? [] : ["Only with `mutations: true`:", "", ...printTable(removals)]),

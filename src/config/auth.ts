@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { backendTypes } from "../backends/index.ts";
 import { type AccessRule, type Scope, scopes } from "../model/access.ts";
+import type { AccessTraits } from "../model/backend.ts";
 
 /** Signature algorithms a token may use: only ones whose verifying key can be public. */
 export const tokenAlgorithms = ["RS256", "PS256", "ES256", "EdDSA"] as const;
@@ -145,11 +147,19 @@ const who = z.union(
 
 const allow = z.strictObject({
   backends: z.array(glob).optional().meta({ description: "Configured names the rule is about; default all." }),
-  projects: globs.meta({ description: "Zadig projects by name, GitLab projects by full path." }),
-  repositories: globs.meta({ description: "bkrepo repositories as project/repo." }),
-  namespaces: globs.meta({ description: "SWR namespaces." }),
-  groups: globs.meta({ description: "GitLab groups by full path, each with everything below it." }),
+  projects: globs.meta({ description: placesIn("projects") }),
+  repositories: globs.meta({ description: placesIn("repositories") }),
+  namespaces: globs.meta({ description: placesIn("namespaces") }),
+  groups: globs.meta({ description: sentence(backendTypes.flatMap(({ access }) => access.groups ?? [])) }),
 });
+
+function placesIn(list: AccessTraits["list"]): string {
+  return sentence(backendTypes.flatMap(({ access }) => (access.list === list ? access.places : [])));
+}
+
+function sentence(parts: readonly string[]): string {
+  return `${parts.join(", ")}.`;
+}
 
 /** The `access:` section of gateway.yaml. */
 export const accessSettings = z

@@ -17,13 +17,11 @@ export type Who =
 export interface Allowed {
   /** Configured names of backends; null means all of them. */
   readonly backends: readonly string[] | null;
-  /** Zadig projects by name, GitLab projects by full path. */
+  // What these lists name is declared by each kind of backend (`AccessTraits`).
   readonly projects: readonly string[];
-  /** bkrepo repositories as `project/repo`. */
   readonly repositories: readonly string[];
-  /** SWR namespaces. */
   readonly namespaces: readonly string[];
-  /** GitLab groups by full path, each with everything below it. */
+  /** Groups, each with everything below it. */
   readonly groups: readonly string[];
 }
 
@@ -110,4 +108,10 @@ function matches(parts: readonly Part[], path: string): boolean {
     if (offsets.size === 0) return false;
   }
   return offsets.has(path.length);
+}
+
+/** The path and every path above it, the shortest first: `a`, `a/b`, `a/b/c`. */
+export function pathPrefixes(path: string): string[] {
+  const parts = path.split("/");
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }

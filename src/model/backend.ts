@@ -1,15 +1,39 @@
-/** The four systems; the graph's enum of the same name holds the same words (a test compares them). */
+import type { Allowed } from "./access.ts";
+
+/** The kinds of backend; the graph's enum of the same name has the same values (a test compares them). */
 export const backendKinds = ["ZADIG", "BKREPO", "SWR", "GITLAB"] as const;
 export type BackendKind = (typeof backendKinds)[number];
 
 /** What one configured backend can be asked for. */
 export type Capability = "RELEASES" | "ARTIFACTS" | "PACKAGES" | "IMAGES";
 
-/** Who a backend is, as far as anybody outside its folder needs to know. */
+/** What all backends of one kind have in common, whatever their settings; declared in the folder of the kind. */
+export interface BackendTraits {
+  readonly kind: BackendKind;
+  /** Its name as it is written, such as `Huawei SWR`. */
+  readonly displayName: string;
+  readonly access: AccessTraits;
+}
+
+/** How access rules name the places of one kind of backend. */
+export interface AccessTraits {
+  /** The list of a rule that names its places. */
+  readonly list: Exclude<keyof Allowed, "backends" | "groups">;
+  /** What the globs in that list name, such as `SWR namespaces`; printed into the configuration's schema. */
+  readonly places: string;
+  /** What globs in the list of groups name; null where it has no groups. */
+  readonly groups: string | null;
+  /** Whether paths that differ only in ASCII upper and lower case are one path. */
+  readonly ignoresCase: boolean;
+  /** The places that may hold an image of this path; empty where images are not stored. */
+  readonly placesOfImage: (path: string) => readonly string[];
+}
+
+/** A configured backend, as far as the floors above need to know it. */
 export interface BackendIdentity {
   /** The configured name, `[a-z0-9-]`, unique; part of every id. */
   readonly name: string;
-  readonly kind: BackendKind;
+  readonly type: BackendTraits;
   readonly capabilities: readonly Capability[];
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type Answer, found } from "../../src/backends/answers.ts";
 import type { Readers } from "../../src/backends/backend.ts";
+import { gitlab as gitlabType } from "../../src/backends/gitlab/index.ts";
+import { zadig as zadigType } from "../../src/backends/zadig/index.ts";
 import { restrict } from "../../src/graph/access/access.ts";
 import type { Allowed } from "../../src/model/access.ts";
 import { parseDigest, parseImageRef } from "../../src/model/artifact.ts";
@@ -227,8 +229,8 @@ const rule = (allow: Partial<Allowed>): Allowed => ({
   ...allow,
 });
 
-const gitlab: BackendIdentity = { name: "b", kind: "GITLAB", capabilities: [] };
-const zadig: BackendIdentity = { name: "b", kind: "ZADIG", capabilities: [] };
+const gitlab: BackendIdentity = { name: "b", type: gitlabType, capabilities: [] };
+const zadig: BackendIdentity = { name: "b", type: zadigType, capabilities: [] };
 
 /** Every reader with every method. */
 type Seen = { readonly [K in Exclude<keyof Readers, "ping">]-?: Required<NonNullable<Readers[K]>> } & {

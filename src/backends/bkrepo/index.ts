@@ -15,6 +15,14 @@ import { Versions } from "./versions.ts";
 /** bkrepo, the BlueKing artifact repository: packages, versions, files and images in project/repo. */
 export const bkrepo: BackendType<BkrepoSettings> = {
   kind: "BKREPO",
+  displayName: "bkrepo",
+  access: {
+    list: "repositories",
+    places: "bkrepo repositories as project/repo",
+    groups: null,
+    ignoresCase: false,
+    placesOfImage: (path) => [path.split("/").slice(0, 2).join("/")],
+  },
   settings: bkrepoSettings,
   capabilities: ({ capabilities }) => capabilities,
   operations,
@@ -24,7 +32,7 @@ export const bkrepo: BackendType<BkrepoSettings> = {
     const { upstream } = connection;
     return {
       name: settings.name,
-      kind: "BKREPO",
+      type: bkrepo,
       capabilities: settings.capabilities,
       hosts: settings.hosts,
       places: settings.repositories.map((repository) => ({ repository, group: null })),

@@ -1,3 +1,4 @@
+import { pathPrefixes } from "../../model/access.ts";
 import type { BackendType } from "../backend.ts";
 import { createClient } from "./client.ts";
 import { createRemover, removals } from "./delete.ts";
@@ -11,6 +12,15 @@ export type { GitlabSettings } from "./settings.ts";
 /** GitLab: packages and container images of its registries, commits, merge requests and pipelines. */
 export const gitlab: BackendType<GitlabSettings> = {
   kind: "GITLAB",
+  displayName: "GitLab",
+  access: {
+    list: "projects",
+    places: "GitLab projects by full path",
+    groups: "GitLab groups by full path, each with everything below it",
+    // Container paths are in lower case whatever the project's path is.
+    ignoresCase: true,
+    placesOfImage: pathPrefixes,
+  },
   settings: gitlabSettings,
   capabilities: (settings) => settings.capabilities,
   operations,
@@ -19,7 +29,7 @@ export const gitlab: BackendType<GitlabSettings> = {
     const client = createClient(settings);
     return {
       name: settings.name,
-      kind: "GITLAB",
+      type: gitlab,
       capabilities: settings.capabilities,
       hosts: settings.hosts,
       places: [

@@ -69,12 +69,12 @@ export function readRowsLeniently<S extends z.ZodType>(
 /** Rows of one answer: the longest list that is read whole has some thousands. */
 const mostRows = 200_000;
 /** Bad rows of one answer, and bad elements of one row, that are reported with a reason. */
-const mostExplained = 100;
+const mostReasons = 100;
 /** Field names that are reported of one row. */
 const mostUnknown = 100;
 /**
- * Values inside the lists of one row, and inside those of all bad rows of one answer: each may be wrong, and zod collects
- * every issue.
+ * Values inside the lists of one row, and inside those of all bad rows of one answer: each may be wrong, and zod
+ * collects every issue.
  */
 const mostValues = 100_000;
 
@@ -92,13 +92,13 @@ function readEach<S extends z.ZodType>(
   const cut: DroppedRow[] = [];
   let valuesOfBadRows = 0;
   for (let index = 0; index < value.length; index++) {
-    const row = valuesOfBadRows > mostValues ? { reason: unexplained } : readRow(schema, value[index], isLenient);
+    const row = valuesOfBadRows > mostValues ? { reason: noReason } : readRow(schema, value[index], isLenient);
     if ("reason" in row)
-      dropped.push({ operation, index, reason: dropped.length < mostExplained ? row.reason : unexplained });
+      dropped.push({ operation, index, reason: dropped.length < mostReasons ? row.reason : noReason });
     else rows.push(row.data);
     if ("cut" in row && row.cut.length === 0) continue;
     valuesOfBadRows += valuesInLists(schema, value[index]);
-    if ("cut" in row) for (const reason of row.cut.slice(0, mostExplained)) cut.push({ operation, index, reason });
+    if ("cut" in row) for (const reason of row.cut.slice(0, mostReasons)) cut.push({ operation, index, reason });
   }
   if (decodings.hasSubscribers()) {
     const unknown = unknownFields(schema, value[0]);
@@ -107,12 +107,12 @@ function readEach<S extends z.ZodType>(
   return { rows, dropped, cut, count: value.length };
 }
 
-const unexplained = "unreadable, as are rows before it";
+const noReason = "unreadable, as are rows before it";
 
 /** A row as read with a reason for each part left out, or why it could not be read at all. */
 type ReadRow<T> = { readonly data: T; readonly cut: readonly string[] } | { readonly reason: string };
 
-const nothing: readonly never[] = [];
+const noCuts: readonly string[] = [];
 
 /**
  * Reads one row as strictly as its schema says. If `isLenient`, a list inside it is read element by element: an element
@@ -121,7 +121,7 @@ const nothing: readonly never[] = [];
 function readRow<S extends z.ZodType>(schema: S, value: unknown, isLenient: boolean): ReadRow<z.output<S>> {
   if (valuesInLists(schema, value) > mostValues) return { reason: `more than ${mostValues} values in its lists` };
   const strict = parse(schema, value);
-  if ("data" in strict) return { data: strict.data, cut: nothing };
+  if ("data" in strict) return { data: strict.data, cut: noCuts };
   const { issues } = strict;
   if (!isLenient) return { reason: explain(issues[0]) };
   const cuts = new Map<string, { readonly path: Path; readonly reason: string }>();
@@ -168,7 +168,7 @@ function explain(issue: z.core.$ZodRawIssue | undefined): string {
   return `${path}: ${expected}`;
 }
 
-/** The innermost list element that the issue is in, or the field that should be a list; null where the row is at fault. */
+/** The innermost list element with the issue, or the field that should be a list; null where the row is at fault. */
 function innerPart(issue: z.core.$ZodRawIssue): Path | null {
   const { path = [] } = issue;
   const element = path.findLastIndex((part) => typeof part === "number");

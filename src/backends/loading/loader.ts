@@ -31,9 +31,9 @@ export const loads = createEvent<Load>();
 export type Answers<V> = Map<string, Answer<V> | Error>;
 
 /**
- * A per-request loader whose keys are objects, equal when their text is equal. `load` gets the distinct keys of one tick
- * and answers by key text, so an answer can never be matched by position. A key that it leaves out is unknown, a key whose
- * call failed is an Error in the map, and a rejection of `load` rejects every key of the batch.
+ * A per-request loader whose keys are objects, equal when their text is equal. `load` gets the distinct keys of one
+ * tick and answers by key text, so an answer can never be matched by position. A key that it leaves out is unknown, a
+ * key whose call failed is an Error in the map, and a rejection of `load` rejects every key of the batch.
  *
  * A `load` that makes several calls sets each answer in `answers` when it is final, and returns that map: an answer set
  * there waits for those of other keys no longer than {@link maxWaitMs}.
@@ -55,8 +55,8 @@ export function batched<K, V>(
 }
 
 /**
- * A per-request loader for what a backend answers one key at a time: `load` is called once for each distinct key, and its
- * promise is shared, rejected or not. An answer waits for those of the other keys of its tick no longer than
+ * A per-request loader for what a backend answers one key at a time: `load` is called once for each distinct key, and
+ * its promise is shared, rejected or not. An answer waits for those of the other keys of its tick no longer than
  * {@link maxWaitMs}.
  */
 export function single<K, V>(
@@ -89,7 +89,7 @@ export class Loader<K, V> {
   readonly #by: LoadedBy<K> | null;
   readonly #start: (keys: readonly K[], batch: Batch<V>) => Promise<void>;
   readonly #promises = new Map<string, Promise<V>>();
-  #batches: DataLoader<K, { readonly promise: Promise<V> }> | null = null;
+  #batches: DataLoader<{ readonly key: K }, { readonly promise: Promise<V> }> | null = null;
   #deferredPrimes: (() => void)[] = [];
 
   constructor(
@@ -111,9 +111,11 @@ export class Loader<K, V> {
       publish(this.#by, [key], { keys: 0, deduped: 1, ms: 0 });
       return known;
     }
-    this.#batches ??= new DataLoader(async (keys) => this.#startBatch(keys), { cache: false });
-    // The value is wrapped so that DataLoader does not wait for the batch's slowest key.
-    const promise = this.#batches.load(key).then((answer) => answer.promise);
+    this.#batches ??= new DataLoader(async (wanted) => this.#startBatch(wanted.map((one) => one.key)), {
+      cache: false,
+    });
+    // DataLoader takes no null for a key; a promise inside an object is not awaited with the others of its batch.
+    const promise = this.#batches.load({ key }).then((answer) => answer.promise);
     this.#promises.set(text, promise);
     return promise;
   };
@@ -146,8 +148,8 @@ export class Loader<K, V> {
 }
 
 /**
- * The answers to one batch. Those that come close together are handed out together, so that what is asked for because of
- * them is one batch; a call that hangs delays only the keys that it is for.
+ * The answers to one batch. Those that come close together are handed out together, so that the loads that follow from
+ * them are one batch; a call that hangs delays only the keys that it is for.
  */
 class Batch<V> extends Map<string, V | Error> {
   readonly #waiting = new Map<string, PromiseWithResolvers<V>>();

@@ -11,6 +11,14 @@ import { type SwrSettings, swrSettings } from "./settings.ts";
 /** Huawei Cloud SWR, basic edition: software packages (an API that not every region has) and container images. */
 export const swr: BackendType<SwrSettings> = {
   kind: "SWR",
+  displayName: "Huawei SWR",
+  access: {
+    list: "namespaces",
+    places: "SWR namespaces",
+    groups: null,
+    ignoresCase: false,
+    placesOfImage: (path) => path.split("/").slice(0, 1),
+  },
   settings: swrSettings,
   capabilities: (settings) => settings.capabilities,
   operations,
@@ -31,7 +39,7 @@ export function connectSwr(settings: SwrSettings, now: () => number = () => Date
   };
   return {
     name,
-    kind: "SWR",
+    type: swr,
     get capabilities() {
       return capabilities.filter((one) => one !== "PACKAGES" || hasPackages());
     },

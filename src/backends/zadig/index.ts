@@ -13,6 +13,14 @@ const capabilities = ["RELEASES", "ARTIFACTS"] as const;
 /** Zadig, the delivery system: releases and the records of what was built for them. */
 export const zadig: BackendType<ZadigSettings> = {
   kind: "ZADIG",
+  displayName: "Zadig",
+  access: {
+    list: "projects",
+    places: "Zadig projects by name",
+    groups: null,
+    ignoresCase: false,
+    placesOfImage: () => [],
+  },
   settings: zadigSettings,
   capabilities: () => capabilities,
   operations,
@@ -21,7 +29,7 @@ export const zadig: BackendType<ZadigSettings> = {
     const during: Backend["during"] = (call) => createReaders(client, settings, call);
     return {
       name: settings.name,
-      kind: "ZADIG",
+      type: zadig,
       capabilities,
       // Zadig is no registry: no image reference is its own, and it stores no bytes.
       hosts: [],

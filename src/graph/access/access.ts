@@ -17,7 +17,7 @@ import type {
   Readers,
   ReleaseReader,
 } from "../../backends/backend.ts";
-import { type Allowed, fits } from "../../model/access.ts";
+import { type Allowed, fits, pathPrefixes } from "../../model/access.ts";
 import type { BackendIdentity } from "../../model/backend.ts";
 import type { ImageRecord, PackageRef, Version } from "../../model/package.ts";
 import type { Page, PageRequest, Row } from "../../model/page.ts";
@@ -64,48 +64,30 @@ function guarded<R extends object>(reader: R, guards: Guards<R>): R {
 /** What one caller may see in one backend. */
 interface Sight {
   readonly backend: string;
-  /** A Zadig project, or what `PackageRef.repository` names: `project/repo`, a namespace, a project's path. */
+  /** A release's project, or what `PackageRef.repository` names. */
   readonly place: (name: string) => boolean;
-  /** A GitLab group, with everything below it. */
+  /** A group, with everything below it. */
   readonly group: (path: string) => boolean;
   /** Whether a place that may be seen can hold an image of this path. */
   readonly image: (path: string) => boolean;
 }
 
-function sightOf({ name: backend, kind }: BackendIdentity, access: readonly Allowed[]): Sight {
+function sightOf({ name: backend, type }: BackendIdentity, access: readonly Allowed[]): Sight {
   const rules = access.filter(({ backends }) => backends === null || backends.some((glob) => fits(glob, backend)));
-  // GitLab's paths are the same in upper and lower case: its container paths are lower case whatever the project's is.
-  const unchanged = kind === "GITLAB" ? inLowerCase : (text: string) => text;
-  const some = (list: "projects" | "repositories" | "namespaces" | "groups", name: string) =>
-    rules.some((rule) => rule[list].some((glob) => fits(unchanged(glob), unchanged(name))));
-  const group = (path: string) => prefixesOf(path).some((prefix) => some("groups", prefix));
-  switch (kind) {
-    case "ZADIG":
-      return { backend, place: (name) => some("projects", name), group: () => false, image: () => false };
-    case "BKREPO": {
-      const place = (name: string) => some("repositories", name);
-      return { backend, place, group: () => false, image: (path) => place(path.split("/").slice(0, 2).join("/")) };
-    }
-    case "SWR": {
-      const place = (name: string) => some("namespaces", name);
-      return { backend, place, group: () => false, image: (path) => place(path.split("/")[0] ?? "") };
-    }
-    case "GITLAB": {
-      // Only full paths: a project's number is a name that no rule can have meant.
-      const place = (path: string) => path.includes("/") && (some("projects", path) || group(parentOf(path)));
-      return { backend, place, group, image: (path) => prefixesOf(path).some(place) };
-    }
-  }
+  const { list, groups, ignoresCase, placesOfImage } = type.access;
+  const fold = ignoresCase ? inLowerCase : (text: string) => text;
+  const allows = (name: "groups" | typeof list, path: string) =>
+    rules.some((rule) => rule[name].some((glob) => fits(fold(glob), fold(path))));
+  const group = (path: string) => groups !== null && pathPrefixes(path).some((prefix) => allows("groups", prefix));
+  // Where there are groups, only full paths: a project's number is a name that no rule can have meant.
+  const place = (path: string) =>
+    groups === null ? allows(list, path) : path.includes("/") && (allows(list, path) || group(parentOf(path)));
+  return { backend, place, group, image: (path) => placesOfImage(path).some(place) };
 }
 
 // ASCII alone: other letters are no part of these paths, and some of them lower to letters that are.
 function inLowerCase(text: string): string {
   return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-}
-
-function prefixesOf(path: string): string[] {
-  const parts = path.split("/");
-  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }
 
 function parentOf(path: string): string {

@@ -83,8 +83,9 @@ async function releasedDigest(
   const node = createArtifact(context, seed);
   const [outcome] = await node.zadig();
   const record = await node.record();
+  const recorder = context.estate.find(release.ref.backend)?.type.displayName ?? release.ref.backend;
   return {
     digest: record?.digest ?? null,
-    reason: outcome?.error ? `Zadig could not say what was released: ${outcome.source.status}` : reason,
+    reason: outcome?.error ? `${recorder} could not say what was released: ${outcome.source.status}` : reason,
   };
 }

@@ -119,7 +119,7 @@ export function scopeOf(context: Context, scope: ScopeInput): PackageScope & { r
   if ((repository === null) === (group === null)) {
     throw badInput("BAD_USER_INPUT", 'A scope names either "repository" or "group".');
   }
-  if (group !== null && backend.kind !== "GITLAB") {
+  if (group !== null && backend.type.access.groups === null) {
     throw badInput("BAD_USER_INPUT", `The backend "${backend.name}" has no groups: name a "repository".`);
   }
   return { backend: scope.backend, repository, group };

@@ -13,6 +13,7 @@ export function backendNamed(context: Context, name: string): BackendIdentity {
 /** Resolvers of schema/backend.graphql. */
 export const backendResolvers: Resolvers = {
   Backend: {
+    kind: ({ type }) => type.kind,
     health: (backend, _args, context) => healthOf(context, backend.name),
   },
   Source: {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parse, print } from "graphql";
+import { backendTypes } from "../../backends/index.ts";
 import type { BackendIdentity, Capability } from "../../model/backend.ts";
 import { contentPolicy, hashSource } from "../http/security-headers.ts";
 import { escapeHtml, favicon, logo, type Page, toPage } from "./page.ts";
@@ -19,7 +20,7 @@ interface FrontPageOptions {
   readonly demo: boolean;
 }
 
-const kindNames = { ZADIG: "Zadig", BKREPO: "bkrepo", SWR: "Huawei SWR", GITLAB: "GitLab" } as const;
+const everyKind = new Intl.ListFormat("en-GB").format(backendTypes.map(({ displayName }) => displayName));
 
 const style = readFileSync(new URL("./front-page.css", import.meta.url), "utf8");
 
@@ -46,7 +47,7 @@ function render({ version, backends, examples, links, graphiql, demo }: FrontPag
 <body>
 <main>
 <header>${logo}<h1>delivery-graph${demo ? ' <span class="badge">demo with made-up data</span>' : ""}</h1></header>
-<p class="intro">One live GraphQL graph over Zadig, bkrepo, Huawei SWR and GitLab: releases, builds, artifacts, packages
+<p class="intro">One live GraphQL graph over ${everyKind}: releases, builds, artifacts, packages
 and versions, asked in one question and answered by the systems themselves.</p>
 ${way}
 ${section("backends", "Backends", backends.map(backendItem))}
@@ -70,10 +71,10 @@ function section(id: "backends" | "queries", title: string, items: readonly stri
   return `<h2 id="${id}">${title}</h2>\n${list}\n${items.join("\n")}\n</ul>`;
 }
 
-function backendItem({ name, kind, capabilities }: BackendIdentity): string {
+function backendItem({ name, type, capabilities }: BackendIdentity): string {
   const can = capabilities.map((capability) => capability.toLowerCase()).join(", ");
   return `<li><strong>${escapeHtml(name)}</strong>
-<p class="kind">${kindNames[kind]}</p><p class="can">${can || "nothing"}</p></li>`;
+<p class="kind">${escapeHtml(type.displayName)}</p><p class="can">${can || "nothing"}</p></li>`;
 }
 
 /** `links` is null where the query cannot be opened anywhere. */

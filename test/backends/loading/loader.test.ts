@@ -72,3 +72,8 @@ test("a key that the answer to many leaves out is unknown, not absent", async ()
   const load = batched<number, number>(String, async ([first]) => new Map([[String(first), found(1)]]));
   expect(await Promise.all([load.load(1), load.load(2)])).toEqual([found(1), unknown("LEFT_OUT")]);
 });
+
+test("a key may be null", async () => {
+  const load = single<string | null, string>(String, async (key) => `the answer to ${key}`);
+  expect(await Promise.all([load.load(null), load.load("a")])).toEqual(["the answer to null", "the answer to a"]);
+});
