@@ -7,9 +7,10 @@ import type { CommitReader } from "../backend.ts";
 import { keyText, type Loader, single } from "../loading/loader.ts";
 import type { GitlabClient, PackageList } from "./client.ts";
 import { isNumber, isProjectPath, isSameProject, nameIn, terraformType } from "./keys.ts";
-import { mergedAnswers, orNoPage, readWhole, silenceOf, tooFar } from "./lists.ts";
+import { mergedAnswers, orNoPage, readWhole, sharedList, silenceOf, tooFar } from "./lists.ts";
 import { pipelinesOf, projectOfCommit, toCommit, toPipeline, toWeb, type Web } from "./mapper.ts";
 import * as operations from "./operations.ts";
+import type { MergeRequestRow, PipelineSummaryRow } from "./payload.ts";
 import { type ListedRow, newestFirst, type PackageRows } from "./rows.ts";
 import { byDate, type PackageLookups } from "./versions.ts";
 
@@ -119,10 +120,9 @@ class CommitLookups {
   async #mergeRequestsOf({ project, sha }: CommitKey): Promise<Answer<readonly number[]>> {
     const operation = operations.listCommitMergeRequests;
     const missing = absent(operation, "KEYED_READ");
-    const list = await readWhole(
-      (page) => orNoPage(this.#client.listMergeRequests(project, sha, page, this.#call), this.#rows.backend, missing),
-      ({ iid }) => String(iid),
-    );
+    const fetch = (page: number) =>
+      orNoPage(this.#client.listMergeRequests(project, sha, page, this.#call), this.#rows.backend, missing);
+    const list = await readWhole(sharedList(fetch, ({ iid }: MergeRequestRow) => String(iid)));
     if (list.kind !== "FOUND" || list.value.rows.length === 0) return silenceOf(list, operation);
     const gap = list.value.dropped.length > 0 ? unknown("LOST_ROWS") : list.gap;
     return found(
@@ -176,10 +176,9 @@ class CommitLookups {
   async #earliestPipeline({ project, sha }: CommitKey): Promise<string | null> {
     // Credentials may read packages and no pipelines, so that a 404 proves nothing.
     const missing = unknown("DETAIL_MISSING");
-    const list = await readWhole(
-      (page) => orNoPage(this.#client.listPipelines(project, sha, page, this.#call), this.#rows.backend, missing),
-      ({ id }) => String(id),
-    );
+    const fetch = (page: number) =>
+      orNoPage(this.#client.listPipelines(project, sha, page, this.#call), this.#rows.backend, missing);
+    const list = await readWhole(sharedList(fetch, ({ id }: PipelineSummaryRow) => String(id)));
     if (list.kind !== "FOUND" || list.gap || list.value.dropped.length > 0) return "";
     return list.value.rows.map((row) => parseInstant(row.created_at) ?? "").sort()[0] ?? null;
   }

@@ -22,7 +22,17 @@ import type { Collected } from "../paging/collect.ts";
 import { sliceWindow } from "../paging/window.ts";
 import type { GitlabClient, Sourced } from "./client.ts";
 import { imageType, isCompanionTag, isProjectPath, isTag, matchesName, parseKey, splitName } from "./keys.ts";
-import { type ListPage, originNow, orNoPage, readListWindow, readWhole, silenceOf, sourceOf, tooFar } from "./lists.ts";
+import {
+  type ListPage,
+  originNow,
+  orNoPage,
+  readListWindow,
+  readWhole,
+  type SharedList,
+  sharedList,
+  silenceOf,
+  tooFar,
+} from "./lists.ts";
 import { projectOfRepository, toImagePackage, toImageRecord, toImageVersion } from "./mapper.ts";
 import { getTag, listProjectRepositories, listTags, repositoriesIn } from "./operations.ts";
 import type { RepositoryRow, TagDetail, TagRow } from "./payload.ts";
@@ -85,19 +95,11 @@ export class ImageRegistry {
     );
     this.#repositories = single<Scope, Answer<Collected<RepositoryRow>>>(
       ({ kind, id }) => keyText(kind, id),
-      (scope) =>
-        readWhole(
-          (number) => this.#pages.load({ scope, number }),
-          ({ id }) => String(id),
-        ),
+      (scope) => readWhole(this.#repositoriesIn(scope)),
     );
     this.#tags = single<Located, Answer<Collected<TagRow>>>(
       ({ row }) => String(row.id),
-      (located) =>
-        readWhole(
-          (number) => this.#tagPage(located, number),
-          ({ name }) => name,
-        ),
+      (located) => readWhole(this.#tagsIn(located)),
       { call, backend, operation: listTags.name },
     );
     this.#details = single<Located & { readonly tag: string }, Answer<Sourced<TagDetail>>>(
@@ -128,12 +130,8 @@ export class ImageRegistry {
   }
 
   async page(scope: Scope, filter: PackageQuery, request: PageRequest): Promise<Answer<Page<Package>>> {
-    const reading = sourceOf(
-      (number) => this.#pages.load({ scope, number }),
-      ({ id }: RepositoryRow) => String(id),
-    );
     const keep = filter.name === null ? null : (row: RepositoryRow) => matchesImage(row, filter);
-    const page = await readListWindow(request, reading, keep);
+    const page = await readListWindow(request, this.#repositoriesIn(scope), keep);
     return mapAnswer(page, (one) => mapPage(one, (row) => toImagePackage(row, one.origin)));
   }
 
@@ -167,12 +165,8 @@ export class ImageRegistry {
   async versions(ref: PackageRef, { prefix }: VersionQuery, request: PageRequest): Promise<Answer<Page<Version>>> {
     const located = await this.#locate(ref);
     if (located.kind !== "FOUND") return located;
-    const reading = sourceOf(
-      (number) => this.#tagPage(located.value, number),
-      ({ name }: TagRow) => name,
-    );
     const keep = prefix === null ? null : ({ name }: TagRow) => name.startsWith(prefix);
-    const page = await readListWindow(request, reading, keep);
+    const page = await readListWindow(request, this.#tagsIn(located.value), keep);
     return mapAnswer(page, (one) => mapPage(one, (tag) => toImageVersion(located.value.row, tag, null, one.origin)));
   }
 
@@ -206,10 +200,19 @@ export class ImageRegistry {
     return found(versions.reduce((best, one) => ((one.createdAt ?? "") > (best.createdAt ?? "") ? one : best)));
   }
 
-  #tagPage({ row, project }: Located, number: number): Promise<ListPage<TagRow>> {
+  #repositoriesIn(scope: Scope): SharedList<RepositoryRow> {
+    return sharedList(
+      (number) => this.#pages.load({ scope, number }),
+      ({ id }: RepositoryRow) => String(id),
+    );
+  }
+
+  #tagsIn({ row, project }: Located): SharedList<TagRow> {
     // The project's list names the repository: that its tags are not found proves nothing.
     const missing = unknown("DETAIL_MISSING");
-    return orNoPage(this.#client.listTags(project, row.id, number, this.#call), this.#settings.name, missing);
+    const fetch = (number: number) =>
+      orNoPage(this.#client.listTags(project, row.id, number, this.#call), this.#settings.name, missing);
+    return sharedList(fetch, ({ name }: TagRow) => name);
   }
 
   /** A tag's detail; unknown after a 404, or a 500, which concerns this tag only and says nothing about the server. */

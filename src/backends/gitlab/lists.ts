@@ -22,9 +22,6 @@ export interface ListPage<T> extends ProjectPage<T> {
   readonly absence: Absent | Unknown | null;
 }
 
-/** Reads one page of a list; pages count from 1 and hold `pageSize` rows. */
-type FetchPage<T, P extends ListPage<T> = ListPage<T>> = (page: number) => Promise<P>;
-
 /** The page of a list that does not exist. */
 export function noPage<T>(origin: Origin, absence: Absent | Unknown): ListPage<T> {
   return { rows: [], count: 0, dropped: [], origin, total: 0, more: false, movedTo: null, absence };
@@ -51,11 +48,17 @@ export async function orNoPage<T>(
   }
 }
 
-/** A list whose pages all of its readers share, and the pages that were read of it, in the order of their reading. */
-export function sourceOf<T, P extends ListPage<T>>(
-  fetch: FetchPage<T, P>,
+/** A list whose readers share its pages, and the pages that were read of it, in the order of their reading. */
+export interface SharedList<T, P extends ListPage<T> = ListPage<T>> {
+  readonly source: NumberedSource<T>;
+  readonly pages: readonly P[];
+}
+
+/** A list whose pages `fetch` reads; they count from 1 and hold `pageSize` rows. */
+export function sharedList<T, P extends ListPage<T>>(
+  fetch: (page: number) => Promise<P>,
   identity: (row: T) => string,
-): { readonly source: NumberedSource<T>; readonly pages: P[] } {
+): SharedList<T, P> {
   const pages: P[] = [];
   const read = async (number: number) => {
     const page = await fetch(number + 1);
@@ -66,19 +69,18 @@ export function sourceOf<T, P extends ListPage<T>>(
 }
 
 /** Reads a whole list. Its gap is LOST_ROWS where fewer rows came than the server counts. */
-export async function readWhole<T>(fetch: FetchPage<T>, identity: (row: T) => string): Promise<Answer<Collected<T>>> {
-  const { source, pages } = sourceOf(fetch, identity);
+export async function readWhole<T>({ source, pages }: SharedList<T>): Promise<Answer<Collected<T>>> {
   const list = await collect(source);
   return pages[0]?.absence ?? found(list, list.lacksRows ? unknown("LOST_ROWS") : null);
 }
 
 /**
- * Reads a window over the rows that `keep` accepts, or over all rows with null. Absent or unknown where the list is;
- * its gap is LOST_ROWS where the list ended with fewer rows than the server counts.
+ * Reads a window over the rows that `keep` accepts, or over all rows with null. Absent or unknown where the list is; its
+ * gap is LOST_ROWS where the list ended with fewer rows than the server counts.
  */
-export async function readListWindow<T, P extends ListPage<T>>(
+export async function readListWindow<T>(
   request: PageRequest,
-  { source, pages }: { readonly source: NumberedSource<T>; readonly pages: readonly P[] },
+  { source, pages }: SharedList<T>,
   keep: ((row: T) => boolean) | null,
 ): Promise<Answer<FilteredPage<T>>> {
   const answer = await readFiltered(request, source, {

@@ -37,7 +37,7 @@ import {
   terraformType,
   typeOf,
 } from "./keys.ts";
-import { isWhole, originNow, readListWindow, sourceOf } from "./lists.ts";
+import { isWhole, originNow, readListWindow } from "./lists.ts";
 import { isOf, nameOf, toFile, toPackage, toPackageRef, toWeb, versionName } from "./mapper.ts";
 import { listPackageFiles } from "./operations.ts";
 import type { FileRow } from "./payload.ts";
@@ -144,10 +144,7 @@ export class PackageRegistry extends PackageLookups {
     if (name === null) return impossible;
     const { prefix, direction } = filter;
     const list = { ...newestFirst(ref.repository, name), sort: direction === "DESC" ? "desc" : "asc" } as const;
-    const reading = sourceOf(
-      (number) => this.rows.page(list, number),
-      ({ row }: ListedRow) => String(row.id),
-    );
+    const reading = this.rows.reading(list);
     const isWanted = (one: ListedRow) => isOf(one.row, name) && (!prefix || versionName(one.row).startsWith(prefix));
     const answer = await readListWindow(request, reading, isWanted);
     if (answer.kind !== "FOUND") return answer;
@@ -244,10 +241,7 @@ async function readPackages(
     const mayFail = inner.after === null && (index > 0 || goal === "search");
     const head = mayFail ? await rows.page(list, 1).catch(failed) : null;
     if (head && "kind" in head) return head;
-    const { source, pages } = sourceOf(
-      (number) => rows.page(list, number),
-      ({ row }: ListedRow) => String(row.id),
-    );
+    const { source, pages } = rows.reading(list);
     readings.push({ list, pages });
     const window = await readFiltered(inner, source, {
       accept: (one) => (matches(one, filter, list) ? one : null),

@@ -72,8 +72,10 @@ export const commitRow = z.object({
 export type CommitRow = z.output<typeof commitRow>;
 
 export const mergeRequestRow = z.object({ iid: z.int32() });
+export type MergeRequestRow = z.output<typeof mergeRequestRow>;
 
 export const pipelineSummaryRow = z.object({ id, created_at: text });
+export type PipelineSummaryRow = z.output<typeof pipelineSummaryRow>;
 
 export const repositoryRow = z.object({
   id,

@@ -7,7 +7,7 @@ import { keyText, single } from "../loading/loader.ts";
 import { rangeOf } from "../paging/source.ts";
 import { type GitlabClient, type PackageList, pageSize } from "./client.ts";
 import { isProjectPath, isSameProject, packageText, printKey } from "./keys.ts";
-import { isWhole, type ListPage, noPage, orNoPage, unreadable } from "./lists.ts";
+import { isWhole, type ListPage, noPage, orNoPage, type SharedList, sharedList, unreadable } from "./lists.ts";
 import { nameOf, projectOf, projectOfPage, type RowContext, toVersion, versionName, type Web } from "./mapper.ts";
 import { getPackage, getProject, packagesIn } from "./operations.ts";
 import type { PackageRow } from "./payload.ts";
@@ -216,6 +216,14 @@ export class PackageRows {
   /** One page of a list; pages count from 1. */
   page(list: PackageList, number: number): Promise<PackagePage> {
     return this.#pages.load({ list, number });
+  }
+
+  /** A list as a source of the paging engine. */
+  reading(list: PackageList): SharedList<ListedRow, PackagePage> {
+    return sharedList(
+      (number) => this.page(list, number),
+      ({ row }: ListedRow) => String(row.id),
+    );
   }
 
   /** Reads a list page by page. */
