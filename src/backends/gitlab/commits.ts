@@ -33,7 +33,12 @@ export function createCommitReader(
   lookups: PackageLookups,
   call: Call,
 ): CommitReader {
-  const commits = new CommitLookups(client, lookups, call);
+  let opened: CommitLookups | null = null;
+  // Few requests ask for commits, so their loaders are created when one does.
+  const open = (): CommitLookups => {
+    opened ??= new CommitLookups(client, lookups, call);
+    return opened;
+  };
   const addresses = [toWeb(url), lookups.rows.web];
   const load = async <T>(loader: Loader<CommitKey, Answer<T>>, project: string, sha: string): Promise<Answer<T>> => {
     // GitLab takes hashes of 7 letters and more, and no other text is a hash.
@@ -46,14 +51,14 @@ export function createCommitReader(
       const path = trimSlashes(repository).replace(/\.git$/, "");
       return isProjectPath(path) && addresses.some((address) => isHost(hostUrl, address)) ? path : null;
     },
-    commit: (project, sha) => load(commits.commits, project, sha),
-    mergeRequests: (project, sha) => load(commits.mergeRequests, project, sha),
-    publishedFrom: (project, sha) => load(commits.published, project, sha),
+    commit: (project, sha) => load(open().commits, project, sha),
+    mergeRequests: (project, sha) => load(open().mergeRequests, project, sha),
+    publishedFrom: (project, sha) => load(open().published, project, sha),
     pipelines: async (version) => {
       if (nameIn(version.package) === null) return impossible;
-      if (version.nativeId !== null) return isNumber(version.nativeId) ? commits.pipelines.load(version) : impossible;
+      if (version.nativeId !== null) return isNumber(version.nativeId) ? open().pipelines.load(version) : impossible;
       const loaded = await lookups.version(version);
-      return loaded.kind === "FOUND" ? commits.pipelines.load(loaded.value.ref) : loaded;
+      return loaded.kind === "FOUND" ? open().pipelines.load(loaded.value.ref) : loaded;
     },
   };
 }

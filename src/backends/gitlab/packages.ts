@@ -259,7 +259,8 @@ async function readPackages(
       lookups.remember(toPackageRef(one.row, one.context), head);
       return packageOf(head);
     });
-    return found(packages, gap);
+    // A window that goes on within a name has not seen the packages of that name that were shown before.
+    return found({ ...packages, total: inner.after === null ? packages.total : null }, gap);
   };
   const chain = segments.map((list, index) => ({
     id: String(index),
