@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { images } from "../demo/story.ts";
-import { driftOf } from "../src/graph/artifact/drift.ts";
+import { driftOf } from "../src/graph/artifact/release-parts.ts";
 import { createContext, createEstate } from "../src/graph/context.ts";
 import { imageOf, openSwr } from "./backends/swr/setup.ts";
 import { testCall } from "./support/call.ts";

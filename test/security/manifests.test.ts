@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments, stringify } from "yaml";
-import { redactManifests } from "../../src/graph/artifact/release-parts.ts";
+import { redactManifests } from "../../src/graph/artifact/manifests.ts";
 
 const canary = "hunter2canary";
 const shown = (text: string) => redactManifests([text]).map((one): unknown => parse(one));

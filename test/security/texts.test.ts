@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { ESLint } from "eslint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { redactManifests } from "../../src/graph/artifact/release-parts.ts";
+import { redactManifests } from "../../src/graph/artifact/manifests.ts";
 import { fits } from "../../src/model/access.ts";
 import { parseDigest, parseImageRef } from "../../src/model/artifact.ts";
 import { parsePurl, toPurl } from "../../src/model/purl.ts";

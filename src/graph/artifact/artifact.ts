@@ -1,8 +1,8 @@
 import { unknown } from "../../backends/answers.ts";
 import type { FoundFile } from "../../backends/backend.ts";
-import { type Digest, type ImageRef, isStrong, printImageRef } from "../../model/artifact.ts";
-import type { ImageRecord, PackageFile, VersionRef } from "../../model/package.ts";
-import type { ArtifactRecord, ArtifactRef } from "../../model/release.ts";
+import { type Digest, type ImageRef, isStrong } from "../../model/artifact.ts";
+import type { ImageRecord, VersionRef } from "../../model/package.ts";
+import type { ArtifactRecord } from "../../model/release.ts";
 import { backendsWith, type Context } from "../context.ts";
 import { badInput, type NoAnswer, noAnswer } from "../errors.ts";
 import type { MatchMethod } from "../generated/resolvers.ts";
@@ -10,6 +10,7 @@ import { askCopies, askOwners, askZadig, expectCopies, type Images, type Records
 import {
   type Claim,
   claimOfCopy,
+  claimOfFile,
   claimOfImage,
   claimOfRecord,
   type MergedField,
@@ -20,68 +21,13 @@ import {
 import {
   combineSources,
   errorsIn,
+  failureIn,
   isComplete,
   type Outcome,
   type SourceParent,
-  sourceFrom,
   sourceWithStatus,
 } from "./outcome.ts";
-
-/** What is known of an artifact at the place that names it, before anybody else is asked. */
-export interface ArtifactSeed {
-  /** The Zadig whose payload names it; null where any Zadig may know it. */
-  readonly zadig: string | null;
-  readonly type: ArtifactRecord["type"];
-  /** The Zadig record that it was met as; null where it was met as something else. */
-  readonly origin: ArtifactRef | null;
-  /** Strong digest that the naming place has; null when it has none. */
-  readonly digest: Digest | null;
-  /**
-   * When the naming place was written; null where it speaks of today. A tag can be built again: what was built under it
-   * later is not what an older release names.
-   */
-  readonly asOf: string | null;
-  /** References it is named by; the first is the one that was asked about. Empty for files. */
-  readonly images: readonly ImageRef[];
-  /** File or chart name, where it is no image. */
-  readonly file: string | null;
-  /**
-   * Zadig's records, where they are at hand or the maker of the seed knows how to get them; null: ask by the
-   * references.
-   */
-  readonly records: Lazy<readonly Records[]> | null;
-  /** Registry records of the references, likewise. */
-  readonly registryRecords: Lazy<readonly Outcome<ImageRecord>[]> | null;
-  /** The same bytes elsewhere, likewise; null: search by name and digest. */
-  readonly copies: Lazy<readonly Images[]> | null;
-  /** References under which a backend says it was put, without holding it: a release that names source and target. */
-  readonly namedImages: readonly { readonly backend: string; readonly image: ImageRef }[];
-  /** Whether it is traced through every backend: then copies elsewhere are observations too, not only locations. */
-  readonly isTraced: boolean;
-  /** The package file that it is, for files of package repositories. */
-  readonly packaged: PackagedFile | null;
-  /** Files of equal strong digest in other versions or backends, where they are at hand. */
-  readonly sameFiles: readonly PackagedFile[];
-  /** Searches for such files; null where there is nothing to search, or it was done. */
-  readonly findSameFiles: Lazy<readonly Outcome<readonly FoundFile[]>[]> | null;
-  /** Sources of the questions that led to it; they are not asked again. */
-  readonly sources: readonly SourceParent[];
-}
-
-/** Requested when it is needed. */
-export type Lazy<T> = () => Promise<T>;
-
-/** A value that is at hand already. */
-export function atHand<T>(value: T): Lazy<T> {
-  return async () => value;
-}
-
-/** A file of a package version that is an artifact by itself. */
-export interface PackagedFile {
-  readonly version: VersionRef;
-  readonly file: PackageFile;
-  readonly fetchedAt: string;
-}
+import type { ArtifactSeed, PackagedFile } from "./seeds.ts";
 
 /** Where the bytes are. */
 export interface LocationParent {
@@ -94,102 +40,17 @@ export interface LocationParent {
   readonly webUrl: string | null;
 }
 
-/**
- * A merged value; null where no backend claims one. Where there are failures, a more trusted backend may have another.
- */
-export interface Merged {
-  readonly value: string | number | null;
-  readonly failures: readonly NoAnswer[];
-}
-
-/** One artifact within one request: bytes, and what the backends say of them, each asked once and only when wanted. */
-export interface ArtifactNode {
-  readonly __typename: "Artifact";
-  readonly seed: ArtifactSeed;
-  /**
-   * The strongest digest known: the naming place's, else Zadig's, else the registry's for the reference. Null when all
-   * backends that could know answered without one; rejects with the failure when one of them did not answer.
-   */
-  readonly digest: () => Promise<Digest | null>;
-  /** Zadig's record of exactly these bytes (or of the reference, where no digest is known); newest wins. */
-  readonly record: () => Promise<ArtifactRecord | null>;
-  /**
-   * Every record of these bytes, newest first: a tag that was built twice to the same bytes, or bytes that two Zadigs
-   * know. Null where there is none; rejects where a Zadig could not say and none is known.
-   */
-  readonly knownRecords: () => Promise<readonly ArtifactRecord[] | null>;
-  /** As `record`, but rejects where there is none because Zadig could not say. */
-  readonly knownRecord: () => Promise<ArtifactRecord | null>;
-  /** The answer of each Zadig about the references. */
-  readonly zadig: () => Promise<readonly Outcome<readonly ArtifactRecord[]>[]>;
-  /** The merged scalar, and the failures of backends that are trusted more. */
-  readonly merged: (field: MergedField) => Promise<Merged>;
-  readonly claims: () => Promise<readonly Claim[]>;
-  readonly locations: () => Promise<readonly LocationParent[]>;
-  /** Whether all that was asked for this artifact was answered in full. */
-  readonly isComplete: () => Promise<boolean>;
-  readonly sources: () => Promise<readonly SourceParent[]>;
-}
-
-/** An artifact named by an image reference. */
-export function imageSeed(image: ImageRef, zadig: string | null, digest: Digest | null = null): ArtifactSeed {
-  const strong = digest ?? image.digest;
-  return {
-    zadig,
-    origin: null,
-    type: "IMAGE",
-    digest: strong !== null && isStrong(strong) ? strong : null,
-    asOf: null,
-    images: [image],
-    file: null,
-    records: null,
-    registryRecords: null,
-    copies: null,
-    namedImages: [],
-    isTraced: false,
-    packaged: null,
-    sameFiles: [],
-    findSameFiles: null,
-    sources: [],
-  };
-}
-
-/** An artifact that a Zadig record tells of. */
-export function recordSeed(record: ArtifactRecord): ArtifactSeed {
-  const backend = record.origin.backend;
-  return {
-    zadig: backend,
-    origin: record.ref,
-    type: record.type,
-    digest: record.digest !== null && isStrong(record.digest) ? record.digest : null,
-    asOf: null,
-    images: record.image ? [record.image] : [],
-    file: record.file,
-    records: atHand([{ source: sourceFrom(record.origin), value: [record], error: null }]),
-    registryRecords: null,
-    copies: null,
-    namedImages: [],
-    isTraced: false,
-    packaged: null,
-    sameFiles: [],
-    findSameFiles: null,
-    sources: [],
-  };
-}
-
-/** Makes the node. Nothing is requested until a field wants it, and then only once. */
-export function createArtifact(context: Context, seed: ArtifactSeed): ArtifactNode {
-  return new LazyArtifact(context, seed);
-}
-
 /** What is known of the digest; `unknown` is what stood in the way where it is null. */
 interface Identity {
   readonly digest: Digest | null;
   readonly unknown: NoAnswer | null;
 }
 
-/** Each question is one promise, made when it is first wanted. */
-class LazyArtifact implements ArtifactNode {
+/**
+ * One artifact within one request: bytes, and what the backends answer about them. Each question is one promise, made
+ * when a field first wants it.
+ */
+export class ArtifactNode {
   readonly __typename = "Artifact";
   readonly seed: ArtifactSeed;
   readonly #context: Context;
@@ -211,6 +72,7 @@ class LazyArtifact implements ArtifactNode {
     this.seed = seed;
   }
 
+  /** The answer of each Zadig about the references. */
   zadig(): Promise<readonly Records[]> {
     const { records, images, zadig } = this.seed;
     this.#zadig ??= records ? records() : askZadig(this.#context, images, zadig);
@@ -288,12 +150,17 @@ class LazyArtifact implements ArtifactNode {
     return { digest, unknown: digest === null ? (failureIn(outcomes) ?? silent) : null };
   }
 
+  /**
+   * The strongest digest known: the naming place's, else Zadig's, else the registry's for the reference. Null when all
+   * backends that could know answered without one; rejects with the failure when one of them did not answer.
+   */
   async digest(): Promise<Digest | null> {
     const { digest, unknown } = await this.#identify();
     if (digest === null && unknown) throw unknown;
     return digest;
   }
 
+  /** Zadig's newest record of exactly these bytes (or of the reference, where no digest is known). */
   record(): Promise<ArtifactRecord | null> {
     this.#record ??= this.#findRecord();
     return this.#record;
@@ -310,6 +177,7 @@ class LazyArtifact implements ArtifactNode {
     );
   }
 
+  /** As `record`, but rejects where there is none because Zadig could not say. */
   async knownRecord(): Promise<ArtifactRecord | null> {
     if (backendsWith(this.#context, "artifacts").length === 0) {
       throw badInput("BACKEND_NOT_CONFIGURED", "No configured backend keeps records of builds.");
@@ -320,6 +188,10 @@ class LazyArtifact implements ArtifactNode {
     return found;
   }
 
+  /**
+   * Every record of these bytes, newest first: a tag that was built twice to the same bytes, or bytes that two Zadigs
+   * know. Null where there is none; rejects where a Zadig could not say and none is known.
+   */
   async knownRecords(): Promise<readonly ArtifactRecord[] | null> {
     const first = await this.knownRecord();
     if (!first) return null;
@@ -338,9 +210,11 @@ class LazyArtifact implements ArtifactNode {
     return this.#registryImages;
   }
 
-  // Backends are asked in the order of trust, one role at a time: a value never depends on which other fields were
-  // selected.
-  async merged(field: MergedField): Promise<Merged> {
+  /**
+   * The merged scalar, and the failures of backends that are trusted more. Backends are asked in the order of trust, one
+   * role at a time: a value never depends on which other fields were selected.
+   */
+  async merged(field: MergedField): Promise<{ value: string | number | null; failures: readonly NoAnswer[] }> {
     if (field === "type" && this.seed.type !== "OTHER") return { value: this.seed.type, failures: [] };
     const failures: NoAnswer[] = [];
     for (const role of [...mergeRules[field].trust, ...this.#otherRoles()]) {
@@ -417,6 +291,7 @@ class LazyArtifact implements ArtifactNode {
     return this.#sources;
   }
 
+  /** Whether all that was asked for this artifact was answered in full. */
   async isComplete(): Promise<boolean> {
     return isComplete(this.#context.call, await this.#askedSources());
   }
@@ -447,24 +322,6 @@ function imageLocation(image: ImageRecord, digest: Digest | null): LocationParen
   };
 }
 
-function claimOfFile({ version, file, fetchedAt }: PackagedFile): Claim {
-  return {
-    backend: version.package.backend,
-    role: "repository",
-    observedAt: fetchedAt,
-    digest: file.digests.find(isStrong) ?? null,
-    values: {
-      name: file.name,
-      type: "FILE",
-      size: file.size,
-      architecture: null,
-      os: null,
-      createdBy: null,
-      createdAt: file.createdAt,
-    },
-  };
-}
-
 /** Whether a file found by its checksum is the one that the artifact was met as. */
 function isSeed({ packaged }: ArtifactSeed, { version, file }: FoundFile): boolean {
   if (!packaged) return false;
@@ -492,27 +349,6 @@ function namedLocation({ backend, image }: { readonly backend: string; readonly 
   return { backend, image, path: null, version: null, matchedBy: "DECLARED", pushedAt: null, webUrl: null };
 }
 
-/**
- * The coordinate in an artifact's id: what finds it again. Known where the artifact is named, so an id costs no call.
- */
-export function coordinateOf({ seed }: ArtifactNode): readonly (string | null)[] {
-  if (seed.origin) {
-    const { backend, zadigId, image } = seed.origin;
-    return ["zadig", backend, zadigId, zadigId === null ? image : null];
-  }
-  if (seed.packaged) {
-    const { version, file } = seed.packaged;
-    const { backend, repository, key } = version.package;
-    return ["file", backend, repository, key, version.version, version.nativeId, file.path ?? file.name];
-  }
-  const image = seed.images[0];
-  const reference = image ? printImageRef({ ...image, digest: null }) : seed.file;
-  if (seed.isTraced) return ["trace", reference];
-  return seed.asOf === null || seed.digest !== null
-    ? ["image", seed.zadig, reference]
-    : ["image", seed.zadig, reference, seed.asOf];
-}
-
 /** Of records that differ in their bytes, one that tells no time: it may be the newest. */
 export function undatedAmong(records: readonly ArtifactRecord[]): ArtifactRecord | null {
   const known = records.filter(({ digest }) => digest !== null);
@@ -525,9 +361,4 @@ function knownBy(asOf: string | null, records: readonly ArtifactRecord[]): reado
   const digests = new Set(records.flatMap(({ digest }) => digest ?? []));
   if (asOf === null || digests.size < 2) return records;
   return records.filter(({ createdAt }) => createdAt !== null && createdAt <= asOf);
-}
-
-/** The first thing that one of those asked could not say; null when all answered. */
-export function failureIn(asked: readonly Outcome<unknown>[]): NoAnswer | null {
-  return errorsIn(asked)[0] ?? null;
 }

@@ -1,6 +1,7 @@
-import type { Digest } from "../../model/artifact.ts";
+import { type Digest, isStrong } from "../../model/artifact.ts";
 import type { ImageRecord } from "../../model/package.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
+import type { PackagedFile } from "./seeds.ts";
 
 /** The scalars of an artifact that several backends may claim. */
 export type MergedField = "name" | "type" | "size" | "architecture" | "os" | "createdBy" | "createdAt";
@@ -154,6 +155,25 @@ export function claimOfImage(record: ImageRecord): Claim {
 /** The claims of a registry that holds a copy. */
 export function claimOfCopy(record: ImageRecord): Claim {
   return { ...claimOfImage(record), role: "copy" };
+}
+
+/** A repository's file as claims. */
+export function claimOfFile({ version, file, fetchedAt }: PackagedFile): Claim {
+  return {
+    backend: version.package.backend,
+    role: "repository",
+    observedAt: fetchedAt,
+    digest: file.digests.find(isStrong) ?? null,
+    values: {
+      name: file.name,
+      type: "FILE",
+      size: file.size,
+      architecture: null,
+      os: null,
+      createdBy: null,
+      createdAt: file.createdAt,
+    },
+  };
 }
 
 const fields: readonly MergedField[] = ["name", "type", "size", "architecture", "os", "createdBy", "createdAt"];

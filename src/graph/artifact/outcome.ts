@@ -1,12 +1,12 @@
 import type { GraphQLResolveInfo } from "graphql";
-import { type Answer, found, type Unknown } from "../../backends/answers.ts";
+import type { Answer, Unknown } from "../../backends/answers.ts";
+import type { Readers } from "../../backends/backend.ts";
 import type { Origin } from "../../model/backend.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
-import type { Context } from "../context.ts";
+import { type Context, type ReaderName, readerOf } from "../context.ts";
 import { type NoAnswer, noAnswer, statusOf, toGraphQLError, UnansweredError } from "../errors.ts";
-import type { BackendHealth, SourceStatus } from "../generated/resolvers.ts";
-import { pathOf } from "../resolvers/selection.ts";
+import type { SourceStatus } from "../generated/resolvers.ts";
 
 /** One backend's part in an answer, as the `Source` type shows it. */
 export interface SourceParent {
@@ -46,6 +46,11 @@ export function sourceFrom(origin: Origin, status: SourceStatus = "OK"): SourceP
 /** A source for a backend that was not asked, or answered without an origin. */
 export function sourceWithStatus(backend: string, status: SourceStatus): SourceParent {
   return { backend, status, fetchedAt: null, retryAfterMs: null, upstreamCode: null, traceId: null };
+}
+
+/** The whole answer of a question that was asked before. */
+export function outcomeFrom<T>(origin: Origin, value: T): Outcome<T> {
+  return { source: sourceFrom(origin), value, error: null };
 }
 
 /** A source for an answer that could not be had. */
@@ -112,6 +117,11 @@ export function wasAsked({ source: { status } }: Outcome<unknown>): boolean {
 /** What those who were asked could not say. */
 export function errorsIn(asked: readonly Outcome<unknown>[]): NoAnswer[] {
   return asked.flatMap((outcome) => (outcome.error && wasAsked(outcome) ? [outcome.error] : []));
+}
+
+/** The first thing that one of these backends could not say; null when all answered. */
+export function failureIn(asked: readonly Outcome<unknown>[]): NoAnswer | null {
+  return errorsIn(asked)[0] ?? null;
 }
 
 /** The value that was found, or null where its absence was proved; throws where the answer is unknown. */
@@ -183,20 +193,21 @@ export function isComplete(call: Call, sources: readonly SourceParent[]): boolea
 }
 
 /**
- * What a nullable look-up field answers: null only where the absence was proved. What may be missing from a value is
- * reported at the field's place. Throws where the answer is unknown.
+ * What a nullable look-up field answers: null only where the absence was proved, or where the backend is not configured
+ * (any more). What may be missing from a value is reported at the field's place. Throws where the answer is unknown.
  */
-export async function lookUp<T>(
+export async function lookUp<K extends ReaderName, T>(
   context: Context,
   info: GraphQLResolveInfo,
+  name: K,
   backend: string,
-  asked: Promise<Answer<T>>,
+  ask: (reader: NonNullable<Readers[K]>) => Promise<Answer<T>>,
 ): Promise<T | null> {
-  const answer = await asked;
-  if (answer.kind === "UNKNOWN") throw noAnswer(backend, answer);
-  if (answer.kind === "ABSENT") return null;
-  if (answer.gap) reportHere(context, info, noAnswer(backend, answer.gap));
-  return answer.value;
+  const reader = readerOf(context, name, backend);
+  if (!reader) return null;
+  const answer = await ask(reader);
+  if (answer.kind === "FOUND" && answer.gap) reportHere(context, info, noAnswer(backend, answer.gap));
+  return provenValue(backend, answer);
 }
 
 /**
@@ -220,41 +231,9 @@ export function reportHere(context: Context, info: GraphQLResolveInfo, error: No
   context.report(toGraphQLError(error, pathOf(info)));
 }
 
-const asked = new WeakMap<Context, Map<string, Promise<BackendHealth | null>>>();
-
-/**
- * How one backend is, asked once within an operation, however many places want to know. Null when there is nothing that
- * its credentials may surely ask.
- */
-export function healthOf(context: Context, name: string): Promise<BackendHealth | null> {
-  const known = asked.get(context) ?? new Map<string, Promise<BackendHealth | null>>();
-  asked.set(context, known);
-  const answer = known.get(name) ?? ask(context, name);
-  known.set(name, answer);
-  return answer;
-}
-
-/**
- * Asks one backend the cheapest thing it answers, through the same policies as everything else: an open breaker
- * shows as DOWN without a call.
- */
-async function ask(context: Context, name: string): Promise<BackendHealth | null> {
-  const backend = context.estate.find(name);
-  if (!backend || !context.readers(backend).ping) return null;
-  // What a cache says of a backend's health is no news.
-  const ping = backend.during({ ...context.call, bypassCache: true, onBehalfOf: () => context.call }).ping;
-  if (!ping) return null;
-  const started = performance.now();
-  const { source, error } = await outcomeOf(
-    name,
-    ping().then((origin) => found(origin)),
-    (origin) => origin,
-  );
-  const isSent = !(error instanceof UpstreamError && error.circuitOpen);
-  return {
-    status: source.status,
-    latencyMs: isSent ? Math.round(performance.now() - started) : null,
-    circuitOpen: backend.circuitOpen(context.call),
-    checkedAt: new Date().toISOString(),
-  };
+/** The response path of the field that is being resolved. */
+export function pathOf(info: GraphQLResolveInfo): (string | number)[] {
+  const path: (string | number)[] = [];
+  for (let at: GraphQLResolveInfo["path"] | undefined = info.path; at; at = at.prev) path.unshift(at.key);
+  return path;
 }

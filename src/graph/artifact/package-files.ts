@@ -1,15 +1,14 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { type Answer, found, type Unknown, unknown } from "../../backends/answers.ts";
-import type { FoundFile, PackageReader } from "../../backends/backend.ts";
-import { isStrong } from "../../model/artifact.ts";
+import type { PackageReader } from "../../backends/backend.ts";
 import type { Origin } from "../../model/backend.ts";
 import type { PackageFile, Version, VersionRef } from "../../model/package.ts";
 import type { Position } from "../../model/page.ts";
 import { type PurlParts, parsePurl } from "../../model/purl.ts";
-import { backendsWith, type Context, readerOf } from "../context.ts";
-import { type ArtifactNode, type ArtifactSeed, atHand, createArtifact, imageSeed } from "./artifact.ts";
-import { askByChecksum, configuredPlaces } from "./lookups.ts";
-import { couldNotSay, lookUp, type Outcome, sourceFrom } from "./outcome.ts";
+import type { Context } from "../context.ts";
+import { ArtifactNode } from "./artifact.ts";
+import { lookUp, outcomeFrom } from "./outcome.ts";
+import { atHand, fileSeed, imageSeed } from "./seeds.ts";
 
 /** The file that a package URL means among those of one version. */
 export interface MeantFile {
@@ -262,44 +261,6 @@ function compareTexts(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-/** A file together with the version that lists it and when it was read. */
-export type PackageFileParent = PackageFile & { readonly version: VersionRef; readonly fetchedAt: string };
-
-/**
- * A package file as an artifact: bytes with the checksums its repository tells. Who else holds them is asked, by
- * checksum and in the places that the configuration names, when that is selected.
- */
-export function fileSeed(context: Context, { version, fetchedAt, ...file }: PackageFileParent): ArtifactSeed {
-  const { backend } = version.package;
-  const digest = file.digests.find(isStrong) ?? null;
-  return {
-    zadig: null,
-    origin: null,
-    type: "FILE",
-    digest,
-    asOf: null,
-    images: [],
-    file: file.name,
-    records: atHand([]),
-    registryRecords: atHand([]),
-    copies: atHand([]),
-    namedImages: [],
-    isTraced: false,
-    packaged: { version, file, fetchedAt },
-    sameFiles: [],
-    findSameFiles: () =>
-      digest === null ? unsearchable(context, backend) : askByChecksum(context, digest, configuredPlaces(context)),
-    sources: [sourceFrom({ backend, fetchedAt, stale: false, traceId: null })],
-  };
-}
-
-// Without a strong checksum no backend can be asked for the same bytes.
-async function unsearchable(context: Context, own: string): Promise<Outcome<readonly FoundFile[]>[]> {
-  return backendsWith(context, "packages")
-    .filter(({ backend }) => backend.name !== own)
-    .map(({ backend }) => couldNotSay(backend.name, unknown("NOT_SEARCHABLE")));
-}
-
 /**
  * What a version is made of: its image, or the file that its package URL means. Null when it has no such file, or
  * several that could be meant.
@@ -326,17 +287,16 @@ export async function artifactOfVersion(
       archived: false,
       version: version.ref,
     };
-    return createArtifact(context, {
+    return new ArtifactNode(context, {
       ...imageSeed(image, null, digest),
-      registryRecords: digest === null ? null : atHand([{ source: sourceFrom(origin), value: record, error: null }]),
+      registryRecords: digest === null ? null : atHand([outcomeFrom(origin, record)]),
     });
   }
   const { backend } = version.ref.package;
-  const reader = readerOf(context, "packages", backend);
-  if (!reader) return null;
   const purl = version.purl === null ? null : parsePurl(version.purl);
-  const main = await lookUp(context, info, backend, findMainFile(reader, version.ref, purl));
+  const search = (reader: PackageReader) => findMainFile(reader, version.ref, purl);
+  const main = await lookUp(context, info, "packages", backend, search);
   if (!main?.file) return null;
   const { file, origin } = main;
-  return createArtifact(context, fileSeed(context, { ...file, version: version.ref, fetchedAt: origin.fetchedAt }));
+  return new ArtifactNode(context, fileSeed(context, { ...file, version: version.ref, fetchedAt: origin.fetchedAt }));
 }

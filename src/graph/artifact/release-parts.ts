@@ -1,18 +1,5 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { GraphQLResolveInfo } from "graphql";
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isPair,
-  isScalar,
-  isSeq,
-  Lexer,
-  parseAllDocuments,
-  stringify,
-} from "yaml";
-import { unknown } from "../../backends/answers.ts";
+import { found, unknown } from "../../backends/answers.ts";
 import type { Digest, ImageRef } from "../../model/artifact.ts";
 import type { PipelineRun, Version } from "../../model/package.ts";
 import type {
@@ -30,10 +17,12 @@ import type {
 } from "../../model/release.ts";
 import { backendsWith, type Context, readerOf } from "../context.ts";
 import { badInput, noAnswer } from "../errors.ts";
+import type { DriftVerdict } from "../generated/resolvers.ts";
 import { reportDropped } from "../resolvers/connection.ts";
 import { selects } from "../resolvers/selection.ts";
-import { type ArtifactNode, createArtifact, imageSeed } from "./artifact.ts";
+import { ArtifactNode } from "./artifact.ts";
 import { lookUp, outcomeOf, reportHere, type SourceParent, sourceFrom } from "./outcome.ts";
+import { atHand, imageSeed } from "./seeds.ts";
 
 /** A release; marked where its lists will be asked for although the answer that it was read from has none. */
 export type ReleaseParent = Release & { readonly wantsParts?: true };
@@ -58,8 +47,7 @@ export function inRelease<T extends object>(parts: readonly T[], zadig: string, 
 async function partsOf(context: Context, info: GraphQLResolveInfo, release: Release): Promise<ReleaseParts> {
   if (release.parts) return release.parts;
   const { backend } = release.ref;
-  const reader = readerOf(context, "releases", backend);
-  const whole = reader && (await lookUp(context, info, backend, reader.release(release.ref)));
+  const whole = await lookUp(context, info, "releases", backend, (reader) => reader.release(release.ref));
   if (!whole?.parts) throw noAnswer(backend, unknown("DETAIL_MISSING"));
   return whole.parts;
 }
@@ -103,7 +91,7 @@ export function artifactOf(
   image: ImageRef | null,
   digest: Digest | null = null,
 ): ArtifactNode | null {
-  return image === null ? null : createArtifact(context, { ...imageSeed(image, zadig, digest), asOf });
+  return image === null ? null : new ArtifactNode(context, { ...imageSeed(image, zadig, digest), asOf });
 }
 
 /** A commit as the graph shows it, from any backend. */
@@ -119,13 +107,14 @@ export async function commitOfPipeline(
   info: GraphQLResolveInfo,
 ): Promise<CommitParent | null> {
   const reader = readerOf(context, "commits", run.backend);
+  const { sha } = run;
   const project = run.projectId ?? run.projectPath;
-  if (run.sha === null || project === null) return null;
+  if (sha === null || project === null) return null;
   const wantsCommit = run.projectPath === null || selects(info, "message", "authorName", "webUrl");
   const [hosted, mergeRequests] = await Promise.all([
-    wantsCommit && reader ? lookUp(context, info, run.backend, reader.commit(project, run.sha)) : null,
+    wantsCommit ? lookUp(context, info, "commits", run.backend, (commits) => commits.commit(project, sha)) : null,
     selects(info, "pullRequests") && reader
-      ? outcomeOf(run.backend, reader.mergeRequests(project, run.sha), () => null)
+      ? outcomeOf(run.backend, reader.mergeRequests(project, sha), () => null)
       : null,
   ]);
   // The commit is known without them.
@@ -133,7 +122,7 @@ export async function commitOfPipeline(
   const repository = run.projectPath ?? hosted?.repository;
   if (repository === undefined) return null;
   return {
-    sha: run.sha,
+    sha,
     branch: run.ref,
     tag: null,
     repository,
@@ -156,9 +145,11 @@ export async function packagesOf(
   info: GraphQLResolveInfo,
 ): Promise<readonly Version[]> {
   for (const { backend, reader } of backendsWith(context, "commits")) {
+    const { sha } = commit;
     const project = reader.projectOf(commit.hostUrl, commit.repository);
-    if (project === null || commit.sha === null) continue;
-    return (await lookUp(context, info, backend.name, reader.publishedFrom(project, commit.sha))) ?? [];
+    if (project === null || sha === null) continue;
+    const search = (commits: typeof reader) => commits.publishedFrom(project, sha);
+    return (await lookUp(context, info, "commits", backend.name, search)) ?? [];
   }
   throw badInput(
     "BACKEND_NOT_CONFIGURED",
@@ -166,163 +157,87 @@ export async function packagesOf(
   );
 }
 
-/** Manifests beyond this many characters are left out whole, one by one: a page of them must stay a page. */
-const mostCharacters = 262_144;
-
-/** What all manifests of one deployment may have together, shown or not; those past it are not read. */
-const mostTogether = 1_048_576;
-
-/** Words and marks of one manifest: reading it takes as long as there are of these. */
-const mostLexemes = 30_000;
-
-/** The same for all manifests of one deployment. */
-const mostLexemesTogether = 120_000;
-
-/** How often anchors may be repeated: a few lines can otherwise stand for gigabytes. */
-const mostAliases = 100;
-
-/** Values and 32 characters each of one document, anchors put in the place of their aliases. */
-const mostExpanded = 60_000;
-
-const redacted = "(redacted)";
-
-/** Names of variables and keys whose literal value is likely a credential. */
-const telling =
-  /pass(?:word|wd|phrase)?|secret|token|credential|private|(?:api|access|auth|encryption|signing)[_.-]?key/i;
-
-/** What only a Secret has: a patch or a part of one need not say its kind. */
-const secretData = /^stringdata$/i;
-
-/** Annotations in which tools keep the whole object once more, Secret data included. */
-const copies = /last-applied|original-configuration/i;
+/** Whether one image of a release is still what its reference points at. */
+export interface DriftParent {
+  readonly image: ImageRef;
+  readonly verdict: DriftVerdict;
+  readonly released: Digest | null;
+  readonly current: Digest | null;
+  /** Configured name of the registry that was asked; null when no configured backend is that registry. */
+  readonly checkedIn: string | null;
+  readonly reason: string | null;
+}
 
 /**
- * Kubernetes manifests fit to be shown. They are read as data and written again, so that comments go and anchors are
- * resolved before anything is judged: a `Secret` keeps only what identifies it, at whatever depth it stands; literal
- * variables that are named like a credential and annotations that repeat an object lose their value. Text that is no
- * plain YAML (a template, a key given twice) is left out, because what cannot be read cannot be redacted.
+ * Whether what was released is still what the reference points at. The registry and Zadig are asked at the same time:
+ * both need only the reference. Only a registry that answered can make an image MISSING.
  */
-export function redactManifests(manifests: readonly string[]): string[] {
-  return [...redactEach(manifests)].flat();
-}
-
-/** The same, each manifest in a task of its own, so that the event loop is never blocked for long. */
-export async function redactInTasks(manifests: readonly string[]): Promise<string[]> {
-  const shown: string[] = [];
-  for (const part of redactEach(manifests)) {
-    for (const text of part) shown.push(text);
-    await nextTurn();
-  }
-  return shown;
-}
-
-function* redactEach(manifests: readonly string[]): Generator<string[]> {
-  let characters = mostTogether;
-  let lexemes = mostLexemesTogether;
-  for (const text of manifests) {
-    if (text.length > mostCharacters || text.trim() === "") continue;
-    // What is read counts, whether or not anything comes of it.
-    characters -= text.length;
-    if (characters < 0) return;
-    const count = lexemesIn(text, Math.min(mostLexemes, lexemes));
-    lexemes -= count;
-    if (lexemes < 0) return;
-    if (count <= mostLexemes) yield redactText(text);
-  }
-}
-
-/** Lexemes of a text, counted to one more than `most`. */
-function lexemesIn(text: string, most: number): number {
-  let count = 0;
-  for (const _ of new Lexer().lex(text)) {
-    count += 1;
-    if (count > most) break;
-  }
-  return count;
-}
-
-function redactText(text: string): string[] {
-  try {
-    // The library compares each key with each; here keys are looked up.
-    return parseAllDocuments(text, { logLevel: "silent", merge: true, uniqueKeys: false }).flatMap((document) => {
-      if (document.errors.length > 0 || !isPlain(document)) throw new SyntaxError("not plain YAML");
-      const data: unknown = document.toJS({ maxAliasCount: mostAliases });
-      return data === null || data === undefined
-        ? []
-        : [stringify(redact(data), { lineWidth: 0, aliasDuplicateObjects: false })];
-    });
-  } catch {
-    return [];
-  }
-}
-
-/** Whether no map has a key twice, and the whole is small with each alias in full. */
-function isPlain({ contents }: Document.Parsed): boolean {
-  const anchors = new Map<string, number>();
-  let isFine = true;
-  // Sizes of what is anchored are known before it can be repeated.
-  const sizeOf = (node: unknown): number => {
-    if (!isFine) return 0;
-    if (isPair(node)) return sizeOf(node.key) + sizeOf(node.value);
-    let size = 1;
-    if (isAlias(node)) return anchors.get(node.source) ?? 1;
-    if (isScalar(node)) size += typeof node.value === "string" ? node.value.length / 32 : 0;
-    else if (isMap(node) || isSeq(node)) {
-      const keys = new Set<unknown>();
-      for (const item of node.items) {
-        if (isPair(item) && isScalar(item.key)) {
-          if (keys.has(item.key.value)) isFine = false;
-          keys.add(item.key.value);
-        }
-        size += sizeOf(item);
-        if (size > mostExpanded) isFine = false;
-      }
-    }
-    if (isNode(node) && "anchor" in node && typeof node.anchor === "string") anchors.set(node.anchor, size);
-    return size;
+export async function driftOf(context: Context, release: Release, image: ReleaseImage): Promise<DriftParent | null> {
+  const reference = image.target ?? image.source;
+  if (reference === null) return null;
+  const owner = context.estate.ownerOf(reference.registry);
+  const reader = owner ? context.readers(owner).images : undefined;
+  // What a tag points at is the question; a reference without one points at its digest, and not at `latest`.
+  const pointer = reference.tag === null ? reference : { ...reference, digest: null };
+  const [released, now] = await Promise.all([
+    releasedDigest(context, release, image),
+    owner && reader ? outcomeOf(owner.name, reader.image(pointer), ({ origin }) => origin) : null,
+  ]);
+  const base = {
+    image: reference,
+    released: released.digest,
+    current: null,
+    checkedIn: owner?.name ?? null,
+    reason: null,
   };
-  return sizeOf(contents) <= mostExpanded && isFine;
+  if (!now) return { ...base, verdict: "UNVERIFIABLE", reason: "no configured backend is this registry" };
+  if (!now.value && now.source.status !== "ABSENT")
+    return { ...base, verdict: "UNVERIFIABLE", reason: `the registry could not say: ${now.source.status}` };
+  if (context.call.staleResponses?.oldest(now.source.backend))
+    return {
+      ...base,
+      verdict: "UNVERIFIABLE",
+      reason: "the registry does not answer; its earlier answer proves nothing now",
+    };
+  if (!now.value) return { ...base, verdict: "MISSING" };
+  const current = now.value.digest;
+  // Index is compared with index and manifest with manifest: both digests belong to what the reference itself names.
+  if (released.digest !== null && current !== null && current !== released.digest) {
+    return { ...base, current, verdict: "TAG_MOVED" };
+  }
+  // Whether bytes are in cold storage is a question of its own; unanswered, the tag still points where it did.
+  const archived = reader?.isArchived
+    ? await outcomeOf(
+        base.checkedIn ?? "",
+        reader.isArchived(now.value).then((is) => found(is)),
+        () => null,
+      )
+    : null;
+  if (archived?.value ?? now.value.archived) return { ...base, current, verdict: "ARCHIVED" };
+  if (released.digest === null) return { ...base, current, verdict: "UNVERIFIABLE", reason: released.reason };
+  if (current === null) return { ...base, verdict: "UNVERIFIABLE", reason: "the registry tells no digest" };
+  return { ...base, current, verdict: "MATCHES" };
 }
 
-function redact(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(redact);
-  if (value instanceof Map) return redact(Object.fromEntries(value));
-  if (typeof value !== "object" || value === null) return value;
-  const map: Readonly<Record<string, unknown>> = { ...value };
-  if (isSecret(map)) return bareSecret(map);
-  const isTelling = typeof map["name"] === "string" && telling.test(map["name"]);
-  return Object.fromEntries(
-    Object.entries(map).flatMap(([key, inner]) => {
-      if (secretData.test(key)) return [];
-      if (copies.test(key) || (isTelling && key === "value")) return [[key, redacted]];
-      // A map of a telling name, such as `secretKeyRef`, only says where the value is.
-      return [[key, telling.test(key) && typeof inner === "string" && !refers(key) ? redacted : redact(inner)]];
-    }),
-  );
-}
-
-// Names of things, as in `secretName: db`, are what manifests are read for.
-function refers(key: string): boolean {
-  return /(?:name|ref|path|policy|type|class)$/i.test(key);
-}
-
-// The items of a `SecretList`, as the API server writes them, do not say again what they are. Old servers took keys in
-// any case.
-function isSecret(map: Readonly<Record<string, unknown>>): boolean {
-  return Object.entries(map).some(
-    ([key, kind]) => /^kind$/i.test(key) && typeof kind === "string" && /^secret(?:list)?$/i.test(kind.trim()),
-  );
-}
-
-function bareSecret({ apiVersion, kind, type, metadata }: Readonly<Record<string, unknown>>): unknown {
-  const { name, namespace } =
-    typeof metadata === "object" && metadata !== null ? { name: null, namespace: null, ...metadata } : {};
-  const facts = { apiVersion, kind, type, metadata: textsOf({ name, namespace }) };
-  return { ...textsOf(facts), metadata: facts.metadata };
-}
-
-function textsOf(facts: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(facts).flatMap(([key, value]) => (typeof value === "string" ? [[key, value]] : [])),
-  );
+/** The digest at release time: the release's own word, else Zadig's record of the image it was built as. */
+async function releasedDigest(
+  context: Context,
+  release: Release,
+  image: ReleaseImage,
+): Promise<{ readonly digest: Digest | null; readonly reason: string }> {
+  const reason = "no digest was recorded when it was released";
+  const digest = image.digest ?? image.target?.digest ?? image.source?.digest;
+  if (digest) return { digest, reason };
+  const built = image.source ?? image.target;
+  if (!built) return { digest: null, reason };
+  // Zadig alone may say what was released: today's registry must not vouch for yesterday.
+  const seed = { ...imageSeed(built, release.ref.backend), asOf: release.createdAt, registryRecords: atHand([]) };
+  const node = new ArtifactNode(context, seed);
+  const [outcome] = await node.zadig();
+  const record = await node.record();
+  const recorder = context.estate.find(release.ref.backend)?.type.displayName ?? release.ref.backend;
+  return {
+    digest: record?.digest ?? null,
+    reason: outcome?.error ? `${recorder} could not say what was released: ${outcome.source.status}` : reason,
+  };
 }

@@ -6,19 +6,21 @@ import type { ImageRecord } from "../../model/package.ts";
 import { nameOfPurl, type PurlParts, parsePurl } from "../../model/purl.ts";
 import { backendsWith, type Context, type Reading } from "../context.ts";
 import { badInput } from "../errors.ts";
-import { atHand, createArtifact, failureIn } from "./artifact.ts";
+import { ArtifactNode } from "./artifact.ts";
 import { askByChecksum, askByDigest, askCopies, askZadigSpellings, firstOrigin, type Hint } from "./lookups.ts";
 import {
   couldNotSay,
   errorsIn,
+  failureIn,
   isComplete,
   type Outcome,
+  outcomeFrom,
   outcomeOf,
-  sourceFrom,
   unanswered,
   wasAsked,
 } from "./outcome.ts";
-import { fileSeed, findMainFile } from "./package-files.ts";
+import { findMainFile } from "./package-files.ts";
+import { atHand, fileSeed } from "./seeds.ts";
 import { assemble, everyBackend, type TraceParent, type TraceWants, traceReference } from "./trace.ts";
 
 /**
@@ -69,7 +71,7 @@ export async function traceFound(
     const copies = once(async () => [...answered, ...(await askCopies(context, first.image, digest, others))]);
     if (wants.copies) copies().catch(() => null);
     const zadig = await askZadigSpellings(context, first.image);
-    const registryRecords = [{ source: sourceFrom(first.origin), value: first, error: null }];
+    const registryRecords = [outcomeFrom(first.origin, first)];
     return assemble(context, { image: first.image, digest, registryRecords, zadig, copies, source: null });
   }
   return assembleFiles(context, digest, images, files);
@@ -86,13 +88,13 @@ export function assembleFiles(
     .flatMap(({ value }) => value ?? [])
     .map(({ version, file, origin }) => ({
       proved: digest !== null && isStrong(digest) && file.digests.includes(digest),
-      node: createArtifact(context, fileSeed(context, { ...file, version, fetchedAt: origin.fetchedAt })),
+      node: new ArtifactNode(context, fileSeed(context, { ...file, version, fetchedAt: origin.fetchedAt })),
     }));
   const [found, ...sameFiles] = nodes.filter(({ proved }) => proved).map(({ node }) => node);
   const sources = [...images, ...files].map(({ source }) => source);
   return {
     artifact: found
-      ? createArtifact(context, {
+      ? new ArtifactNode(context, {
           ...found.seed,
           findSameFiles: null,
           sameFiles: sameFiles.flatMap(({ seed }) => seed.packaged ?? []),

@@ -5,17 +5,7 @@ import type { ImageRecord } from "../../model/package.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import { backendsWith, type Context } from "../context.ts";
 import { badInput, type NoAnswer } from "../errors.ts";
-import {
-  type ArtifactNode,
-  type ArtifactSeed,
-  atHand,
-  createArtifact,
-  failureIn,
-  imageSeed,
-  type Lazy,
-  recordSeed,
-  undatedAmong,
-} from "./artifact.ts";
+import { ArtifactNode, undatedAmong } from "./artifact.ts";
 import {
   askCopies,
   askOwners,
@@ -28,14 +18,15 @@ import {
 import {
   combineSources,
   couldNotSay,
+  failureIn,
   isComplete,
   type Outcome,
   outcomeOf,
   type SourceParent,
-  sourceFrom,
   sourceWithStatus,
   wasAsked,
 } from "./outcome.ts";
+import { type ArtifactSeed, atHand, imageSeed, type Lazy, recordSeed, registrySeed } from "./seeds.ts";
 
 /** A trace: what was found, what looks the same without a proof, and the sources. */
 export interface TraceParent {
@@ -209,24 +200,18 @@ export async function assemble(context: Context, found: Found): Promise<TracePar
     isTraced: true,
   };
   return {
-    artifact: isAnywhere ? createArtifact(context, seed) : null,
+    artifact: isAnywhere ? new ArtifactNode(context, seed) : null,
     failure: failureIn([...found.registryRecords, ...found.zadig, ...elsewhere]),
     candidates: async () =>
       [
         ...recordsOf(await asked())
           .filter((record) => !isMine(record))
           .map(recordSeed),
-        ...displaced.map(imageRecordSeed),
-      ].map((candidate) => createArtifact(context, candidate)),
+        ...displaced.map(registrySeed),
+      ].map((candidate) => new ArtifactNode(context, candidate)),
     isComplete: async () => isComplete(context.call, await sources()),
     sources: async () => everyBackend(context, await sources()),
   };
-}
-
-/** A registry's record as an artifact of its own. */
-function imageRecordSeed(record: ImageRecord): ArtifactSeed {
-  const registryRecords = atHand([{ source: sourceFrom(record.origin), value: record, error: null }]);
-  return { ...imageSeed(record.image, null, record.digest), registryRecords };
 }
 
 /**

@@ -1,16 +1,15 @@
 import type { GraphQLResolveInfo } from "graphql";
-import type { Answer } from "../../backends/answers.ts";
 import type { PackageScope } from "../../backends/backend.ts";
 import { type Digest, isStrong, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Package, Version } from "../../model/package.ts";
 import type { BuildInfo, Release } from "../../model/release.ts";
-import { type ArtifactNode, createArtifact, imageSeed, recordSeed } from "../artifact/artifact.ts";
+import { ArtifactNode } from "../artifact/artifact.ts";
 import { lookUp } from "../artifact/outcome.ts";
-import { fileSeed } from "../artifact/package-files.ts";
+import { fileSeed, imageSeed, recordSeed } from "../artifact/seeds.ts";
 import { traceReference } from "../artifact/trace.ts";
-import { type Context, readerOf, resolveReader } from "../context.ts";
+import { type Context, resolveReader } from "../context.ts";
 import { badInput } from "../errors.ts";
-import { loadPackage } from "../resolvers/prefetch.ts";
+import { loadPackage } from "../resolvers/selection.ts";
 import { type ArtifactCoordinate, coordinatesOf } from "./ids.ts";
 
 /** A model object with the name of its type, as the `Node` interface needs it. */
@@ -30,67 +29,61 @@ export type NodeResult = NodeParent | null;
  */
 export async function loadNode(context: Context, id: string, info: GraphQLResolveInfo): Promise<NodeResult> {
   const node = coordinatesOf(id);
-  const ask: Ask = async (backend, asked) => (asked ? lookUp(context, info, backend, asked) : null);
   switch (node.type) {
-    case "Release":
-      return typed(
-        "Release",
-        await ask(node.ref.backend, readerOf(context, "releases", node.ref.backend)?.release(node.ref)),
-      );
-    case "BuildInfo":
-      return typed(
-        "BuildInfo",
-        await ask(node.ref.backend, readerOf(context, "releases", node.ref.backend)?.build(node.ref)),
-      );
+    case "Release": {
+      const { ref } = node;
+      return typed("Release", await lookUp(context, info, "releases", ref.backend, (reader) => reader.release(ref)));
+    }
+    case "BuildInfo": {
+      const { ref } = node;
+      return typed("BuildInfo", await lookUp(context, info, "releases", ref.backend, (reader) => reader.build(ref)));
+    }
     case "Package": {
-      const reader = readerOf(context, "packages", node.ref.backend);
-      return typed("Package", await ask(node.ref.backend, reader && loadPackage(reader, node.ref, info)));
+      const { ref } = node;
+      const found = await lookUp(context, info, "packages", ref.backend, (reader) => loadPackage(reader, ref, info));
+      return typed("Package", found);
     }
     case "Version": {
-      const { backend } = node.ref.package;
-      return typed("Version", await ask(backend, readerOf(context, "packages", backend)?.version(node.ref)));
+      const { ref } = node;
+      const found = await lookUp(context, info, "packages", ref.package.backend, (reader) => reader.version(ref));
+      return typed("Version", found);
     }
     case "Artifact":
-      return loadArtifact(context, node.coordinate, node.digest, ask);
+      return loadArtifact(context, info, node.coordinate, node.digest);
   }
 }
-
-/** Looks up what one backend may have; null where there is no such backend. */
-type Ask = <T>(backend: string, asked: Promise<Answer<T>> | null | undefined) => Promise<T | null>;
 
 /** The artifact behind its coordinate; its digest, where the id holds one, must still be the one found there. */
 async function loadArtifact(
   context: Context,
+  info: GraphQLResolveInfo,
   coordinate: ArtifactCoordinate,
   digestText: string | null,
-  ask: Ask,
 ): Promise<ArtifactNode | null> {
   const parsed = parseDigest(digestText);
   const digest = parsed !== null && isStrong(parsed) ? parsed : null;
   const isStill = (now: Digest | null) => digest === null || now === digest;
   if (coordinate.by === "zadig") {
     const { ref } = coordinate;
-    const record = await ask(ref.backend, readerOf(context, "artifacts", ref.backend)?.artifact(ref));
-    return record && isStill(record.digest) ? createArtifact(context, recordSeed(record)) : null;
+    const record = await lookUp(context, info, "artifacts", ref.backend, (reader) => reader.artifact(ref));
+    return record && isStill(record.digest) ? new ArtifactNode(context, recordSeed(record)) : null;
   }
   if (coordinate.by === "image") {
     const image = parseImageRef(coordinate.image);
     const { zadig, asOf } = coordinate;
-    return image ? createArtifact(context, { ...imageSeed(image, zadig, digest), asOf }) : null;
+    return image ? new ArtifactNode(context, { ...imageSeed(image, zadig, digest), asOf }) : null;
   }
   if (coordinate.by === "trace") {
     const image = parseImageRef(coordinate.image);
     return image ? (await traceReference(context, { ...image, digest }, { copies: false })).artifact : null;
   }
-  const { backend } = coordinate.version.package;
-  const reader = readerOf(context, "packages", backend);
-  const page = await ask(backend, reader?.files(coordinate.version, { first: 100, after: null }));
-  const row = page?.rows.find(({ value }) => (value.path ?? value.name) === coordinate.path);
-  if (!page || !row || !isStill(row.value.digests.find(isStrong) ?? null)) return null;
-  return createArtifact(
-    context,
-    fileSeed(context, { ...row.value, version: coordinate.version, fetchedAt: page.origin.fetchedAt }),
+  const { version, path } = coordinate;
+  const page = await lookUp(context, info, "packages", version.package.backend, (reader) =>
+    reader.files(version, { first: 100, after: null }),
   );
+  const row = page?.rows.find(({ value }) => (value.path ?? value.name) === path);
+  if (!page || !row || !isStill(row.value.digests.find(isStrong) ?? null)) return null;
+  return new ArtifactNode(context, fileSeed(context, { ...row.value, version, fetchedAt: page.origin.fetchedAt }));
 }
 
 function typed<N extends NodeParent["__typename"], T extends object>(

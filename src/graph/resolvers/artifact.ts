@@ -1,27 +1,27 @@
 import type { GraphQLResolveInfo } from "graphql";
-import { mapAnswer } from "../../backends/answers.ts";
 import { parseDigest } from "../../model/artifact.ts";
-import { mapPage } from "../../model/page.ts";
+import type { PageRequest } from "../../model/page.ts";
 import { toPurl } from "../../model/purl.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
-import { type ArtifactNode, coordinateOf, createArtifact, recordSeed } from "../artifact/artifact.ts";
+import { ArtifactNode } from "../artifact/artifact.ts";
 import { conflictsOf, type MergedField, observationsOf } from "../artifact/merge.ts";
-import { lookUp } from "../artifact/outcome.ts";
+import { lookUp, reportHere } from "../artifact/outcome.ts";
+import { coordinateOf, recordSeed } from "../artifact/seeds.ts";
 import { traceByImage } from "../artifact/trace.ts";
 import { traceByDigest, traceByPurl } from "../artifact/trace-starts.ts";
 import { type Context, readerOf, resolveReader } from "../context.ts";
-import { badInput, toGraphQLError } from "../errors.ts";
+import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { hintOf } from "../identity/nodes.ts";
 import { printId } from "../identity/opaque.ts";
 import { backendNamed } from "./backend.ts";
-import { toConnection, windowOf } from "./connection.ts";
-import { pathOf, selects } from "./selection.ts";
+import { connect, connectAs } from "./connection.ts";
+import { selects } from "./selection.ts";
 
 /** Resolvers of schema/artifact.graphql. */
 export const artifactResolvers: Resolvers = {
   Query: {
-    artifacts: async (_root, { filter, first, after }, context, info) => {
+    artifacts: (_root, { filter, ...window }, context, info) => {
       const { backend, reader } = resolveReader(context, "artifacts", filter.backend);
       const query = {
         image: filter.image ?? null,
@@ -32,11 +32,8 @@ export const artifactResolvers: Resolvers = {
         branch: filter.branch ?? null,
       };
       const list = { backend: backend.name, filter: ["artifacts", query] };
-      const request = windowOf({ first, after }, list, context);
-      const nodes = mapAnswer(await reader.page(query, request), (page) =>
-        mapPage(page, (record) => createArtifact(context, recordSeed(record))),
-      );
-      return toConnection(context, info, nodes, list, request);
+      const read = (request: PageRequest) => reader.page(query, request);
+      return connectAs(context, info, list, window, read, (record) => new ArtifactNode(context, recordSeed(record)));
     },
     traceByImage: (_root, { image }, context, info) => traceByImage(context, image, wantsOf(info)),
     traceByDigest: (_root, { digest, hint }, context, info) => {
@@ -49,7 +46,7 @@ export const artifactResolvers: Resolvers = {
       traceByPurl(context, purl, hintOf(context, hint), wantsOf(info)),
   },
   Artifact: {
-    id: (artifact) => printId("Artifact", [artifact.seed.digest, ...coordinateOf(artifact)]),
+    id: (artifact) => printId("Artifact", [artifact.seed.digest, ...coordinateOf(artifact.seed)]),
     digest: (artifact) => artifact.digest(),
     otherDigests: async (artifact) => {
       const own = await artifact.digest();
@@ -73,13 +70,10 @@ export const artifactResolvers: Resolvers = {
       return toPurl({ type: "oci", name: image.repository.split("/").at(-1) ?? "", version: digest, qualifiers });
     },
     size: async (artifact, _args, context, info) => numberOf(await mergedValue(artifact, "size", context, info)),
-    architecture: async (artifact, _args, context, info) =>
-      textOf(await mergedValue(artifact, "architecture", context, info)),
-    os: async (artifact, _args, context, info) => textOf(await mergedValue(artifact, "os", context, info)),
-    createdBy: async (artifact, _args, context, info) =>
-      textOf(await mergedValue(artifact, "createdBy", context, info)),
-    createdAt: async (artifact, _args, context, info) =>
-      textOf(await mergedValue(artifact, "createdAt", context, info)),
+    architecture: mergedText("architecture"),
+    os: mergedText("os"),
+    createdBy: mergedText("createdBy"),
+    createdAt: mergedText("createdAt"),
     locations: (artifact) => artifact.locations(),
     activities: async (artifact, _args, context, info) => {
       const records = await artifact.knownRecords();
@@ -93,13 +87,12 @@ export const artifactResolvers: Resolvers = {
         records?.flatMap((record) => readerOf(context, "artifacts", record.ref.backend)?.buildsOf(record) ?? []) ?? null
       );
     },
-    releases: async (artifact, { first, after }, context, info) => {
+    releases: async (artifact, window, context, info) => {
       const record = await artifact.knownRecord();
       const reader = record && readerOf(context, "releases", record.ref.backend);
       if (!record || !reader) return null;
       const list = { backend: record.ref.backend, filter: ["Artifact.releases", record.ref] };
-      const request = windowOf({ first, after }, list, context);
-      return toConnection(context, info, await reader.containing(record, request), list, request);
+      return connect(context, info, list, window, (request) => reader.containing(record, request));
     },
     observations: async (artifact) => observationsOf(await artifact.claims()),
     conflicts: async (artifact) => conflictsOf(await artifact.claims()),
@@ -114,10 +107,8 @@ export const artifactResolvers: Resolvers = {
   },
   ArtifactLocation: {
     backend: ({ backend }, _args, context) => backendNamed(context, backend),
-    version: ({ version }, _args, context, info) => {
-      const reader = version && readerOf(context, "packages", version.package.backend);
-      return reader ? lookUp(context, info, version.package.backend, reader.version(version)) : null;
-    },
+    version: ({ version }, _args, context, info) =>
+      version && lookUp(context, info, "packages", version.package.backend, (reader) => reader.version(version)),
   },
 };
 
@@ -128,9 +119,7 @@ async function activitiesOf(
   record: ArtifactRecord,
 ): Promise<ArtifactRecord["activities"]> {
   if (record.activities) return record.activities;
-  const { backend } = record.ref;
-  const reader = readerOf(context, "artifacts", backend);
-  const whole = reader && (await lookUp(context, info, backend, reader.artifact(record.ref)));
+  const whole = await lookUp(context, info, "artifacts", record.ref.backend, (reader) => reader.artifact(record.ref));
   return whole?.activities ?? null;
 }
 
@@ -146,8 +135,14 @@ async function mergedValue(artifact: ArtifactNode, field: MergedField, context: 
   const { value, failures } = await artifact.merged(field);
   const [first] = failures;
   if (first && value === null) throw first;
-  for (const failure of failures) context.report(toGraphQLError(failure, pathOf(info)));
+  for (const failure of failures) reportHere(context, info, failure);
   return value;
+}
+
+/** The resolver of a merged scalar that is text. */
+function mergedText(field: MergedField) {
+  return async (artifact: ArtifactNode, _args: unknown, context: Context, info: GraphQLResolveInfo) =>
+    textOf(await mergedValue(artifact, field, context, info));
 }
 
 function textOf(value: string | number | null): string | null {

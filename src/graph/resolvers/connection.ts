@@ -1,15 +1,14 @@
 import type { GraphQLResolveInfo } from "graphql";
-import type { Answer } from "../../backends/answers.ts";
+import { type Answer, mapAnswer } from "../../backends/answers.ts";
 import type { Package, Version } from "../../model/package.ts";
-import type { Page, PageRequest, Position } from "../../model/page.ts";
+import { mapPage, type Page, type PageRequest, type Position } from "../../model/page.ts";
 import type { Release } from "../../model/release.ts";
 import type { ArtifactNode } from "../artifact/artifact.ts";
-import { outcomeIn, type SourceParent, sourceWithStatus } from "../artifact/outcome.ts";
-import type { PackageFileParent } from "../artifact/package-files.ts";
+import { outcomeIn, pathOf, reportHere, type SourceParent, sourceWithStatus } from "../artifact/outcome.ts";
+import type { PackageFileParent } from "../artifact/seeds.ts";
 import type { Context } from "../context.ts";
-import { badInput, droppedRowError, noAnswer, toGraphQLError } from "../errors.ts";
+import { badInput, droppedRowError, noAnswer } from "../errors.ts";
 import { parseCursor, printCursor, type Seal } from "../identity/opaque.ts";
-import { pathOf } from "./selection.ts";
 
 /** A Relay connection whose parts are made when selected: cursors cost a hash each, totals perhaps a call. */
 export interface Connection<T> {
@@ -76,6 +75,32 @@ export function checkedFirst(first: number | null | undefined): number {
   return wanted;
 }
 
+/** Reads the page that a caller asks for, as a connection. Throws as {@link windowOf} and {@link toConnection}. */
+export async function connect<T>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  list: ListKey,
+  args: WindowArguments,
+  read: (request: PageRequest) => Promise<Answer<Page<T>>>,
+): Promise<Connection<T>> {
+  const request = windowOf(args, list, context);
+  return toConnection(context, info, await read(request), list, request);
+}
+
+/** As {@link connect}, each row made into a node. */
+export async function connectAs<T, N>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  list: ListKey,
+  args: WindowArguments,
+  read: (request: PageRequest) => Promise<Answer<Page<T>>>,
+  toNode: (value: T, page: Page<T>) => N,
+): Promise<Connection<N>> {
+  const request = windowOf(args, list, context);
+  const answer = mapAnswer(await read(request), (page) => mapPage(page, (value) => toNode(value, page)));
+  return toConnection(context, info, answer, list, request);
+}
+
 /**
  * A backend's answer as a connection: an empty one whose source says ABSENT where there is no such place. What may be
  * missing from a page, and rows that could not be read, are reported at the field's place. Throws where the answer is
@@ -94,7 +119,7 @@ export function toConnection<T>(
   const page = answer.value;
   // Rows that are reported one by one are not reported again as a whole.
   const isReported = answer.gap?.reason === "LOST_ROWS" && page.dropped.length > 0;
-  if (error && !isReported) context.report(toGraphQLError(error, pathOf(info)));
+  if (error && !isReported) reportHere(context, info, error);
   reportDropped(context, info, list.backend, page.dropped);
   const seal = sealFor(context);
   const cursorOf = (position: Position) => printCursor(list.backend, list.filter, position, seal);
@@ -103,11 +128,7 @@ export function toConnection<T>(
     return row ? cursorOf(row.position) : null;
   };
   return {
-    edges: () =>
-      page.rows.map(({ value, position }) => ({
-        node: value,
-        cursor: cursorOf(position),
-      })),
+    edges: () => page.rows.map(({ value, position }) => ({ node: value, cursor: cursorOf(position) })),
     nodes: page.rows.map(({ value }) => value),
     pageInfo: () => ({
       hasNextPage: page.confirmNext?.() ?? page.hasNext,

@@ -1,11 +1,11 @@
 import type { GraphQLResolveInfo } from "graphql";
-import { type Answer, failed, found, mapAnswer, unknown } from "../../backends/answers.ts";
+import { type Answer, failed, found, unknown } from "../../backends/answers.ts";
 import type { PackageReader } from "../../backends/backend.ts";
 import type { Package } from "../../model/package.ts";
-import { mapPage } from "../../model/page.ts";
-import { createArtifact } from "../artifact/artifact.ts";
+import type { PageRequest } from "../../model/page.ts";
+import { ArtifactNode } from "../artifact/artifact.ts";
 import { lookUp, reportHere } from "../artifact/outcome.ts";
-import { artifactOfVersion, fileSeed } from "../artifact/package-files.ts";
+import { artifactOfVersion } from "../artifact/package-files.ts";
 import {
   buildsOfVersion,
   latestBySemver,
@@ -14,29 +14,29 @@ import {
   sourcesOfVersion,
 } from "../artifact/package-links.ts";
 import { commitOfPipeline } from "../artifact/release-parts.ts";
+import { fileSeed } from "../artifact/seeds.ts";
 import { readerOf, resolveReader } from "../context.ts";
 import { badInput, noAnswer } from "../errors.ts";
 import type { PackageRef as PackageRefInput, Resolvers } from "../generated/resolvers.ts";
 import { packageId, versionId } from "../identity/ids.ts";
 import { scopeOf } from "../identity/nodes.ts";
 import { backendNamed } from "./backend.ts";
-import { checkedFirst, reportDropped, toConnection, windowOf } from "./connection.ts";
-import { loadPackage, versionsQuery } from "./prefetch.ts";
+import { checkedFirst, connect, connectAs, reportDropped } from "./connection.ts";
+import { loadPackage, versionsQuery } from "./selection.ts";
 
 /** Resolvers of schema/package.graphql. */
 export const packageResolvers: Resolvers = {
   Query: {
     package: async (_root, { ref }, context, info) => {
-      const { backend, reader } = resolveReader(context, "packages", ref.backend);
-      return lookUp(context, info, backend.name, packageOf(reader, ref, info));
+      const { backend } = resolveReader(context, "packages", ref.backend);
+      return lookUp(context, info, "packages", backend.name, (reader) => packageOf(reader, ref, info));
     },
-    packages: async (_root, { scope, filter, first, after }, context, info) => {
+    packages: (_root, { scope, filter, ...window }, context, info) => {
       const { backend, reader } = resolveReader(context, "packages", scope.backend);
       const { repository, group } = scopeOf(context, scope);
       const query = { name: filter.name ?? null, match: filter.match ?? "CONTAINS", format: filter.format ?? null };
       const list = { backend: backend.name, filter: ["packages", repository, group, query] };
-      const request = windowOf({ first, after }, list, context);
-      return toConnection(context, info, await reader.page({ repository, group }, query, request), list, request);
+      return connect(context, info, list, window, (request) => reader.page({ repository, group }, query, request));
     },
     searchPackages: (_root, { name, match, format, first }, context, info) =>
       searchPackages(context, info, { name: checkedName(name), match, format: format ?? null }, checkedFirst(first)),
@@ -49,45 +49,40 @@ export const packageResolvers: Resolvers = {
     latestVersion: async ({ ref }, { by }, context, info) => {
       const reader = readerOf(context, "packages", ref.backend);
       if (!reader) return null;
-      if (by === "PUBLISHED") return lookUp(context, info, ref.backend, reader.latest(ref));
+      if (by === "PUBLISHED") return lookUp(context, info, "packages", ref.backend, () => reader.latest(ref));
       const { version, gap, dropped } = await latestBySemver(reader, ref);
       reportDropped(context, info, ref.backend, dropped);
       // The highest of some is not the highest.
       if (gap) throw noAnswer(ref.backend, gap);
       return version;
     },
-    version: ({ ref }, { name }, context, info) => {
+    version: ({ ref }, { name }, context, info) =>
+      lookUp(context, info, "packages", ref.backend, (reader) =>
+        reader.version({ package: ref, version: name, nativeId: null }),
+      ),
+    versions: ({ ref }, { first, after, ...filter }, context, info) => {
       const reader = readerOf(context, "packages", ref.backend);
       if (!reader) return null;
-      return lookUp(context, info, ref.backend, reader.version({ package: ref, version: name, nativeId: null }));
-    },
-    versions: async ({ ref }, { prefix, stage, direction, first, after }, context, info) => {
-      const reader = readerOf(context, "packages", ref.backend);
-      if (!reader) return null;
-      const { query, list } = versionsQuery(ref, { prefix, stage, direction });
-      const request = windowOf({ first, after }, list, context);
-      return toConnection(context, info, await reader.versions(ref, query, request), list, request);
+      const { query, list } = versionsQuery(ref, filter);
+      return connect(context, info, list, { first, after }, (request) => reader.versions(ref, query, request));
     },
     namesakes: (own, _args, context, info) => namesakesOf(context, info, own),
   },
   Version: {
     id: ({ ref }) => versionId(ref),
     backend: ({ ref }, _args, context) => backendNamed(context, ref.package.backend),
-    package: ({ ref }, _args, context, info) => {
-      const reader = readerOf(context, "packages", ref.package.backend);
-      return reader ? lookUp(context, info, ref.package.backend, reader.package(ref.package)) : null;
-    },
-    files: ({ ref }, { first, after }, context, info) => {
+    package: ({ ref }, _args, context, info) =>
+      lookUp(context, info, "packages", ref.package.backend, (reader) => reader.package(ref.package)),
+    files: ({ ref }, window, context, info) => {
       const reader = readerOf(context, "packages", ref.package.backend);
       if (!reader) return null;
       const list = { backend: ref.package.backend, filter: ["Version.files", ref] };
-      const request = windowOf({ first, after }, list, context);
-      return reader.files(ref, request).then((answer) => {
-        const files = mapAnswer(answer, (page) =>
-          mapPage(page, (file) => ({ ...file, version: ref, fetchedAt: page.origin.fetchedAt })),
-        );
-        return toConnection(context, info, files, list, request);
-      });
+      const read = (request: PageRequest) => reader.files(ref, request);
+      return connectAs(context, info, list, window, read, (file, { origin }) => ({
+        ...file,
+        version: ref,
+        fetchedAt: origin.fetchedAt,
+      }));
     },
     artifact: (version, _args, context, info) => artifactOfVersion(context, version, info),
     tags: async ({ ref, tags }, _args, context, info) => {
@@ -102,7 +97,7 @@ export const packageResolvers: Resolvers = {
     sources: (version, _args, context) => sourcesOfVersion(context, version),
   },
   PackageFile: {
-    artifact: (file, _args, context) => createArtifact(context, fileSeed(context, file)),
+    artifact: (file, _args, context) => new ArtifactNode(context, fileSeed(context, file)),
   },
   PipelineRun: {
     commit: (run, _args, context, info) => commitOfPipeline(context, run, info),

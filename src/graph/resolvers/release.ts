@@ -1,24 +1,26 @@
-import { mapAnswer } from "../../backends/answers.ts";
-import { mapPage } from "../../model/page.ts";
+import type { GraphQLResolveInfo } from "graphql";
+import type { PageRequest } from "../../model/page.ts";
 import { secondsBetween } from "../../model/values.ts";
-import { createArtifact, imageSeed } from "../artifact/artifact.ts";
-import { driftOf } from "../artifact/drift.ts";
+import { ArtifactNode } from "../artifact/artifact.ts";
+import { redactInTasks } from "../artifact/manifests.ts";
 import { lookUp } from "../artifact/outcome.ts";
 import {
   artifactOf,
+  type BuildParent,
+  driftOf,
   inRelease,
   packagesOf,
   part,
   type ReleaseParent,
-  redactInTasks,
   sourceOfRelease,
 } from "../artifact/release-parts.ts";
-import { readerOf, resolveReader } from "../context.ts";
+import { imageSeed } from "../artifact/seeds.ts";
+import { type Context, resolveReader } from "../context.ts";
 import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { buildId, coordinatesOf, releaseId } from "../identity/ids.ts";
 import { backendNamed } from "./backend.ts";
-import { toConnection, windowOf } from "./connection.ts";
+import { connectAs } from "./connection.ts";
 import { selects } from "./selection.ts";
 
 const partFields = [
@@ -39,10 +41,9 @@ export const releaseResolvers: Resolvers = {
     release: (_root, { id }, context, info) => {
       const node = coordinatesOf(id, "Release");
       if (node.type !== "Release") throw badInput("BAD_ID", "This is not the id of a Release.");
-      const reader = readerOf(context, "releases", node.ref.backend);
-      return reader ? lookUp(context, info, node.ref.backend, reader.release(node.ref)) : null;
+      return lookUp(context, info, "releases", node.ref.backend, (reader) => reader.release(node.ref));
     },
-    releases: async (_root, { filter, first, after }, context, info) => {
+    releases: (_root, { filter, ...window }, context, info) => {
       const { backend, reader } = resolveReader(context, "releases", filter.backend);
       const query = {
         project: filter.project ?? null,
@@ -52,12 +53,11 @@ export const releaseResolvers: Resolvers = {
         label: filter.label ?? null,
       };
       const list = { backend: backend.name, filter: ["releases", query] };
-      const request = windowOf({ first, after }, list, context);
       const wantsParts = selects(info, ...partPaths);
-      const listed = mapAnswer(await reader.page(query, request, wantsParts), (page) =>
-        mapPage(page, (release): ReleaseParent => (wantsParts ? { ...release, wantsParts: true } : release)),
+      const read = (request: PageRequest) => reader.page(query, request, wantsParts);
+      return connectAs(context, info, list, window, read, (release) =>
+        wantsParts ? { ...release, wantsParts } : release,
       );
-      return toConnection(context, info, listed, list, request);
     },
   },
   Release: {
@@ -66,29 +66,21 @@ export const releaseResolvers: Resolvers = {
     environment: ({ environment, ref, createdAt }) =>
       environment === null ? null : { ...environment, zadig: ref.backend, asOf: createdAt },
     builds: async (release, _args, context, info) => {
-      const embedded = await part(context, info, release, "builds");
-      const { backend } = release.ref;
-      const reader = readerOf(context, "releases", backend);
-      const builds = embedded ?? (reader && ((await lookUp(context, info, backend, reader.builds(release))) ?? []));
-      return builds?.map((build) => ({ ...build, within: release })) ?? null;
+      const builds =
+        (await part(context, info, release, "builds")) ??
+        (await lookUp(context, info, "releases", release.ref.backend, (reader) => reader.builds(release))) ??
+        [];
+      return builds.map((build) => ({ ...build, within: release }));
     },
-    deployments: async (release, _args, context, info) => {
-      const deployments = await part(context, info, release, "deployments");
-      return deployments && inRelease(deployments, release.ref.backend, release.createdAt);
-    },
+    deployments: (release, _args, context, info) =>
+      partsInRelease(release, part(context, info, release, "deployments")),
     tests: (release, _args, context, info) => part(context, info, release, "tests"),
-    distributions: async (release, _args, context, info) => {
-      const distributions = await part(context, info, release, "distributions");
-      return distributions && inRelease(distributions, release.ref.backend, release.createdAt);
-    },
-    securityScans: async (release, _args, context, info) => {
-      const scans = await part(context, info, release, "securityScans");
-      return scans && inRelease(scans, release.ref.backend, release.createdAt);
-    },
-    images: async (release, _args, context, info) => {
-      const images = await part(context, info, release, "images");
-      return images && inRelease(images, release.ref.backend, release.createdAt);
-    },
+    distributions: (release, _args, context, info) =>
+      partsInRelease(release, part(context, info, release, "distributions")),
+    securityScans: (release, _args, context, info) =>
+      partsInRelease(release, part(context, info, release, "securityScans")),
+    images: async (release, _args, context, info) =>
+      inRelease(await part(context, info, release, "images"), release.ref.backend, release.createdAt),
     drift: async (release, _args, context, info) => {
       const images = await part(context, info, release, "images");
       const verdicts = await Promise.all(images.map((image) => driftOf(context, release, image)));
@@ -108,18 +100,14 @@ export const releaseResolvers: Resolvers = {
   BuildInfo: {
     id: ({ ref }) => buildId(ref),
     backend: ({ ref }, _args, context) => backendNamed(context, ref.backend),
-    release: ({ ref, within }, _args, context, info) => {
-      if (within) return within;
-      const reader = "release" in ref ? readerOf(context, "releases", ref.backend) : null;
-      return reader && "release" in ref ? lookUp(context, info, ref.backend, reader.release(ref.release)) : null;
-    },
-    artifact: async ({ image, built, ref, within }, _args, context, info) => {
+    release: (build, _args, context, info) => releaseOf(context, info, build),
+    artifact: async (build, _args, context, info) => {
+      const { image, built, ref } = build;
       if (image === null) return null;
       const seed = imageSeed(image, ref.backend, built.digest);
-      if (seed.digest !== null || !("release" in ref)) return createArtifact(context, seed);
-      const reader = readerOf(context, "releases", ref.backend);
-      const release = within ?? (reader && (await lookUp(context, info, ref.backend, reader.release(ref.release))));
-      return createArtifact(context, { ...seed, asOf: release?.createdAt ?? null });
+      if (seed.digest !== null || !("release" in ref)) return new ArtifactNode(context, seed);
+      const release = await releaseOf(context, info, build);
+      return new ArtifactNode(context, { ...seed, asOf: release?.createdAt ?? null });
     },
     durationSeconds: ({ startedAt, finishedAt }) => secondsBetween(startedAt, finishedAt),
   },
@@ -143,3 +131,15 @@ export const releaseResolvers: Resolvers = {
     packages: (commit, _args, context, info) => packagesOf(context, commit, info),
   },
 };
+
+/** The release that a build was met in, or that it names; null for a build that a record tells. */
+function releaseOf(context: Context, info: GraphQLResolveInfo, { ref, within }: BuildParent) {
+  if (within || !("release" in ref)) return within ?? null;
+  return lookUp(context, info, "releases", ref.backend, (reader) => reader.release(ref.release));
+}
+
+/** A list of parts that remember whose release they are. */
+async function partsInRelease<T extends object>({ ref, createdAt }: ReleaseParent, list: Promise<readonly T[] | null>) {
+  const parts = await list;
+  return parts && inRelease(parts, ref.backend, createdAt);
+}
