@@ -75,8 +75,8 @@ export async function readWhole<T>({ source, pages }: SharedList<T>): Promise<An
 }
 
 /**
- * Reads a window over the rows that `keep` accepts, or over all rows with null. Absent or unknown where the list is; its
- * gap is LOST_ROWS where the list ended with fewer rows than the server counts.
+ * Reads a window over the rows that `keep` accepts, or over all rows with null. Absent or unknown where the list is;
+ * its gap is LOST_ROWS where the list ended with fewer rows than the server counts.
  */
 export async function readListWindow<T>(
   request: PageRequest,

@@ -13,7 +13,7 @@ beforeEach(() => {
 afterAll(close);
 
 describe("a commit", () => {
-  test("is told by its host, by path or by number", async () => {
+  test("is read from its host, by path or by number", async () => {
     const reader = commits();
     const [byPath, byNumber] = await Promise.all([
       reader.commit("pay/api", sha),
@@ -124,7 +124,7 @@ describe("what was published from a commit", () => {
     expect(server.seen).toHaveLength(3);
   });
 
-  test("too far back is said, not left out", async () => {
+  test("too far back is an error, not left out", async () => {
     const rows: SyntheticRow[] = Array.from({ length: 2300 }, (_, index) => ({
       id: index + 1,
       name: "tool",

@@ -81,7 +81,7 @@ describe("a tag whose details are 404, as those of an index are", () => {
     );
   });
 
-  test("is no older than one with a date: which is the newest is not known, and said so", async () => {
+  test("is no older than one with a date: the newest is unknown", async () => {
     const { ask } = await open(web({ "2.0.0": dated("a", "01"), "2.0.1": 404 }));
     const { data, errors } = await ask(
       `{ ${image} { latestVersion { name } semver: latestVersion(by: SEMVER) { name } } }`,
@@ -120,7 +120,7 @@ describe("a tag whose details are 404, as those of an index are", () => {
 describe("a tag whose details are 500 for ever", () => {
   const six = Object.fromEntries(["1", "2", "3", "4", "5", "6"].map((name) => [name, 500 as const]));
 
-  test("is an error at the tag: the list is told, and others are served", async () => {
+  test("is an error at the tag: the list is answered, and others are served", async () => {
     // What opens a circuit is told elsewhere; no call here is made twice, whatever is configured.
     const backend = { retries: 2, breaker: { failures: 100, coolDownMs: 10_000 } };
     const { ask, gitlab } = await open(web({ ...six, "0": dated("a", "01") }), { backend });
@@ -201,7 +201,7 @@ describe("a package row that its list has and whose page is 404", () => {
     });
   });
 
-  test("has files that nobody could tell, where their list is 404 too", async () => {
+  test("has unknown files where their list is 404 too", async () => {
     const { ask, gitlab } = await open({ projects: [project] });
     gitlab.before((url) =>
       url.pathname.endsWith("/package_files") ? { status: 404, body: { message: "404 Not found" } } : null,

@@ -29,7 +29,7 @@ describe("who is asking", () => {
   const asking = (settings: Readonly<Record<string, unknown>>, credential?: string) =>
     plain(present(configure(settings).during(testCall(credential === undefined ? {} : { credential })).packages));
 
-  test("is told by access token, OAuth token or job token", async () => {
+  test("is sent as access token, OAuth token or job token", async () => {
     await packages().package(sdkRef);
     expect(header("private-token")).toBe(credentials.gitlab.token);
     server.forget();
@@ -40,7 +40,7 @@ describe("who is asking", () => {
     expect(header("job-token")).toBe(gitlabTokens.job);
   });
 
-  test("may be nobody, who sees public projects only", async () => {
+  test("may be anonymous, which sees public projects only", async () => {
     const nobody = asking({ credentials: undefined });
     expect(await nobody.package(ref("namespace1/project1", "npm:@foo/bar"))).toMatchObject({ name: "@foo/bar" });
     expect(header("private-token") ?? header("authorization") ?? header("job-token")).toBeUndefined();

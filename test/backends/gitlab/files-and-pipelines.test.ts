@@ -140,7 +140,7 @@ describe("pipelines of a version", () => {
     ]);
   });
 
-  test("are not asked for when the row said that nobody recorded a build", async () => {
+  test("are not asked for when the row has no recorded build", async () => {
     const reader = readers();
     const known = plain(present(reader.packages));
     const pipelines = plain(present(reader.commits)).pipelines;

@@ -113,7 +113,7 @@ describe("copies of an image", () => {
     expect(server.seen).toHaveLength(2 + 1 + 7);
   });
 
-  test("are none where no repository has the name, and nothing is said where none is configured", async () => {
+  test("are none where no repository has the name, and unknown where none is configured", async () => {
     expect(await present(readers().images).copies("api", released)).toMatchObject({
       kind: "ABSENT",
       proof: "WHOLE_LIST",

@@ -191,7 +191,7 @@ describe("rows", () => {
     });
   });
 
-  test("types and statuses of newer servers are kept as they are", () => {
+  test("types and statuses of newer servers stay as they are", () => {
     expect(versionOf({ package_type: "swift", status: "quarantined" })).toMatchObject({
       format: "OTHER",
       status: "quarantined",

@@ -40,7 +40,7 @@ describe("whatever a backend or a caller writes is read in one pass", () => {
     10_000,
   );
 
-  test("and tells the same as before", () => {
+  test("and answers the same as before", () => {
     const run = (web_url: string) => toPipeline({ id: 1, web_url }, "gitlab", web);
     expect(run("https://gitlab.test/sub/acme/.ci/x--y/-/pipelines/5").projectPath).toBe("acme/.ci/x--y");
     expect(run("https://elsewhere.test/sub/acme/shop/pipelines/5").projectPath).toBe("acme/shop");

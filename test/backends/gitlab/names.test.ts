@@ -168,7 +168,7 @@ describe("a name by its parts", () => {
     expect([every(data, "key").toSorted(), every(data, "status")]).toEqual([[...keys].toSorted(), ["OK"]]);
   });
 
-  test("that nobody has is absent: other separators are only asked for where nothing was found", async () => {
+  test("that no package has is absent: other separators are only asked for where nothing was found", async () => {
     const { ask, gitlab } = await open({ projects: [shop(rows)] }, groups);
     const found = await ask(search, { name: "pay-ui", match: "EXACT" });
     expect([every(found.data, "key"), gitlab.asked.length]).toEqual([["npm:@acme/pay-ui"], 2]);

@@ -25,7 +25,7 @@ describe("the newest version of a package", () => {
     row(2, "2.0", "2026-02-01T00:00:00.000Z"),
   ];
 
-  test("is told by a list that keeps its order, and by one that does not, in one call", async () => {
+  test("is read from an ordered list, and from an unordered one, in one call", async () => {
     for (const isOld of [false, true]) {
       const { ask, gitlab } = await open({ ...shop(rows), isOld });
       expect(await ask(latest)).toMatchObject({ data: { package: { latestVersion: { name: "3.0" } } }, errors: [] });
@@ -34,7 +34,7 @@ describe("the newest version of a package", () => {
     }
   });
 
-  test("is not told by a row without a date, whatever place it has", async () => {
+  test("is unknown with a row without a date, whatever place it has", async () => {
     const { ask } = await open(shop([row(1, "1.0", "2026-01-01T00:00:00.000Z"), row(2, "2.0")]));
     const { data, errors } = await ask(latest);
     expect(data).toEqual({ package: { name: "cart", latestVersion: null } });

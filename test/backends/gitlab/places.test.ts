@@ -177,7 +177,7 @@ describe("a place that does not exist, or that the credentials may not see", () 
     expect([data, errors]).toEqual([{ packages: { nodes: [], sources: [{ status: "ABSENT" }] } }, []]);
   });
 
-  test("is told from one that is there and empty", async () => {
+  test("differs from one that is there and empty", async () => {
     const { ask } = await open({ projects: [{ id: 1, path: "acme/empty" }] });
     for (const filter of [
       "",

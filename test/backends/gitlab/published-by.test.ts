@@ -46,7 +46,7 @@ describe("what was published from a commit, in a project of 151 packages", () =>
     expect(server.asked).toHaveLength(calls);
   });
 
-  test("is read to the end of the list where the commit is gone, and nobody can say when it was", async () => {
+  test("is read to the end of the list where the commit is gone and its date is unknown", async () => {
     const { commits } = await open({ projects: [{ ...project, commits: [] }] });
     expect(foundIn(await commits().publishedFrom("acme/shop", sha.slice(0, 8)))).toHaveLength(1);
   });

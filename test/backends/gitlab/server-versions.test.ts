@@ -7,7 +7,7 @@ const newest = { prefix: null, stage: null, direction: "DESC" } as const;
 const everything = { name: null, match: "CONTAINS", format: null } as const;
 
 describe.each(["12", "13", "16", "18"] as const)("GitLab %s", (era) => {
-  test("tells of a package, its versions, their pipelines and their files", async () => {
+  test("answers a package, its versions, their pipelines and their files", async () => {
     const { server, packages, commits: host, close } = await stage({ era });
     const reader = packages();
     expect(await reader.package(sdkRef)).toMatchObject({ name: "com/acme/pay/pay-sdk", versionCount: 37 });
@@ -52,7 +52,7 @@ describe.each(["12", "13", "16", "18"] as const)("GitLab %s", (era) => {
     await close();
   });
 
-  test("a type it does not know is a type nobody has", async () => {
+  test("has no package of a type that it does not know", async () => {
     const { server, packages, close } = await stage({ era });
     const scope = { repository: "infra/tools", group: null };
     expect(await packages().page(scope, { ...everything, format: "CARGO" }, first(5))).toMatchObject({
@@ -94,7 +94,7 @@ describe("an installation under a relative root", () => {
 });
 
 describe("a server in another time zone", () => {
-  test("tells the same instants", async () => {
+  test("answers the same instants", async () => {
     const [here, there] = [await stage(), await stage({ zone: 8 })];
     const [one, other] = [await here.packages().latest(sdkRef), await there.packages().latest(sdkRef)];
     expect(other?.createdAt).toBe("2026-11-02T09:17:33.118Z");

@@ -86,7 +86,7 @@ describe("versions by number", () => {
     ]);
   });
 
-  test("go on one by one where nobody says how many pages are left", async () => {
+  test("go on one by one where the count of pages is unknown", async () => {
     const other = await stage({ totals: false });
     const reader = other.packages();
     const wanted = [sdkVersions[36], npmVersions[36], npmVersions[0]].map(present);
@@ -241,7 +241,7 @@ describe("the list of versions", () => {
     expect(server.seen).toHaveLength(0);
   });
 
-  test("tells an unrecorded build from a deleted pipeline by neither having one", async () => {
+  test("has no pipeline for an unrecorded build or a deleted pipeline", async () => {
     const all = await walk((request) => packages().versions(sdkRef, newest, request), 100);
     const without = all.filter((one) => one.pipeline === null).map((one) => one.name);
     expect(without).toEqual(["1.3.0", "1.0.0"]);
