@@ -80,22 +80,45 @@ export function single<K, V>(
   });
 }
 
+/** A key that is loaded, and the promise of its answer. */
+class Pending<K, V> {
+  readonly key: K;
+  readonly text: string;
+  readonly promise: Promise<V>;
+  #settle: { readonly resolve: (value: V) => void; readonly reject: (error: Error) => void } | null;
+
+  constructor(key: K, text: string) {
+    const { promise, resolve, reject } = Promise.withResolvers<V>();
+    this.key = key;
+    this.text = text;
+    this.promise = promise;
+    this.#settle = { resolve, reject };
+  }
+
+  settle(answer: V | Error): void {
+    if (answer instanceof Error) this.#settle?.reject(answer);
+    else this.#settle?.resolve(answer);
+    this.#settle = null;
+  }
+}
+
 /**
  * The promises of one request by the text of their key. Keys of one tick are one batch, by DataLoader, which is created
- * with the first key: a request uses few of its loaders.
+ * with the first key: a request uses few of its loaders. DataLoader only collects the batch; each key has a promise of
+ * its own, so that its answer need not wait for the others.
  */
 export class Loader<K, V> {
   readonly #text: (key: K) => string;
   readonly #by: LoadedBy<K> | null;
-  readonly #start: (keys: readonly K[], batch: Batch<V>) => Promise<void>;
+  readonly #start: (keys: readonly K[], batch: Batch<K, V>) => Promise<void>;
   readonly #promises = new Map<string, Promise<V>>();
-  #batches: DataLoader<{ readonly key: K }, { readonly promise: Promise<V> }> | null = null;
+  #batches: DataLoader<Pending<K, V>, null> | null = null;
   #deferredPrimes: (() => void)[] = [];
 
   constructor(
     text: (key: K) => string,
     by: LoadedBy<K> | null,
-    start: (keys: readonly K[], batch: Batch<V>) => Promise<void>,
+    start: (keys: readonly K[], batch: Batch<K, V>) => Promise<void>,
   ) {
     this.#text = text;
     this.#by = by;
@@ -111,13 +134,11 @@ export class Loader<K, V> {
       publish(this.#by, [key], { keys: 0, deduped: 1, ms: 0 });
       return known;
     }
-    this.#batches ??= new DataLoader(async (wanted) => this.#startBatch(wanted.map((one) => one.key)), {
-      cache: false,
-    });
-    // DataLoader takes no null for a key; a promise inside an object is not awaited with the others of its batch.
-    const promise = this.#batches.load({ key }).then((answer) => answer.promise);
-    this.#promises.set(text, promise);
-    return promise;
+    const pending = new Pending<K, V>(key, text);
+    this.#promises.set(text, pending.promise);
+    this.#batches ??= new DataLoader(async (batch) => this.#startBatch(batch), { cache: false });
+    this.#batches.load(pending);
+    return pending.promise;
   };
 
   /** Sets the answer to a key that was not loaded or primed before. */
@@ -136,14 +157,16 @@ export class Loader<K, V> {
     this.#promises.set(this.#text(key), Promise.resolve(value));
   }
 
-  #startBatch(keys: readonly K[]): readonly { readonly promise: Promise<V> }[] {
-    const batch = new Batch<V>();
-    const answers = keys.map((key) => ({ promise: batch.promiseOf(this.#text(key)) }));
-    this.#start(keys, batch).then(
+  #startBatch(pending: readonly Pending<K, V>[]): null[] {
+    const batch = new Batch(pending);
+    this.#start(
+      pending.map(({ key }) => key),
+      batch,
+    ).then(
       () => batch.release(),
       (error: unknown) => batch.fail(toError(error)),
     );
-    return answers;
+    return pending.map(() => null);
   }
 }
 
@@ -151,22 +174,27 @@ export class Loader<K, V> {
  * The answers to one batch. Those that come close together are handed out together, so that the loads that follow from
  * them are one batch; a call that hangs delays only the keys that it is for.
  */
-class Batch<V> extends Map<string, V | Error> {
-  readonly #waiting = new Map<string, PromiseWithResolvers<V>>();
+class Batch<K, V> extends Map<string, V | Error> {
+  readonly #pending = new Map<string, Pending<K, V>>();
   readonly #startedAt = performance.now();
   #isReleased = false;
   #timer: NodeJS.Timeout | null = null;
 
-  promiseOf(text: string): Promise<V> {
-    const waiting = Promise.withResolvers<V>();
-    this.#waiting.set(text, waiting);
-    return waiting.promise;
+  constructor(pending: readonly Pending<K, V>[]) {
+    super();
+    for (const one of pending) this.#pending.set(one.text, one);
   }
 
   override set(text: string, answer: V | Error): this {
     super.set(text, answer);
     if (this.#isReleased) this.#settle(text, answer);
-    else this.#timer ??= setTimeout(() => this.release(), maxWaitMs(performance.now() - this.#startedAt));
+    else if (this.#pending.size > 1) {
+      // A busy process may be late: answers that have arrived by then are read before the batch is released.
+      this.#timer ??= setTimeout(
+        () => setImmediate(() => this.release()),
+        maxWaitMs(performance.now() - this.#startedAt),
+      );
+    }
     return this;
   }
 
@@ -174,7 +202,7 @@ class Batch<V> extends Map<string, V | Error> {
   release(): void {
     if (this.#timer) clearTimeout(this.#timer);
     this.#isReleased = true;
-    for (const text of this.#waiting.keys()) {
+    for (const text of this.#pending.keys()) {
       const answer = this.get(text);
       if (answer !== undefined) this.#settle(text, answer);
     }
@@ -182,15 +210,13 @@ class Batch<V> extends Map<string, V | Error> {
 
   /** Rejects every key that was not handed out. */
   fail(error: Error): void {
-    for (const text of this.#waiting.keys()) this.set(text, error);
+    for (const text of this.#pending.keys()) super.set(text, error);
     this.release();
   }
 
   #settle(text: string, answer: V | Error): void {
-    const waiting = this.#waiting.get(text);
-    this.#waiting.delete(text);
-    if (answer instanceof Error) waiting?.reject(answer);
-    else waiting?.resolve(answer);
+    this.#pending.get(text)?.settle(answer);
+    this.#pending.delete(text);
   }
 }
 
