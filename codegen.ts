@@ -40,7 +40,7 @@ const config: CodegenConfig = {
           PipelineRun: "../../model/package.ts#PipelineRun as PipelineRunModel",
           PackageSearch: "../artifact/package-links.ts#SearchParent",
           PackageSearchGroup: "../artifact/package-links.ts#SearchGroupParent",
-          Deletion: "../access/deletion.ts#DeletionParent",
+          Deletion: "../resolvers/mutation.ts#DeletionParent",
           Node: "../identity/nodes.ts#NodeResult",
           ReleaseConnection: "../resolvers/connection.ts#ReleaseConnectionParent",
           ArtifactConnection: "../resolvers/connection.ts#ArtifactConnectionParent",

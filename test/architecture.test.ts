@@ -260,7 +260,7 @@ describe("the schema", () => {
     const nouns = schemas.flatMap(({ path }) => /^schema\/([^/]+)\.graphql$/.exec(path)?.[1] ?? []);
     const resolvers = sources.flatMap(({ path }) => /^src\/graph\/resolvers\/([^/]+)\.ts$/.exec(path)?.[1] ?? []);
     // The federation machinery resolves itself: there is nothing of ours in it. The others are what resolvers share.
-    const shared = new Set(["index", "arguments", "connection", "selection"]);
+    const shared = new Set(["index", "connection", "selection"]);
     expect(
       resolvers.filter((name) => !shared.has(name)),
       "schema/X.graphql and src/graph/resolvers/X.ts come in pairs: write the one that is missing",

@@ -66,82 +66,65 @@ export function noAnswer(backend: string, { reason, failure }: Unknown): NoAnswe
 type NotFailed = Exclude<UnknownReason, "FAILED">;
 
 /**
- * The one table from reasons to what clients see. NOT_SEARCHABLE and NOT_CONFIGURED: the backend was not asked. A
- * caller who answered without being able to say is PARTIAL, or has the status of what stood in the way.
+ * The one table of what clients see of an answer that could not be had: the code, the status of the source, and what the
+ * message has after the backend's name. NOT_SEARCHABLE and NOT_CONFIGURED: the backend was not asked. Of the failures
+ * REJECTED (a 4xx to a request we built) shares MALFORMED: backend and gateway do not understand each other, and asking
+ * again will not help. NOT_FOUND reaches here only for a call that a healthy backend cannot answer so.
  */
-const reasons: Readonly<
-  Record<NotFailed, { code: UpstreamCode | "BACKEND_NOT_CONFIGURED"; status: SourceStatus; says: string }>
+const unanswered: Readonly<
+  Record<NotFailed | Failure, readonly [code: UpstreamCode | "BACKEND_NOT_CONFIGURED", SourceStatus, message: string]>
 > = {
-  LEFT_OUT: {
-    code: "UPSTREAM_MALFORMED",
-    status: "PARTIAL",
-    says: "answered other keys of the same question, and not this one",
-  },
-  NOT_SEARCHABLE: {
-    code: "UPSTREAM_MALFORMED",
-    status: "NOT_SEARCHABLE",
-    says: "cannot be searched for this: ask by a repository, a key or a reference",
-  },
-  NOT_CONFIGURED: {
-    code: "BACKEND_NOT_CONFIGURED",
-    status: "NOT_CONFIGURED",
-    says: "was not asked: its configuration names no place to look in",
-  },
-  NARROW_SEARCH: {
-    code: "UPSTREAM_FORBIDDEN",
-    status: "PARTIAL",
-    says: "found nothing in a search that may see less than these credentials may read: ask by its key",
-  },
-  LOSSY_NAME: {
-    code: "UPSTREAM_MALFORMED",
-    status: "PARTIAL",
-    says: "found nothing under this spelling of the name, and may spell it otherwise: ask by its key",
-  },
-  DETAIL_MISSING: {
-    code: "UPSTREAM_MALFORMED",
-    status: "PARTIAL",
-    says: "lists this, and says of its details that they do not exist",
-  },
-  UNCHECKED_ORDER: {
-    code: "UPSTREAM_MALFORMED",
-    status: "PARTIAL",
-    says: "did not keep the order that was asked for, or tells no dates: which is the newest is not known",
-  },
-  LOST_ROWS: {
-    code: "UPSTREAM_MALFORMED",
-    status: "MALFORMED",
-    says: "sent rows that cannot be read, or fewer than it counts",
-  },
-  UNREAD: {
-    code: "UPSTREAM_BUDGET_EXCEEDED",
-    status: "OVER_BUDGET",
-    says: "has more rows than are read for one answer: ask for fewer, or by a key",
-  },
-};
-
-/**
- * The one table from failures to what clients see. REJECTED (a 4xx to a request we built) shares MALFORMED: backend and
- * gateway do not understand each other, and asking again will not help. NOT_FOUND reaches here only for a call that a
- * healthy backend cannot answer so.
- */
-const outcomes: Readonly<Record<Failure, { code: UpstreamCode; status: SourceStatus; says: string }>> = {
-  NOT_FOUND: { code: "UPSTREAM_MALFORMED", status: "MALFORMED", says: "has nothing at a place that must exist" },
-  DENIED: { code: "UPSTREAM_FORBIDDEN", status: "DENIED", says: "does not let these credentials see this" },
-  REJECTED: { code: "UPSTREAM_MALFORMED", status: "MALFORMED", says: "did not understand the question" },
-  THROTTLED: { code: "UPSTREAM_THROTTLED", status: "THROTTLED", says: "asks to be asked less often" },
-  TIMED_OUT: { code: "UPSTREAM_TIMEOUT", status: "TIMEOUT", says: "did not answer in time" },
-  UNAVAILABLE: { code: "UPSTREAM_UNAVAILABLE", status: "DOWN", says: "is not reachable or is failing" },
-  MALFORMED: { code: "UPSTREAM_MALFORMED", status: "MALFORMED", says: "sent an answer that cannot be read" },
-  OVER_BUDGET: {
-    code: "UPSTREAM_BUDGET_EXCEEDED",
-    status: "OVER_BUDGET",
-    says: "was not asked: this operation has used up its upstream calls",
-  },
+  LEFT_OUT: ["UPSTREAM_MALFORMED", "PARTIAL", "answered other keys of the same question, and not this one"],
+  NOT_SEARCHABLE: [
+    "UPSTREAM_MALFORMED",
+    "NOT_SEARCHABLE",
+    "cannot be searched for this: ask by a repository, a key or a reference",
+  ],
+  NOT_CONFIGURED: [
+    "BACKEND_NOT_CONFIGURED",
+    "NOT_CONFIGURED",
+    "was not asked: its configuration names no place to look in",
+  ],
+  NARROW_SEARCH: [
+    "UPSTREAM_FORBIDDEN",
+    "PARTIAL",
+    "found nothing in a search that may see less than these credentials may read: ask by its key",
+  ],
+  LOSSY_NAME: [
+    "UPSTREAM_MALFORMED",
+    "PARTIAL",
+    "found nothing under this spelling of the name, and may spell it otherwise: ask by its key",
+  ],
+  DETAIL_MISSING: ["UPSTREAM_MALFORMED", "PARTIAL", "lists this, and says of its details that they do not exist"],
+  UNCHECKED_ORDER: [
+    "UPSTREAM_MALFORMED",
+    "PARTIAL",
+    "did not keep the order that was asked for, or tells no dates: which is the newest is not known",
+  ],
+  LOST_ROWS: ["UPSTREAM_MALFORMED", "MALFORMED", "sent rows that cannot be read, or fewer than it counts"],
+  UNREAD: [
+    "UPSTREAM_BUDGET_EXCEEDED",
+    "OVER_BUDGET",
+    "has more rows than are read for one answer: ask for fewer, or by a key",
+  ],
+  NOT_FOUND: ["UPSTREAM_MALFORMED", "MALFORMED", "has nothing at a place that must exist"],
+  DENIED: ["UPSTREAM_FORBIDDEN", "DENIED", "does not let these credentials see this"],
+  REJECTED: ["UPSTREAM_MALFORMED", "MALFORMED", "did not understand the question"],
+  THROTTLED: ["UPSTREAM_THROTTLED", "THROTTLED", "asks to be asked less often"],
+  TIMED_OUT: ["UPSTREAM_TIMEOUT", "TIMEOUT", "did not answer in time"],
+  UNAVAILABLE: ["UPSTREAM_UNAVAILABLE", "DOWN", "is not reachable or is failing"],
+  MALFORMED: ["UPSTREAM_MALFORMED", "MALFORMED", "sent an answer that cannot be read"],
+  OVER_BUDGET: [
+    "UPSTREAM_BUDGET_EXCEEDED",
+    "OVER_BUDGET",
+    "was not asked: this operation has used up its upstream calls",
+  ],
 };
 
 /** The status that an answer which could not be had leaves in `sources`; never ABSENT. */
 export function statusOf(error: NoAnswer): SourceStatus {
-  return error instanceof UpstreamError ? outcomes[error.failure].status : reasons[error.reason].status;
+  const [, status] = unanswered[error instanceof UpstreamError ? error.failure : error.reason];
+  return status;
 }
 
 /**
@@ -150,14 +133,14 @@ export function statusOf(error: NoAnswer): SourceStatus {
  */
 export function toGraphQLError(error: NoAnswer, path?: readonly (string | number)[]): GraphQLError {
   if (error instanceof UnansweredError) {
-    const { code, says } = reasons[error.reason];
-    return new GraphQLError(`The backend "${error.backend}" ${says}.`, {
+    const [code, , message] = unanswered[error.reason];
+    return new GraphQLError(`The backend "${error.backend}" ${message}.`, {
       path: path ?? null,
       extensions: { code, backend: error.backend, retryable: false },
     });
   }
-  const { code, says } = outcomes[error.failure];
-  return new GraphQLError(messageOf(error, says), {
+  const [code, , message] = unanswered[error.failure];
+  return new GraphQLError(messageOf(error, message), {
     path: path ?? null,
     extensions: {
       code: error.failure === "DENIED" && error.status === 401 ? "UPSTREAM_UNAUTHENTICATED" : code,
@@ -173,11 +156,11 @@ export function toGraphQLError(error: NoAnswer, path?: readonly (string | number
   });
 }
 
-function messageOf(error: UpstreamError, says: string): string {
+function messageOf(error: UpstreamError, message: string): string {
   const backend = `backend "${error.backend}"`;
   if (isQueueFull(error)) return `The gateway's queue for the ${backend} is full: too many of your calls wait in it.`;
   if (isOutOfTime(error)) return `The ${backend} was not asked: this operation has used up its time.`;
-  return `The ${backend} ${says}.${error.advice === null ? "" : ` ${error.advice}`}`;
+  return `The ${backend} ${message}.${error.advice === null ? "" : ` ${error.advice}`}`;
 }
 
 /** The error that tells of a row left out of a list. */

@@ -1,8 +1,18 @@
 import fc from "fast-check";
 import { GraphQLError } from "graphql";
 import { describe, expect, test } from "vitest";
-import { buildId, coordinatesOf, packageId, releaseId, versionId } from "../../src/graph/identity/ids.ts";
-import { type NodeType, parseCursor, parseId, printCursor, printId } from "../../src/graph/identity/opaque.ts";
+import {
+  buildId,
+  coordinatesOf,
+  type NodeType,
+  packageId,
+  parseCursor,
+  parseId,
+  printCursor,
+  printId,
+  releaseId,
+  versionId,
+} from "../../src/graph/identity/opaque.ts";
 import { mutationsOf } from "./arbitrary.ts";
 
 const types = ["Release", "BuildInfo", "Artifact", "Package", "Version"] as const satisfies readonly NodeType[];

@@ -1,8 +1,8 @@
 import type { Question } from "../../backends/prices.ts";
 import { parseImageRef } from "../../model/artifact.ts";
 import { mergeRules } from "../artifact/merge.ts";
-import { coordinatesOf, type NodeCoordinates } from "../identity/ids.ts";
-import type { Demand, Frame } from "./walk.ts";
+import { coordinatesOf, type NodeCoordinates } from "../identity/opaque.ts";
+import type { Demand, Frame, Place } from "./walk.ts";
 
 /** Reads the things behind ids, each with the one backend its id names. */
 const nodes: Demand = ({ args, ask }) => {
@@ -70,7 +70,6 @@ const allOfIt = ["records", "registries", "copies"] as const;
 const parts: Demand = ({ frame, ask }) => {
   if (!frame.known.has("parts")) ask("releaseParts");
   frame.known.add("parts");
-  return {};
 };
 
 /** Asks once for what all fields of one artifact share. */
@@ -84,7 +83,6 @@ function artifact(...wanted: readonly ("records" | "record's gaps" | "registries
     }
     if (needs("copies")) ask("copies", { of: able("copies") });
     for (const one of wanted) frame.known.add(one);
-    return {};
   };
 }
 
@@ -92,13 +90,12 @@ function artifact(...wanted: readonly ("records" | "record's gaps" | "registries
 const wholly: Demand = (place) => {
   everywhere(place);
   const { frame, times, ask, able, context } = place;
-  if (!frame.known.has("file") || frame.known.has("sameFiles")) return {};
+  if (!frame.known.has("file") || frame.known.has("sameFiles")) return undefined;
   for (const name of able("byChecksum")) {
     const placeCount = context.estate.find(name)?.places.length ?? 0;
     ask("byChecksum", { of: [name], keys: times * Math.max(1, placeCount) });
   }
   frame.known.add("sameFiles");
-  return {};
 };
 
 const byRecord = artifact("records", "record's gaps");
@@ -107,11 +104,11 @@ const everywhere = artifact("records", "registries", "copies");
 
 /** The digest stands where the artifact is named: that costs no call. */
 function unlessKnown(demand: Demand): Demand {
-  return (place) => (place.frame.known.has("digest") ? {} : demand(place));
+  return (place) => (place.frame.known.has("digest") ? undefined : demand(place));
 }
 
 /** An artifact named by its parent: nothing is known of it but the Zadig that named it. */
-const named: Demand = () => ({});
+const named: Demand = () => undefined;
 
 const atHand = (...known: readonly string[]): Partial<Frame> => ({ known: new Set(known) });
 
@@ -148,11 +145,6 @@ const ofPackage =
     ask(frame.images ? ofImage : question);
     return { images: frame.images, known: new Set(["package"]) };
   };
-
-const total: Demand = ({ ask }) => {
-  ask("total");
-  return {};
-};
 
 /** Connections tell nothing new of their rows. */
 const rows: Demand = ({ frame }) => ({ known: new Set(frame.known), images: frame.images });
@@ -207,15 +199,11 @@ export const demands: Readonly<Record<string, Demand>> = {
   "Query.backends": ({ below }) => ({ share: 1 / below }),
   "Query._entities": nodes,
 
-  "Backend.health": ({ ask }) => {
-    ask("ping");
-    return {};
-  },
+  "Backend.health": ({ ask }) => ask("ping"),
 
   "Release.builds": (place) => {
     parts(place);
     place.ask("assembledBuilds", { keys: place.times * imagesARelease });
-    return {};
   },
   "Release.deployments": parts,
   "Release.tests": parts,
@@ -226,7 +214,6 @@ export const demands: Readonly<Record<string, Demand>> = {
     parts(place);
     place.ask("byImage", { keys: place.below });
     place.ask("image", { of: place.able("image"), keys: place.below });
-    return {};
   },
   "BuildInfo.release": ({ ask }) => {
     ask("release");
@@ -266,7 +253,6 @@ export const demands: Readonly<Record<string, Demand>> = {
   "Artifact.activities": (place) => {
     byRecord(place);
     place.ask("artifact", { keys: place.times / oneInSoMany });
-    return {};
   },
   "Artifact.builds": byRecord,
   "Artifact.releases": (place) => {
@@ -300,7 +286,6 @@ export const demands: Readonly<Record<string, Demand>> = {
   "Version.tags": ({ ask, frame }) => {
     if (!frame.images && !frame.known.has("package")) ask("floatingTags");
     frame.known.add("package");
-    return {};
   },
   "Version.files": ({ ask, frame }) => {
     if (!frame.images) ask("files");
@@ -325,12 +310,11 @@ export const demands: Readonly<Record<string, Demand>> = {
   "PipelineRun.commit": ({ ask }) => {
     ask("commit");
     ask("mergeRequests");
-    return {};
   },
 
   ...Object.fromEntries(
     ["Release", "Artifact", "Package", "Version", "PackageFile"].flatMap((type) => [
-      [`${type}Connection.totalCount`, total],
+      [`${type}Connection.totalCount`, ({ ask }: Place) => ask("total")],
       [`${type}Connection.nodes`, rows],
       [`${type}Connection.edges`, rows],
       [`${type}Edge.node`, rows],

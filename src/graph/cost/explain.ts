@@ -170,7 +170,7 @@ export function estimate(asked: Asked, context: Context): Estimate {
     };
     const place: Place = { context, args, frame, times, below, ask, able };
     const demand: Demand | undefined = demands[coordinate];
-    const leads = demand ? demand(place) : {};
+    const leads = demand?.(place);
     if (!demand && weight > 0) {
       // A field without a demand of its own: what the schema says of it, for every backend that may be meant.
       for (const name of frame.homes) calls.set(name, (calls.get(name) ?? 0) + Math.ceil(weight * times * frame.share));

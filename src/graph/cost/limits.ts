@@ -1,7 +1,19 @@
-import { type FieldNode, GraphQLError, getNamedType, isLeafType } from "graphql";
-import { badInput } from "../errors.ts";
-import { checkArguments } from "../resolvers/arguments.ts";
-import { checkValues } from "./values.ts";
+import {
+  type FieldNode,
+  type GraphQLArgument,
+  GraphQLError,
+  type GraphQLInputField,
+  type GraphQLInputType,
+  getNamedType,
+  isInputObjectType,
+  isLeafType,
+  isScalarType,
+  isSpecifiedScalarType,
+} from "graphql";
+import { badInput, type InputCode } from "../errors.ts";
+import { checkCursor } from "../identity/opaque.ts";
+import { checkedFirst } from "../resolvers/connection.ts";
+import { checkValues, isTooLongInAddress, longestInAddress } from "./document.ts";
 import { type Asked, type Step, walkOperation } from "./walk.ts";
 
 /** What one operation may ask for; see `limits` in the configuration. */
@@ -41,31 +53,25 @@ export interface Spent {
 export function checkLimits(asked: Asked, limits: Limits, spent: Spent = { cost: 0, answerBytes: 0 }): Measure {
   checkValues(asked.variables);
   const measured = measure(asked, limits, spent);
-  const refuse = (
-    code: "DEPTH_LIMIT_EXCEEDED" | "COST_LIMIT_EXCEEDED",
-    what: string,
-    is: number,
-    most: number,
-    before = 0,
-  ): GraphQLError =>
-    before === 0
-      ? badInput(code, `The operation has ${what} of ${is}; at most ${most} is allowed.`)
-      : badInput(
-          code,
-          `The operations of this request have ${what} of ${before + is} together; at most ${most} is allowed.`,
-        );
-  if (measured.depth > limits.depth) throw refuse("DEPTH_LIMIT_EXCEEDED", "a depth", measured.depth, limits.depth);
-  if (measured.aliases > limits.aliases)
-    throw refuse("COST_LIMIT_EXCEEDED", "a number of aliases", measured.aliases, limits.aliases);
-  if (spent.cost + measured.cost > limits.cost)
-    throw refuse("COST_LIMIT_EXCEEDED", "an estimated cost", measured.cost, limits.cost, spent.cost);
-  if (spent.answerBytes + measured.answerBytes > limits.answerBytes) {
-    const what = "an estimated answer in bytes";
-    throw refuse("COST_LIMIT_EXCEEDED", what, measured.answerBytes, limits.answerBytes, spent.answerBytes);
-  }
-  spent.cost += measured.cost;
-  spent.answerBytes += measured.answerBytes;
+  const { depth, aliases, cost, answerBytes } = measured;
+  refuseAbove("DEPTH_LIMIT_EXCEEDED", "a depth", depth, limits.depth);
+  refuseAbove("COST_LIMIT_EXCEEDED", "a number of aliases", aliases, limits.aliases);
+  refuseAbove("COST_LIMIT_EXCEEDED", "an estimated cost", cost, limits.cost, spent.cost);
+  const answer = "an estimated answer in bytes";
+  refuseAbove("COST_LIMIT_EXCEEDED", answer, answerBytes, limits.answerBytes, spent.answerBytes);
+  spent.cost += cost;
+  spent.answerBytes += answerBytes;
   return measured;
+}
+
+/** Throws where this operation, with those `before` it in its request, has more than is allowed. */
+function refuseAbove(code: InputCode, what: string, is: number, most: number, before = 0): void {
+  if (before + is <= most) return;
+  const whole =
+    before === 0
+      ? `The operation has ${what} of ${is}`
+      : `The operations of this request have ${what} of ${before + is} together`;
+  throw badInput(code, `${whole}; at most ${most} is allowed.`);
 }
 
 /** Deepest nesting of fields below `__schema` and `__type`: the usual question about the schema has 15. */
@@ -139,4 +145,56 @@ function bytesOf({ field, node, times, below }: Step<Frame>): number {
   const isLeaf = type === null || isLeafType(type);
   const value = bytesOfNamed[node.name.value] ?? bytesOfType[type?.name ?? ""] ?? valueBytes;
   return times * name + (isLeaf ? Math.max(times, below) * value : below * bracketBytes);
+}
+
+/** Longer names, keys and references exist nowhere. */
+const longestText = 1024;
+
+/** Most entries of a list: as many as a page has rows. */
+const mostEntries = 100;
+/** Most entities of one question: routers put together what many of their own questions need. */
+const mostRepresentations = 1000;
+
+/**
+ * Refuses what no list and no backend can mean, wherever it stands in an operation and before anything is asked: a page
+ * that no list gives, a list of too many entries, text that is no cursor, text that is empty, endless or holds control
+ * characters. `args` are the values as coerced. Throws BAD_USER_INPUT, COST_LIMIT_EXCEEDED or BAD_CURSOR.
+ */
+function checkArguments(given: readonly GraphQLArgument[], args: Readonly<Record<string, unknown>>): void {
+  for (const { name, type } of given) {
+    const value = args[name];
+    if (name === "first") checkedFirst(typeof value === "number" ? value : null);
+    else if (name === "after") {
+      if (typeof value === "string") checkCursor(value);
+    } else checkValue(name, type, value);
+  }
+}
+
+function checkValue(name: string, type: GraphQLInputType, value: unknown): void {
+  const named = getNamedType(type);
+  if (Array.isArray(value)) {
+    const most = name === "representations" ? mostRepresentations : mostEntries;
+    if (value.length > most) throw badInput("COST_LIMIT_EXCEEDED", `"${name}" must have at most ${most} entries.`);
+    for (const one of value) checkValue(name, named, one);
+  } else if (isInputObjectType(named)) {
+    for (const field of Object.values<GraphQLInputField>(named.getFields())) {
+      checkValue(field.name, field.type, valueIn(value, field.name));
+    }
+  } else if (named.name === "String" && typeof value === "string") checkTextArgument(name, value);
+  // A representation is anything at all, and may be written out in the document.
+  else if (isScalarType(named) && !isSpecifiedScalarType(named)) checkValues(value);
+}
+
+function checkTextArgument(name: string, value: string): void {
+  if (value.trim() === "") throw badInput("BAD_USER_INPUT", `"${name}" must not be empty: leave it out to mean any.`);
+  if (value.length > longestText)
+    throw badInput("BAD_USER_INPUT", `"${name}" must have at most ${longestText} characters.`);
+  if (isTooLongInAddress(value)) {
+    throw badInput("BAD_USER_INPUT", `"${name}" must have at most ${longestInAddress} bytes as part of an address.`);
+  }
+  if (/\p{Cc}/u.test(value)) throw badInput("BAD_USER_INPUT", `"${name}" must not hold control characters.`);
+}
+
+function valueIn(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name) ? Reflect.get(value, name) : null;
 }

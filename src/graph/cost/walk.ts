@@ -372,10 +372,13 @@ export interface Place {
   readonly times: number;
   readonly below: number;
   /** Asks the homes, or the backends named, for so many keys (one for each parent when left out). */
-  readonly ask: (question: Question, options?: { readonly of?: readonly string[]; readonly keys?: number }) => void;
+  readonly ask: (
+    question: Question,
+    options?: { readonly of?: readonly string[]; readonly keys?: number },
+  ) => undefined;
   /** Every backend that can be asked this; `image` only of registries that references name. */
   readonly able: (question: Question) => readonly string[];
 }
 
-/** What resolving one field asks of backends, and what it tells of the objects below it. */
-export type Demand = (place: Place) => Partial<Omit<Frame, "arrivals">>;
+/** What resolving one field asks of backends; returns what is known of the objects below it, if anything is. */
+export type Demand = (place: Place) => Partial<Omit<Frame, "arrivals">> | undefined;

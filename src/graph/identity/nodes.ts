@@ -10,7 +10,7 @@ import { traceReference } from "../artifact/trace.ts";
 import { type Context, resolveReader } from "../context.ts";
 import { badInput } from "../errors.ts";
 import { loadPackage } from "../resolvers/selection.ts";
-import { type ArtifactCoordinate, coordinatesOf } from "./ids.ts";
+import { type ArtifactCoordinate, coordinatesOf } from "./opaque.ts";
 
 /** A model object with the name of its type, as the `Node` interface needs it. */
 export type NodeParent =

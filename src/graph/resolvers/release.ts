@@ -18,7 +18,7 @@ import { imageSeed } from "../artifact/seeds.ts";
 import { type Context, resolveReader } from "../context.ts";
 import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
-import { buildId, coordinatesOf, releaseId } from "../identity/ids.ts";
+import { buildId, coordinatesOf, releaseId } from "../identity/opaque.ts";
 import { backendNamed } from "./backend.ts";
 import { connectAs } from "./connection.ts";
 import { selects } from "./selection.ts";

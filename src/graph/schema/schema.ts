@@ -1,17 +1,24 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { makeExecutableSchema } from "@graphql-tools/schema";
 import {
+  type ConstDirectiveNode,
   concatAST,
   type DefinitionNode,
   type DocumentNode,
+  defaultFieldResolver,
+  GraphQLError,
+  type GraphQLField,
   type GraphQLSchema,
+  isObjectType,
   isScalarType,
   Kind,
   type ObjectTypeDefinitionNode,
   type ObjectTypeExtensionNode,
   parse,
   print,
+  type ValueNode,
 } from "graphql";
+import { parseScope, type Scope } from "../../model/access.ts";
 import type { Context } from "../context.ts";
 import { meterResolvers } from "../cost/answer-meter.ts";
 import { artifactResolvers } from "../resolvers/artifact.ts";
@@ -21,7 +28,6 @@ import { nodeResolvers } from "../resolvers/node.ts";
 import { packageResolvers } from "../resolvers/package.ts";
 import { releaseResolvers } from "../resolvers/release.ts";
 import { rootResolvers } from "../resolvers/root.ts";
-import { enforceScopes } from "./scopes.ts";
 import { references, subgraphOf, withoutFederation } from "./subgraph.ts";
 
 const folder = new URL("../../../schema/", import.meta.url);
@@ -106,17 +112,97 @@ function readFiles(wanted: (name: string) => boolean): DocumentNode {
  */
 function mergeExtensions({ definitions }: DocumentNode): DocumentNode {
   const types = new Map<string, ObjectTypeDefinitionNode | ObjectTypeExtensionNode>();
-  for (const node of definitions.filter(isObjectType)) {
+  for (const node of definitions.filter(isTypeNode)) {
     const before = types.get(node.name.value);
     const type = before?.kind === Kind.OBJECT_TYPE_DEFINITION ? before : node;
     types.set(node.name.value, { ...type, fields: [...(before?.fields ?? []), ...(node.fields ?? [])] });
   }
-  const merged = new Set(definitions.map((node) => (isObjectType(node) ? (types.get(node.name.value) ?? node) : node)));
+  const merged = new Set(definitions.map((node) => (isTypeNode(node) ? (types.get(node.name.value) ?? node) : node)));
   const isDirective = ({ kind }: DefinitionNode) => kind === Kind.DIRECTIVE_DEFINITION;
   const inOrder = [...merged].toSorted((one, other) => Number(isDirective(other)) - Number(isDirective(one)));
   return { kind: Kind.DOCUMENT, definitions: inOrder };
 }
 
-function isObjectType(node: DefinitionNode): node is ObjectTypeDefinitionNode | ObjectTypeExtensionNode {
+function isTypeNode(node: DefinitionNode): node is ObjectTypeDefinitionNode | ObjectTypeExtensionNode {
   return node.kind === Kind.OBJECT_TYPE_DEFINITION || node.kind === Kind.OBJECT_TYPE_EXTENSION;
+}
+
+/** The caller must have all scopes of one of these sets. */
+type Requirement = readonly (readonly Scope[])[];
+
+/**
+ * Puts a check before every field that `@requiresScopes` stands on in the document, and before every field of `Query`
+ * and `Mutation`, which need `read` whether or not anything says so: a field that is added later is closed until it is
+ * opened. A caller who lacks the scope gets FORBIDDEN in that place, nothing is asked for it, and the rest of the
+ * answer stands. The document is the one with the words of federation, whether or not the schema still has them.
+ */
+function enforceScopes(schema: GraphQLSchema, document: DocumentNode): GraphQLSchema {
+  const demands = demandsIn(document);
+  // A caller who deletes learns what is there.
+  const roots = new Set<unknown>([schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]);
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!isObjectType(type) || type.name.startsWith("__")) continue;
+    const ofRoot: readonly Requirement[] = roots.has(type) ? [[["read"]]] : [];
+    const ofType = demands.get(type.name) ?? [];
+    for (const field of Object.values(type.getFields())) {
+      const needed = [...ofRoot, ...ofType, ...(demands.get(`${type.name}.${field.name}`) ?? [])];
+      if (needed.length > 0) guard(field, needed);
+    }
+  }
+  return schema;
+}
+
+/** What is demanded by coordinate: `Type` for all of its fields, `Type.field` for one. */
+function demandsIn(document: DocumentNode): ReadonlyMap<string, readonly Requirement[]> {
+  const demands = new Map<string, readonly Requirement[]>();
+  const add = (coordinate: string, directives: readonly ConstDirectiveNode[] | undefined) =>
+    demands.set(coordinate, [...(demands.get(coordinate) ?? []), ...requirementsOf(directives)]);
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OBJECT_TYPE_DEFINITION && definition.kind !== Kind.OBJECT_TYPE_EXTENSION) continue;
+    add(definition.name.value, definition.directives);
+    for (const field of definition.fields ?? []) add(`${definition.name.value}.${field.name.value}`, field.directives);
+  }
+  return demands;
+}
+
+function guard(field: GraphQLField<unknown, Context>, needed: readonly Requirement[]): void {
+  const resolve = field.resolve ?? defaultFieldResolver;
+  field.resolve = (source, args, context, info) => {
+    for (const requirement of needed) {
+      if (!requirement.some((set) => set.every((scope) => context.caller.scopes.has(scope))))
+        throw lacking(requirement);
+    }
+    return resolve(source, args, context, info);
+  };
+}
+
+function lacking(requirement: Requirement): GraphQLError {
+  const words = requirement.map((set) => set.map((scope) => `"${scope}"`).join(" and ")).join(", or ");
+  return new GraphQLError(`This field needs the scope ${words}.`, {
+    extensions: { code: "FORBIDDEN", retryable: false },
+  });
+}
+
+// Read from the document and not from the directive's definition: whatever is no list of lists of known scopes is a
+// mistake in the schema, and must keep the gateway from starting instead of leaving a field open.
+function requirementsOf(directives: readonly ConstDirectiveNode[] | undefined): readonly Requirement[] {
+  return (directives ?? [])
+    .filter(({ name }) => name.value === "requiresScopes")
+    .map(({ arguments: args }) => {
+      const sets = listIn(args?.find(({ name }) => name.value === "scopes")?.value).map((set) =>
+        listIn(set).map(scopeIn),
+      );
+      if (sets.length === 0 || sets.some((set) => set.length === 0)) throw new Error("@requiresScopes without a scope");
+      return sets;
+    });
+}
+
+function listIn(value: ValueNode | undefined): readonly ValueNode[] {
+  return value?.kind === Kind.LIST ? value.values : [];
+}
+
+function scopeIn(value: ValueNode): Scope {
+  const scope = value.kind === Kind.STRING ? parseScope(value.value) : null;
+  if (scope === null) throw new Error("@requiresScopes with a scope that does not exist");
+  return scope;
 }

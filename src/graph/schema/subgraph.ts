@@ -19,9 +19,8 @@ import { errorsIn, outcomeOf } from "../artifact/outcome.ts";
 import { searchDigest, traceFound } from "../artifact/trace-starts.ts";
 import { backendsWith, type Context } from "../context.ts";
 import { badInput } from "../errors.ts";
-import { coordinatesOf } from "../identity/ids.ts";
 import { loadNode } from "../identity/nodes.ts";
-import type { NodeType } from "../identity/opaque.ts";
+import { coordinatesOf, type NodeType } from "../identity/opaque.ts";
 
 /** What another subgraph sends to name one object: its type and the fields of one of its keys, all unchecked. */
 export type Representation = Readonly<Record<string, unknown>> & { readonly __typename: string };

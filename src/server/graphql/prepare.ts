@@ -11,9 +11,8 @@ import {
   validate,
 } from "graphql";
 import type { Config } from "../../config/index.ts";
-import { checkNesting, readDocument } from "../../graph/cost/document.ts";
+import { checkNesting, nullsInPlaceOfValues, readDocument } from "../../graph/cost/document.ts";
 import { checkLimits, type Limits, type Spent } from "../../graph/cost/limits.ts";
-import { nullsInPlaceOfValues } from "../../graph/cost/values.ts";
 import { badInput, badInputAt } from "../../graph/errors.ts";
 import { Lru } from "../../model/lru.ts";
 import type { DocumentPlans, FastPath, Plan, Variables } from "../fast-path/index.ts";

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { BlockList, isIP } from "node:net";
 import { GraphQLError } from "graphql";
 import { readBasePath } from "../../config/settings.ts";
-import { checkValues } from "../../graph/cost/values.ts";
+import { checkValues } from "../../graph/cost/document.ts";
 import { firstOf } from "../../upstream/transport.ts";
 import type { TraceParent } from "../observability/telemetry.ts";
 import { decodeUtf8, parseJson } from "./body.ts";
