@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { credentials } from "../demo/story.ts";
 import { callsFor } from "../src/backends/prices.ts";
 import { demands } from "../src/graph/cost/demands.ts";
-import { createLedger, type ExplainReport } from "../src/graph/cost/explain.ts";
+import { type ExplainReport, Ledger } from "../src/graph/cost/explain.ts";
 import { createSchema } from "../src/graph/schema/schema.ts";
 import { UpstreamError } from "../src/upstream/errors.ts";
 import type { Exchange } from "../src/upstream/events.ts";
@@ -244,7 +244,7 @@ describe("the ledger", () => {
   const failure = new UpstreamError("THROTTLED", { backend: "one", operation: "swr.getTag" });
 
   it("tells caches, flights and what was not sent from requests", () => {
-    const ledger = createLedger();
+    const ledger = new Ledger();
     ledger.exchanged(told({}));
     ledger.exchanged(told({ via: "COALESCED", attempt: 0 }));
     ledger.exchanged(told({ via: "CACHE", attempt: 0 }));
@@ -264,7 +264,7 @@ describe("the ledger", () => {
   });
 
   it("'not there' is an answer, and a stale one says so", () => {
-    const ledger = createLedger();
+    const ledger = new Ledger();
     const missing = new UpstreamError("NOT_FOUND", { backend: "one", operation: "swr.getTag" });
     ledger.exchanged(told({ outcome: "NOT_FOUND", error: missing }));
     ledger.exchanged(told({ via: "STALE", attempt: 0 }));

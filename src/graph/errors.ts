@@ -66,10 +66,10 @@ export function noAnswer(backend: string, { reason, failure }: Unknown): NoAnswe
 type NotFailed = Exclude<UnknownReason, "FAILED">;
 
 /**
- * The one table of what clients see of an answer that could not be had: the code, the status of the source, and what the
- * message has after the backend's name. NOT_SEARCHABLE and NOT_CONFIGURED: the backend was not asked. Of the failures
- * REJECTED (a 4xx to a request we built) shares MALFORMED: backend and gateway do not understand each other, and asking
- * again will not help. NOT_FOUND reaches here only for a call that a healthy backend cannot answer so.
+ * The one table of what clients see of an answer that could not be had: the code, the status of the source, and what
+ * the message has after the backend's name. NOT_SEARCHABLE and NOT_CONFIGURED: the backend was not asked. REJECTED (a
+ * 4xx to a request we built) shares MALFORMED: backend and gateway do not understand each other, and asking again will
+ * not help. NOT_FOUND reaches here only for a call that a healthy backend cannot answer so.
  */
 const unanswered: Readonly<
   Record<NotFailed | Failure, readonly [code: UpstreamCode | "BACKEND_NOT_CONFIGURED", SourceStatus, message: string]>

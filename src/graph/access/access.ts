@@ -143,7 +143,8 @@ function artifactGuards(sight: Sight): Guards<ArtifactReader> {
     const answer = await records;
     if (answer.kind !== "FOUND") return answer;
     const seen = await Promise.all(answer.value.map((record) => see(reader)(record).catch(failed)));
-    return foundAny(valuesIn(seen), hidden, answer.gap ?? firstGap(seen));
+    const values = seen.flatMap((one) => (one.kind === "FOUND" ? [one.value] : []));
+    return foundAny(values, hidden, answer.gap ?? firstGap(seen));
   };
   return {
     page: (page, reader) => (filter, request) =>
@@ -271,7 +272,13 @@ function keepSeen<T, U>(answer: Answer<T>, see: (value: T) => U | null): Answer<
 
 /** Those that were found and may be seen. */
 function keepAllSeen<T>(answer: Answer<readonly T[]>, see: (value: T) => T | null): Answer<readonly T[]> {
-  return answer.kind === "FOUND" ? foundAny(present(answer.value.map(see)), hidden, answer.gap) : answer;
+  return answer.kind === "FOUND"
+    ? foundAny(
+        answer.value.flatMap((one) => see(one) ?? []),
+        hidden,
+        answer.gap,
+      )
+    : answer;
 }
 
 const mostRounds = 10;
@@ -333,12 +340,4 @@ function rowsSeen<T>(rows: readonly Row<T>[], seen: readonly Answer<T>[]): Row<T
 async function answerOf<T>(seen: T | null | Promise<Answer<T>>): Promise<Answer<T>> {
   if (seen instanceof Promise) return seen.catch(failed);
   return seen === null ? hidden : found(seen);
-}
-
-function valuesIn<T>(answers: readonly Answer<T>[]): T[] {
-  return answers.flatMap((answer) => (answer.kind === "FOUND" ? [answer.value] : []));
-}
-
-function present<T>(values: readonly (T | null)[]): T[] {
-  return values.flatMap((value) => (value === null ? [] : [value]));
 }

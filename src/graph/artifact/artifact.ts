@@ -211,8 +211,8 @@ export class ArtifactNode {
   }
 
   /**
-   * The merged scalar, and the failures of backends that are trusted more. Backends are asked in the order of trust, one
-   * role at a time: a value never depends on which other fields were selected.
+   * The merged scalar, and the failures of backends that are trusted more. Backends are asked in the order of trust,
+   * one role at a time: a value never depends on which other fields were selected.
    */
   async merged(field: MergedField): Promise<{ value: string | number | null; failures: readonly NoAnswer[] }> {
     if (field === "type" && this.seed.type !== "OTHER") return { value: this.seed.type, failures: [] };

@@ -49,42 +49,22 @@ interface MergeRule {
   readonly sameFact: boolean;
 }
 
+const ciFirst: readonly Role[] = ["ci", "registry", "repository"];
+const ciThenFile: readonly Role[] = ["ci", "repository", "registry"];
+const ciLast: readonly Role[] = ["registry", "repository", "ci"];
+
 /**
  * The merge policy, the one table. Only records of equal bytes ever get here, so a disagreement is about the record,
  * not about the thing.
  */
 export const mergeRules: Readonly<Record<MergedField, MergeRule>> = {
-  name: {
-    trust: ["ci", "repository", "registry"],
-    rule: "name: the build's own name before where it is stored",
-    sameFact: false,
-  },
-  type: {
-    trust: ["ci", "registry", "repository"],
-    rule: "type: the build's own word before where it is stored",
-    sameFact: true,
-  },
-  size: { trust: ["registry", "repository", "ci"], rule: "size: registry before CI", sameFact: true },
-  architecture: {
-    trust: ["ci", "registry", "repository"],
-    rule: "architecture: the build's record before where it is stored",
-    sameFact: true,
-  },
-  os: {
-    trust: ["ci", "registry", "repository"],
-    rule: "os: the build's record before where it is stored",
-    sameFact: true,
-  },
-  createdBy: {
-    trust: ["ci", "repository", "registry"],
-    rule: "createdBy: who built it before who stored it",
-    sameFact: false,
-  },
-  createdAt: {
-    trust: ["ci", "repository", "registry"],
-    rule: "createdAt: when it was built before when it was stored",
-    sameFact: false,
-  },
+  name: { trust: ciThenFile, sameFact: false, rule: "name: the build's own name before where it is stored" },
+  type: { trust: ciFirst, sameFact: true, rule: "type: the build's own word before where it is stored" },
+  size: { trust: ciLast, sameFact: true, rule: "size: registry before CI" },
+  architecture: { trust: ciFirst, sameFact: true, rule: "architecture: the build's record before where it is stored" },
+  os: { trust: ciFirst, sameFact: true, rule: "os: the build's record before where it is stored" },
+  createdBy: { trust: ciThenFile, sameFact: false, rule: "createdBy: who built it before who stored it" },
+  createdAt: { trust: ciThenFile, sameFact: false, rule: "createdAt: when it was built before when it was stored" },
 };
 
 /** The merged value of one field with the claim it comes from; null without a claim. */
@@ -176,7 +156,7 @@ export function claimOfFile({ version, file, fetchedAt }: PackagedFile): Claim {
   };
 }
 
-const fields: readonly MergedField[] = ["name", "type", "size", "architecture", "os", "createdBy", "createdAt"];
+const fields = Object.keys(mergeRules) as MergedField[];
 
 /** A backend that says the same of two tags of one image says it once. */
 function unique(observations: readonly ObservationParent[]): ObservationParent[] {

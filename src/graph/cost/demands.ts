@@ -150,9 +150,10 @@ const ofPackage =
 const rows: Demand = ({ frame }) => ({ known: new Set(frame.known), images: frame.images });
 
 /**
- * What each field costs, by its coordinate; fields that are not here cost what `@cost` says, which is mostly nothing.
+ * What each field costs, by its coordinate. Null: one call for each parent and unit of its `@cost`, in every backend
+ * that the parent may be from; that needs no price. Fields that are not here cost nothing.
  */
-export const demands: Readonly<Record<string, Demand>> = {
+export const demands: Readonly<Record<string, Demand | null>> = {
   "Query.release": nodes,
   "Query.releases": ({ args, ask, able }) => {
     const homes = homesOf(args["filter"], able("releases"));

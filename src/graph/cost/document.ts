@@ -198,7 +198,7 @@ export const longestValue = 4096;
 /** Bytes that one text may have once it is encoded as part of an address, where a letter can take nine. */
 export const longestInAddress = 3072;
 /** Longest name of a member, and of anything in a document. */
-export const longestName = 1024;
+const longestName = 1024;
 
 /**
  * Refuses values that are too many, too deep, too long, or text that is not Unicode: half a character has no encoding,

@@ -6,7 +6,7 @@ import type { CallerFacts, Context } from "../context.ts";
 import { badInput, statusOf } from "../errors.ts";
 import type { SourceStatus } from "../generated/resolvers.ts";
 import { demands } from "./demands.ts";
-import { type Asked, type Demand, type Frame, type Place, walkOperation } from "./walk.ts";
+import { type Asked, type Frame, type Place, walkOperation } from "./walk.ts";
 
 /** `plan` runs nothing; `actual` runs and tells what it took. */
 export type ExplainMode = "plan" | "actual";
@@ -53,15 +53,7 @@ export function explainMode(header: string, caller: Pick<CallerFacts, "scopes">)
   return mode;
 }
 
-/** What one operation takes, added up while it runs. */
-export interface Ledger {
-  readonly exchanged: (exchange: Exchange) => void;
-  readonly loaded: (load: Load) => void;
-  /** In the order in which each call was first made. */
-  readonly rows: () => readonly Spent[];
-}
-
-interface Line {
+interface LedgerRow {
   readonly backend: string;
   readonly operation: string;
   keys: number;
@@ -80,58 +72,50 @@ interface Line {
   worst: SourceStatus;
 }
 
-/** A ledger with nothing in it. */
-export function createLedger(): Ledger {
-  const lines = new Map<string, Line>();
-  const lineOf = ({ backend, operation }: Pick<Spent, "backend" | "operation">): Line => {
+/** What one operation takes, added up while it runs. */
+export class Ledger {
+  readonly #rows = new Map<string, LedgerRow>();
+
+  #rowOf({ backend, operation }: Pick<Spent, "backend" | "operation">): LedgerRow {
     const key = JSON.stringify([backend, operation]);
-    const line: Line = lines.get(key) ?? {
-      backend,
-      operation,
-      keys: 0,
-      loaded: false,
-      calls: 0,
-      deduped: 0,
-      answers: 0,
-      asked: 0,
-      cache: "miss",
-      ms: 0,
-      failures: 0,
-      worst: "OK",
-    };
-    lines.set(key, line);
-    return line;
-  };
-  return {
-    exchanged: (exchange) => {
-      const line = lineOf(exchange);
-      line.answers += 1;
-      if (exchange.attempt <= 1) line.asked += 1;
-      if (exchange.via === "SENT") line.calls += 1;
-      if (exchange.via === "COALESCED") line.deduped += 1;
-      if (exchange.via === "CACHE" && line.cache === "miss") line.cache = "hit";
-      if (exchange.via === "STALE") line.cache = "stale";
-      line.ms = Math.max(line.ms, Math.round(exchange.ms));
-      // A further attempt takes the place of the one before it, and "not there" is an answer.
-      if (exchange.attempt > 1) line.failures -= 1;
-      if (exchange.error === null || exchange.outcome === "NOT_FOUND") return;
-      line.failures += 1;
-      line.worst = statusOf(exchange.error);
-    },
-    loaded: (load) => {
-      const line = lineOf(load);
-      line.loaded = true;
-      line.keys += load.keys;
-      line.deduped += load.deduped;
-    },
-    rows: () =>
-      [...lines.values()].flatMap(({ backend, operation, keys, calls, deduped, cache, ms, ...line }): Spent[] => {
-        // Keys that another call has answered tell nothing of this one.
-        if (line.answers === 0) return [];
-        const status = line.failures > 0 ? line.worst : "OK";
-        return [{ backend, operation, keys: line.loaded ? keys : line.asked, calls, deduped, cache, ms, status }];
-      }),
-  };
+    const counts = { keys: 0, calls: 0, deduped: 0, answers: 0, asked: 0, ms: 0, failures: 0 };
+    const row = this.#rows.get(key) ?? { backend, operation, ...counts, loaded: false, cache: "miss", worst: "OK" };
+    this.#rows.set(key, row);
+    return row;
+  }
+
+  exchanged(exchange: Exchange): void {
+    const row = this.#rowOf(exchange);
+    row.answers += 1;
+    if (exchange.attempt <= 1) row.asked += 1;
+    if (exchange.via === "SENT") row.calls += 1;
+    if (exchange.via === "COALESCED") row.deduped += 1;
+    if (exchange.via === "CACHE" && row.cache === "miss") row.cache = "hit";
+    if (exchange.via === "STALE") row.cache = "stale";
+    row.ms = Math.max(row.ms, Math.round(exchange.ms));
+    // A further attempt takes the place of the one before it, and "not there" is an answer.
+    if (exchange.attempt > 1) row.failures -= 1;
+    if (exchange.error === null || exchange.outcome === "NOT_FOUND") return;
+    row.failures += 1;
+    row.worst = statusOf(exchange.error);
+  }
+
+  loaded(load: Load): void {
+    const row = this.#rowOf(load);
+    row.loaded = true;
+    row.keys += load.keys;
+    row.deduped += load.deduped;
+  }
+
+  /** In the order in which each call was first made. */
+  rows(): readonly Spent[] {
+    // Keys that another call has answered are no part of a call that was not made.
+    const made = [...this.#rows.values()].filter(({ answers }) => answers > 0);
+    return made.map(({ backend, operation, keys, calls, deduped, cache, ms, ...row }) => {
+      const status = row.failures > 0 ? row.worst : "OK";
+      return { backend, operation, keys: row.loaded ? keys : row.asked, calls, deduped, cache, ms, status };
+    });
+  }
 }
 
 /** Calls by backend, in the order of the configuration; backends that would not be asked are left out. */
@@ -169,10 +153,9 @@ export function estimate(asked: Asked, context: Context): Estimate {
       }
     };
     const place: Place = { context, args, frame, times, below, ask, able };
-    const demand: Demand | undefined = demands[coordinate];
+    const demand = demands[coordinate];
     const leads = demand?.(place);
     if (!demand && weight > 0) {
-      // A field without a demand of its own: what the schema says of it, for every backend that may be meant.
       for (const name of frame.homes) calls.set(name, (calls.get(name) ?? 0) + Math.ceil(weight * times * frame.share));
     }
     const arrivals = Math.max(frame.arrivals, made);

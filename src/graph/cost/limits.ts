@@ -104,7 +104,7 @@ function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
     const isIntrospection = step.frame.isIntrospection || node.name.value.startsWith("__");
     if (node.alias) sum.aliases += 1;
     if (!isIntrospection || depth > introspectionDepth) sum.depth = Math.max(sum.depth, depth);
-    if (field) checkedAt(node, () => checkArguments(field.args, args));
+    if (field) checkArguments(node, field.args, args);
     const bytes = bytesOf(step);
     sum.calls += weight * times;
     sum.cost += weight * times + bytes / (isIntrospection ? introspectionBytesACall : bytesACall);
@@ -112,16 +112,6 @@ function measure(asked: Asked, limits: Limits, spent: Spent): Measure {
     return { isIntrospection };
   });
   return { ...sum, cost: Math.ceil(sum.cost), answerBytes: Math.round(sum.answerBytes), visited };
-}
-
-/** Tells of what is refused where it stands in the document. */
-function checkedAt(node: FieldNode, check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    if (!(error instanceof GraphQLError) || error.locations) throw error;
-    throw new GraphQLError(error.message, { nodes: [node], extensions: error.extensions });
-  }
 }
 
 /** What an honest value has on average, its punctuation included. */
@@ -158,15 +148,24 @@ const mostRepresentations = 1000;
 /**
  * Refuses what no list and no backend can mean, wherever it stands in an operation and before anything is asked: a page
  * that no list gives, a list of too many entries, text that is no cursor, text that is empty, endless or holds control
- * characters. `args` are the values as coerced. Throws BAD_USER_INPUT, COST_LIMIT_EXCEEDED or BAD_CURSOR.
+ * characters. `args` are the values as coerced. Throws BAD_USER_INPUT, COST_LIMIT_EXCEEDED or BAD_CURSOR, at the place
+ * of the field.
  */
-function checkArguments(given: readonly GraphQLArgument[], args: Readonly<Record<string, unknown>>): void {
-  for (const { name, type } of given) {
-    const value = args[name];
-    if (name === "first") checkedFirst(typeof value === "number" ? value : null);
-    else if (name === "after") {
-      if (typeof value === "string") checkCursor(value);
-    } else checkValue(name, type, value);
+function checkArguments(
+  node: FieldNode,
+  given: readonly GraphQLArgument[],
+  args: Readonly<Record<string, unknown>>,
+): void {
+  try {
+    for (const { name, type } of given) {
+      const value = args[name];
+      if (name === "first") checkedFirst(typeof value === "number" ? value : null);
+      else if (name !== "after") checkValue(name, type, value);
+      else if (typeof value === "string") checkCursor(value);
+    }
+  } catch (error) {
+    if (!(error instanceof GraphQLError) || error.locations) throw error;
+    throw new GraphQLError(error.message, { nodes: [node], extensions: error.extensions });
   }
 }
 

@@ -62,13 +62,6 @@ const leastSelections = 2000;
 /** Selections of an operation with every fragment in its place, merged or not. */
 const mostExpanded = 20_000;
 
-/** Selections that a walk may look at in a document. Throws COST_LIMIT_EXCEEDED for one that expands without end. */
-function mostVisits(document: DocumentNode): number {
-  const { selections, expanded } = sizeOfDocument(document);
-  if (expanded > mostExpanded) throw expandsTooFar();
-  return Math.max(leastSelections, mostRepeats * selections);
-}
-
 function expandsTooFar() {
   return badInput("COST_LIMIT_EXCEEDED", "The operation expands to too many selections.");
 }
@@ -156,12 +149,11 @@ class OperationWalk<F extends object> {
     }
     const args = argumentsOf(field, node, this.#variables);
     const hints = hintsOf(field);
-    const listed = entriesIn(hints, args);
-    const own = listed ?? sizeOf(field, hints, args);
+    const { size: own, isListed } = sizeOf(field, hints, args);
     const inSized = sized?.fields.includes(name) ? sized.size : 1;
     const below = times * inSized * (hints.sizedFields.length === 0 ? own : 1);
     const coordinate = `${parent.name}.${name}`;
-    const weight = hints.weight * Math.max(1, listed ?? 1);
+    const weight = hints.weight * (isListed ? Math.max(1, own) : 1);
     const next = this.#enter({ coordinate, field, node, args, depth, weight, times, below, frame });
     this.#isEnded = next === null;
     const type = getNamedType(field.type);
@@ -195,19 +187,15 @@ function fieldOf(
   return parent?.getFields()[name] ?? null;
 }
 
-interface Size {
-  /** Fields, spreads and inline fragments that stand in the document. */
-  readonly selections: number;
-  /** What one of its operations has of these at most, each fragment put in the place of its spread. */
-  readonly expanded: number;
-}
+const visitLimits = new WeakMap<DocumentNode, number>();
 
-const sizes = new WeakMap<DocumentNode, Size>();
-
-/** Sizes of a document; each selection is looked at once. */
-function sizeOfDocument(document: DocumentNode): Size {
-  const known = sizes.get(document);
-  if (known) return known;
+/**
+ * Selections that a walk may look at in a document, read once. Throws COST_LIMIT_EXCEEDED for one that expands without
+ * end.
+ */
+function mostVisits(document: DocumentNode): number {
+  const known = visitLimits.get(document);
+  if (known !== undefined) return known;
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const one of document.definitions) if (one.kind === Kind.FRAGMENT_DEFINITION) fragments.set(one.name.value, one);
   const expansions = new Map<string, number>();
@@ -238,9 +226,10 @@ function sizeOfDocument(document: DocumentNode): Size {
   for (const one of document.definitions) {
     if (one.kind === Kind.OPERATION_DEFINITION) expanded = Math.max(expanded, expandedIn(one.selectionSet));
   }
-  const size = { selections, expanded };
-  sizes.set(document, size);
-  return size;
+  if (expanded > mostExpanded) throw expandsTooFar();
+  const most = Math.max(leastSelections, mostRepeats * selections);
+  visitLimits.set(document, most);
+  return most;
 }
 
 /** A variable that is not set has the value that its declaration gives it: a price must know that one as well. */
@@ -284,16 +273,12 @@ const introspectionSizes: Readonly<Record<string, number>> = {
   ofType: 0.5,
 };
 
-/** Fields of `__Schema`, `__Type` and their like: no document declares them. */
-function isIntrospection({ astNode, name }: GraphQLField<unknown, unknown>): boolean {
-  return !astNode && name in introspectionSizes;
-}
-
 /** What the schema says of a field's cost; read once. */
 function hintsOf(field: GraphQLField<unknown, unknown>): Hints {
   const found = known.get(field);
   if (found) return found;
-  const assumedSize = isIntrospection(field) ? (introspectionSizes[field.name] ?? 1) : 1;
+  // No document declares the fields of `__Schema`, `__Type` and their like.
+  const assumedSize = field.astNode ? 1 : (introspectionSizes[field.name] ?? 1);
   const hints = { weight: 0, assumedSize, slicingArguments: [] as string[], sizedFields: [] as string[] };
   for (const directive of field.astNode?.directives ?? []) {
     for (const { name, value } of directive.arguments ?? []) {
@@ -309,22 +294,17 @@ function hintsOf(field: GraphQLField<unknown, unknown>): Hints {
   return hints;
 }
 
-function sizeOf(field: GraphQLField<unknown, unknown>, hints: Hints, args: Readonly<Record<string, unknown>>): number {
+/**
+ * Objects that a field has: what its slicing argument says, entries where that is a list, else what the schema assumes.
+ */
+function sizeOf(field: GraphQLField<unknown, unknown>, hints: Hints, args: Readonly<Record<string, unknown>>) {
   for (const name of hints.slicingArguments) {
     // An explicit null means the default here, as it does in the resolvers.
     const value: unknown = args[name] ?? field.args.find((one) => one.name === name)?.defaultValue;
-    if (typeof value === "number") return value;
+    if (typeof value === "number") return { size: value, isListed: false };
+    if (Array.isArray(value)) return { size: value.length, isListed: true };
   }
-  return hints.assumedSize;
-}
-
-/** Entries of the list that a field is asked with, where its size is that of the answer; null where there is none. */
-function entriesIn(hints: Hints, args: Readonly<Record<string, unknown>>): number | null {
-  for (const name of hints.slicingArguments) {
-    const value: unknown = args[name];
-    if (Array.isArray(value)) return value.length;
-  }
-  return null;
+  return { size: hints.assumedSize, isListed: false };
 }
 
 function argumentsOf(

@@ -1,9 +1,9 @@
 import type { GraphQLResolveInfo } from "graphql";
-import type { PackageScope } from "../../backends/backend.ts";
 import { type Digest, isStrong, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Package, Version } from "../../model/package.ts";
 import type { BuildInfo, Release } from "../../model/release.ts";
 import { ArtifactNode } from "../artifact/artifact.ts";
+import type { Hint } from "../artifact/lookups.ts";
 import { lookUp } from "../artifact/outcome.ts";
 import { fileSeed, imageSeed, recordSeed } from "../artifact/seeds.ts";
 import { traceReference } from "../artifact/trace.ts";
@@ -105,7 +105,7 @@ interface ScopeInput {
  * backend, BAD_USER_INPUT for both or neither, for a group of a system that has none, or for a backend without
  * packages.
  */
-export function scopeOf(context: Context, scope: ScopeInput): PackageScope & { readonly backend: string } {
+export function scopeOf(context: Context, scope: ScopeInput): Hint {
   const { backend } = resolveReader(context, "packages", scope.backend);
   const repository = scope.repository ?? null;
   const group = scope.group ?? null;
@@ -119,9 +119,6 @@ export function scopeOf(context: Context, scope: ScopeInput): PackageScope & { r
 }
 
 /** The optional hint of a trace. */
-export function hintOf(
-  context: Context,
-  hint: ScopeInput | null | undefined,
-): (PackageScope & { readonly backend: string }) | null {
+export function hintOf(context: Context, hint: ScopeInput | null | undefined): Hint | null {
   return hint ? scopeOf(context, hint) : null;
 }

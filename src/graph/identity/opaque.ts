@@ -190,11 +190,23 @@ export type ArtifactCoordinate =
   | { readonly by: "file"; readonly version: VersionRef; readonly path: string };
 
 /** Reads an id of a given type, or of any node type; throws BAD_ID. */
-export function coordinatesOf(id: string, expected?: NodeType): NodeCoordinates {
+export function coordinatesOf<T extends NodeType>(
+  id: string,
+  expected?: T,
+): Extract<NodeCoordinates, { readonly type: T }> {
   const { type, parts } = parseId(id);
-  const coordinates = expected === undefined || expected === type ? read(type, parts) : null;
-  if (!coordinates) throw badInput("BAD_ID", `This is not the id of a ${expected ?? "node"}.`);
+  const coordinates = read(type, parts);
+  if (!coordinates || !isOfType(coordinates, expected)) {
+    throw badInput("BAD_ID", `This is not the id of a ${expected ?? "node"}.`);
+  }
   return coordinates;
+}
+
+function isOfType<T extends NodeType>(
+  coordinates: NodeCoordinates,
+  type: T | undefined,
+): coordinates is Extract<NodeCoordinates, { readonly type: T }> {
+  return type === undefined || coordinates.type === type;
 }
 
 function read(type: NodeType, parts: Parts): NodeCoordinates | null {
@@ -215,8 +227,6 @@ function read(type: NodeType, parts: Parts): NodeCoordinates | null {
     }
     case "Artifact":
       return artifactCoordinates(parts);
-    default:
-      return null;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Answer } from "../../backends/answers.ts";
 import type { Backend, PackageReader, Remover } from "../../backends/backend.ts";
-import type { Package, PackageRef, Version, VersionRef } from "../../model/package.ts";
+import type { Package, PackageRef, Version } from "../../model/package.ts";
 import { type Failure, UpstreamError } from "../../upstream/errors.ts";
 import { restrict } from "../access/access.ts";
 import { provenValue } from "../artifact/outcome.ts";
@@ -13,8 +13,28 @@ import { backendNamed } from "./backend.ts";
 /** Resolvers of schema/mutation.graphql: only where mutations are configured. */
 export const mutationResolvers: Resolvers = {
   Mutation: {
-    deletePackage: (_root, { id, confirmName }, context) => deletePackage(context, id, confirmName),
-    deleteVersion: (_root, { id, confirmName }, context) => deleteVersion(context, id, confirmName),
+    deletePackage: async (_root, { id, confirmName }, context) => {
+      const { ref } = coordinatesOf(id, "Package");
+      return remove<Package>(context, {
+        action: "deletePackage",
+        place: ref,
+        version: null,
+        confirmName,
+        find: (reader) => reader.package(ref),
+        toDelete: (remover, found) => remover.package(found.ref),
+      });
+    },
+    deleteVersion: async (_root, { id, confirmName }, context) => {
+      const { ref } = coordinatesOf(id, "Version");
+      return remove<Version>(context, {
+        action: "deleteVersion",
+        place: ref.package,
+        version: ref.version,
+        confirmName,
+        find: (reader) => reader.version(ref),
+        toDelete: (remover, found) => remover.version(found.ref),
+      });
+    },
   },
   Deletion: {
     backend: ({ backend }, _args, context) => backendNamed(context, backend),
@@ -30,38 +50,6 @@ export interface DeletionParent {
   readonly at: string;
 }
 
-/**
- * Deletes a package whose name was typed right. Throws BAD_ID, and BACKEND_NOT_CONFIGURED for an id of another estate.
- */
-async function deletePackage(context: Context, id: string, confirmName: string): Promise<DeletionParent> {
-  const node = coordinatesOf(id, "Package");
-  if (node.type !== "Package") throw badInput("BAD_ID", "This is not the id of a Package.");
-  const { ref } = node;
-  return remove<Package>(context, {
-    action: "deletePackage",
-    place: ref,
-    version: null,
-    confirmName,
-    find: (reader) => reader.package(ref),
-    toDelete: (remover, found) => remover.package(found.ref),
-  });
-}
-
-/** Deletes a version whose name was typed right. Throws as {@link deletePackage}. */
-async function deleteVersion(context: Context, id: string, confirmName: string): Promise<DeletionParent> {
-  const node = coordinatesOf(id, "Version");
-  if (node.type !== "Version") throw badInput("BAD_ID", "This is not the id of a Version.");
-  const ref: VersionRef = node.ref;
-  return remove<Version>(context, {
-    action: "deleteVersion",
-    place: ref.package,
-    version: ref.version,
-    confirmName,
-    find: (reader) => reader.version(ref),
-    toDelete: (remover, found) => remover.version(found.ref),
-  });
-}
-
 interface Removal<T> {
   readonly action: AuditEvent["action"];
   readonly place: PackageRef;
@@ -72,6 +60,7 @@ interface Removal<T> {
   readonly toDelete: (remover: Remover, found: T) => (() => Promise<void>) | null;
 }
 
+/** Deletes what has the name that was typed. Throws BACKEND_NOT_CONFIGURED for an id of another configuration. */
 async function remove<T extends Package | Version>(context: Context, removal: Removal<T>): Promise<DeletionParent> {
   const { action, place, version, confirmName } = removal;
   const { caller, call } = context;

@@ -16,7 +16,6 @@ import {
 } from "../artifact/release-parts.ts";
 import { imageSeed } from "../artifact/seeds.ts";
 import { type Context, resolveReader } from "../context.ts";
-import { badInput } from "../errors.ts";
 import type { Resolvers } from "../generated/resolvers.ts";
 import { buildId, coordinatesOf, releaseId } from "../identity/opaque.ts";
 import { backendNamed } from "./backend.ts";
@@ -39,9 +38,8 @@ const partPaths = partFields.flatMap((name) => [`nodes.${name}`, `edges.node.${n
 export const releaseResolvers: Resolvers = {
   Query: {
     release: (_root, { id }, context, info) => {
-      const node = coordinatesOf(id, "Release");
-      if (node.type !== "Release") throw badInput("BAD_ID", "This is not the id of a Release.");
-      return lookUp(context, info, "releases", node.ref.backend, (reader) => reader.release(node.ref));
+      const { ref } = coordinatesOf(id, "Release");
+      return lookUp(context, info, "releases", ref.backend, (reader) => reader.release(ref));
     },
     releases: (_root, { filter, ...window }, context, info) => {
       const { backend, reader } = resolveReader(context, "releases", filter.backend);

@@ -128,7 +128,7 @@ function isTypeNode(node: DefinitionNode): node is ObjectTypeDefinitionNode | Ob
 }
 
 /** The caller must have all scopes of one of these sets. */
-type Requirement = readonly (readonly Scope[])[];
+type Requirement = readonly ReadonlySet<Scope>[];
 
 /**
  * Puts a check before every field that `@requiresScopes` stands on in the document, and before every field of `Query`
@@ -142,7 +142,7 @@ function enforceScopes(schema: GraphQLSchema, document: DocumentNode): GraphQLSc
   const roots = new Set<unknown>([schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]);
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type) || type.name.startsWith("__")) continue;
-    const ofRoot: readonly Requirement[] = roots.has(type) ? [[["read"]]] : [];
+    const ofRoot: readonly Requirement[] = roots.has(type) ? [[new Set(["read"] as const)]] : [];
     const ofType = demands.get(type.name) ?? [];
     for (const field of Object.values(type.getFields())) {
       const needed = [...ofRoot, ...ofType, ...(demands.get(`${type.name}.${field.name}`) ?? [])];
@@ -169,15 +169,14 @@ function guard(field: GraphQLField<unknown, Context>, needed: readonly Requireme
   const resolve = field.resolve ?? defaultFieldResolver;
   field.resolve = (source, args, context, info) => {
     for (const requirement of needed) {
-      if (!requirement.some((set) => set.every((scope) => context.caller.scopes.has(scope))))
-        throw lacking(requirement);
+      if (!requirement.some((set) => set.isSubsetOf(context.caller.scopes))) throw lacking(requirement);
     }
     return resolve(source, args, context, info);
   };
 }
 
 function lacking(requirement: Requirement): GraphQLError {
-  const words = requirement.map((set) => set.map((scope) => `"${scope}"`).join(" and ")).join(", or ");
+  const words = requirement.map((set) => [...set].map((scope) => `"${scope}"`).join(" and ")).join(", or ");
   return new GraphQLError(`This field needs the scope ${words}.`, {
     extensions: { code: "FORBIDDEN", retryable: false },
   });
@@ -189,10 +188,10 @@ function requirementsOf(directives: readonly ConstDirectiveNode[] | undefined): 
   return (directives ?? [])
     .filter(({ name }) => name.value === "requiresScopes")
     .map(({ arguments: args }) => {
-      const sets = listIn(args?.find(({ name }) => name.value === "scopes")?.value).map((set) =>
-        listIn(set).map(scopeIn),
+      const sets = listIn(args?.find(({ name }) => name.value === "scopes")?.value).map(
+        (set) => new Set(listIn(set).map(scopeIn)),
       );
-      if (sets.length === 0 || sets.some((set) => set.length === 0)) throw new Error("@requiresScopes without a scope");
+      if (sets.length === 0 || sets.some((set) => set.size === 0)) throw new Error("@requiresScopes without a scope");
       return sets;
     });
 }

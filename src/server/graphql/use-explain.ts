@@ -1,7 +1,7 @@
 import { GraphQLError } from "graphql";
 import type { Config } from "../../config/index.ts";
 import type { Context } from "../../graph/context.ts";
-import { createLedger, type ExplainReport, estimate, explainMode } from "../../graph/cost/explain.ts";
+import { type ExplainReport, estimate, explainMode, Ledger } from "../../graph/cost/explain.ts";
 import type { Asked } from "../../graph/cost/walk.ts";
 import { Refusal } from "../http/response.ts";
 import type { Observer } from "../observability/telemetry.ts";
@@ -29,7 +29,7 @@ export function useExplain(
   try {
     const isPlan = explainMode(header, context.caller) === "plan";
     const estimated: ExplainReport = { estimated: estimate(asked, context), budget: upstreamCalls };
-    const ledger = createLedger();
+    const ledger = new Ledger();
     return {
       isPlan,
       observer: {
