@@ -66,7 +66,7 @@ describe("a tag that its own registry denies", () => {
     return { ask, own, other, zadig };
   }
 
-  test("is ABSENT there, and is searched nowhere as bytes that nobody knows", async () => {
+  test("is ABSENT there, and unknown bytes are searched nowhere", async () => {
     const { ask, own, other } = await estate({ "1.0": `sha256:${"a".repeat(64)}` });
     const { data, errors } = await ask(query);
     const trace = data?.["traceByImage"] as unknown as { sources: Source[]; isComplete: boolean; artifact: null };

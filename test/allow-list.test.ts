@@ -115,7 +115,7 @@ describe("what is asked of the backends", () => {
     }
   });
 
-  test("is told apart from what is not declared", () => {
+  test("differs from a request that no operation describes", () => {
     const ask = (method: string, url: string): Pick<Seen, "method" | "url"> => ({ method, url });
     expect(declared("GITLAB", ask("GET", "/api/v4/projects/pay%2Fapi/packages?page=1"))).toEqual([
       "gitlab.listProjectPackages",

@@ -167,7 +167,7 @@ describe("a word that no enum of ours has", () => {
 });
 
 describe("inside a release", () => {
-  test("a bad row of one part costs that row alone, and is told at the part", async () => {
+  test("a bad row of one part costs that row alone, and is reported at the part", async () => {
     const { zadig } = gateway.estate.servers;
     zadig.setTamper((reply) => ({
       ...reply,
@@ -189,7 +189,7 @@ describe("inside a release", () => {
   });
 });
 
-test("what an image or a name in full leads to is told from what could not be asked", async () => {
+test("the results of an image or a full name are distinguished from what could not be asked", async () => {
   await gateway.estate.servers.swr.setFault({ kind: "html" });
   const { body, status } = await gateway.ask(
     `{ traceByImage(image: "${swrReference(images.api)}") { isComplete artifact { digest } sources { backend { name } status } }
@@ -220,7 +220,7 @@ function namesIn({ body }: Answer): string[] {
   return (Array.isArray(nodes) ? nodes : []).map((node) => String(node.name ?? node.version));
 }
 
-test("an answer with a byte order mark is read, and nobody is left to guess that compression is not wanted", async () => {
+test("an answer with a byte order mark is read, and each request says that compression is not wanted", async () => {
   const { zadig } = gateway.estate.servers;
   const ask = () => gateway.ask('{ releases(filter: { project: "pay" }, first: 2) { nodes { version } } }');
   const plain = await ask();

@@ -49,7 +49,7 @@ describe("bkrepo", () => {
     expect(gateway.calls()).toEqual({ bkrepo: 1 });
   });
 
-  test("are told apart by a field of the row: a server that answers in any order answers the same", async () => {
+  test("are distinguished by a field of the row: a server that answers in any order answers the same", async () => {
     const ids = await idsFrom(gateway, packagesIn("ops/npm-mirror"), 50);
     const straight = await gateway.ask(nodes, { variables: { ids } });
     gateway.estate.servers.bkrepo.setTamper((reply) => {
@@ -176,7 +176,7 @@ describe("one key", () => {
     expect(gateway.calls()).toEqual({ [backend]: 1 });
   });
 
-  test("of another request is asked for again: nothing is kept from one caller for the next", async () => {
+  test("of another request is asked for again: nothing is stored from one caller for the next", async () => {
     const query = `{ package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: "gav://${sdk.maven.group}:${sdk.maven.artifact}" }) { id } }`;
     await gateway.ask(query);
     await gateway.ask(query);

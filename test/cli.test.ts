@@ -106,15 +106,18 @@ describe("no demo by accident", () => {
     expect((await fetch(`${gateway.url}/ready`)).headers.get("x-delivery-graph")).toBe("demo");
   });
 
-  test.each([{}, production])("a gateway.yaml in the working folder is served, and said so (%o)", async (variables) => {
-    const path = await folderWith(one);
-    const gateway = await start([], { ...secret, ...variables }, path);
-    expect(gateway.stdout()).toBe(
-      `Serving ${join(await realpath(path), "gateway.yaml")}, found in this folder.\n` +
-        `delivery-graph is ready on ${gateway.url}/graphql\n`,
-    );
-    expect(await namesOf(gateway.url)).toEqual({ data: { backends: [{ name: "zadig" }] } });
-  });
+  test.each([{}, production])(
+    "a gateway.yaml in the working folder is served, and the output says so (%o)",
+    async (variables) => {
+      const path = await folderWith(one);
+      const gateway = await start([], { ...secret, ...variables }, path);
+      expect(gateway.stdout()).toBe(
+        `Serving ${join(await realpath(path), "gateway.yaml")}, found in this folder.\n` +
+          `delivery-graph is ready on ${gateway.url}/graphql\n`,
+      );
+      expect(await namesOf(gateway.url)).toEqual({ data: { backends: [{ name: "zadig" }] } });
+    },
+  );
 
   test("--config goes before it, and --demo as well", async () => {
     const path = await folderWith("backends: wrong");
@@ -159,7 +162,7 @@ describe("with a configuration", () => {
     expect(new URL(gateway.url).hostname).toBe("127.0.0.1");
   });
 
-  test("every problem is told with its path, and nothing starts", async () => {
+  test("every problem is reported with its path, and nothing starts", async () => {
     const path = await file("bad.yaml", `server: { prot: 1 }\n${one}`);
     for (const args of [
       ["--config", path],
@@ -284,7 +287,7 @@ describe("the log", () => {
     return stderr;
   }
 
-  test("begins with one line that says what runs, and is JSON where nobody looks on", async () => {
+  test("begins with one line that says what runs, and is JSON where stderr is no terminal", async () => {
     const lines = (await written("log-json.yaml", "{}")).trimEnd().split("\n");
     expect(lines.map((line) => JSON.parse(line))).toEqual([
       {

@@ -136,7 +136,7 @@ describe("a configuration that is fine", () => {
     }
   });
 
-  test("shows no credential to whoever prints it", () => {
+  test("shows no credential when it is printed", () => {
     const { backends } = accepted(`backends:\n${zadig}${bkrepo}`);
     expect(JSON.stringify(backends)).not.toMatch(/secret/);
   });
@@ -145,7 +145,7 @@ describe("a configuration that is fine", () => {
     expect(accepted(`server:\nauth:\nlimits:\nbackends:\n${zadig}`).server.port).toBe(4000);
   });
 
-  test("switches GraphiQL and introspection off outside loopback, unless told otherwise", () => {
+  test("switches GraphiQL and introspection off outside loopback, unless configured otherwise", () => {
     const open = "auth: { allowAnonymous: true }\n";
     const { server } = accepted(`${open}server: { host: 0.0.0.0 }\nbackends:\n${zadig}`);
     expect(server).toMatchObject({ graphiql: false, introspection: false });
@@ -171,7 +171,7 @@ describe("files of secrets", () => {
   };
   const withToken = (text: string) => `backends:\n${zadig.replace("${ZADIG_TOKEN}", text)}`;
 
-  test("fill in their text without the line break at the end, read anew each time", () => {
+  test("fill in their text without the line break at the end, read again each time", () => {
     const path = file("token", "first-secret\n");
     accepted(withToken(`\${file:${path}}`));
     writeFileSync(path, "second-secret\r\n");
@@ -181,7 +181,7 @@ describe("files of secrets", () => {
     expect(JSON.stringify(config)).not.toMatch(/secret/);
   });
 
-  test("are one problem each where they cannot be read, and nothing of their text is told", () => {
+  test("are one problem each where they cannot be read, and nothing of their text is reported", () => {
     const missing = join(folder, "missing");
     const problems = refused(withToken(`\${file:${missing}}`));
     expect(about(problems, "backends[0].credentials.token")).toBe(`needs the file ${missing}, which does not exist`);
@@ -248,7 +248,7 @@ describe("the environment", () => {
     expect(problems).toHaveLength(2);
   });
 
-  test("is told of a variable that is none", () => {
+  test("names a variable that is not set", () => {
     expect(
       about(refused(`backends:\n${zadig.replace("ZADIG_TOKEN", "zadig token")}`), "backends[0].credentials.token"),
     ).toContain("${NAME}");
@@ -282,7 +282,7 @@ describe("the environment", () => {
 });
 
 describe("a configuration that is not fine", () => {
-  test("is told everything at once, each with its path and line", () => {
+  test("gets every problem at once, each with its path and line", () => {
     const problems = refused(
       [
         "server: { prot: 4000 }",
@@ -333,7 +333,7 @@ describe("a configuration that is not fine", () => {
     expect(about(refused("backends: []\n"), "backends")).toBe("must have at least 1 entries");
   });
 
-  test("may not name two backends alike, nor give one registry host to two", () => {
+  test("may not name two backends the same, nor give one registry host to two", () => {
     const problems = refused(`backends:\n${bkrepo}${bkrepo.replace("docker.bkrepo", "DOCKER.bkrepo")}`);
     expect(about(problems, "backends[1].name")).toContain("backends[0]");
     expect(about(problems, "backends[1].hosts[0]")).toContain("backends[0]");

@@ -145,7 +145,7 @@ describe("--check --connect", () => {
     expect(code).toBe(1);
   });
 
-  test("what is denied is told apart from what is not there", async () => {
+  test("what is denied differs from what is not there", async () => {
     const [one, two] = await Promise.all([bkrepo(), gitlab()]);
     const { code, lines } = await connect([
       { kind: "bkrepo", url: one.url, more: { repositories: ["pay/locked", "pay/maven"] } },
@@ -205,7 +205,7 @@ describe("--check --connect", () => {
     expect(code).toBe(1);
   });
 
-  test("what only callers have credentials for, or names no place, is not asked, and said so", async () => {
+  test("what only callers have credentials for, or names no place, is not asked, and the output says so", async () => {
     const [one, two] = await Promise.all([gitlab(), bkrepo()]);
     const { code, lines } = await connect([
       { kind: "gitlab", url: one.url, more: { credentials: undefined, forward: "caller", groups: ["pay"] } },
@@ -219,7 +219,7 @@ describe("--check --connect", () => {
     expect([code, one.asked, two.asked]).toEqual([0, [], []]);
   });
 
-  test("a configuration that is wrong is told before anything is asked; --connect alone is refused", async () => {
+  test("a configuration that is wrong is reported before anything is asked; --connect alone is refused", async () => {
     const server = await gitlab();
     const { code, lines } = await connect([{ kind: "gitlab", url: server.url, more: { gruops: ["pay"] } }]);
     expect([code, lines, server.asked]).toEqual([1, [""], []]);

@@ -196,13 +196,13 @@ describe("what a description says that a kind of backend tells", () => {
     `backend: "gitlab", repository: "${projects.tools.path}"`,
   ];
   const latest = { "Package.version": 'name: "2.4.0"' };
-  test.each(scopes)("is told by the packages of { %s }", async (scope) => {
+  test.each(scopes)("is in the packages of { %s }", async (scope) => {
     await ask(
       gateway,
       `{ packages(scope: { ${scope} }, first: 20) ${selectEverything(schema, "PackageConnection", 2, latest)} }`,
     );
   });
-  test.each(["DOCKER", "TERRAFORM_MODULE"])("is told by GitLab's packages of format %s", async (format) => {
+  test.each(["DOCKER", "TERRAFORM_MODULE"])("is in GitLab's packages of format %s", async (format) => {
     const scope = `backend: "gitlab", group: "${places.gitlabGroup}"`;
     await ask(
       gateway,
@@ -220,7 +220,7 @@ describe("what a description says that a kind of backend tells", () => {
     `backend: "gitlab", repository: "${projects.api.path}", name: "${sdk.npm.name}", format: NPM`,
     `backend: "gitlab", repository: "${projects.web.path}", key: "image:${projects.web.path}"`,
   ];
-  test.each(packages)("is told by the package { %s }", async (ref) => {
+  test.each(packages)("is in the package { %s }", async (ref) => {
     await ask(gateway, `{ package(ref: { ${ref} }) ${selectEverything(schema, "Package", 4, latest)} }`);
   });
 
@@ -230,11 +230,11 @@ describe("what a description says that a kind of backend tells", () => {
       await ask(gateway, `{ traceByImage(image: "${image}") ${selectEverything(schema, "ArtifactTrace", 4, latest)} }`);
     },
   );
-  test("is told by the trace of a package URL", async () => {
+  test("is in the trace of a package URL", async () => {
     const purl = `pkg:maven/${sdk.maven.group}/${sdk.maven.artifact}@2.4.0`;
     await ask(gateway, `{ traceByPurl(purl: "${purl}") ${selectEverything(schema, "ArtifactTrace", 3, latest)} }`);
   });
-  test("is told by artifacts", async () => {
+  test("is in artifacts", async () => {
     await ask(gateway, `{ artifacts(first: 50) ${selectEverything(schema, "ArtifactConnection", 3, latest)} }`);
     await ask(
       gateway,
@@ -242,7 +242,7 @@ describe("what a description says that a kind of backend tells", () => {
     );
   });
 
-  test("is told by a backend that tells more than the story has", async () => {
+  test("is in the answers of a backend that has more than the story", async () => {
     const { zadig } = gateway.estate.servers;
     zadig.setTamper(rewritten(/"type":"build"/g, '"type":"build","env_name":"live","namespace":"live-1"'));
     await ask(gateway, `{ artifacts(first: 2) ${selectEverything(schema, "ArtifactConnection", 2, latest)} }`);
@@ -285,7 +285,7 @@ describe("what a description says that a kind of backend tells", () => {
     await ask(gateway, `{ packages(scope: { ${scope} }) { nodes { format formatName } } }`);
     bkrepo.setTamper(null);
   });
-  test.each(words.gitlab)("is told by a package of GitLab's type %s", async (type) => {
+  test.each(words.gitlab)("is in a package of GitLab's type %s", async (type) => {
     const { gitlab } = gateway.estate.servers;
     gitlab.setTamper(rewritten(/"package_type":"\w+"/g, `"package_type":"${type}"`));
     const scope = `backend: "gitlab", repository: "${projects.api.path}"`;
@@ -293,7 +293,7 @@ describe("what a description says that a kind of backend tells", () => {
     gitlab.setTamper(null);
   });
 
-  test("is told by backends that refuse", async () => {
+  test("is in the answers of backends that refuse", async () => {
     const { zadig, bkrepo, swr } = gateway.estate.servers;
     zadig.setTamper(() => ({ status: 400, body: { code: 6001, message: "no" } }));
     bkrepo.setTamper(() => ({ status: 400, body: { code: 250105, message: "no", data: null, traceId: "t" } }));
@@ -314,7 +314,7 @@ describe("what a description says that a kind of backend tells", () => {
     ["o1", { generation: "o1", ...open }],
     ["o2", { generation: "o2", ...open }],
   ];
-  test.each(generations)("is told by the releases of a Zadig of the form %s", async (generation, settings) => {
+  test.each(generations)("is in the releases of a Zadig of the form %s", async (generation, settings) => {
     const zadig = await serveZadig({ generation });
     const of = await startDemoGateway({ settings: { limits }, backends: { zadig: { url: zadig.url, ...settings } } });
     await ask(

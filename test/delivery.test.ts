@@ -103,7 +103,7 @@ describe("compression", () => {
   });
 });
 
-describe("what may be kept", () => {
+describe("what may be stored", () => {
   test("a question by GET: by the browser alone, and only as long as it still holds", async () => {
     const first = await raw({ get: big });
     expect(first.headers["cache-control"]).toBe("private, no-cache");
@@ -132,7 +132,7 @@ describe("what may be kept", () => {
     expect(headers.etag).toBeUndefined();
   });
 
-  test("pages of other origins are told apart, whatever else the answer varies by", async () => {
+  test("pages of other origins are distinguished, whatever else the answer varies by", async () => {
     const open = await startDemoGateway({
       estate: gateway.estate,
       settings: { server: { cors: { origins: ["https://portal.example.com"] } } },
@@ -217,7 +217,7 @@ async function tracedImage(): Promise<string> {
 }
 
 describe("an answer in events", () => {
-  test("is kept from looking idle while nothing happens", async () => {
+  test("is prevented from looking idle while nothing happens", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     const second = Promise.withResolvers<string>();
     async function* parts() {
@@ -318,7 +318,7 @@ describe("@defer", () => {
     expect(partsOf(late).flatMap(({ incremental }) => incremental ?? [])).toHaveLength(4);
   });
 
-  test("a failure of a later part is told there, in our words", async () => {
+  test("a failure of a later part is reported there, in our words", async () => {
     const query = `{ backends { name } ... @defer { packages(scope: { backend: "bkrepo", repository: "pay/maven-local" }) { nodes { name } } } }`;
     await gateway.estate.servers.bkrepo.setFault({ kind: "status", status: 500 });
     const answer = await raw({ post: { query }, headers: parts });
@@ -330,7 +330,7 @@ describe("@defer", () => {
     expect(answer.body.toString()).not.toContain(gateway.estate.servers.bkrepo.url);
   });
 
-  test("a row left out of a later part is told with that part", async () => {
+  test("a row left out of a later part is reported with that part", async () => {
     const query = `{ backends { name } ... @defer { packages(scope: { backend: "bkrepo", repository: "pay/maven-local" }) { nodes { name } } } }`;
     gateway.estate.servers.bkrepo.setTamper((reply) => ({
       ...reply,
@@ -377,7 +377,7 @@ describe("@defer", () => {
     expect(gateway.log.filter(({ level }) => level === "error")).toEqual([]);
   });
 
-  test("a bug in a later part is masked and told apart, not sent", async () => {
+  test("a bug in a later part is masked and logged, not sent", async () => {
     const ended: unknown[] = [];
     const schema = makeExecutableSchema({
       typeDefs: `directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT

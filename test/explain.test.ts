@@ -46,7 +46,7 @@ describe("over the whole corpus and every query of the README", () => {
     expect(shown.length).toBeGreaterThanOrEqual(3);
   });
 
-  it.each([...corpus, ...shown])("$name: the plan asks nobody, and is not below what it takes", async (question) => {
+  it.each([...corpus, ...shown])("$name: the plan makes no call, and is not below what it takes", async (question) => {
     const { query, variables } = question;
     gateway.forget();
     const planned = await gateway.ask(query, { variables, headers: plan });
@@ -65,7 +65,7 @@ describe("over the whole corpus and every query of the README", () => {
 });
 
 describe("what an operation took", () => {
-  it("is told by backend and call: keys, calls, repeated keys", async () => {
+  it("is listed by backend and call: keys, calls, repeated keys", async () => {
     const query = `{
       a: package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: "gav://com.acme.pay:pay-sdk" }) { name }
       b: package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: "gav://com.acme.pay:pay-sdk" }) { key }
@@ -243,7 +243,7 @@ describe("the ledger", () => {
   });
   const failure = new UpstreamError("THROTTLED", { backend: "one", operation: "swr.getTag" });
 
-  it("tells caches, flights and what was not sent from requests", () => {
+  it("tells caches, coalesced calls and what was not sent from requests", () => {
     const ledger = new Ledger();
     ledger.exchanged(told({}));
     ledger.exchanged(told({ via: "COALESCED", attempt: 0 }));

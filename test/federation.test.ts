@@ -207,7 +207,7 @@ describe("federated traces (ftv1)", () => {
   });
 });
 
-describe("Apollo's subgraph compatibility tests, on this gateway's machinery", () => {
+describe("Apollo's subgraph compatibility tests, on this gateway's subgraph", () => {
   // All files of the published package; a file that is missing in the results is a failure.
   const files: readonly (readonly [file: string, tests: number])[] = [
     ["composeDirective", 1],

@@ -206,7 +206,7 @@ async function pageOfNames(gateway: DemoGateway, after: string | null): Promise<
 }
 
 describe.each(setups)("Zadig $server", ({ server, named, detected }) => {
-  test("is read alike whether its generation is named or seen", async () => {
+  test("is read the same whether its generation is configured or detected", async () => {
     const [one, other] = await Promise.all([startWith(server, named), startWith(server, detected)]);
     expect(await page(one, 3)).toEqual(await page(other, 3));
   });

@@ -67,7 +67,7 @@ test("a record without a digest builds the version that its reference names", as
   });
 });
 
-test("beside a row that could not be read nobody is absent, whatever else the list shows", async () => {
+test("beside an unreadable row nothing is absent, whatever else the list shows", async () => {
   const zadig = await serveZadig({
     artifacts: [
       imageRow(1, "other", "other.test/x/api:1.0", { image_digest: digestOf("b") }),

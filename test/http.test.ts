@@ -123,7 +123,7 @@ describe("every answer", () => {
 });
 
 describe("health and readiness", () => {
-  test("both answer in JSON that nobody may keep", async () => {
+  test("both answer in JSON that may not be cached", async () => {
     const { url } = await serve();
     for (const [path, status] of [
       ["/health", "ok"],
@@ -252,7 +252,7 @@ describe("pages of other origins", () => {
     expect(other.headers.vary).toBe("origin");
   });
 
-  test("are told which headers they may send, a backend's credential among them", async () => {
+  test("learn which headers they may send, a backend's credential among them", async () => {
     const { url } = await serve({ server: { cors: { origins: ["*"] } } });
     const { status, headers } = await raw(`${url}/graphql`, { method: "OPTIONS", headers: preflight });
     expect(status).toBe(204);
@@ -359,7 +359,7 @@ describe("a target in absolute form", () => {
   });
 });
 
-describe("a name that is pointed at this machine by somebody else", () => {
+describe("a name that is pointed at this machine by someone else", () => {
   test.each(["evil.example.com", "evil.example.com:4000", "127.0.0.1.evil.example.com", "localhost.evil.example.com"])(
     "%s is not answered",
     async (host) => {
@@ -404,7 +404,7 @@ describe("the pages", () => {
     expect(body.toString()).not.toContain("/graphql?query=");
   });
 
-  test("GraphiQL is served to browsers and to nobody else", async () => {
+  test("GraphiQL is served to browsers and to no one else", async () => {
     const { url } = await serve();
     expect((await raw(`${url}/graphql`, { headers: browser })).headers["content-type"]).toBe(
       "text/html; charset=utf-8",
@@ -533,7 +533,7 @@ describe("draining", () => {
     await expect(raw(`${url}/health`)).rejects.toThrow("ECONNREFUSED");
   });
 
-  test("does not wait longer than it was told to", async () => {
+  test("does not wait longer than it was asked to", async () => {
     const started = Promise.withResolvers<void>();
     const { url, shell } = await serve({}, () => {
       started.resolve();

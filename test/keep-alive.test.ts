@@ -25,20 +25,20 @@ async function askOn(socket: Socket): Promise<string> {
 }
 
 describe("an idle connection", () => {
-  test("is kept for 75 seconds by default, longer than balancers keep theirs", async () => {
+  test("stays open for 75 seconds by default, longer than balancers keep theirs", async () => {
     const socket = connect(await serve(), "127.0.0.1");
     expect(await askOn(socket)).toMatch(/^keep-alive: timeout=75\r$/im);
     expect(await askOn(socket)).toMatch(/^HTTP\/1\.1 200 /);
     socket.destroy();
   });
 
-  test("is kept for as long as `server.keepAliveMs` says, and closed then", async () => {
+  test("stays open for as long as `server.keepAliveMs` says, and is closed then", async () => {
     const socket = connect(await serve({ keepAliveMs: 1000 }), "127.0.0.1");
     expect(await askOn(socket)).toMatch(/^keep-alive: timeout=1\r$/im);
     await once(socket, "close");
   });
 
-  test("may be kept longer than a request may take", async () => {
+  test("may stay open longer than a request may take", async () => {
     const socket = connect(await serve({ keepAliveMs: 3_600_000 }), "127.0.0.1");
     expect(await askOn(socket)).toMatch(/^keep-alive: timeout=3600\r$/im);
     socket.destroy();
@@ -80,7 +80,7 @@ describe("a request that does not arrive in time", () => {
   const whole = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
   const head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
 
-  test("ends its connection; connections that wait for a request are kept", async () => {
+  test("ends its connection; connections that wait for a request stay open", async () => {
     const { closed, all } = await connections({
       "never used": "",
       used: whole,

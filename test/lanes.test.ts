@@ -62,12 +62,12 @@ describe("both lanes give the same answer, byte for byte", () => {
     expect(direct.status).toBe(200);
   });
 
-  test.each(accepts)("whoever accepts %s", async (accept) => {
+  test.each(accepts)("a caller that accepts %s", async (accept) => {
     const [direct, engine] = await both({ query: "{ backends { name kind __typename } }" }, { accept });
     expect(direct).toEqual(engine);
   });
 
-  test.each(["identity", "gzip", "br", "gzip;q=0.1, br"])("packed as %s", async (coding) => {
+  test.each(["identity", "gzip", "br", "gzip;q=0.1, br"])("compressed as %s", async (coding) => {
     const query = `{ ${sdk} { versions(first: 20) { nodes { id name purl createdAt } } } }`;
     const [direct, engine] = await both({ query }, { "accept-encoding": coding });
     expect(direct).toEqual(engine);
@@ -184,7 +184,7 @@ test.each([
   expect(errors.map(({ path }) => path.join("."))).toEqual(paths);
 });
 
-test("a batch whose answers are too large together is answered with none of them, and told as that", async () => {
+test("a batch whose answers are too large together is answered with none of them, and the error says so", async () => {
   const settings = { limits: { answerBytes: 24_000 } };
   const gateways = await Promise.all(
     [true, false].map((fastPath) => startDemoGateway({ estate: gateway.estate, settings, fastPath })),
@@ -251,7 +251,7 @@ describe("with limits that let everything through", () => {
     }
   });
 
-  test("fragments in fragments are answered up to there, and such as spread themselves are told as that", async () => {
+  test("fragments in fragments are answered up to there, and such as spread themselves are refused as that", async () => {
     for (const one of open) {
       expect((await one.ask(chain(200))).body).toEqual({ data: { __typename: "Query" } });
       expect((await one.ask(chain(20, 10))).body).toEqual({ data: { __typename: "Query" } });

@@ -144,7 +144,7 @@ describe("the request id", () => {
     else expect(id).toBe(expected);
   });
 
-  it("says where a trace goes on, and whether it is kept", () => {
+  it("says where a trace goes on, and whether it is sampled", () => {
     expect(traceParentOf(headersOf({ traceparent: `00-${trace}-00f067aa0ba902b7-00` }))).toEqual({
       traceId: trace,
       spanId: "00f067aa0ba902b7",

@@ -31,7 +31,7 @@ const claims = fc.array(
 );
 
 describe("merging what several backends say of the same bytes", () => {
-  it("takes a value that somebody claimed, and shows who", () => {
+  it("takes a value that someone claimed, and shows who", () => {
     fc.assert(
       fc.property(claims, (said) => {
         const observations = observationsOf(said);

@@ -37,7 +37,7 @@ async function figure(name: string, labels: Readonly<Record<string, string>> = {
 }
 
 describe("the page", () => {
-  it("is Prometheus text, is not kept, and is for GET and HEAD", async () => {
+  it("is Prometheus text, is not stored, and is for GET and HEAD", async () => {
     const answer = await fetch(`${gateway.url}/metrics`);
     expect(answer.status).toBe(200);
     expect(answer.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
@@ -67,7 +67,7 @@ describe("the page", () => {
 });
 
 describe("operations", () => {
-  it("that are refused are counted so, wherever that happens, and are no bug and nobody who left", async () => {
+  it("that are refused are counted so, wherever that happens, and are neither bugs nor cancelled requests", async () => {
     const send = (body: string, headers: Readonly<Record<string, string>> = {}, method = "POST") =>
       fetch(`${gateway.url}/graphql`, { method, headers: { "content-type": "application/json", ...headers }, body });
     const deep = `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`;
@@ -194,7 +194,7 @@ describe("calls to backends", () => {
     expect(await figure("delivery_graph_upstream_calls_total", { ...zadig, outcome: "OK" })).toBeNull();
   });
 
-  it("the breaker shows closed, open, and what it kept from being sent", async () => {
+  it("the breaker shows closed, open, and what it prevented", async () => {
     expect(await figure("delivery_graph_breaker_state", { backend: "gitlab" })).toBe(0);
     await estate.servers.gitlab.setFault({ kind: "down" });
     await gateway.ask(packages);
@@ -227,7 +227,7 @@ describe("calls to backends", () => {
 });
 
 describe("what answers hold", () => {
-  it("rows left out and fields nobody relies on are counted, for the backend that sent them", async () => {
+  it("rows left out and fields that the gateway does not rely on are counted, for the backend that sent them", async () => {
     const gitlab = { backend: "gitlab", operation: "gitlab.listGroupPackages" };
     await gateway.ask(packages);
     expect(await figure("delivery_graph_dropped_rows_total", gitlab)).toBeNull();

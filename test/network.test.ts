@@ -116,7 +116,7 @@ describe("the proxies of the environment", () => {
   }
 
   for (const name of ["HTTP_PROXY", "http_proxy"]) {
-    test(`${name} is told the whole address of http`, async () => {
+    test(`${name} gets the whole address of http`, async () => {
       const { proxy, gitlab } = await stage();
       const gateway = await gatewayOf({ url: "http://plain.corp.test", environment: { [name]: proxy.url } });
       expect(await gateway.health()).toBe("OK");
@@ -202,7 +202,7 @@ describe("a backend's own proxy", () => {
     });
   }
 
-  test("with user-info is told who asks, and nobody else is", async () => {
+  test("with user-info gets its credential, and no other does", async () => {
     const { proxy, gitlab } = await stage({ credentials: `who:${secret}/ü` });
     const address = `http://who:${encodeURIComponent(`${secret}/ü`)}@127.0.0.1:${proxy.port}`;
     for (const url of [`https://${host}`, "http://plain.corp.test"]) {
@@ -293,7 +293,7 @@ describe("through a proxy", () => {
   });
 });
 
-describe("a proxy that gives no connection is told from the backend", () => {
+describe("a proxy that gives no connection is distinguished from the backend", () => {
   const refusals: readonly (readonly [status: number, retryable: boolean, words: string])[] = [
     [407, false, "it takes other credentials"],
     [403, false, "its rules must allow"],
@@ -322,7 +322,7 @@ describe("a proxy that gives no connection is told from the backend", () => {
   });
 
   for (const url of [`https://${host}`, "http://plain.corp.test"]) {
-    test(`nobody listens there (${url.split(":")[0]})`, async () => {
+    test(`nothing listens there (${url.split(":")[0]})`, async () => {
       const gateway = await gatewayOf({ url, proxy: `http://who:${secret}@127.0.0.1:1` });
       expect(await gateway.failure()).toMatchObject({ code: "UPSTREAM_UNAVAILABLE", retryable: true });
       expect(gateway.failures()).toHaveLength(3);
@@ -406,7 +406,7 @@ describe("a server's certificate", () => {
     expect(proxied.tls.shown).toEqual([{ serverName: host, client: null }]);
   });
 
-  test("counts again as soon as it is mended", async () => {
+  test("counts again as soon as it is repaired", async () => {
     const gitlab = await serveGitlab();
     const old = await serveTls(authority.sign(host, -1), gitlab.port);
     const fresh = await serveTls(pair, gitlab.port);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { keep } from "../src/model/once.ts";
 
-test("what a getter has made is kept in its place, and is a property like any other", () => {
+test("what a getter has made replaces it, and is a property like any other", () => {
   let made = 0;
   const one = {
     name: "a",

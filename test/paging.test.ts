@@ -107,7 +107,7 @@ test("a GitLab that does not count, as beyond ten thousand rows, is walked all t
 });
 
 describe("a cursor", () => {
-  test("of one list is refused by others, without a call where the list can be told beforehand", async () => {
+  test("of one list is refused by others, without a call where the list is known beforehand", async () => {
     const cursors: (readonly [name: string, cursor: string])[] = [];
     for (const list of lists) cursors.push([list.name, (await windowOf(gateway, list, 1, null)).endCursor ?? ""]);
     for (const [index, list] of lists.entries()) {

@@ -132,7 +132,7 @@ describe("only what the manifest holds", () => {
     expect(answer.data).toEqual({ backends: expect.arrayContaining([{ name: "zadig" }]) });
   });
 
-  test("in a batch each operation is held to it", async () => {
+  test("in a batch each operation is subject to it", async () => {
     const { url } = await serve(manifests.relay, only);
     const response = await fetch(`${url}/graphql`, {
       method: "POST",
@@ -167,7 +167,7 @@ describe("only what the manifest holds", () => {
     expect(await ask(url, query)).toMatchObject({ status: 401 });
   });
 
-  test("nobody is let past when it does not", async () => {
+  test("no one passes when it does not", async () => {
     const { url } = await serve(manifests.relay, only);
     expect(await ask(url, { query: names }, { "sec-fetch-site": "same-origin" })).toMatchObject({
       code: "PERSISTED_QUERY_ONLY",
@@ -206,7 +206,7 @@ describe("automatic persisted queries", () => {
     expect(await read(await fetch(`${gateway.url}/graphql?extensions=${extensions}`))).toEqual(full);
   });
 
-  test("a text under another text's hash is refused and not kept", async () => {
+  test("a text under another text's hash is refused and not stored", async () => {
     const hash = withHash(sha256(kinds));
     expect(await ask(gateway.url, { query: names, ...hash })).toMatchObject({ status: 400, code: "BAD_USER_INPUT" });
     expect(gateway.log.at(-1)?.facts).toMatchObject({ outcome: "refused", calls: 0 });
@@ -229,7 +229,7 @@ describe("automatic persisted queries", () => {
   });
 });
 
-describe("what is wrong is said before anything listens", () => {
+describe("what is wrong is reported before anything listens", () => {
   test.each([
     ["{", "is not JSON"],
     ["[]", "is not a map of operations"],

@@ -26,7 +26,7 @@ describe("schema/printed", () => {
     expect(text).not.toMatch(/@key|@shareable|@link|federation__|link__/);
   });
 
-  test("subgraph.graphql is for composition: keys, the link, no machinery, no node", () => {
+  test("subgraph.graphql is for composition: keys, the link, no federation definitions, no node", () => {
     const text = printSchemaForm("subgraph");
     expect(text).toMatch(/extend schema @link\(url: "https:\/\/specs\.apollo\.dev\/federation\/v2\.9"/);
     expect(text).not.toMatch(/^directive |federation__|link__|_Entity|_Service|_Any/m);

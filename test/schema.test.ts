@@ -172,7 +172,7 @@ describe("every field", () => {
     [`traceByPurl(purl: "pkg:maven/${sdk.maven.group}/${sdk.maven.artifact}@2.4.0")`, "ArtifactTrace", 3, known],
   ];
 
-  test.each(questions)("of the answer to %s is told without an error", async (field, type, depth, given) => {
+  test.each(questions)("of the answer to %s has a value without an error", async (field, type, depth, given) => {
     const { status, body } = await gateway.ask(
       `{ __typename ${field} ${selectEverything(schema, type, depth, given)} }`,
     );
@@ -181,7 +181,7 @@ describe("every field", () => {
     seenIn(body.data, seen);
   });
 
-  test("by id is told as well", async () => {
+  test("by id has a value as well", async () => {
     const { body } = await gateway.ask(
       `{ releases(first: 1) { nodes { id zadigId builds { id } } } artifacts(first: 1) { nodes { id } } }`,
     );
@@ -201,7 +201,7 @@ describe("every field", () => {
     seenIn(answer.body.data, seen);
   });
 
-  test("that leads back to its own type is told as well", async () => {
+  test("that leads back to its own type has a value as well", async () => {
     const { body } = await gateway.ask(
       `{ ${ref("gitlab", projects.api.path, `name: "${sdk.maven.gitlabName}", format: MAVEN`)} {
         namesakes { __typename package { __typename name } } } }`,
@@ -210,7 +210,7 @@ describe("every field", () => {
     seenIn(body.data, seen);
   });
 
-  test("about what the story has none of is told when a backend says it", async () => {
+  test("that the story lacks has a value when a backend has it", async () => {
     const { zadig, swr } = gateway.estate.servers;
     zadig.setTamper(rewritten([/"type":"build"/g, `"type":"build","env_name":"live","namespace":"live-1"`]));
     swr.setTamper(rewritten([/"size":(\d+)/g, (_whole, size) => `"size":${Number(size) + 1}`]));
@@ -229,7 +229,7 @@ describe("every field", () => {
     expect(JSON.stringify(body.data)).toContain('"field":"size"');
   });
 
-  test("about failures is told while there are some", async () => {
+  test("about failures has a value while there are some", async () => {
     const { bkrepo, swr } = gateway.estate.servers;
     await bkrepo.setFault({ kind: "throttle", retryAfter: "3600" });
     swr.setTamper(() => ({ status: 403, body: { errors: [{ errorCode: "SVCSTG.SWR.4030000", errorMessage: "no" }] } }));

@@ -154,7 +154,7 @@ describe("equal questions at the same moment", () => {
     expect(await figure("operations_running")).toBe(0);
   });
 
-  test("leave nothing behind: whoever comes after the answer asks anew", async () => {
+  test("leave nothing behind: a later caller asks again", async () => {
     const ask = () => gateway.ask(query, { variables });
     await together([ask, ask]);
     bkrepo.server.forget();
@@ -163,7 +163,7 @@ describe("equal questions at the same moment", () => {
     expect(await shared()).toBe(1);
   });
 
-  test("are packed once for all who take the same coding", async () => {
+  test("are compressed once for all who take the same coding", async () => {
     const long =
       'package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: $key }) { id name key purl description createdAt updatedAt createdBy versionCount versions(first: 20) { nodes { id name purl createdAt size tags } } }';
     const asks = ["gzip", "br", "gzip", "br", "identity"].map(
@@ -176,7 +176,7 @@ describe("equal questions at the same moment", () => {
     expect(await shared()).toBe(4);
   });
 
-  test("that differ in a variable, in a byte or in the type of the answer are told apart", async () => {
+  test("that differ in a variable, in a byte or in the type of the answer are distinguished", async () => {
     const other = { key: "gav://com.acme.pay:no-such-thing" };
     const typed = { accept: "application/graphql-response+json" };
     const answers = await together([
@@ -221,7 +221,7 @@ describe("who asks is part of the question", () => {
     expect(await shared()).toBe(1);
   });
 
-  test("keys of equal rights are told apart all the same", async () => {
+  test("keys of equal rights are distinguished all the same", async () => {
     await start({ settings: { auth: keyed(["one", "two"]) } });
     await together(["one", "two"].map((key) => () => gateway.ask(query, { variables, headers: as(key) })));
     expect(await shared()).toBe(0);
@@ -287,14 +287,14 @@ function healthIn({ body }: Answer): string {
   return Object(body.data)["backends"].find(({ name }: { name: string }) => name === "bkrepo").health.status;
 }
 
-test("who has spent all of its calls may have been told less than another would be, and tells nobody", async () => {
+test("the answer of a caller without calls left is not shared, since it may lack something", async () => {
   await start({ settings: { limits: { upstreamCalls: 2 } } });
   const answers = await together([1, 2].map(() => () => gateway.ask(query, { variables })));
   expect(answers.map(({ body }) => body)).toEqual([{ data: known }, { data: known }]);
   expect(await shared()).toBe(0);
 });
 
-describe("what is not without fault is shared with nobody", () => {
+describe("what is not without fault is not shared", () => {
   beforeEach(() => start());
 
   test("be it an error that no backend has to do with", async () => {
@@ -308,7 +308,7 @@ describe("what is not without fault is shared with nobody", () => {
     expect(await shared()).toBe(0);
   });
 
-  test("after an error each asks for itself, and is told by its own name", async () => {
+  test("after an error each asks for itself, and is logged by its own name", async () => {
     bkrepo.shut();
     const first = gateway.ask(query, { variables, headers: { "x-request-id": "first" } });
     // Its calls have to fail after the others have come, so they wait behind the door.
@@ -351,7 +351,7 @@ describe("what is not without fault is shared with nobody", () => {
   });
 });
 
-describe("whoever leaves", () => {
+describe("a caller that leaves", () => {
   // So long that no run stops being shared while these wait.
   beforeEach(() => start({ settings: { limits: { deadlineMs: 120_000 } } }));
 
@@ -423,7 +423,7 @@ describe("whoever leaves", () => {
     expect(await shared()).toBe(0);
   });
 
-  test("later disturbs nobody", async () => {
+  test("later does not affect the others", async () => {
     bkrepo.shut();
     const leaving = new AbortController();
     const ask = () => gateway.ask(query, { variables });
@@ -516,7 +516,7 @@ describe("who has changed something sees it", () => {
     await expectOnlyLaterToMiss(version.name, earlier);
   });
 
-  test("and while it is being done, nobody boards what began before", async () => {
+  test("and meanwhile no read follows one that began before", async () => {
     const version = await startWithMutations();
     const earlier = await halfAnswered();
     bkrepo.shut("DELETE");

@@ -70,7 +70,7 @@ async function isReady(url: string): Promise<number> {
   return response.status;
 }
 
-describe("a gateway that is told to end", () => {
+describe("a gateway that gets a signal to end", () => {
   test("says for `drainMs` that it is not ready, works on meanwhile, and closes its port then; idle as it is", async () => {
     const gateway = await start("{ drainMs: 3000 }");
     gateway.signal("SIGTERM");
@@ -185,7 +185,7 @@ const canIsolate = (() => {
   }
 })();
 
-describe("a gateway that is told to end before it is ready", () => {
+describe("a gateway that gets a signal to end before it is ready", () => {
   const running: ChildProcess[] = [];
   afterEach(() => {
     for (const child of running.splice(0)) child.kill("SIGKILL");

@@ -252,7 +252,7 @@ describe("a Node that", () => {
     expect(stderr).toMatch(/^delivery-graph needs Node [^\n]*\n$/);
   });
 
-  test("does not strip types is told so", async () => {
+  test("does not strip types gets an error that says so", async () => {
     const { code, stderr } = await run(process.execPath, ["src/start.js"], {
       NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent('Object.defineProperty(process.features, "typescript", { value: false })')}`,
     });
@@ -271,7 +271,7 @@ describe("a Node that", () => {
     expect(ran).toEqual({ code: 1, stdout: "", stderr: "Packages are missing: run `npm ci` first.\n" });
   });
 
-  test("cannot run on this system is passed over for the next one on the path, as for the packed one on musl", async () => {
+  test("cannot run on this system is passed over for the next one on the path, as is the packaged one on musl", async () => {
     const packed = join(folder, "packed");
     await mkdir(packed, { recursive: true });
     // A program whose loader is missing: the system says the same of it as of a program for another C library.

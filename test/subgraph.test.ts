@@ -178,7 +178,7 @@ describe("_entities", () => {
     expect(body).toEqual({ data: { _entities: [null] } });
   });
 
-  test("a digest that nobody can rule out is an error, not null alone", async () => {
+  test("a digest that is not ruled out is an error, not null alone", async () => {
     const { body } = await entities([{ __typename: "Artifact", digest: `sha256:${"0".repeat(64)}` }]);
     expect(at(body.data, "_entities")).toEqual([null]);
     expect(body.errors).toHaveLength(1);

@@ -200,7 +200,7 @@ describe("a trace", () => {
     expect(found.candidates.length).toBeGreaterThan(0);
   });
 
-  it("says that nobody has it, and that this is all there is to know", async () => {
+  it("says that no backend has it, and that the answer is complete", async () => {
     const found = await trace(`traceByImage(image: "${swrReference(api).replace("/api:", "/no-such-image:")}")`);
     expect(found.artifact).toBeNull();
     expect(found.candidates).toEqual([]);
@@ -241,7 +241,7 @@ describe("a trace", () => {
     }
   });
 
-  it("says of a single file that nobody was asked who else holds it", async () => {
+  it("says of a single file that no backend was asked for copies", async () => {
     const { body } = await gateway.ask(`{
       package(ref: { backend: "bkrepo", repository: "pay/maven-local", key: "gav://com.acme.pay:pay-sdk" }) {
         latestVersion { files(first: 1) { nodes { artifact { id digest isComplete sources { backend { name } status } } } } }

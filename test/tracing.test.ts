@@ -126,7 +126,7 @@ describe("spans", () => {
     expect(named(spans, "graphql Retried").status.code).toBe(SpanStatusCode.UNSET);
   });
 
-  it("go on where the caller's trace stands, and are not kept where it is not", async () => {
+  it("continue the caller's trace, and are not sampled where it is not", async () => {
     const gateway = await start();
     await gateway.ask("query Dropped { __typename }", { traceparent: `00-${parent}-00f067aa0ba902b7-00` });
     await gateway.ask("query Kept { __typename }", { traceparent: `00-${parent}-00f067aa0ba902b7-01` });

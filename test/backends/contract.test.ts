@@ -49,7 +49,7 @@ describe.each(subjects)("$kind", (subject) => {
   ];
 
   describe("absence", () => {
-    test("is told of what is not there, and of a place that is not there, and is no error", async () => {
+    test("covers a missing thing and a missing place, and is no error", async () => {
       const { readers } = await open(subject);
       expect(await subject.present(readers())).toMatchObject({ kind: "FOUND" });
       expect(await subject.absent(readers())).toMatchObject({ kind: "ABSENT" });
@@ -157,7 +157,7 @@ describe.each(subjects)("$kind", (subject) => {
     ["a proxy without a server", { kind: "status", status: 502 }, "UNAVAILABLE"],
     ["more bytes than allowed", { kind: "huge", bytes: 1_000_000 }, "MALFORMED"],
   ];
-  test.each(faults)("%s is told as what it is, never as absence", async (_what, fault, failure) => {
+  test.each(faults)("%s is reported as what it is, never as absence", async (_what, fault, failure) => {
     const { server, readers } = await open(subject, { maxResponseBytes: 500_000 });
     await server.setFault(fault);
     for (const [what, ask] of questions) {

@@ -352,7 +352,7 @@ describe("a walk over a list that is here as a whole", () => {
     );
   });
 
-  test("is not told what the page is by what it is cut from", () => {
+  test("does not depend on what the page is cut from", () => {
     const more = { ...rest, rows: [], hasNext: true, total: 99 };
     const page = sliceWindow({ first: 2, after: null }, ["a", "b"], (row) => row, more);
     expect(page).toMatchObject({ hasNext: false, total: 2 });

@@ -123,7 +123,7 @@ async function both(schema: GraphQLSchema, cells: Cells, deep: boolean) {
 }
 
 describe("a plan answers what the reference execution answers", () => {
-  test("where everything is at hand: data and errors alike", async () => {
+  test("where everything is at hand: the same data and errors", async () => {
     await fc.assert(
       fc.asyncProperty(trees(atOnce), fc.boolean(), async (cells, deep) => {
         const [ran, told] = await both(strict, cells, deep);

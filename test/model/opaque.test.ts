@@ -173,7 +173,7 @@ describe("a cursor", () => {
     );
   });
 
-  test("that was tampered with is refused, or is a position of plain numbers and texts", () => {
+  test("that was tampered with is refused, or is a position of numbers and texts", () => {
     fc.assert(
       fc.property(
         position.chain((at) => mutationsOf(printCursor("zadig", ["releases"], at))),

@@ -46,7 +46,7 @@ describe("a package URL", () => {
     );
   });
 
-  test("is none where nobody could read it", () => {
+  test("is none where it would be unreadable", () => {
     expect(toPurl({ type: "generic", name: "a", qualifiers: { tag: "100%" } })).toBeNull();
     expect(toPurl({ type: "generic", name: "a%41" })).toBe("pkg:generic/a%2541");
   });

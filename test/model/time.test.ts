@@ -101,7 +101,7 @@ describe("an instant", () => {
     expect(parseInstant(text)).toBeNull();
   });
 
-  test("without a zone is none: the gateway's own is nobody's business", () => {
+  test("without a zone is none: the gateway's own is no evidence", () => {
     expect(parseInstant("2023-01-01T10:00:00")).toBeNull();
     expect(parseInstant("2023-01-01T10:00:00", "somewhere")).toBeNull();
   });

@@ -80,7 +80,7 @@ describe("the deadline of an operation", () => {
 });
 
 describe("a client that leaves", () => {
-  test("ends its calls on the wire; those in the queue never start", async () => {
+  test("ends its open calls; those in the queue never start", async () => {
     const { query, variables } = question("gitlab-versions-with-files");
     const { estate, ask } = await open({ backends: { gitlab: { concurrency: 2 } } });
     const server = estate.servers.gitlab;

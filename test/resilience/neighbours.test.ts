@@ -113,7 +113,7 @@ const packageQuery = (...names: readonly string[]) => {
 const circuitOf = "{ backends { health { status circuitOpen } } }";
 
 describe("one object that a server fails for", () => {
-  test("is asked for twice at most, is told as an error, and is nobody else's trouble", async () => {
+  test("is asked for twice at most, is an error, and does not affect other callers", async () => {
     const server = await fake((path, _request, response) => {
       if (path.searchParams.get("packageKey")?.includes("(")) json(response, systemError, 500);
       else json(response, bkrepoPackage(path));
@@ -187,7 +187,7 @@ describe("a server that is silent", () => {
 });
 
 describe("a caller's own credential", () => {
-  test("that makes a proxy reset closes the door to nobody else", async () => {
+  test("that makes a proxy reset affects no other caller", async () => {
     const server = await fake((path, request, response) => {
       if (request.headers.authorization?.includes("poison")) response.socket?.destroy();
       else json(response, bkrepoPackage(path));
@@ -286,7 +286,7 @@ describe("a caller with hundreds of calls", () => {
     stop();
   });
 
-  test("who overflows the queue is told so in true words, and nobody else is refused", async () => {
+  test("a caller who overflows the queue gets a true error, and no other caller is refused", async () => {
     const { ask, answerAll, names, waiting } = await slow();
     const greedy = [0, 1].map((times) => ask("one", packageQuery(...names(`greedy-${times}`, 190))));
     await expect.poll(() => waiting.length).toBe(3);

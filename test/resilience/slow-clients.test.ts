@@ -92,7 +92,7 @@ async function drained(socket: Socket): Promise<number> {
 const isHealthy = async (url: string) => (await fetch(`${url}/health`)).status === 200;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-test("who does not read an answer in its time is cut off, and what it held is free", async () => {
+test("a client that does not read an answer in time is disconnected, and its memory is free", async () => {
   const { url, socket, said } = await open({ sendMs: 500 });
   const stuck = Array.from({ length: 10 }, socket);
   for (const one of stuck) one.pause().write(question);
@@ -163,7 +163,7 @@ test("a thousand idle connections and a hundred that do not read leave the gatew
   for (let count = 0; count < 20; count++) expect(await isHealthy(url)).toBe(true);
 });
 
-test("where there are as many connections as may be, the longest idle one makes room, and nobody who asks is refused", async () => {
+test("where there are as many connections as may be, the longest idle one makes room, and no one who asks is refused", async () => {
   const { url, socket, said } = await open({ maxConnections: 50 });
   const idle = Array.from({ length: 200 }, socket);
   await Promise.all(idle.map((one) => new Promise((resolve) => one.once("connect", resolve))));

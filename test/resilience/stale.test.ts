@@ -46,7 +46,7 @@ describe("with a response cache", () => {
     expect(untruths(first, second, { broken: [] })).toEqual([]);
   });
 
-  test("a backend that has gone is answered for, marked STALE, with the time it last said so", async () => {
+  test("a backend that has gone is answered for, marked STALE, with the time of its last answer", async () => {
     const before = await gateway.ask(page);
     await gateway.estate.servers.gitlab.setFault({ kind: "down" });
     try {
@@ -62,7 +62,7 @@ describe("with a response cache", () => {
     expect(statusesIn(await gateway.ask(page))).not.toContain("STALE");
   });
 
-  test("nothing is called absent, missing or complete on the word of what was kept", async () => {
+  test("nothing is called absent, missing or complete because of a stored answer", async () => {
     const search = `{ searchPackages(name: "no-such-package-anywhere") { isComplete sources { status backend { name } } } }`;
     const drift = corpus.find(({ name }) => name === "release-drift.graphql")?.query ?? "";
     const [before, verdicts] = [await gateway.ask(search), (await gateway.ask(drift)).text];
@@ -81,7 +81,7 @@ describe("with a response cache", () => {
     }
   });
 
-  test("health is asked of the backend, not of what was kept", async () => {
+  test("health is asked of the backend, not of the cache", async () => {
     const query = "{ backends { name health { status } } }";
     const gitlab = async () => JSON.parse((await gateway.ask(query)).text).data.backends[3].health.status;
     expect(await gitlab()).toBe("OK");
@@ -93,7 +93,7 @@ describe("with a response cache", () => {
     }
   });
 
-  test("the whole corpus is told truly with everything down, and nothing of it is new", async () => {
+  test("the whole corpus is answered truly with everything down, and nothing of it is new", async () => {
     const healthy = new Map<string, Answer>();
     for (const { name, query, variables } of corpus) healthy.set(name, await gateway.ask(query, { variables }));
     for (const kind of kinds) await gateway.estate.servers[kind].setFault({ kind: "down" });
@@ -122,7 +122,7 @@ describe("with a response cache and the callers' own credentials", () => {
   });
   afterAll(() => gateway.stop());
 
-  test("nobody is answered from what another's credential has seen", async () => {
+  test("no one is answered from what another's credential has seen", async () => {
     const query = '{ packages(scope: { backend: "gitlab", group: "pay" }, first: 5) { nodes { name } } }';
     const as = (token: string | null) =>
       gateway.ask(query, { headers: token === null ? {} : { "x-backend-token-gitlab": token } });

@@ -383,7 +383,7 @@ describe("what answers from a place that may not be seen", () => {
     expect(places).toEqual([null, `${asked}/web`]);
   });
 
-  test("is not told of by the pipeline of what may be seen", async () => {
+  test("is not reported by the pipeline of what may be seen", async () => {
     const readers = readersOf(asked);
     const published = { ...readers.packages, version: async () => found(versionOf(asked, run(answering))) };
     const seen = seenThrough(gitlab, { ...readers, packages: published }, { projects: ["team-a/*"] });
@@ -399,7 +399,7 @@ describe("what answers from a place that may not be seen", () => {
     expectNothing(await seen.images.image(reference));
   });
 
-  test("is not told to be in cold storage, and what may be seen is", async () => {
+  test("is not reported to be in cold storage, and what may be seen is", async () => {
     const seen = seenThrough(gitlab, readersOf(asked), { projects: ["team-a/*"] });
     expect(await seen.images.isArchived(imageIn(asked))).toBe(true);
     expect(await seen.images.isArchived(imageIn(answering))).toBe(false);
@@ -439,7 +439,7 @@ describe("GitLab's paths in upper and lower case", () => {
     }
   });
 
-  test("are told apart from letters that only look alike, and other backends' places keep their case", async () => {
+  test("differ from letters that only look the same, and other backends' places keep their case", async () => {
     const kelvin = seenThrough(gitlab, readersOf("\u212Aube/api"), { projects: ["kube/*"] });
     expectNothing(await kelvin.packages.package(versionRef("\u212Aube/api").package));
     const web = seenThrough(zadig, readersOf("Web"), { projects: ["web"] });

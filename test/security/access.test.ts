@@ -156,7 +156,7 @@ describe.each(rules)("a caller who may see %s", (_name, allow, isAllowed) => {
     }
   });
 
-  test("is told no place that is not allowed by searches and traces", async () => {
+  test("learns of no place that is not allowed from searches and traces", async () => {
     const { body } = await gateway.ask(`{
       search: searchPackages(name: "pay", match: CONTAINS, first: 100) { groups { backend { name } packages { totalCount nodes { repository } } } }
       image: traceByImage(image: "${swrReference(images.api)}") { artifact { locations { backend { name } image { repository } } } }
@@ -396,7 +396,7 @@ describe("what is not allowed", () => {
 });
 
 describe("rules", () => {
-  test("are about the caller's key, and those that are about nobody else add up", async () => {
+  test("are about the caller's key, and those that are about no one else add up", async () => {
     const key = (name: string) => ({ name, sha256: createHash("sha256").update(name).digest("hex") });
     const gateway = await startDemoGateway({
       estate,

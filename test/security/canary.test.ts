@@ -363,7 +363,7 @@ describe("a planted string", () => {
     60_000,
   );
 
-  test("in the address of a redirect stays inside, and nobody goes there", async () => {
+  test("in the address of a redirect stays inside, and no one goes there", async () => {
     for (const location of [
       `http://${canary}.example.test/`,
       `//${canary}.example.test/`,

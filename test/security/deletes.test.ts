@@ -94,7 +94,7 @@ describe("with mutations off", () => {
     }
   });
 
-  test("the graph refuses one, and asks nobody", async () => {
+  test("the graph refuses one, and asks no one", async () => {
     const gateway = await startDemoGateway();
     started.push(gateway);
     const { body } = await gateway.ask('mutation { deletePackage(id: "x", confirmName: "y") { outcome } }');
@@ -342,7 +342,7 @@ describe("a delete", () => {
     expect(deletes(gateway)).toEqual([]);
   });
 
-  test("looks at what is there now: not at what the same operation has read, nor at what a cache has kept", async () => {
+  test("looks at what is there now: not at what the same operation has read, nor at what a cache has stored", async () => {
     const gateway = await start({}, { bkrepo: { retries: 0, cache: { freshMs: 60_000 } } });
     const { id, name } = await found(gateway, "maven");
     const twice = await gateway.ask(

@@ -76,7 +76,7 @@ describe("with keys", () => {
     expect(body.errors).toBeUndefined();
   });
 
-  test("a key without read sees no field, and nobody is asked for it", async () => {
+  test("a key without read sees no field, and no one is asked for it", async () => {
     gateway.forget();
     const { status, body } = await gateway.ask('{ __typename release(id: "x") { id } releases { nodes { id } } }', {
       headers: bearer("key-of-nothing"),
@@ -149,7 +149,7 @@ describe("with tokens", () => {
   });
 });
 
-describe("with nobody at the door", () => {
+describe("with no one at the door", () => {
   const problemsOf = (sections: Record<string, unknown>, environment: Record<string, string> = {}) => {
     const backends = [{ name: "z", kind: "zadig", url: "http://127.0.0.1:9", credentials: { token: "t" } }];
     const reading = configOf({ backends, ...sections }, environment);

@@ -563,7 +563,7 @@ describe("no crash, no error of ours, no strange call, whatever is sent:", () =>
   }, 60_000);
 });
 
-test("that was ten thousand cases, and nobody but the configured backends was spoken to", () => {
+test("that was ten thousand cases, and no one but the configured backends was spoken to", () => {
   expect(cases).toBeGreaterThanOrEqual(10_000);
   expect(reached).toBeGreaterThan(1000);
   const known = new Set(

@@ -79,7 +79,7 @@ describe("a backend that answers every operation in its own way", () => {
   const vendors = ["zadig", "bkrepo", "swr", "gitlab"] as const;
   const cases = vendors.flatMap((vendor) => Object.keys(changes).map((name) => [vendor, name] as const));
 
-  test.each(cases)("%s %s: told in closed codes, within bounds", { timeout: 60_000 }, async (vendor, name) => {
+  test.each(cases)("%s %s: reported in closed codes, within bounds", { timeout: 60_000 }, async (vendor, name) => {
     const change = changes[name];
     if (!change) throw new Error("a change by its name");
     const seen = Object.entries(estate.servers).filter(([server]) => server.startsWith(vendor));

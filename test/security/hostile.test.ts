@@ -276,7 +276,7 @@ describe("the page of another site", () => {
     expect([stranger.status, stranger.headers["access-control-allow-origin"]]).toEqual([403, undefined]);
   });
 
-  test("is not allowed to read anything unless somebody says so, and never with cookies", async () => {
+  test("is not allowed to read anything unless it is configured, and never with cookies", async () => {
     const asked = await send(`${gateway.url}/graphql`, {
       method: "OPTIONS",
       headers: {
@@ -330,7 +330,7 @@ describe("every answer", () => {
 });
 
 describe("without introspection", () => {
-  test("the schema is not told, by name or by hint", async () => {
+  test("the schema is not disclosed, by name or by hint", async () => {
     for (const query of ["{ __schema { types { name } } }", '{ __type(name: "Query") { name } }']) {
       const { body } = await closed.ask(query);
       expect(body.data).toBeUndefined();

@@ -199,7 +199,7 @@ describe("the issuer's keys", () => {
     await end();
   });
 
-  test("are read anew when a token names one that is not known: rotation", async () => {
+  test("are read again when a token names one that is not known: rotation", async () => {
     const { own, door, end } = await fresh();
     own.publish([signer.jwk]);
     expect(await ask(await signer.sign(), door)).toMatchObject({ name: "user-1" });
@@ -211,7 +211,7 @@ describe("the issuer's keys", () => {
     await end();
   });
 
-  test("are read anew when none of them has signed a token that names none: rotation", async () => {
+  test("are read again when none of them has signed a token that names none: rotation", async () => {
     const { own, door, end } = await fresh();
     own.publish([signer.jwk]);
     expect(await ask(await signer.sign({}, { kid: undefined }), door)).toMatchObject({ name: "user-1" });
@@ -252,7 +252,7 @@ describe("the issuer's keys", () => {
     await end();
   });
 
-  test("that were never read let nobody in, and that is not the caller's fault", async () => {
+  test("that were never read admit no caller, and that is not the caller's fault", async () => {
     const { own, door, end } = await fresh();
     own.publish(null);
     expect(await ask(await signer.sign(), door)).toBe(503);

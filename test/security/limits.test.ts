@@ -589,7 +589,7 @@ describe("an answer", () => {
     expect(bytes).toBeLessThan(2_000_000);
   });
 
-  test("that is long is printed as JSON prints it, in several turns of the event loop", async () => {
+  test("that is long is printed as JSON prints it, in several ticks of the event loop", async () => {
     const row = { name: 'a\u2028"b', none: null, gone: undefined, list: [], map: {}, deep: [[[[[[[[{ a: [1] }]]]]]]]] };
     const value = { data: { rows: Array.from({ length: 40_000 }, () => row), 'odd "name': [undefined] }, errors: [] };
     let turns = 0;

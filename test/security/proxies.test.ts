@@ -104,7 +104,7 @@ describe("a gateway that answers to names of this machine only", () => {
     expect(warnings()).toEqual([]);
   });
 
-  test("answers nobody else under another name, whatever they say of themselves", async () => {
+  test("answers no other client under another name, whatever its headers say", async () => {
     await serve({ trustedProxies: ["127.0.0.3"] });
     expect(await statusOf(await behind(rewritten))).toBe(421);
     await gateway.stop();

@@ -172,7 +172,7 @@ describe("an answer of a backend", () => {
     expect(logged).toEqual([]);
   });
 
-  test("with one row of many values is told as one row", async () => {
+  test("with one row of many values is reported as one row", async () => {
     const vast = `{"key":1,"versions":[${Array(300_000).fill('"x"').join()}]}`;
     records = `[${vast},{"repoName":"local","key":"gav://a:b","name":"b","type":"MAVEN"}]`;
     const { text, errors } = await ask();

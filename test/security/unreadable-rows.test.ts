@@ -41,7 +41,7 @@ test("rows that could not be read are not silent under access rules", async () =
   expect(answer.codes).toEqual(["UPSTREAM_MALFORMED"]);
 });
 
-test("a row of which nobody could say whose it is takes nothing of the others with it", async () => {
+test("a row without a readable place takes nothing of the others with it", async () => {
   const isFailing = (path: string) => path.endsWith(idOf(2));
   const answer = await ask([readable, bare], list, isFailing);
   expect(answer).toMatchObject({ data: { artifacts: { nodes: [{ name: "api" }], sources: [{ status: "PARTIAL" }] } } });

@@ -48,7 +48,7 @@ function validated(handler: () => unknown): (request: DemoRequest) => DemoReply 
 const ask = ({ upstream }: Stage, call = testCall()) => upstream.call(read, thing("a"), call);
 
 describe("without settings", () => {
-  test("nothing is kept, whatever the backend allows", async () => {
+  test("nothing is stored, whatever the backend allows", async () => {
     const one = await open({}, counting({ "cache-control": "max-age=600" }), { cache: undefined });
     expect([(await ask(one)).value, (await ask(one)).value]).toEqual([{ answer: 1 }, { answer: 2 }]);
   });
@@ -69,7 +69,7 @@ describe("a fresh answer", () => {
     expect([(await ask(one)).value, (await ask(one)).value]).toEqual([{ answer: 1 }, { answer: 1 }]);
   });
 
-  test("takes nothing from the budget and is told as what it is", async () => {
+  test("takes nothing from the budget and has its own status", async () => {
     const one = await open({ freshMs: 60_000 }, counting());
     await ask(one);
     const told: string[] = [];
@@ -134,7 +134,7 @@ test.each([null, { kind: "reset" }] as const)(
   },
 );
 
-test("what was confirmed on the way to a change is not kept either", async () => {
+test("what was revalidated during a change is not stored either", async () => {
   const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
   let state = "before";
   const one = await open({ freshMs: 0 }, async ({ rawPath, header }) => {
@@ -156,7 +156,7 @@ test("what was confirmed on the way to a change is not kept either", async () =>
   expect(await ask()).toEqual({ state: "after" });
 });
 
-test("a read that was on its way while something changed is not kept", async () => {
+test("a read that was on its way while something changed is not stored", async () => {
   const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
   let state = "before";
   const one = await open({ freshMs: 60_000 }, async ({ rawPath }) => {
@@ -177,7 +177,7 @@ test("a read that was on its way while something changed is not kept", async () 
   expect((await one.upstream.call(read, thing("slow"), testCall())).value).toEqual({ state: "after" });
 });
 
-describe("what is not kept", () => {
+describe("what is not stored", () => {
   const refusals: readonly [string, DemoReply][] = [
     ["a 404", { status: 404, body: {} }],
     ["a 401", { status: 401, body: {} }],
@@ -257,7 +257,7 @@ describe("an answer with a validator", () => {
     expect(one.server.seen).toHaveLength(3);
   });
 
-  test("is asked for anew when another than ours is said to hold", async () => {
+  test("is requested again when another entity tag than ours is current", async () => {
     const one = await open({}, () => ({ status: 304 }));
     expect((await failureOf(ask(one))).failure).toBe("REJECTED");
   });
@@ -271,7 +271,7 @@ describe("a backend that does not answer", () => {
     { kind: "throttle" },
     { kind: "drip", everyMs: 10 },
   ] as const;
-  test.each(faults)("($kind) is stood in for by what was kept, marked stale, with its old time", async (fault) => {
+  test.each(faults)("($kind) is replaced by the stale response, marked stale, with its old time", async (fault) => {
     const one = await open({}, counting(), { timeoutMs: 200 });
     const before = await ask(one);
     await one.server.setFault(fault);
@@ -309,7 +309,7 @@ describe("a backend that does not answer", () => {
     expect((await failureOf(ask(one))).failure).toBe("UNAVAILABLE");
   });
 
-  test.each([401, 403, 404])("is not one that says %i: what was kept is forgotten", async (status) => {
+  test.each([401, 403, 404])("is not one with status %i: the stored response is deleted", async (status) => {
     const one = await open({}, counting());
     await ask(one);
     await one.server.setFault({ kind: "status", status });

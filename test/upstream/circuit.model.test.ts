@@ -141,7 +141,7 @@ const commands = fc.commands(
 );
 
 describe.each([true, false])("a circuit breaker (with a question of its own: %s)", (hasCheck) => {
-  test("does what a plain list of what has happened says, whatever servers and callers do", () => {
+  test("does what a naive list of what has happened says, whatever servers and callers do", () => {
     fc.assert(
       fc.property(commands, (steps) => {
         const clock = { now: 0 };

@@ -260,7 +260,7 @@ describe("a coalescer", () => {
     expect(coalescer.follow("a", waiter())).toBeNull();
   });
 
-  test("lets nobody follow a run that began before it was invalidated; those who follow it stay", async () => {
+  test("accepts no followers for a run that began before an invalidation; its followers stay", async () => {
     const coalescer = createCoalescer<number, TestWaiter>();
     const work = Promise.withResolvers<number>();
     const before = [0, 1].map(() => coalescer.join("a", waiter(), () => work.promise));
@@ -285,14 +285,14 @@ describe("a coalescer", () => {
     expect(await leader.result).toBe(7);
   });
 
-  test("accepts no followers after that time where nobody followed before", async () => {
+  test("accepts no followers after that time where there were none before", async () => {
     const coalescer = createCoalescer<number | null, TestWaiter>({ maxWaitMs: 10, released: null });
     void coalescer.join("a", waiter(), () => new Promise(() => {}));
     await new Promise((resolve) => setTimeout(resolve, 15));
     expect(coalescer.follow("a", waiter())).toBeNull();
   });
 
-  test("cancels a released run whose leader has given up, after the released have been told", async () => {
+  test("cancels a released run whose leader has given up, after its followers have been released", async () => {
     const coalescer = createCoalescer<number | null, TestWaiter>({ maxWaitMs: 10_000, released: null });
     const first = waiter();
     const leader = coalescer.join("a", first, () => new Promise(() => {}));

@@ -217,7 +217,7 @@ describe("breaker and retry together", () => {
     expect(others.error).toMatchObject({ failure: "UNAVAILABLE", status: 503, circuitOpen: true });
   });
 
-  test("while it is open nothing is sent and nobody waits", async () => {
+  test("while it is open nothing is sent and no call waits", async () => {
     const down = backend(refused);
     const resilience = new Resilience("plain", { ...usual, breaker: { failures: 3, coolDownMs: 120_000 } });
     await run(resilience, down.attempt);
@@ -353,7 +353,7 @@ describe("a failure stays as small as what it is about", () => {
     expect((await ask(resilience, "/two", "OK")).value).toBe("answer");
   });
 
-  test("silence for different paths in a row does, and an answer in between begins the row anew", async () => {
+  test("silence for different paths in a row does, and an answer in between begins a new row", async () => {
     const resilience = new Resilience("plain", once);
     for (const path of ["/1", "/2", "/3", "/4", "/5", "/6"]) {
       await ask(resilience, path, reset);
@@ -443,7 +443,7 @@ describe("a failure stays as small as what it is about", () => {
     expect(resilience.pressure().circuit).toBe("closed");
   });
 
-  test("whoever leaves a trial leaves it to the next call, which need not wait for another cool-down", async () => {
+  test("a cancelled trial leaves it to the next call, which need not wait for another cool-down", async () => {
     const resilience = new Resilience("plain", once);
     for (let times = 0; times < 3; times++) await ask(resilience, "/1", refused);
     await vi.advanceTimersByTimeAsync(usual.breaker.coolDownMs);
@@ -457,7 +457,7 @@ describe("a failure stays as small as what it is about", () => {
     expect(resilience.pressure().circuit).toBe("closed");
   });
 
-  test("whoever waits for a trial leaves when its own call ends", async () => {
+  test("a call that waits for a trial leaves when its own call ends", async () => {
     const resilience = new Resilience("plain", once);
     for (let times = 0; times < 3; times++) await ask(resilience, "/1", refused);
     await vi.advanceTimersByTimeAsync(usual.breaker.coolDownMs);
@@ -500,7 +500,7 @@ describe("a failure stays as small as what it is about", () => {
       expect((await ask(resilience, "/1", "OK", "a third")).error).toMatchObject({ circuitOpen: true });
     });
 
-    test("no more than 1,024 of them are remembered, and whoever waits for a forgotten one goes on", async () => {
+    test("no more than 1,024 of them are remembered, and a call that waits for a forgotten one goes on", async () => {
       const resilience = new Resilience("plain", { ...once, concurrency: 3 });
       for (const path of ["/1", "/2", "/3"]) await ask(resilience, path, reset, "first");
       await vi.advanceTimersByTimeAsync(usual.breaker.coolDownMs);

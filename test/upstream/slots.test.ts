@@ -50,7 +50,7 @@ describe("slots", () => {
     expect(order.slice(8)).toEqual(["greedy", "modest"]);
   });
 
-  test("a caller who overflows the queue is refused itself, and nobody else is", () => {
+  test("a caller who overflows the queue is refused itself, and no other is", () => {
     const slots = new FairSlots(8, 512);
     const greedy = Array.from({ length: 570 }, () => job(slots, "greedy"));
     expect(greedy.filter(({ state }) => state === "refused")).toHaveLength(570 - 8 - 512);
@@ -69,7 +69,7 @@ describe("slots", () => {
     expect(first.map(({ state }) => state)).toEqual(["waiting", "waiting", "waiting", "waiting"]);
   });
 
-  test("whoever gives up leaves the queue at that moment and never starts", () => {
+  test("a caller that gives up leaves the queue at that moment and never starts", () => {
     const slots = new FairSlots(1, 2);
     job(slots, "a");
     const gone = [job(slots, "b"), job(slots, "b")];
@@ -81,7 +81,7 @@ describe("slots", () => {
     expect([...gone, ...patient].map(({ state }) => state)).toEqual(["waiting", "waiting", "running", "waiting"]);
   });
 
-  test("a call that others wait for too starts in the first of their turns, and once", () => {
+  test("a call that others wait for too starts in the first free slot of its callers, once", () => {
     const slots = new FairSlots(1, 100);
     job(slots, "running");
     for (let times = 0; times < 20; times++) job(slots, "greedy");
@@ -206,7 +206,7 @@ describe("the fair queue", () => {
     toString: () => `leave ${at}`,
   });
 
-  test("starts, refuses and forgets whom a plain list says, whatever callers do", () => {
+  test("starts, refuses and forgets as a naive list does, whatever callers do", () => {
     const commands = fc.commands(
       [fc.constantFrom("a", "a", "a", "b", "c", "d", "e", "f").map(ask), fc.constant(release), fc.nat(20).map(leave)],
       { maxCommands: 200, size: "max" },

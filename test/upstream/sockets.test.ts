@@ -94,7 +94,7 @@ describe("an abort", () => {
   });
 });
 
-describe("retries on the wire", () => {
+describe("retries of real requests", () => {
   test("of a 429 come after what it asks for, and stop when the deadline is nearer", async () => {
     const { server, upstream } = await open({ retries: 2 });
     await server.setFault({ kind: "throttle", retryAfter: "2" });
@@ -108,7 +108,7 @@ describe("retries on the wire", () => {
     expect(performance.now()).toBeLessThan(end);
   });
 
-  test("of a 401 there are none, whoever signs", async () => {
+  test("of a 401 there are none, for every kind of credential", async () => {
     const { server, upstream } = await open({ retries: 3 });
     await server.setFault({ kind: "status", status: 401 });
     expect((await failureOf(upstream.call(read, thing("a"), testCall()))).failure).toBe("DENIED");

@@ -152,7 +152,7 @@ describe("the demo bkrepo writes as the real one does", () => {
     expect(data["records"]).toHaveLength(20);
   });
 
-  test("times are in the zone that was asked for, which is told; before 3.4 neither", async () => {
+  test("times are in the requested zone, which the answer names; before 3.4 neither", async () => {
     const path = "/repository/api/package/info/test/generic-local?packageKey=com.tencent.bkrepo";
     const utc = await ask(path, undefined, { authorization, "x-bkrepo-time-zone": "+00:00" });
     expect([utc.headers.get("x-bkrepo-time-zone"), utc.data["createdDate"]]).toEqual([

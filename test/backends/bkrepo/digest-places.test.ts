@@ -82,7 +82,7 @@ describe.each([
     expect(data.sources).toMatchObject([{ status: "OK" }]);
   });
 
-  test("is told by its tag", async () => {
+  test("is in its tag", async () => {
     const { data } = await trace(`docker.test/acme/images/api:${tag}`);
     expect(data.artifact?.digest).toBe(`sha256:${hex(digit)}`);
   });

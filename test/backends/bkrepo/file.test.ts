@@ -68,7 +68,7 @@ describe("the files of a version", () => {
     expect(page.rows[0]?.value.downloadUrl).toBe(`${it.server.url}/helm/pay/helm-local/charts/pay-platform-2.4.0.tgz`);
   });
 
-  test("a path whose file is gone is left out; one whose row is unreadable is said", async () => {
+  test("a path whose file is gone is left out; one whose row is unreadable is reported", async () => {
     it.server.setTamper((reply, { rawPath }) =>
       rawPath.includes("/node/") ? withRecords(reply, (rows) => rows.slice(0, 1)) : reply,
     );
@@ -165,7 +165,7 @@ describe("a file by its checksum", () => {
     ]);
   });
 
-  test("is not said to be of a version whose record does not list it", async () => {
+  test("is not matched to a version whose record does not list it", async () => {
     it.server.setTamper((reply, { rawPath }) =>
       rawPath.includes("/version/page/")
         ? withRecords(reply, () => [{ name: "2.2.3", contentPath: "/other.tgz" }], 1)
@@ -192,7 +192,7 @@ describe("a file by its checksum", () => {
     await expect(packages.byChecksum(known, "pay/release-vault")).rejects.toMatchObject({ failure: "DENIED" });
   });
 
-  test("cannot be told without a repository or of other algorithms", async () => {
+  test("is unknown without a repository or of other algorithms", async () => {
     const { packages } = it.answers();
     const unsearchable = { kind: "UNKNOWN", reason: "NOT_SEARCHABLE", failure: null };
     expect(await packages.byChecksum(known, null)).toEqual(unsearchable);

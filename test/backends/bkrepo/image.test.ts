@@ -180,7 +180,7 @@ describe("the digest", () => {
     expect(it.calls().filter((call) => call.includes("/node/"))).toHaveLength(1);
   });
 
-  test("is null, with the image still there, when nobody tells it", async () => {
+  test("is null, with the image still there, when no answer has it", async () => {
     it.server.setTamper((reply, { rawPath }) =>
       rawPath.includes("/node/detail/")
         ? { status: 400, body: { code: 251010, data: null } }

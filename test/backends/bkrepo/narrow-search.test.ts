@@ -99,7 +99,7 @@ describe("where a search is narrower than the right to read", () => {
     });
   });
 
-  test("the files of a version could not be told: no absence and no empty list", async () => {
+  test("the files of a version are unknown: no absence and no empty list", async () => {
     await open(["acme/shut"]);
     const { data, errors } = await gateway.ask(`{
       package(ref: { backend: "bkrepo", repository: "acme/shut", key: "gav://com.acme:app" }) {
@@ -116,7 +116,7 @@ describe("where a search is narrower than the right to read", () => {
     expect(JSON.stringify(trace.data.traceByPurl.sources)).not.toMatch(/ABSENT|"OK"/);
   });
 
-  test("a checksum that nothing visible has could not be told", async () => {
+  test("a checksum that nothing visible has is unknown", async () => {
     await open(["acme/shut"]);
     const { data } = await gateway.ask(
       `{ traceByDigest(digest: "sha256:${sha256}", hint: { backend: "bkrepo", repository: "acme/shut" }) {
@@ -127,7 +127,7 @@ describe("where a search is narrower than the right to read", () => {
     expect(JSON.stringify(data.traceByDigest.sources)).not.toMatch(/ABSENT|"OK"/);
   });
 
-  test("an image whose digest only its manifest tells is there, and its digest could not be told", async () => {
+  test("an image whose digest only its manifest has is there, and its digest is unknown", async () => {
     const untold = [{ repoName: "shut", key: "docker://web", name: "web", type: "DOCKER" }].map((one) => ({
       ...one,
       versions: [{ name: "1.0", manifestPath: "/web/manifest/1.0/manifest.json" }],

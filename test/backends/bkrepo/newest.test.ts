@@ -29,7 +29,7 @@ async function latest(versions: readonly StoredVersion[], isUnsorted = false, ke
 }
 
 describe("the newest version", () => {
-  test("is the head of a list whose order is kept, at one call", async () => {
+  test("is the head of an ordered list, at one call", async () => {
     expect(await latest(many)).toMatchObject({ name: "1.19", errors: undefined, calls: 2 });
   });
 
@@ -37,13 +37,13 @@ describe("the newest version", () => {
     expect(await latest(many.slice(0, 3), true)).toMatchObject({ name: "1.2", errors: undefined });
   });
 
-  test("cannot be said of a longer list whose order is not kept", async () => {
+  test("is unknown of a longer list that is out of order", async () => {
     const { name, errors } = await latest(many, true);
     expect(name).toBeNull();
     expect(errors).toMatchObject([{ path: ["package", "latestVersion"] }]);
   });
 
-  test("cannot be said where a date is missing: that is not an old date", async () => {
+  test("is unknown where a date is missing: that is not an old date", async () => {
     const { name, errors } = await latest([...many.slice(0, 3), { name: "2.0", createdDate: null }]);
     expect(name).toBeNull();
     expect(errors).toHaveLength(1);

@@ -125,7 +125,7 @@ describe("a page of a repository's packages", () => {
     expect(it.calls()).toEqual([]);
   });
 
-  test("keeps a package that lost its versions, and a type that nobody knew", async () => {
+  test("keeps a package that lost its versions, and an unknown type", async () => {
     const page = await it
       .packages()
       .page({ repository: "ops/tools", group: null }, everything, { first: 20, after: null });

@@ -53,7 +53,7 @@ describe("the settings", () => {
   });
 });
 
-test("a base address with a path of its own is kept in front of every call and link", async () => {
+test("a base address with a path of its own precedes every call and link", async () => {
   const it = await openBkrepo();
   const backend = bkrepo.connect(
     bkrepo.settings.parse({

@@ -119,7 +119,7 @@ describe("what goes wrong", () => {
     ["a refusal without reason", { kind: "status", status: 405 }, "REJECTED"],
     ["an address too long", { kind: "status", status: 414 }, "REJECTED"],
   ];
-  test.each(faults)("%s is told as what it is by every reader", async (_case, fault, failure) => {
+  test.each(faults)("%s is reported as what it is by every reader", async (_case, fault, failure) => {
     await server.setFault(fault);
     const opened = readers();
     const reader = plain(present(opened.packages));

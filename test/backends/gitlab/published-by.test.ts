@@ -75,7 +75,7 @@ describe("what was published from a commit, in a project of 151 packages", () =>
     expect(version?.ref.package.repository).toBe("acme/shop");
   });
 
-  test("is not cut short by a list that does not keep its order", async () => {
+  test("is not ended early by a list that does not keep its order", async () => {
     const rows = [...packages].sort((one, other) => (one.id % 2) - (other.id % 2));
     const { commits } = await open({ projects: [{ ...project, packages: rows }], isOld: true });
     expect(foundIn(await commits().publishedFrom("acme/shop", sha))).toHaveLength(1);

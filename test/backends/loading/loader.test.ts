@@ -40,7 +40,7 @@ test("what a batch has put down is handed out although one of its calls never an
   expect(await Promise.race([hanging, Promise.resolve("still waiting")])).toBe("still waiting");
 });
 
-test("a failure is told to who asked for it, and costs the others nothing but time", async () => {
+test("a failure rejects its own key, and costs the others nothing but time", async () => {
   const load = single<string, string>(
     (key) => key,
     (key) => {

@@ -43,7 +43,7 @@ describe("the caller's own token", () => {
 describe("access keys", () => {
   const signed = { settings: { credentials: { accessKey, secretKey, projectId: "0605767a7a00d5762f54c011a6ad0000" } } };
 
-  it("sign what is sent: names in wire form, dollars, queries", async () => {
+  it("sign what is sent: names as they are sent, dollars, queries", async () => {
     const { demo, packages, images, backend } = await openSwr(signed);
     for (const key of [...someReads, "image://team/tools", "image://team/base/jre"]) {
       expect(await packages().latest(packageRef(key))).not.toBeNull();

@@ -128,7 +128,7 @@ describe("an error answer", () => {
     });
   });
 
-  it("that asks for patience says how much, and is asked again only where that may help", async () => {
+  it("that asks to wait says how much, and is asked again only where that may help", async () => {
     const { packages, demo } = await openSwr({ settings: { retries: 2 } });
     let answers = 0;
     demo.setTamper((reply) =>

@@ -201,7 +201,7 @@ describe("tags as versions", () => {
     expect(calls()).toEqual([`${here}/repos/api/tags/${story.api.tag}`]);
   });
 
-  it("several of one repository are one list, and other repositories are not held up", async () => {
+  it("several of one repository are one list, and other repositories are not delayed", async () => {
     const { packages, calls } = await openSwr();
     const reader = packages();
     const found = await Promise.all([

@@ -101,7 +101,7 @@ describe("names", () => {
     expect(calls()).toHaveLength(2);
   });
 
-  it("that are no wire form are encoded once, and malformed ones are shown as they are", async () => {
+  it("that are not encoded are encoded once, and malformed ones are shown as they are", async () => {
     const { packages, demo, calls } = await openSwr();
     demo.setTamper((reply) => ({ ...reply, body: [{ namespace: "pay-core", package: "100% sure" }] }));
     const page = await packages().page(within("pay-core"), { ...everything, format: "GENERIC" }, all);
@@ -203,7 +203,7 @@ describe("versions", () => {
     expect(await names("DESC")).toEqual(sdk.versions.toReversed());
   });
 
-  it("are told apart by more than milliseconds", async () => {
+  it("are distinguished by more than milliseconds", async () => {
     const { packages, demo } = await openSwr();
     const at = (version: string, CreatedAt: string) => ({ version, CreatedAt });
     demo.setTamper((reply) => ({
@@ -301,7 +301,7 @@ describe("rows that cannot be trusted", () => {
     expect(other).toEqual(lostRows);
   });
 
-  it("an unreadable version may be the newest: nobody is", async () => {
+  it("an unreadable version may be the newest: none is", async () => {
     const { answering, demo } = await openSwr();
     demo.setTamper((reply) => ({ ...reply, body: [{ version: "1.0" }, { version: null }] }));
     const { packages: reader } = answering();
@@ -368,7 +368,7 @@ describe("a server that cuts its lists", () => {
     expect(calls().map((url) => url.split("?")[1])).toEqual([undefined, "limit=60&offset=60", "limit=60&offset=120"]);
   });
 
-  it("and does not give the rest has not said that anything is absent", async () => {
+  it("and does not give the rest proves no absence", async () => {
     const { answering, demo } = await openSwr();
     demo.setTamper((reply) => ({
       body: Array.isArray(reply.body) ? reply.body.slice(0, 2) : [],
@@ -440,7 +440,7 @@ describe("searching", () => {
 describe("a region without the package API", () => {
   const withoutPackages = { demo: { packages: false } } as const;
 
-  it("is told once, not tried again, and loses the capability", async () => {
+  it("is reported once, not tried again, and loses the capability", async () => {
     const { packages, backend, calls } = await openSwr(withoutPackages);
     expect(backend.capabilities).toEqual(["PACKAGES", "IMAGES"]);
     const first = await failureOf(packages().package(packageRef("pay-sdk")));
@@ -451,7 +451,7 @@ describe("a region without the package API", () => {
     expect(calls()).toHaveLength(1);
   });
 
-  it("still lists its images; that packages are missing is said in the first answer only", async () => {
+  it("still lists its images; that packages are missing is reported in the first answer only", async () => {
     const { packages, calls } = await openSwr(withoutPackages);
     const read = () => packages().page(within("pay-core"), everything, { first: 3, after: null });
     const [first, second] = [await read(), await read()];
@@ -521,7 +521,7 @@ describe("where no namespace is configured", () => {
     expect(calls().filter((url) => url === visible)).toHaveLength(1);
   });
 
-  it("software packages alone need no namespaces, and equal names of several are told apart", async () => {
+  it("software packages alone need no namespaces, and equal names of several are distinguished", async () => {
     const { packages, calls } = await openSwr(nowhere);
     const reader = packages();
     const named = present(await reader.named("pay-sdk", "GENERIC", null));
@@ -551,7 +551,7 @@ describe("where no namespace is configured", () => {
     expect(await packages().search({ ...query, format: "GENERIC" }, all)).toMatchObject({ rows: [] });
   });
 
-  it("a row that cannot be read costs itself and is told; what is not found is not denied", async () => {
+  it("a row that cannot be read costs itself and is reported; what is not found is not denied", async () => {
     const { packages, answering, demo } = await openSwr(nowhere);
     demo.setTamper((reply, { rawPath }) =>
       rawPath === `${root}/namespaces`

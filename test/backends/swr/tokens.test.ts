@@ -58,7 +58,7 @@ describe("a token that dies", () => {
     expect(counts.issued).toBe(4);
   });
 
-  it("under six questions in flight is replaced once, by whoever hears of it first", async () => {
+  it("under six questions in flight is replaced once, by the first of them", async () => {
     const dead = new Set(["t1"]);
     const { ask, counts } = await open((token) => !dead.has(token));
     const answers = await Promise.all([1, 2, 3, 4, 5, 6].map(() => ask(names)));

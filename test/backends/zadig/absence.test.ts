@@ -75,7 +75,7 @@ describe("builds of a release from 4.0 on", () => {
     expect([data, errors]).toMatchObject([{ releases: { nodes: [{ builds: [] }] } }, []]);
   });
 
-  it("are null, and not none, where nobody could say", async () => {
+  it("are null, and not an empty list, where they are unknown", async () => {
     const { ask } = await open({
       ...{ generation: "r2", releases: [release({ proxy: "registry.test/nginx:1.27" })] },
       odd: ({ path }) => (path.includes("/artifacts") ? { status: 500, body: { code: 500, message: "x" } } : null),
@@ -97,7 +97,7 @@ describe("builds of a release from 4.0 on", () => {
 });
 
 describe("a list that is not in its order", () => {
-  it("is read to its end before nothing is said to name the artifact", async () => {
+  it("is read to its end before the answer is that nothing names the artifact", async () => {
     const target = release({ api: shown });
     const others = [1, 2, 3].map((number) => ({ ...release({}), id: idOf(20 + number), version: `x${number}` }));
     const rows = [{ ...others[0], at: 1_700_000_000 }, { ...others[1], at: 1_790_000_500 }, target, others[2]];
@@ -125,7 +125,7 @@ describe("a project", () => {
         ? { body: { total: keys.length, projects: keys.map((project_key) => ({ project_key, project_name: "x" })) } }
         : null;
 
-  it("without releases is told from one that there is none of", async () => {
+  it("without releases is distinguished from one that there is none of", async () => {
     const { ask } = await open({ releases: [release({})], odd: projects(["pay", "new"]) });
     expect((await ask(query, { project: "new" })).data).toMatchObject({
       releases: { nodes: [], sources: [{ status: "OK" }] },

@@ -65,7 +65,7 @@ describe("builds of a release", () => {
     expect(builds?.find(({ service }) => service === "api")?.built.digest).toBe(rebuilt.first);
   });
 
-  it("cannot be told while the artifacts do not answer: that is a failure, not an empty list", async () => {
+  it("is unknown while the artifacts do not answer: that is a failure, not an empty list", async () => {
     const { server, readers } = await open("r2");
     const { releases } = readers();
     const found = await find(releases, "pay", release.version);

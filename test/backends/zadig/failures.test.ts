@@ -144,7 +144,7 @@ describe("trouble on the way", () => {
     [{ kind: "slow", ms: 400 }, "TIMED_OUT"],
   ];
 
-  it.each(faults)("%j is told as what it is, for lists, single reads and batches", async (fault, failure) => {
+  it.each(faults)("%j is reported as what it is, for lists, single reads and batches", async (fault, failure) => {
     const { server, readers } = await open("r1", { timeoutMs: 150, maxResponseBytes: 1_000_000 });
     await server.setFault(fault);
     const { releases, artifacts } = readers();

@@ -87,7 +87,7 @@ describe("a text in a filter of artifacts", () => {
     expect(page.totalCount).toBeNull();
   });
 
-  it("is compared again where the server does not filter: rows stay right, no total is told", async () => {
+  it("is compared again where the server does not filter: rows stay right, no total is reported", async () => {
     const { list } = await open({
       odd: ({ path, query: asked }) => {
         if (path !== "/api/aslan/delivery/artifacts") return null;
@@ -116,7 +116,7 @@ describe("a text in a filter of artifacts", () => {
     expect(seen).toHaveLength(12);
   });
 
-  it("that Mongo would refuse is not sent, so that nobody's pattern is an outage for others", async () => {
+  it("that Mongo would refuse is not sent, so that no pattern of a caller is an outage for others", async () => {
     const { zadig, list } = await open();
     for (let round = 0; round < 8; round++) await list({ name: "a\u0000b" });
     await list({ image: "x".repeat(20_000) });

@@ -77,7 +77,7 @@ describe("a page of releases that is too large an answer", () => {
     expect(errors.map(({ extensions }) => extensions.code)).toEqual(["UPSTREAM_MALFORMED"]);
   });
 
-  it("that stays too large whatever is asked for is told after a few tries", async () => {
+  it("that stays too large whatever is asked for is reported after a few tries", async () => {
     const { ask, zadig } = await open(heavy, { maxResponseBytes: 100_000 });
     const { data, errors } = await ask(`{ releases(first: 60) { ${withParts} } }`);
     expect(data).toEqual({ releases: null });

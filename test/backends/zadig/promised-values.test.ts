@@ -16,7 +16,7 @@ async function buildsOf(activity: Record<string, unknown>, fields: string) {
 }
 
 describe("issues of a build activity", () => {
-  it("are told by key and address, whatever they were posted as", async () => {
+  it("are reported by key and address, whatever they were posted as", async () => {
     const issues = [
       "https://jira.test/browse/PAY-42",
       "https://jira.test/browse/PAY-43/",

@@ -162,7 +162,7 @@ describe("all projects", () => {
     expect(typeof page.total === "function" && (await page.total())).toBe(86);
   });
 
-  it("cannot be listed by OpenAPI when none is configured: that is said without a call", async () => {
+  it("cannot be listed by OpenAPI when none is configured: that is reported without a call", async () => {
     const { server, readers } = await open("o2", { generation: "o2" });
     expect(await failureOf(readers().releases.page(filter(), newest, false))).toMatchObject({
       failure: "REJECTED",

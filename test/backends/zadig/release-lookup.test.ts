@@ -137,7 +137,7 @@ describe("OpenAPI", () => {
     expect(paths()).toHaveLength(3);
   });
 
-  it("O2 is asked by name, and keeps the id that its list told", async () => {
+  it("O2 is asked by name, and keeps the id of its list", async () => {
     const { readers, paths } = await open("o2", { generation: "o2" });
     const { releases } = readers();
     const [head] = values(await releases.page(filter({ project: "pay" }), { first: 1, after: null }, true));

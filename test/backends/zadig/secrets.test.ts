@@ -30,7 +30,7 @@ async function told(generation: ZadigGeneration, settings: Record<string, unknow
   return { sent: sent.join("\n"), answers };
 }
 
-describe("what Zadig sends and nobody may see", () => {
+describe("what Zadig sends and no one may see", () => {
   it("reaches no model object, of any shape", async () => {
     const seen = new Set<string>();
     for (const [generation, settings] of [

@@ -30,7 +30,7 @@ describe("settings of a Zadig", () => {
     }
   });
 
-  it("choose the surface: what is said, else by generation, else by the age of the credential", () => {
+  it("choose the surface: as configured, else by generation, else by the age of the credential", () => {
     const surface = (given: object) => surfaceOf(zadigSettings.parse({ ...base, ...token, ...given }));
     expect(surface({})).toBe("aslan");
     expect(surface({ generation: "o2" })).toBe("openapi");

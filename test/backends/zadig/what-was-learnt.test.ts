@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 describe("what was learnt of a Zadig", () => {
-  it("is learnt anew from a server that was upgraded", async () => {
+  it("is read again from a server that was upgraded", async () => {
     const options: { -readonly [K in keyof LiteralOptions]: LiteralOptions[K] } = { generation: "r1", releases };
     const zadig = await serveZadig(options);
     const ask = await gatewayOver(settingsOf(zadig.url));
