@@ -136,11 +136,7 @@ export async function traceByPurl(
   const named = files.flatMap(({ value }) => value ?? []).filter(({ isMeant }) => isMeant);
   const digests = new Set(named.flatMap(({ file }) => file.digests.find(isStrong) ?? []));
   const hinted = named.find(
-    ({
-      version: {
-        package: { backend, repository },
-      },
-    }) => backend === hint?.backend && repository === hint.repository,
+    ({ version: { package: home } }) => home.backend === hint?.backend && home.repository === hint.repository,
   );
   // A package URL names a name: where the repositories hold different bytes under it, only a hint can tell which are
   // meant.

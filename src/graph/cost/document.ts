@@ -279,8 +279,7 @@ export function nullsInPlaceOfValues(
 
 /** The fragments that an operation spreads, and those that they spread. */
 function fragmentsOf(document: DocumentNode, operation: OperationDefinitionNode): readonly FragmentDefinitionNode[] {
-  const known = new Map<string, FragmentDefinitionNode>();
-  for (const one of document.definitions) if (one.kind === Kind.FRAGMENT_DEFINITION) known.set(one.name.value, one);
+  const known = fragmentsIn(document);
   const found = new Set<FragmentDefinitionNode>();
   const open = [operation.selectionSet];
   for (let set = open.pop(); set !== undefined; set = open.pop()) {
@@ -296,4 +295,16 @@ function fragmentsOf(document: DocumentNode, operation: OperationDefinitionNode)
     }
   }
   return [...found];
+}
+
+const fragments = new WeakMap<DocumentNode, ReadonlyMap<string, FragmentDefinitionNode>>();
+
+/** The fragments of a document by name, read once. */
+export function fragmentsIn(document: DocumentNode): ReadonlyMap<string, FragmentDefinitionNode> {
+  const known = fragments.get(document);
+  if (known) return known;
+  const found = new Map<string, FragmentDefinitionNode>();
+  for (const one of document.definitions) if (one.kind === Kind.FRAGMENT_DEFINITION) found.set(one.name.value, one);
+  fragments.set(document, found);
+  return found;
 }

@@ -23,6 +23,7 @@ import {
 import type { Question } from "../../backends/prices.ts";
 import type { Context } from "../context.ts";
 import { badInput } from "../errors.ts";
+import { fragmentsIn } from "./document.ts";
 
 /** An operation as it is about to run. */
 export interface Asked {
@@ -79,7 +80,7 @@ export function walkOperation<F extends object>(asked: Asked, root: F, enter: (s
 class OperationWalk<F extends object> {
   readonly #schema: GraphQLSchema;
   readonly #variables: Readonly<Record<string, unknown>>;
-  readonly #fragments = new Map<string, FragmentDefinitionNode>();
+  readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   readonly #most: number;
   readonly #enter: (step: Step<F>) => F | null;
   #visited = 0;
@@ -90,9 +91,7 @@ class OperationWalk<F extends object> {
     this.#variables = withDefaults(operation, variables);
     this.#most = mostVisits(document);
     this.#enter = enter;
-    for (const definition of document.definitions) {
-      if (definition.kind === Kind.FRAGMENT_DEFINITION) this.#fragments.set(definition.name.value, definition);
-    }
+    this.#fragments = fragmentsIn(document);
   }
 
   run(operation: Asked["operation"], frame: F): number {
@@ -196,8 +195,7 @@ const visitLimits = new WeakMap<DocumentNode, number>();
 function mostVisits(document: DocumentNode): number {
   const known = visitLimits.get(document);
   if (known !== undefined) return known;
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const one of document.definitions) if (one.kind === Kind.FRAGMENT_DEFINITION) fragments.set(one.name.value, one);
+  const fragments = fragmentsIn(document);
   const expansions = new Map<string, number>();
   let selections = 0;
 
@@ -320,7 +318,8 @@ function argumentsOf(
   }
 }
 
-function isLeftOut(
+/** Whether @skip or @include leaves a selection out. */
+export function isLeftOut(
   selection: SelectionSetNode["selections"][number],
   variables: Readonly<Record<string, unknown>>,
 ): boolean {

@@ -4,7 +4,7 @@ import type { Package, Version } from "../../model/package.ts";
 import { mapPage, type Page, type PageRequest, type Position } from "../../model/page.ts";
 import type { Release } from "../../model/release.ts";
 import type { ArtifactNode } from "../artifact/artifact.ts";
-import { outcomeIn, pathOf, reportHere, type SourceParent, sourceWithStatus } from "../artifact/outcome.ts";
+import { outcomeIn, pathOf, reportHere, type SourceParent } from "../artifact/outcome.ts";
 import type { PackageFileParent } from "../artifact/seeds.ts";
 import type { Context } from "../context.ts";
 import { badInput, droppedRowError, noAnswer } from "../errors.ts";
@@ -114,11 +114,10 @@ export function toConnection<T>(
   request: PageRequest,
 ): Connection<T> {
   if (answer.kind === "UNKNOWN") throw noAnswer(list.backend, answer);
-  if (answer.kind === "ABSENT") return nowhere(list.backend, request);
-  const { source, error } = outcomeIn(list.backend, answer, ({ origin }) => origin);
-  const page = answer.value;
+  const { source, value, error } = outcomeIn(list.backend, answer, ({ origin }) => origin);
+  const page = value ?? nowhere;
   // Rows that are reported one by one are not reported again as a whole.
-  const isReported = answer.gap?.reason === "LOST_ROWS" && page.dropped.length > 0;
+  const isReported = answer.kind === "FOUND" && answer.gap?.reason === "LOST_ROWS" && page.dropped.length > 0;
   if (error && !isReported) reportHere(context, info, error);
   reportDropped(context, info, list.backend, page.dropped);
   const seal = sealFor(context);
@@ -141,21 +140,8 @@ export function toConnection<T>(
   };
 }
 
-/** The connection of a place that does not exist. */
-function nowhere<T>(backend: string, request: PageRequest): Connection<T> {
-  return {
-    edges: () => [],
-    nodes: [],
-    pageInfo: () => ({
-      hasNextPage: false,
-      hasPreviousPage: request.after !== null,
-      startCursor: null,
-      endCursor: null,
-    }),
-    totalCount: 0,
-    sources: [sourceWithStatus(backend, "ABSENT")],
-  };
-}
+/** The page of a place that does not exist. */
+const nowhere: Omit<Page<never>, "origin"> = { rows: [], dropped: [], total: 0, hasNext: false };
 
 /** Tells of rows left out, in `errors`, at the field that is being resolved. */
 export function reportDropped(

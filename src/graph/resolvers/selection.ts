@@ -1,10 +1,7 @@
 import {
   type FieldNode,
-  GraphQLIncludeDirective,
   type GraphQLResolveInfo,
-  GraphQLSkipDirective,
   getArgumentValues,
-  getDirectiveValues,
   isObjectType,
   Kind,
   type SelectionSetNode,
@@ -12,6 +9,7 @@ import {
 import type { Answer } from "../../backends/answers.ts";
 import type { PackageReader } from "../../backends/backend.ts";
 import type { Package, PackageRef } from "../../model/package.ts";
+import { isLeftOut } from "../cost/walk.ts";
 import { windowOf } from "./connection.ts";
 
 /**
@@ -21,11 +19,6 @@ import { windowOf } from "./connection.ts";
 export function selects(info: GraphQLResolveInfo, ...paths: readonly string[]): boolean {
   const sets = info.fieldNodes.flatMap((node) => (node.selectionSet ? [node.selectionSet] : []));
   return paths.some((path) => reaches(info, sets, path.split(".")));
-}
-
-/** The fields directly below the running field that an object of this type answers, fragments taken apart. */
-function selectedFields(info: GraphQLResolveInfo, type: string): FieldNode[] {
-  return info.fieldNodes.flatMap((node) => (node.selectionSet ? fieldsOf(info, node.selectionSet, type) : []));
 }
 
 function reaches(info: GraphQLResolveInfo, sets: readonly SelectionSetNode[], path: readonly string[]): boolean {
@@ -39,9 +32,7 @@ function reaches(info: GraphQLResolveInfo, sets: readonly SelectionSetNode[], pa
 /** With a type, fragments on other types of object are left out: below an interface or a union they are not its own. */
 function fieldsOf(info: GraphQLResolveInfo, set: SelectionSetNode, type: string | null = null): FieldNode[] {
   return set.selections.flatMap((selection): FieldNode[] => {
-    const skipped = getDirectiveValues(GraphQLSkipDirective, selection, info.variableValues)?.["if"] === true;
-    const included = getDirectiveValues(GraphQLIncludeDirective, selection, info.variableValues)?.["if"] !== false;
-    if (skipped || !included) return [];
+    if (isLeftOut(selection, info.variableValues)) return [];
     if (selection.kind === Kind.FIELD) return [selection];
     const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : info.fragments[selection.name.value];
     const on = fragment?.typeCondition?.name.value ?? type;
@@ -62,7 +53,10 @@ export function loadPackage(
 ): Promise<Answer<Package>> {
   const type = info.schema.getType("Package");
   const fields = isObjectType(type) ? type.getFields() : {};
-  for (const node of selectedFields(info, "Package")) {
+  const selected = info.fieldNodes.flatMap(({ selectionSet }) =>
+    selectionSet ? fieldsOf(info, selectionSet, "Package") : [],
+  );
+  for (const node of selected) {
     const field = fields[node.name.value];
     const early = field && start(reader, ref, node, () => getArgumentValues(field, node, info.variableValues));
     early?.catch(() => null);
