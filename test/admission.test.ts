@@ -6,10 +6,10 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Asks for admission, and records the order of starts. */
 function queue(costs: readonly number[], costPerTick: number) {
-  const admission = createAdmissionControl(costPerTick);
+  const admit = createAdmissionControl(costPerTick);
   const begun: number[] = [];
   for (const [place, cost] of costs.entries()) {
-    const wait = admission.admit(cost);
+    const wait = admit(cost);
     if (wait === null) begun.push(place);
     else void wait.then(() => begun.push(place));
   }
@@ -35,9 +35,9 @@ test("an operation that costs more than a tick starts alone, and waits for no mo
 });
 
 test("an operation that comes when none waits starts at once, however much was started before", async () => {
-  const admission = createAdmissionControl(10);
+  const admit = createAdmissionControl(10);
   for (let round = 0; round < 5; round++) {
-    expect(admission.admit(5000)).toBeNull();
+    expect(admit(5000)).toBeNull();
     await turn();
     await turn();
   }

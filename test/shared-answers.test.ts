@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type DemoReply, type DemoServer, serveDemo } from "../demo/server.ts";
 import { credentials } from "../demo/story.ts";
-import { type Asker, createCoalescedAnswers } from "../src/server/fast-path/coalesced-answers.ts";
+import { type Asker, CoalescedAnswers } from "../src/server/fast-path/index.ts";
 import { createCall } from "../src/server/graphql/execute.ts";
 import { audience, createSigner, issuerName, startIssuer } from "./security/issuer.ts";
 import { type Answer, type DemoGateway, type Overrides, startDemoGateway } from "./support/gateway.ts";
@@ -595,7 +595,7 @@ describe("the key of a question", () => {
   ];
 
   test("is one for what is equal in every part, and for nothing else", () => {
-    const { keyOf } = createCoalescedAnswers(1000);
+    const answers = new CoalescedAnswers({ maxWaitMs: 1000, released: null });
     fc.assert(
       fc.property(asker, body, asker, body, fc.nat(15), (one, bytes, two, others, mixed) => {
         // Mostly equal pairs, which differ in as little as one part.
@@ -605,7 +605,7 @@ describe("the key of a question", () => {
         const other: Asker = { caller: { ...caller }, type, credentials };
         const same = mixed & 8 ? Buffer.from(bytes) : others;
         const isEqual = JSON.stringify(facts(one, bytes)) === JSON.stringify(facts(other, same));
-        expect(keyOf(one, bytes) === keyOf(other, same)).toBe(isEqual);
+        expect(answers.keyOf(one, bytes) === answers.keyOf(other, same)).toBe(isEqual);
       }),
       { numRuns: 2000 },
     );
@@ -628,14 +628,14 @@ describe("the key of a question", () => {
     ],
     ["bytes that are no UTF-8", {}, "\u00e9", {}, "\ufffd"],
   ])("tells apart %s", (_name, one, body, two, other) => {
-    const { keyOf } = createCoalescedAnswers(1000);
+    const answers = new CoalescedAnswers({ maxWaitMs: 1000, released: null });
     const plain: Asker = {
       caller: { name: "anonymous", scopes: new Set(), access: null },
       type: "application/json",
       credentials: null,
     };
-    expect(keyOf({ ...plain, ...one }, Buffer.from(body, "latin1"))).not.toBe(
-      keyOf({ ...plain, ...two }, Buffer.from(other, "utf8")),
+    expect(answers.keyOf({ ...plain, ...one }, Buffer.from(body, "latin1"))).not.toBe(
+      answers.keyOf({ ...plain, ...two }, Buffer.from(other, "utf8")),
     );
   });
 });

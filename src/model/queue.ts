@@ -1,20 +1,3 @@
-/**
- * Values in the order in which they were added; any of them can be removed. A Set could do the same, but its outgrown
- * tables retain what was in them, and each other, until the whole heap is swept: values that come and go with every
- * request would be promoted to the old generation there.
- */
-export interface LinkedQueue<T> {
-  readonly size: () => number;
-  /** Adds at the end. Returns a function that removes the value; calling it again does nothing. */
-  readonly add: (value: T) => () => void;
-  readonly first: () => T | null;
-  readonly last: () => T | null;
-  /** All of them, from the first. */
-  readonly values: () => T[];
-  /** Removes and returns the first value; null when the queue is empty. */
-  readonly shift: () => T | null;
-}
-
 interface Node<T> {
   /** Null when it was removed. */
   value: T | null;
@@ -22,66 +5,77 @@ interface Node<T> {
   after: Node<T> | null;
 }
 
-/** An empty queue. */
-export function createLinkedQueue<T>(): LinkedQueue<T> {
-  let head: Node<T> | null = null;
-  let tail: Node<T> | null = null;
-  let size = 0;
+/**
+ * Values in the order in which they were added; any of them can be removed. A Set could do the same, but its outgrown
+ * tables retain what was in them, and each other, until the whole heap is swept: values that come and go with every
+ * request would be promoted to the old generation there.
+ */
+export class LinkedQueue<T> {
+  #head: Node<T> | null = null;
+  #tail: Node<T> | null = null;
+  #size = 0;
 
-  function remove(node: Node<T>): void {
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds at the end. Returns a function that removes the value; calling it again does nothing. */
+  add(value: T): () => void {
+    const node: Node<T> = { value, before: this.#tail, after: null };
+    if (this.#tail) this.#tail.after = node;
+    else this.#head = node;
+    this.#tail = node;
+    this.#size += 1;
+    return () => this.#remove(node);
+  }
+
+  first(): T | null {
+    return this.#head?.value ?? null;
+  }
+
+  last(): T | null {
+    return this.#tail?.value ?? null;
+  }
+
+  /** All of them, from the first. */
+  values(): T[] {
+    const values: T[] = [];
+    for (let node = this.#head; node; node = node.after) if (node.value !== null) values.push(node.value);
+    return values;
+  }
+
+  /** Removes and returns the first value; null when the queue is empty. */
+  shift(): T | null {
+    const first = this.first();
+    if (this.#head) this.#remove(this.#head);
+    return first;
+  }
+
+  #remove(node: Node<T>): void {
     if (node.value === null) return;
     if (node.before) node.before.after = node.after;
-    else head = node.after;
+    else this.#head = node.after;
     if (node.after) node.after.before = node.before;
-    else tail = node.before;
+    else this.#tail = node.before;
     // A removed node must not retain its neighbours.
     node.value = null;
     node.before = null;
     node.after = null;
-    size -= 1;
+    this.#size -= 1;
   }
-
-  return {
-    size: () => size,
-    add: (value) => {
-      const node: Node<T> = { value, before: tail, after: null };
-      if (tail) tail.after = node;
-      else head = node;
-      tail = node;
-      size += 1;
-      return () => remove(node);
-    },
-    first: () => head?.value ?? null,
-    last: () => tail?.value ?? null,
-    values: () => {
-      const values: T[] = [];
-      for (let node = head; node; node = node.after) if (node.value !== null) values.push(node.value);
-      return values;
-    },
-    shift: () => {
-      const node = head;
-      if (node === null) return null;
-      const { value } = node;
-      remove(node);
-      return value;
-    },
-  };
 }
 
-/** Admission control: lets work start in small batches, such as operations, and the reading of large answers. */
-export interface AdmissionControl {
-  /** Null: the work may start now. Else a promise that resolves when it may; in order of arrival. */
-  readonly admit: (cost: number) => Promise<void> | null;
-}
+/** Null: the work may start now. Else a promise that resolves when it may; in order of arrival. */
+export type Admit = (cost: number) => Promise<void> | null;
 
 /**
- * In each tick of the event loop work starts that costs `costPerTick` together, or one piece of work that costs more.
- * An idle process does not notice: the next tick comes at once. In a busy one each tick brings answers of backends for
+ * Admission control: in each tick of the event loop work starts that costs `costPerTick` together, or one piece that
+ * costs more. An idle process does not notice: the next tick comes at once. In a busy one each tick brings answers for
  * work that has started, and these are processed before much else is started: a few half-done operations take less
  * memory, and are answered sooner, than all of them half done.
  */
-export function createAdmissionControl(costPerTick: number): AdmissionControl {
-  const waiting = createLinkedQueue<{ readonly cost: number; readonly start: () => void }>();
+export function createAdmissionControl(costPerTick: number): Admit {
+  const waiting = new LinkedQueue<{ readonly cost: number; readonly start: () => void }>();
   let left = costPerTick;
   let isScheduled = false;
 
@@ -94,8 +88,9 @@ export function createAdmissionControl(costPerTick: number): AdmissionControl {
   function tick(): void {
     isScheduled = false;
     left = costPerTick;
-    for (let next = waiting.first(); next !== null && left > 0; next = waiting.first()) {
-      waiting.shift();
+    while (left > 0) {
+      const next = waiting.shift();
+      if (next === null) break;
       left -= next.cost;
       next.start();
     }
@@ -103,14 +98,12 @@ export function createAdmissionControl(costPerTick: number): AdmissionControl {
     if (left < costPerTick) scheduleTick();
   }
 
-  return {
-    admit: (cost) => {
-      scheduleTick();
-      if (left > 0 && waiting.size() === 0) {
-        left -= cost;
-        return null;
-      }
-      return new Promise((start) => void waiting.add({ cost, start }));
-    },
+  return (cost) => {
+    scheduleTick();
+    if (left > 0 && waiting.size === 0) {
+      left -= cost;
+      return null;
+    }
+    return new Promise((start) => void waiting.add({ cost, start }));
   };
 }

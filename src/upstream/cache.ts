@@ -124,15 +124,11 @@ function validatorsOf({ etag, "last-modified": modified }: Headers): Headers | n
   return modified === undefined ? null : { "if-modified-since": modified };
 }
 
-/** What a response allows a cache that serves one credential only (RFC 9111: a private cache). */
-export interface CachePolicy {
-  readonly isStorable: boolean;
-  /** How long the response is fresh; null when it does not name a lifetime. */
-  readonly freshMs: number | null;
-}
-
-/** Reads `Cache-Control`, `Expires`, `Age` and `Vary`. */
-export function cachePolicyOf(headers: Headers): CachePolicy {
+/**
+ * What a response allows a cache that serves one credential only (RFC 9111: a private cache), by `Cache-Control`,
+ * `Expires`, `Age` and `Vary`. `freshMs`: null when the response does not name how long it is fresh.
+ */
+export function cachePolicyOf(headers: Headers): { readonly isStorable: boolean; readonly freshMs: number | null } {
   const directives = directivesOf(headers["cache-control"] ?? "");
   // Our keys contain every header that we set; a response that varies by anything else cannot be found again.
   if (directives.has("no-store") || headers["vary"]?.trim() === "*") return { isStorable: false, freshMs: null };
@@ -164,21 +160,17 @@ export function fingerprint(...parts: readonly (string | null)[]): string {
 }
 
 /** The backends that failed in one operation, and whose stale responses were served. */
-export interface StaleResponses {
-  /** Records that a stale response of that time was served. */
-  readonly record: (backend: string, fetchedAt: string) => void;
-  /** Time of the oldest stale response of this backend, RFC 3339; null when none was served. */
-  readonly oldest: (backend: string) => string | null;
-}
+export class StaleResponses {
+  readonly #times = new Map<string, string>();
 
-/** The record of one operation, empty. */
-export function createStaleResponses(): StaleResponses {
-  const times = new Map<string, string>();
-  return {
-    record: (backend, fetchedAt) => {
-      const known = times.get(backend);
-      if (known === undefined || fetchedAt < known) times.set(backend, fetchedAt);
-    },
-    oldest: (backend) => times.get(backend) ?? null,
-  };
+  /** Records that a stale response of that time was served. */
+  record(backend: string, fetchedAt: string): void {
+    const known = this.#times.get(backend);
+    if (known === undefined || fetchedAt < known) this.#times.set(backend, fetchedAt);
+  }
+
+  /** Time of the oldest stale response of this backend, RFC 3339; null when none was served. */
+  oldest(backend: string): string | null {
+    return this.#times.get(backend) ?? null;
+  }
 }

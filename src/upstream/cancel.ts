@@ -1,24 +1,15 @@
-import { createLinkedQueue } from "../model/queue.ts";
+import { LinkedQueue } from "../model/queue.ts";
 
 /** Tells work that it is no longer wanted: what an AbortSignal does, at a tenth of its price. */
-export interface CancelToken {
-  readonly cancelled: boolean;
-  /** Calls back once, when the token is cancelled; not at all when it is cancelled already. */
-  readonly onCancel: (listener: () => void) => void;
-  readonly offCancel: (listener: () => void) => void;
-}
+export type CancelToken = Pick<CancelSource, "cancelled" | "onCancel" | "offCancel">;
 
-/** A cancel token with the means to cancel it. */
-export interface CancelSource extends CancelToken {
-  readonly cancel: () => void;
-}
-
-/** Most tokens have one listener, which is stored without a set. */
-class Source implements CancelSource {
+/** A cancel token with the means to cancel it. Most have one listener, which is stored without a set. */
+export class CancelSource {
   cancelled = false;
   #only: (() => void) | null = null;
   #more: Set<() => void> | null = null;
 
+  /** Calls back once, when the token is cancelled; not at all when it is cancelled already. */
   onCancel(listener: () => void): void {
     if (this.cancelled) return;
     if (this.#only === null && this.#more === null) this.#only = listener;
@@ -45,17 +36,12 @@ class Source implements CancelSource {
   }
 }
 
-/** A new token, not cancelled yet. */
-export function createCancelSource(): CancelSource {
-  return new Source();
-}
-
 /** A token that is never cancelled, for a waiter that does not give up. */
 export const neverCancelled: CancelToken = { cancelled: false, onCancel: () => {}, offCancel: () => {} };
 
 /** The token of an AbortSignal. */
 export function cancelTokenOf(signal: AbortSignal): CancelToken {
-  const source = new Source();
+  const source = new CancelSource();
   if (signal.aborted) source.cancel();
   else signal.addEventListener("abort", () => source.cancel(), { once: true });
   return source;
@@ -77,7 +63,7 @@ export function orCancelled<T>(promise: Promise<T>, token: CancelToken, error: (
  */
 export class Timeouts {
   readonly #ms: number;
-  readonly #pending = createLinkedQueue<{ readonly due: number; readonly onTimeout: () => void }>();
+  readonly #pending = new LinkedQueue<{ readonly due: number; readonly onTimeout: () => void }>();
   #isScheduled = false;
 
   constructor(ms: number) {

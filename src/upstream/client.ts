@@ -1,7 +1,7 @@
 import { trimEndSlashes } from "../model/values.ts";
 import { type CachedResponse, type CacheEntry, type CacheSettings, fingerprint, ResponseCache } from "./cache.ts";
 import { type CancelToken, orCancelled } from "./cancel.ts";
-import { createCoalescer, type Handle, SharedCall } from "./coalesce.ts";
+import { Coalescer, type Handle, SharedCall } from "./coalesce.ts";
 import {
   type Dialect,
   judgeByStatus,
@@ -89,7 +89,7 @@ export class Upstream {
   readonly #transport: Transport;
   readonly #resilience: Resilience;
   readonly #cache: ResponseCache | null;
-  readonly #reads = createCoalescer<JudgedResponse, Call>();
+  readonly #reads = new Coalescer<JudgedResponse, Call>();
   /** Number of changes that this client has made. */
   #generation = 0;
 

@@ -1,4 +1,4 @@
-import { type CancelToken, createCancelSource } from "./cancel.ts";
+import { CancelSource, type CancelToken } from "./cancel.ts";
 import type { Call } from "./operation.ts";
 
 /** A waiter for the result of a run, which may give up. */
@@ -23,42 +23,38 @@ export interface MaxWait<T> {
  * waiter is the {@link Call}, and the run's own call a {@link SharedCall}. `follow` finds a run before the waiter knows
  * what `start` needs; the run's `leader` knows it. `run.release()` is for a run whose result is not fit for sharing.
  */
-export interface Coalescer<T, W extends Waiter> {
+export class Coalescer<T, W extends Waiter> {
+  readonly #runs: Runs<T, W> = new Map();
+  readonly #limit: MaxWait<T> | null;
+
+  constructor(limit: MaxWait<T> | null = null) {
+    this.#limit = limit;
+  }
+
   /** Joins the run of this key, or starts one. `start` is called at once, when the leader is among the waiters. */
-  readonly join: (key: string, waiter: W, start: (run: Run<T, W>) => Promise<T>) => Handle<T, W>;
+  join(key: string, waiter: W, start: (run: Run<T, W>) => Promise<T>): Handle<T, W> {
+    return this.follow(key, waiter) ?? new Run(this.#runs, key, this.#limit, waiter).begin(start);
+  }
+
   /** Joins the run of this key; null when there is none that accepts followers. */
-  readonly follow: (key: string, waiter: W) => Handle<T, W> | null;
-  /** The runs in flight accept no more followers: something was changed, and they may have read the state before it. */
-  readonly invalidate: () => void;
-  /** Runs in flight that accept followers. */
-  readonly size: () => number;
-}
-
-/** The runs of one kind of work. Starts empty; lives as long as the process. */
-export function createCoalescer<T, W extends Waiter>(limit: MaxWait<T> | null = null): Coalescer<T, W> {
-  const runs: Runs<T, W> = new Map();
-
-  function follow(key: string, waiter: W): Handle<T, W> | null {
-    const run = runs.get(key)?.run ?? null;
+  follow(key: string, waiter: W): Handle<T, W> | null {
+    const run = this.#runs.get(key)?.run ?? null;
     return run?.acceptsFollowers() ? run.add(waiter, false) : null;
   }
 
-  return {
-    follow,
-    join: (key, waiter, start) => follow(key, waiter) ?? new Run(runs, key, limit, waiter).begin(start),
-    invalidate: () => {
-      for (const { run } of [...runs.values()]) run?.close();
-    },
-    size: () => runs.size,
-  };
+  /** The runs in flight accept no more followers: something was changed, and they may have read the state before it. */
+  invalidate(): void {
+    for (const { run } of [...this.#runs.values()]) run?.close();
+  }
+
+  /** Runs in flight that accept followers. */
+  get size(): number {
+    return this.#runs.size;
+  }
 }
 
 /** The runs that accept followers. A map's outgrown tables retain their values, so these are slots that are emptied. */
-type Runs<T, W extends Waiter> = Map<string, Slot<T, W>>;
-
-interface Slot<T, W extends Waiter> {
-  run: Run<T, W> | null;
-}
+type Runs<T, W extends Waiter> = Map<string, { run: Run<T, W> | null }>;
 
 /** One waiter's part in a run. */
 export class Handle<T, W extends Waiter> {
@@ -99,14 +95,14 @@ export class Run<T, W extends Waiter> {
   readonly leader: W;
   /** Called for each waiter that joins from now on. */
   onJoin: ((waiter: W) => void) | null = null;
-  readonly #cancel = createCancelSource();
+  readonly #cancel = new CancelSource();
   /** Cancelled when the last waiter has given up. */
   readonly cancelToken: CancelToken = this.#cancel;
   /** Handles of those who wait, in the order in which they joined. */
   handles: Handle<T, W>[] = [];
   readonly #runs: Runs<T, W>;
   readonly #key: string;
-  readonly #slot: Slot<T, W> = { run: this };
+  readonly #slot: { run: Run<T, W> | null } = { run: this };
   readonly #limit: MaxWait<T> | null;
   readonly #startedAt: number;
   #work: Promise<T> | null = null;

@@ -2,27 +2,23 @@ import type { Failure, UpstreamError } from "./errors.ts";
 import type { Call } from "./operation.ts";
 
 /** An event of a lower floor that upper floors subscribe to; its publisher does not know the subscribers. */
-export interface Event<T> {
-  /** Whether there is a subscriber: without one a message need not be made. */
-  readonly hasSubscribers: () => boolean;
-  readonly publish: (message: T) => void;
-  /** Returns how to unsubscribe. Subscribers run synchronously, in the order in which they subscribed. */
-  readonly subscribe: (subscriber: (message: T) => void) => () => void;
-}
+export class Event<T> {
+  readonly #subscribers = new Set<(message: T) => void>();
 
-/** A new event, without subscribers. */
-export function createEvent<T>(): Event<T> {
-  const subscribers = new Set<(message: T) => void>();
-  return {
-    hasSubscribers: () => subscribers.size > 0,
-    publish: (message) => {
-      for (const subscriber of subscribers) subscriber(message);
-    },
-    subscribe: (subscriber) => {
-      subscribers.add(subscriber);
-      return () => void subscribers.delete(subscriber);
-    },
-  };
+  /** Whether there is a subscriber: without one a message need not be made. */
+  get hasSubscribers(): boolean {
+    return this.#subscribers.size > 0;
+  }
+
+  publish(message: T): void {
+    for (const subscriber of this.#subscribers) subscriber(message);
+  }
+
+  /** Returns how to unsubscribe. Subscribers run synchronously, in the order in which they subscribed. */
+  subscribe(subscriber: (message: T) => void): () => void {
+    this.#subscribers.add(subscriber);
+    return () => void this.#subscribers.delete(subscriber);
+  }
 }
 
 /** One request to a backend, or a call for which none was sent; published by {@link exchanges}. */
@@ -52,19 +48,21 @@ export interface Exchange {
 }
 
 /** Published for each request that took from the budget, and for each call that needed or got none. */
-export const exchanges = createEvent<Exchange>();
+export const exchanges = new Event<Exchange>();
+
+type ExchangeFacts = Pick<Exchange, "backend" | "operation" | "attempt" | "via">;
 
 /** An exchange that takes place. It is published once, when its outcome has been judged. */
 export class ExchangeReport {
   readonly #call: Call;
-  readonly #facts: Pick<Exchange, "backend" | "operation" | "attempt" | "via">;
+  readonly #facts: ExchangeFacts;
   readonly #startedAt: number;
   #status: number | null = null;
   #bytes = 0;
   #ms = 0;
   #isPublished = false;
 
-  constructor(call: Call, facts: Pick<Exchange, "backend" | "operation" | "attempt" | "via">, startedAt: number) {
+  constructor(call: Call, facts: ExchangeFacts, startedAt: number) {
     this.#call = requestOf(call);
     this.#facts = facts;
     this.#startedAt = startedAt;
@@ -80,7 +78,7 @@ export class ExchangeReport {
 
   /** Publishes the outcome; only the first one counts. Returns the error, so that it can be thrown. */
   settle<E extends UpstreamError | null>(error: E): E {
-    if (!this.#isPublished && exchanges.hasSubscribers()) {
+    if (!this.#isPublished && exchanges.hasSubscribers) {
       exchanges.publish({
         call: this.#call,
         ...this.#facts,

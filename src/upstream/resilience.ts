@@ -1,5 +1,5 @@
-import { createLinkedQueue, type LinkedQueue } from "../model/queue.ts";
-import { type CancelToken, createCancelSource, orCancelled, Timeouts } from "./cancel.ts";
+import { LinkedQueue } from "../model/queue.ts";
+import { CancelSource, type CancelToken, orCancelled, Timeouts } from "./cancel.ts";
 import { type CircuitState, Circuits, type Evidence, type Gate, type Permit } from "./circuit.ts";
 import { type Failure, type FailureFacts, isQueueFull, queueFullCode, UpstreamError } from "./errors.ts";
 import { type Call, isRead, type Operation } from "./operation.ts";
@@ -196,7 +196,7 @@ export class Resilience {
     callToken: CancelToken,
     operation: Operation,
   ): Promise<T> {
-    const source = createCancelSource();
+    const source = new CancelSource();
     const cancel = () => source.cancel();
     const stopTimeout = this.#timeouts.start(cancel);
     callToken.onCancel(cancel);
@@ -216,7 +216,7 @@ export class Resilience {
   #checkServer(gate: Gate, call: Call): void {
     if (this.#check === null) return;
     const { name, send } = this.#check;
-    const source = createCancelSource();
+    const source = new CancelSource();
     const stopTimeout = this.#timeouts.start(() => source.cancel());
     void send(call, source)
       .then(
@@ -323,7 +323,7 @@ interface CallerQueue {
 export class FairSlots {
   readonly #maxInFlight: number;
   readonly #maxQueued: number;
-  readonly #round = createLinkedQueue<CallerQueue>();
+  readonly #round = new LinkedQueue<CallerQueue>();
   readonly #callers = new Map<string, CallerQueue>();
   #inFlight = 0;
   #queued = 0;
@@ -389,7 +389,7 @@ export class FairSlots {
   #add(call: QueuedCall, caller: string): void {
     let queue = this.#callers.get(caller);
     if (!queue) {
-      queue = { caller, calls: createLinkedQueue(), removeFromRound: () => {} };
+      queue = { caller, calls: new LinkedQueue(), removeFromRound: () => {} };
       queue.removeFromRound = this.#round.add(queue);
       this.#callers.set(caller, queue);
     }
@@ -407,19 +407,19 @@ export class FairSlots {
     removals.get(queue)?.();
     removals.delete(queue);
     this.#entries -= 1;
-    if (queue.calls.size() > 0) return;
+    if (queue.calls.size > 0) return;
     queue.removeFromRound();
     this.#callers.delete(queue.caller);
   }
 
   /** Makes room for a call of this caller at the cost of the caller with most calls; false when that is itself. */
   #makeRoom(caller: string): boolean {
-    const own = this.#callers.get(caller)?.calls.size() ?? 0;
+    const own = this.#callers.get(caller)?.calls.size ?? 0;
     let largest: CallerQueue | null = null;
     for (const queue of this.#callers.values()) {
-      if (!largest || queue.calls.size() > largest.calls.size()) largest = queue;
+      if (!largest || queue.calls.size > largest.calls.size) largest = queue;
     }
-    const last = largest !== null && largest.calls.size() > own + 1 ? largest.calls.last() : null;
+    const last = largest !== null && largest.calls.size > own + 1 ? largest.calls.last() : null;
     if (largest === null || last === null) return false;
     this.#removeFrom(largest, last);
     if (last.removals.size > 0) return true;

@@ -6,10 +6,10 @@ import { AnswerTooLarge, MisshapenAnswer } from "./errors.ts";
 /** Headers of a response by lower-case name, as undici reports them. */
 export type RawHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** Responses from this length on are read by {@link largeReads}. */
+/** Responses from this length on are read by {@link admitLargeRead}. */
 const largeBytes = 65_536;
 /** Bytes that are read in one tick of the event loop, of all backends together; or one response that has more. */
-const largeReads = createAdmissionControl(262_144);
+const admitLargeRead = createAdmissionControl(262_144);
 
 /** Chunks of one response: a server that writes row by row sends some thousands. */
 const maxChunks = 100_000;
@@ -122,7 +122,7 @@ export class ResponseHandler<T> implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     // Several large responses can be complete in one tick of the event loop: it is not blocked for all of them.
-    const admitted = this.length < largeBytes ? null : largeReads.admit(this.length);
+    const admitted = this.length < largeBytes ? null : admitLargeRead(this.length);
     if (admitted === null) this.#complete();
     else void admitted.then(() => this.#complete());
   }

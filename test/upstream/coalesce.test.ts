@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { DemoHandler } from "../../demo/server.ts";
-import { createCancelSource } from "../../src/upstream/cancel.ts";
+import { CancelSource } from "../../src/upstream/cancel.ts";
 import type { UpstreamSettings } from "../../src/upstream/client.ts";
-import { createCoalescer, SharedCall } from "../../src/upstream/coalesce.ts";
+import { Coalescer, SharedCall } from "../../src/upstream/coalesce.ts";
 import { type Exchange, exchanges } from "../../src/upstream/events.ts";
 import type { Call } from "../../src/upstream/operation.ts";
 import { testCall } from "../support/call.ts";
@@ -227,25 +227,25 @@ describe("the bill", () => {
 
 describe("a coalescer", () => {
   const waiter = () => {
-    const source = createCancelSource();
+    const source = new CancelSource();
     return { cancelToken: source, giveUp: () => source.cancel() };
   };
   type TestWaiter = ReturnType<typeof waiter>;
 
   test("gives all waiters of a key the result of one run, and starts a new one afterwards", async () => {
-    const coalescer = createCoalescer<number, TestWaiter>();
+    const coalescer = new Coalescer<number, TestWaiter>();
     let runs = 0;
     const join = (key: string) => coalescer.join(key, waiter(), async () => ++runs);
     const handles = [join("a"), join("a"), join("b")];
-    expect(coalescer.size()).toBe(2);
+    expect(coalescer.size).toBe(2);
     expect(handles.map(({ isLeader }) => isLeader)).toEqual([true, false, true]);
     expect(await Promise.all(handles.map(({ result }) => result))).toEqual([1, 1, 2]);
-    expect(coalescer.size()).toBe(0);
+    expect(coalescer.size).toBe(0);
     expect(await join("a").result).toBe(3);
   });
 
   test("cancels a run with its last waiter, the leader or not", async () => {
-    const coalescer = createCoalescer<number, TestWaiter>();
+    const coalescer = new Coalescer<number, TestWaiter>();
     const start = () => new Promise<number>(() => {});
     const [leader, follower] = [waiter(), waiter()];
     const first = coalescer.join("a", leader, start);
@@ -261,7 +261,7 @@ describe("a coalescer", () => {
   });
 
   test("accepts no followers for a run that began before an invalidation; its followers stay", async () => {
-    const coalescer = createCoalescer<number, TestWaiter>();
+    const coalescer = new Coalescer<number, TestWaiter>();
     const work = Promise.withResolvers<number>();
     const before = [0, 1].map(() => coalescer.join("a", waiter(), () => work.promise));
     coalescer.invalidate();
@@ -270,11 +270,11 @@ describe("a coalescer", () => {
     expect(after.isLeader).toBe(true);
     work.resolve(1);
     expect(await Promise.all([...before, after].map(({ result }) => result))).toEqual([1, 1, 2]);
-    expect(coalescer.size()).toBe(0);
+    expect(coalescer.size).toBe(0);
   });
 
   test("releases followers after the longest time they may wait, and accepts no more", async () => {
-    const coalescer = createCoalescer<number | null, TestWaiter>({ maxWaitMs: 20, released: null });
+    const coalescer = new Coalescer<number | null, TestWaiter>({ maxWaitMs: 20, released: null });
     const work = Promise.withResolvers<number | null>();
     const leader = coalescer.join("a", waiter(), () => work.promise);
     const follower = coalescer.follow("a", waiter());
@@ -286,14 +286,14 @@ describe("a coalescer", () => {
   });
 
   test("accepts no followers after that time where there were none before", async () => {
-    const coalescer = createCoalescer<number | null, TestWaiter>({ maxWaitMs: 10, released: null });
+    const coalescer = new Coalescer<number | null, TestWaiter>({ maxWaitMs: 10, released: null });
     void coalescer.join("a", waiter(), () => new Promise(() => {}));
     await new Promise((resolve) => setTimeout(resolve, 15));
     expect(coalescer.follow("a", waiter())).toBeNull();
   });
 
   test("cancels a released run whose leader has given up, after its followers have been released", async () => {
-    const coalescer = createCoalescer<number | null, TestWaiter>({ maxWaitMs: 10_000, released: null });
+    const coalescer = new Coalescer<number | null, TestWaiter>({ maxWaitMs: 10_000, released: null });
     const first = waiter();
     const leader = coalescer.join("a", first, () => new Promise(() => {}));
     const follower = coalescer.follow("a", waiter());
@@ -307,7 +307,7 @@ describe("a coalescer", () => {
   });
 
   test("rejects all waiters with the failure of the run", async () => {
-    const coalescer = createCoalescer<number, TestWaiter>();
+    const coalescer = new Coalescer<number, TestWaiter>();
     const results = [0, 1].map(() => coalescer.join("a", waiter(), () => Promise.reject(new Error("gone"))).result);
     expect(await Promise.allSettled(results)).toMatchObject([
       { status: "rejected", reason: { message: "gone" } },
@@ -317,7 +317,7 @@ describe("a coalescer", () => {
 });
 
 test("a shared call has as much time as the waiter that has most", async () => {
-  const coalescer = createCoalescer<number, Call>();
+  const coalescer = new Coalescer<number, Call>();
   const withTime = (ms: number): Call => ({ ...testCall(), remainingMs: () => ms });
   const made: Call[] = [];
   const answer = Promise.withResolvers<number>();

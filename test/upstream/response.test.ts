@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici";
 import { expect, test } from "vitest";
-import { createCancelSource } from "../../src/upstream/cancel.ts";
+import { CancelSource } from "../../src/upstream/cancel.ts";
 import { ResponseHandler } from "../../src/upstream/response.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -9,7 +9,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 function arriveTogether(lengths: readonly number[]) {
   const read: number[] = [];
   const all = lengths.map((length) => {
-    const stop = createCancelSource();
+    const stop = new CancelSource();
     const handler = new ResponseHandler<number>(stop, 1e9, {
       onComplete: (body) => {
         read.push(body.length);

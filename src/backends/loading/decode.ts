@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { DroppedRow } from "../../model/backend.ts";
 import { MisshapenAnswer } from "../../upstream/errors.ts";
-import { createEvent } from "../../upstream/events.ts";
+import { Event } from "../../upstream/events.ts";
 import type { Operation } from "../../upstream/operation.ts";
 
 /** The readable rows of a list, in the backend's order, beside those that were not. */
@@ -31,7 +31,7 @@ export interface Decoding {
 }
 
 /** Publishes each list that was decoded. */
-export const decodings = createEvent<Decoding>();
+export const decodings = new Event<Decoding>();
 
 /** Reads one object; throws MisshapenAnswer naming the first field that is not as expected. */
 export function readOne<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
@@ -100,7 +100,7 @@ function readEach<S extends z.ZodType>(
     valuesOfBadRows += valuesInLists(schema, value[index]);
     if ("cut" in row) for (const reason of row.cut.slice(0, mostReasons)) cut.push({ operation, index, reason });
   }
-  if (decodings.hasSubscribers()) {
+  if (decodings.hasSubscribers) {
     const unknown = unknownFields(schema, value[0]);
     decodings.publish({ operation, dropped: dropped.length + cut.length, unknown });
   }

@@ -1,5 +1,5 @@
 import DataLoader from "dataloader";
-import { createEvent } from "../../upstream/events.ts";
+import { Event } from "../../upstream/events.ts";
 import type { Call } from "../../upstream/operation.ts";
 import { type Answer, unknown } from "../answers.ts";
 
@@ -25,7 +25,7 @@ export interface Load {
 }
 
 /** Publishes each batch and each repeated key of the loaders that have a {@link LoadedBy}. */
-export const loads = createEvent<Load>();
+export const loads = new Event<Load>();
 
 /** Answers of one batch by the text of their key; an Error for a key whose call failed. */
 export type Answers<V> = Map<string, Answer<V> | Error>;
@@ -226,7 +226,7 @@ function maxWaitMs(firstMs: number): number {
 }
 
 function publish<K>(by: LoadedBy<K> | null, keys: readonly K[], facts: Pick<Load, "keys" | "deduped" | "ms">): void {
-  if (!by || !loads.hasSubscribers()) return;
+  if (!by || !loads.hasSubscribers) return;
   const { call, backend, operation } = by;
   loads.publish({ call, backend, operation: typeof operation === "string" ? operation : operation(keys), ...facts });
 }

@@ -2,7 +2,7 @@ import { createHash, createHmac } from "node:crypto";
 import { z } from "zod";
 import { parseInstant } from "../../model/values.ts";
 import { createUpstream, type Judgement, judgeByStatus, type RawReply } from "../../upstream/client.ts";
-import { createCoalescer, SharedCall } from "../../upstream/coalesce.ts";
+import { Coalescer, SharedCall } from "../../upstream/coalesce.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import { readOne } from "../loading/decode.ts";
@@ -118,7 +118,7 @@ export function createTokenSource(settings: SwrSettings, iam: IamCredentials, no
     { ...settings, url: iam.url, tls, retries: 0, forward: undefined, cache: undefined },
     { authorize: () => ({}), judge: judgeIam, traceHeader: "x-request-id" },
   );
-  const coalescer = createCoalescer<Token, Call>();
+  const coalescer = new Coalescer<Token, Call>();
   let current: Token | null = null;
   let noRenewalUntil = 0;
   /** Until when a token that replaced a rejected one, and has not been accepted yet, is not replaced. */
@@ -168,7 +168,7 @@ export function createTokenSource(settings: SwrSettings, iam: IamCredentials, no
      */
     renew: async (rejected: string, call: Call): Promise<boolean> => {
       // Calls that were in flight together all have the same rejected token; only the first of them replaces it.
-      if (coalescer.size() === 0) {
+      if (coalescer.size === 0) {
         if (current !== null && current.text !== rejected) return true;
         if (now() < noReplacementUntil) return false;
         noReplacementUntil = now() + rejectionPauseMs;

@@ -11,7 +11,7 @@ import type { JwtConfig } from "../../config/index.ts";
 import { parseScope, type Scope } from "../../model/access.ts";
 import { cancelTokenOf, neverCancelled } from "../../upstream/cancel.ts";
 import { createUpstream, type RawReply } from "../../upstream/client.ts";
-import { createCoalescer, type Waiter } from "../../upstream/coalesce.ts";
+import { Coalescer, type Waiter } from "../../upstream/coalesce.ts";
 import type { EnvironmentProxies } from "../../upstream/connections.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
@@ -214,7 +214,7 @@ function createSigningKeys(
   let generation = 0;
   let readAt = Number.NEGATIVE_INFINITY;
   let triedAt = Number.NEGATIVE_INFINITY;
-  const reads = createCoalescer<void, Waiter>();
+  const reads = new Coalescer<void, Waiter>();
 
   async function read(): Promise<void> {
     triedAt = performance.now();
@@ -238,7 +238,7 @@ function createSigningKeys(
   }
 
   async function refresh(): Promise<void> {
-    if (reads.size() === 0 && performance.now() - triedAt < times.coolDownMs) return;
+    if (reads.size === 0 && performance.now() - triedAt < times.coolDownMs) return;
     await reads.join("keys", { cancelToken: neverCancelled }, read).result;
   }
 

@@ -61,30 +61,25 @@ export interface Plan {
   readonly root: Selection;
 }
 
-/** The plans of one document, made when they are first needed. */
-export interface DocumentPlans {
-  /** Null for an operation that only the reference executor runs. `variables` are coerced. */
-  readonly planOf: (operation: OperationDefinitionNode, variables: Variables) => Plan | null;
-}
+/** The plan of an operation; null for one that only the reference executor runs. `variables` are coerced. */
+export type PlanOf = (operation: OperationDefinitionNode, variables: Variables) => Plan | null;
 
 /** Results of one document's `@skip` and `@include` directives. */
 const maxPlans = 16;
 
-/** The plans of a validated document. */
-export function plansOf(schema: GraphQLSchema, document: DocumentNode): DocumentPlans {
+/** The plans of a validated document, made when they are first needed. */
+export function plansOf(schema: GraphQLSchema, document: DocumentNode): PlanOf {
   const conditions = conditionsOf(document);
-  if (conditions === null) return { planOf: () => null };
+  if (conditions === null) return () => null;
   const plans = new Map<string, Plan | null>();
-  return {
-    planOf: (operation, variables) => {
-      const key = `${operation.name?.value ?? ""} ${conditions.map((name) => String(variables[name])).join()}`;
-      const known = plans.get(key);
-      if (known !== undefined) return known;
-      const plan = createPlan(schema, document, operation, variables);
-      if (plans.size >= maxPlans) plans.clear();
-      plans.set(key, plan);
-      return plan;
-    },
+  return (operation, variables) => {
+    const key = `${operation.name?.value ?? ""} ${conditions.map((name) => String(variables[name])).join()}`;
+    const known = plans.get(key);
+    if (known !== undefined) return known;
+    const plan = createPlan(schema, document, operation, variables);
+    if (plans.size >= maxPlans) plans.clear();
+    plans.set(key, plan);
+    return plan;
   };
 }
 

@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Backend } from "../../backends/backend.ts";
 import type { Config } from "../../config/index.ts";
 import type { Operations } from "../../config/manifest.ts";
-import { type CallerFacts, createEstate } from "../../graph/context.ts";
+import { createEstate } from "../../graph/context.ts";
 import { createAnswerMeter } from "../../graph/cost/answer-meter.ts";
 import { createSchema } from "../../graph/schema/schema.ts";
-import { type CancelToken, createCancelSource } from "../../upstream/cancel.ts";
+import { CancelSource, type CancelToken } from "../../upstream/cancel.ts";
 import { type AnswerRun, type Credentials, createFastPath } from "../fast-path/index.ts";
 import { type AnswerTypes, type JsonType, negotiate, type PartsType } from "../http/negotiation.ts";
 import {
@@ -17,11 +17,11 @@ import {
   parseGraphQLBody,
   parseGraphQLQuery,
   targetOf,
+  traceParentOf,
 } from "../http/request.ts";
 import {
   charactersPerTick,
-  type EncodedResponse,
-  encode,
+  Encoded,
   Refusal,
   refusalText,
   refuse,
@@ -29,29 +29,18 @@ import {
   sendParts,
   sendRefusal,
   stringifyInTicks,
-  varyByRequest,
+  varyBy,
 } from "../http/response.ts";
 import type { Log } from "../observability/log.ts";
 import type { OperationHandle, OperationOutcome, Telemetry } from "../observability/telemetry.ts";
-import { createExecute, type RequestScope } from "./execute.ts";
+import { createExecute, outcomeOf, type RequestScope } from "./execute.ts";
 import { createPreparation, type Prepared } from "./prepare.ts";
 import type { Part } from "./reference-executor.ts";
 import { useMaskedErrors } from "./use-masked-errors.ts";
 import { usePersistedOperations } from "./use-persisted-operations.ts";
-import { outcomeOf, useTelemetry } from "./use-telemetry.ts";
 
 /** The GraphQL endpoint, for the HTTP server around it. */
-export interface GraphQLEndpoint {
-  /** Answers a GET, or a POST whose body has been read completely. */
-  readonly handle: (
-    request: IncomingMessage,
-    response: ServerResponse,
-    body: Buffer,
-    asking: { readonly caller: CallerFacts; readonly address: string | null; readonly requestId: string },
-  ) => Promise<void>;
-  /** Answers with a refusal, which is logged and counted as an operation. */
-  readonly refuse: (request: IncomingMessage, response: ServerResponse, refusal: Refusal, requestId: string) => void;
-}
+export type GraphQLEndpoint = ReturnType<typeof createGraphQL>;
 
 /** What the endpoint is made of. */
 export interface GraphQLOptions {
@@ -86,7 +75,7 @@ interface Ticket {
 
 /** The answer to one operation. */
 type Answer =
-  | { readonly status: number; readonly encoded: EncodedResponse; readonly hasErrors: boolean }
+  | { readonly status: number; readonly encoded: Encoded<string>; readonly hasErrors: boolean }
   | { readonly parts: AsyncIterable<Part> }
   | Refusal
   | "left";
@@ -95,7 +84,7 @@ type Answer =
  * Creates the endpoint. Each request is parsed, its answer's type negotiated and its operations prepared here, once for
  * GET, POST and batches and before anything runs. Equal in-flight operations of equal callers run once.
  */
-export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
+export function createGraphQL(options: GraphQLOptions) {
   const { config } = options;
   const operations = createOperations(options);
   const { begin, fastPath } = operations;
@@ -109,7 +98,7 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     if (coalesced === null || request.method !== "POST" || request.headers["x-explain"] !== undefined) return null;
     const key = coalesced.keyOf({ caller, type: types.whole, credentials }, body);
     if (key === null) return null;
-    const cancelToken = createCancelSource();
+    const cancelToken = new CancelSource();
     response.once("close", () => cancelToken.cancel());
     return { key, cancelToken };
   }
@@ -124,7 +113,7 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
     const answer = await handle.result.catch(() => "left" as const);
     if (answer === null) await send(await operations.answer(prepared, scope, operation, null), scope);
     else if (answer !== "left") {
-      operation.end("ok", { isCoalesced: true });
+      operation.end("ok", true);
       await send(answer, scope);
     }
     return true;
@@ -145,7 +134,13 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
 
   return {
     refuse: operations.refuse,
-    handle: async (request, response, body, asking) => {
+    /** Answers a GET, or a POST whose body has been read completely. */
+    handle: async (
+      request: IncomingMessage,
+      response: ServerResponse,
+      body: Buffer,
+      asking: Pick<RequestScope, "caller" | "address" | "requestId">,
+    ): Promise<void> => {
       // An operation, the parts of its answer and its followers all listen for the end of the response.
       response.setMaxListeners(maxListeners);
       const refused = (refusal: Refusal) => operations.refuse(request, response, refusal, asking.requestId);
@@ -177,7 +172,6 @@ export function createGraphQL(options: GraphQLOptions): GraphQLEndpoint {
 function createOperations(options: GraphQLOptions) {
   const { config, backends, log, telemetry } = options;
   const errors = useMaskedErrors(config.server, log);
-  const begin = useTelemetry(telemetry);
   const findDocument = usePersistedOperations(config.persisted, options.operations);
   const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", {
     mutations: config.mutations,
@@ -191,6 +185,13 @@ function createOperations(options: GraphQLOptions) {
   const estate = createEstate(backends);
   const invalidateAnswers = () => fastPath?.answers.invalidate();
   const execute = createExecute({ config, schema, estate, errors, log, preparation, fastPath, invalidateAnswers });
+
+  /** Begins an operation of a request; it ends as `left` when the connection closes before its answer. */
+  function begin({ request, response, requestId }: Pick<RequestScope, "request" | "response" | "requestId">) {
+    const operation = telemetry.begin({ requestId, parent: traceParentOf(headersOf(request)) });
+    response.once("close", () => operation.end("left"));
+    return operation;
+  }
 
   function prepare(
     parameters: GraphQLParameters | Refusal,
@@ -230,25 +231,26 @@ function createOperations(options: GraphQLOptions) {
       const outcome = outcomeOf(result);
       operation.end(outcome);
       const isLong = scope.meter.taken() > charactersPerTick;
-      const encoded = encode(isLong ? await stringifyInTicks(result) : JSON.stringify(result));
+      const encoded = new Encoded(isLong ? await stringifyInTicks(result) : JSON.stringify(result));
       isShareable = isComplete && outcome === "ok";
       return { status: 200, encoded, hasErrors: (result.errors ?? []).length > 0 };
     } catch (error) {
       if (scope.response.destroyed) return "left";
       const result = errors.reportBugs({ errors: [errors.maskExecution(error)] }, scope.requestId);
       operation.end(outcomeOf(result));
-      return { status: 500, encoded: encode(JSON.stringify(result)), hasErrors: true };
+      return { status: 500, encoded: new Encoded(JSON.stringify(result)), hasErrors: true };
     } finally {
       if (!isShareable) shared?.release();
     }
   }
 
-  const refuse: GraphQLEndpoint["refuse"] = (request, response, refusal, requestId) => {
+  /** Answers with a refusal, which is logged and counted as an operation. */
+  function refuse(request: IncomingMessage, response: ServerResponse, refusal: Refusal, requestId: string): void {
     begin({ request, response, requestId }).end("refused");
-    varyByRequest(response);
+    varyBy(response);
     const types = negotiate(request.headers.accept);
     sendRefusal(request, response, refusal, types === null ? "application/json" : jsonTypeOf(types));
-  };
+  }
 
   return { begin, prepare, answer, refuse, fastPath, errors };
 }
@@ -284,7 +286,7 @@ async function answerBatch(
   );
   if (response.destroyed) return;
   const refusal = meter.refusal();
-  const tooLarge = refusal && encode(JSON.stringify({ errors: [errors.maskExecution(refusal)], data: null }));
+  const tooLarge = refusal && new Encoded(JSON.stringify({ errors: [errors.maskExecution(refusal)], data: null }));
   const answers = answered.flatMap(({ one, end }) => {
     const isRefused = tooLarge !== null && one !== "left" && "encoded" in one && one.status === 200;
     end(isRefused);
@@ -294,29 +296,41 @@ async function answerBatch(
   const texts = answers.map((one) => (one instanceof Refusal ? refusalText(one) : one.encoded.text));
   // A batch with at least one answer succeeds; else it is refused as its first operation is.
   const status = answers.some((one) => one.status === 200) ? 200 : (answers[0]?.status ?? 200);
-  await sendEncoded(request, response, encode(`[${texts.join(",")}]`), { status, type, isCacheable: false });
+  await sendJsonText(request, response, new Encoded(`[${texts.join(",")}]`), { status, type, isCacheable: false });
 }
 
 async function send(answer: Answer, { request, response, types }: Scope): Promise<void> {
   if (answer === "left" || response.destroyed) return;
   const { whole, deferred, namesDeferSpec } = types;
   if (answer instanceof Refusal) {
-    varyByRequest(response);
+    varyBy(response);
     return sendRefusal(request, response, answer, jsonTypeOf(types));
   }
   if ("parts" in answer) {
-    varyByRequest(response);
+    varyBy(response);
     const type = partsTypeOf(deferred) ?? "multipart/mixed";
     return sendParts(response, type, namesDeferSpec, stringifyParts(answer.parts));
   }
   const { encoded, status, hasErrors } = answer;
   const partsType = partsTypeOf(whole);
   if (partsType !== null) {
-    varyByRequest(response);
+    varyBy(response);
     return sendParts(response, partsType, namesDeferSpec, [encoded.text]);
   }
   const isCacheable = request.method === "GET" && !hasErrors;
-  await sendEncoded(request, response, encoded, { status, type: jsonTypeOf(types), isCacheable });
+  await sendJsonText(request, response, encoded, { status, type: jsonTypeOf(types), isCacheable });
+}
+
+/** Sends an answer. Those that may not be cached are `no-store`: they are live, and may be for one caller alone. */
+function sendJsonText(
+  request: IncomingMessage,
+  response: ServerResponse,
+  encoded: Encoded<string>,
+  { status, type, isCacheable }: { readonly status: number; readonly type: JsonType; readonly isCacheable: boolean },
+): Promise<void> {
+  varyBy(response);
+  const cacheControl = isCacheable ? "private, no-cache" : "no-store";
+  return sendEncoded(request, response, encoded, { status, type, cacheControl, codings: ["br", "gzip"] });
 }
 
 function notAcceptable(): Refusal {

@@ -1,27 +1,27 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isIPv6 } from "node:net";
-import type { ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
+import { type ExecutionResult, GraphQLError, type GraphQLSchema } from "graphql";
 import type { Config } from "../../config/index.ts";
 import { type AuditEvent, type CallerFacts, type Context, createContext, type Estate } from "../../graph/context.ts";
 import type { AnswerMeter } from "../../graph/cost/answer-meter.ts";
+import { type ExplainReport, estimate, explainMode, Ledger } from "../../graph/cost/explain.ts";
 import type { Spent } from "../../graph/cost/limits.ts";
+import type { Asked } from "../../graph/cost/walk.ts";
 import { boundErrors } from "../../graph/errors.ts";
 import { createSeal } from "../../graph/identity/opaque.ts";
-import { createStaleResponses } from "../../upstream/cache.ts";
-import { type CancelToken, createCancelSource } from "../../upstream/cancel.ts";
+import { StaleResponses } from "../../upstream/cache.ts";
+import { CancelSource, type CancelToken } from "../../upstream/cancel.ts";
+import type { Exchange } from "../../upstream/events.ts";
 import type { Call } from "../../upstream/operation.ts";
 import type { Credentials, FastPath } from "../fast-path/index.ts";
 import { credentialHeader, type RequestHeaders } from "../http/request.ts";
 import { Refusal } from "../http/response.ts";
 import type { Log } from "../observability/log.ts";
-import type { OperationHandle } from "../observability/telemetry.ts";
+import type { Observer, OperationHandle, OperationOutcome } from "../observability/telemetry.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
-import { executeReference, isInParts, type Part } from "./reference-executor.ts";
-import { hasDefer, useDefer, withoutDefer } from "./use-defer.ts";
-import { type Explanation, useExplain } from "./use-explain.ts";
+import { executeReference, finishParts, isInParts, type Part, withoutDefer } from "./reference-executor.ts";
 import { traceHeader, useInlineTrace } from "./use-inline-trace.ts";
-import { errorsOfNullData, inDocumentOrder, type MaskedErrors } from "./use-masked-errors.ts";
-import { isDegraded as isDegradedExchange, outcomeOf } from "./use-telemetry.ts";
+import { errorsOfNullData, inDocumentOrder, isBug, type MaskedErrors } from "./use-masked-errors.ts";
 
 interface ExecuteOptions {
   readonly config: Pick<Config, "auth" | "cursorKey" | "limits" | "server">;
@@ -54,7 +54,7 @@ export interface RequestScope {
 }
 
 /** A run with followers. */
-export interface SharedRun {
+interface SharedRun {
   /** Cancelled with the last waiter. */
   readonly cancelToken: CancelToken;
   /** Empty when no one waits any more. */
@@ -63,8 +63,8 @@ export interface SharedRun {
   release(): void;
 }
 
-/** The end of an execution. */
-export type Executed =
+/** The end of an execution; `left` when the caller had gone before the operation could start. */
+type Executed =
   | {
       readonly result: ExecutionResult;
       /** Whether another caller of equal rights would get the same. */
@@ -72,24 +72,23 @@ export type Executed =
     }
   | { readonly parts: AsyncIterable<Part> }
   | Refusal
-  /** The caller had gone before the operation could start. */
   | "left";
 
-/** Executes a prepared operation. The followers of the run `shared` wait for it as well. */
-export type Execute = (
-  prepared: Prepared,
-  scope: RequestScope,
-  operation: OperationHandle,
-  shared: SharedRun | null,
-) => Promise<Executed>;
-
-/** Executes operations of one schema: by their plans where they have one, else by the reference executor. */
-export function createExecute(options: ExecuteOptions): Execute {
+/**
+ * Executes operations of one schema: by their plans where they have one, else by the reference executor. The followers
+ * of the run `shared` wait for the operation as well.
+ */
+export function createExecute(options: ExecuteOptions) {
   const { config, schema, errors, preparation, fastPath } = options;
   const inlineTrace = config.server.subgraph ? useInlineTrace(schema) : null;
   const createScopedContext = contextFactory(options);
 
-  return async (prepared, scope, operation, shared) => {
+  return async (
+    prepared: Prepared,
+    scope: RequestScope,
+    operation: OperationHandle,
+    shared: SharedRun | null,
+  ): Promise<Executed> => {
     const { request, response, requestId } = scope;
     const { document, operation: node, sentVariables: variables } = prepared;
     const explainHeader = request.headers["x-explain"];
@@ -109,7 +108,7 @@ export function createExecute(options: ExecuteOptions): Execute {
     const explanation =
       explainHeader === undefined
         ? null
-        : useExplain(String(explainHeader), { schema, document, operation: node, variables }, context, config.limits);
+        : explain(String(explainHeader), { schema, document, operation: node, variables }, context, config.limits);
     if (explanation instanceof Refusal) return explanation;
     if (explanation?.isPlan) {
       if (cost instanceof Refusal) operation.end("refused");
@@ -127,7 +126,7 @@ export function createExecute(options: ExecuteOptions): Execute {
     if (isInParts(executed)) {
       const finish = <R extends ExecutionResult>(part: R) => errors.reportBugs(part, requestId);
       const done = (result: ExecutionResult) => operation.end(outcomeOf(result));
-      return { parts: useDefer(executed, { mask: errors.maskExecution, problems, finish, done }) };
+      return { parts: finishParts(executed, { mask: errors.maskExecution, problems, finish, done }) };
     }
     const masked = maskResult(options, prepared, executed, problems);
     const extended = explanation
@@ -153,7 +152,7 @@ async function executeOperation(
   try {
     return await executeReference({
       schema,
-      document: hasDefer(document) && !acceptsParts ? withoutDefer(document) : document,
+      document: acceptsParts ? document : withoutDefer(document),
       operationName: operation.name?.value ?? null,
       variables: sentVariables,
       context,
@@ -219,31 +218,74 @@ function releaseWhenDegraded(operation: OperationHandle, shared: SharedRun): () 
   return () => found;
 }
 
-function planResult(explanation: Explanation, cost: number | Refusal): ExecutionResult {
+/**
+ * Evaluates the header `X-Explain` of an operation; a refusal where the caller may not use it. The estimate is made
+ * before the operation runs: what the run teaches about a backend must not improve it.
+ */
+function explain(
+  header: string,
+  asked: Asked,
+  context: Context,
+  { upstreamCalls }: Pick<Config["limits"], "upstreamCalls">,
+) {
+  try {
+    const isPlan = explainMode(header, context.caller) === "plan";
+    const estimated: ExplainReport = { estimated: estimate(asked, context), budget: upstreamCalls };
+    const ledger = new Ledger();
+    const observer: Observer = {
+      exchanged: (_operation, exchange) => ledger.exchanged(exchange),
+      loaded: (_operation, load) => ledger.loaded(load),
+    };
+    const result = (): ExplainReport => (isPlan ? estimated : { ...estimated, actual: ledger.rows() });
+    return { isPlan, observer, result };
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    return new Refusal(error.extensions["code"] === "FORBIDDEN" ? 403 : 400, [error]);
+  }
+}
+
+/** The outcome of an operation with this result. */
+export function outcomeOf({ data, errors }: ExecutionResult): OperationOutcome {
+  if (!errors || errors.length === 0) return "ok";
+  if (errors.some(isBug)) return "bug";
+  if (data === undefined) return "refused";
+  return data !== null && Object.values(data).some((value) => value !== null) ? "partial" : "failed";
+}
+
+/** Whether a call brought less than the backend can bring: a failure, or a stale answer of the cache. */
+function isDegradedExchange({ outcome, error, via }: Exchange): boolean {
+  // NOT_FOUND is an answer.
+  return via === "STALE" || (error !== null && outcome !== "NOT_FOUND");
+}
+
+function planResult(explanation: { readonly result: () => ExplainReport }, cost: number | Refusal): ExecutionResult {
   const refused = cost instanceof Refusal ? { errors: cost.errors } : {};
   return { ...refused, data: null, extensions: { explain: explanation.result() } };
 }
 
-/** The parts of a request that its upstream calls inherit. */
-export interface CallOptions {
-  readonly headers: RequestHeaders;
-  readonly requestId: string;
-  /** The fair share of a backend's queue is by this key; see {@link callerKey}. */
-  readonly callerKey: string;
-  /** `performance.now()` when the operation came in: its deadline counts from there. */
-  readonly startedAt: number;
-  /** Calls back when the call is no longer needed: its answer is sent, or no one waits for it. */
-  readonly onClose: (listener: () => void) => void;
-}
-
-/** Starts the clock and the budget of one operation. */
+/**
+ * The call of one operation: starts its clock and its budget. `callerKey` decides about the fair share of a backend's
+ * queue, the deadline counts from `startedAt`, and `onClose` calls back when the answer is sent or no one waits for it.
+ */
 export function createCall(
-  { headers, requestId, callerKey: key, startedAt, onClose }: CallOptions,
+  {
+    headers,
+    requestId,
+    callerKey: key,
+    startedAt,
+    onClose,
+  }: {
+    readonly headers: RequestHeaders;
+    readonly requestId: string;
+    readonly callerKey: string;
+    readonly startedAt: number;
+    readonly onClose: (listener: () => void) => void;
+  },
   limits: { readonly upstreamCalls: number; readonly deadlineMs: number },
 ): Call {
   const deadline = startedAt + limits.deadlineMs;
   let left = limits.upstreamCalls;
-  const cancelToken = createCancelSource();
+  const cancelToken = new CancelSource();
   const timer = setTimeout(() => cancelToken.cancel(), Math.ceil(deadline - performance.now())).unref();
   onClose(() => {
     clearTimeout(timer);
@@ -253,7 +295,7 @@ export function createCall(
     cancelToken,
     remainingMs: () => deadline - performance.now(),
     requestId,
-    staleResponses: createStaleResponses(),
+    staleResponses: new StaleResponses(),
     budget: { take: () => left-- > 0 },
     caller: { key, credentialFor: (backend) => credentialOf(headers.get(credentialHeader(backend))) },
   };

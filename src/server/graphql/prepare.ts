@@ -15,7 +15,8 @@ import { checkNesting, nullsInPlaceOfValues, readDocument } from "../../graph/co
 import { checkLimits, type Limits, type Spent } from "../../graph/cost/limits.ts";
 import { badInput, badInputAt } from "../../graph/errors.ts";
 import { Lru } from "../../model/lru.ts";
-import type { DocumentPlans, FastPath, Plan, Variables } from "../fast-path/index.ts";
+import type { FastPath, Plan, PlanOf, Variables } from "../fast-path/index.ts";
+import type { GraphQLParameters } from "../http/request.ts";
 import { Refusal, refuse } from "../http/response.ts";
 import type { MaskedErrors } from "./use-masked-errors.ts";
 
@@ -32,22 +33,13 @@ export interface Prepared {
 }
 
 /** Prepares operations: everything that is decided before one runs, for either executor. */
-export interface Preparation {
-  /** `isSafe`: it came by GET, which must not change anything. */
-  readonly prepare: (text: {
-    readonly query: string;
-    readonly operationName: string | null;
-    readonly variables: Readonly<Record<string, unknown>>;
-    readonly isSafe: boolean;
-  }) => Prepared | Refusal;
-  /**
-   * The estimated cost in upstream calls, or a refusal when it is too high together with `spent`, the cost of the
-   * earlier operations of its request. An accepted cost is added to `spent`.
-   */
-  readonly measure: (prepared: Prepared, spent: Spent) => number | Refusal;
-  /** The refusal of an operation that must not even be estimated; null where it may, whatever its cost. */
-  readonly refuseUnmeasurable: (prepared: Prepared) => Refusal | null;
-}
+export type Preparation = ReturnType<typeof createPreparation>;
+
+/** An operation as it was sent; `isSafe`: by GET, which must not change anything. */
+type Sent = Pick<GraphQLParameters, "operationName" | "variables"> & {
+  readonly query: string;
+  readonly isSafe: boolean;
+};
 
 /** Errors of one document: each costs a search for its line. */
 const maxDocumentErrors = 25;
@@ -60,7 +52,7 @@ export function createPreparation(
   schema: GraphQLSchema,
   errors: Pick<MaskedErrors, "maskInput">,
   fastPath: Pick<FastPath<unknown, unknown>, "plansOf"> | null,
-): Preparation {
+) {
   const rules = server.introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   const documents = createDocumentCache(readValid, fastPath, limits.bodyBytes);
 
@@ -94,10 +86,10 @@ export function createPreparation(
     }
   }
 
-  const prepare: Preparation["prepare"] = ({ query, operationName, variables: sentVariables, isSafe }) => {
+  function prepareKnown({ query, operationName, variables: sentVariables, isSafe }: Sent): Prepared | Refusal {
     const known = documents.find(query);
     if ("errors" in known) return new Refusal(400, known.errors);
-    const { document, plans } = known;
+    const { document, planOf } = known;
     const operation = getOperationAST(document, operationName);
     if (!operation) return refuse(missingOperation(document, operationName));
     if (isSafe && operation.operation === "mutation") {
@@ -115,19 +107,24 @@ export function createPreparation(
     const variables = result.coerced;
     const nulls = nullsInPlaceOfValues(schema, document, operation, variables);
     if (nulls.length > 0) return new Refusal(400, nulls);
-    return { document, operation, sentVariables, variables, plan: plans?.planOf(operation, variables) ?? null };
-  };
+    return { document, operation, sentVariables, variables, plan: planOf?.(operation, variables) ?? null };
+  }
 
   return {
-    prepare: (text) => {
+    prepare: (sent: Sent): Prepared | Refusal => {
       try {
-        return prepare(text);
+        return prepareKnown(sent);
       } catch (error) {
         return new Refusal(400, [inputError(error)]);
       }
     },
-    measure: (prepared, spent) => measure(prepared, limits, spent),
-    refuseUnmeasurable: (prepared) => {
+    /**
+     * The estimated cost in upstream calls, or a refusal when it is too high together with `spent`, the cost of the
+     * earlier operations of its request. An accepted cost is added to `spent`.
+     */
+    measure: (prepared: Prepared, spent: Spent) => measure(prepared, limits, spent),
+    /** The refusal of an operation that must not even be estimated; null where it may, whatever its cost. */
+    refuseUnmeasurable: (prepared: Prepared): Refusal | null => {
       const unlimited = { ...limits, cost: Number.POSITIVE_INFINITY, answerBytes: Number.POSITIVE_INFINITY };
       const measured = measure(prepared, unlimited, { cost: 0, answerBytes: 0 });
       return measured instanceof Refusal ? measured : null;
@@ -135,39 +132,35 @@ export function createPreparation(
   };
 }
 
-/** A validated document with its plans, or its errors. Plans are null without a fast path. */
-export type KnownDocument =
+/** A validated document with its plans, or its errors. There are no plans without a fast path. */
+type KnownDocument =
   | { readonly errors: readonly GraphQLError[] }
-  | { readonly document: DocumentNode; readonly plans: DocumentPlans | null };
-
-/** Documents by their text, each parsed and validated once. */
-export interface DocumentCache {
-  readonly find: (text: string) => KnownDocument;
-  /** Valid documents in the cache. */
-  readonly size: () => number;
-}
+  | { readonly document: DocumentNode; readonly planOf: PlanOf | null };
 
 /** Bounds of the valid documents in the cache: a tree takes about a hundred times the memory of its text. */
 export const documentBounds = { maxEntries: 500, maxWeight: 262_144 } as const;
 /** Invalid documents in the cache: they have bounds of their own, so that they never evict a valid one. */
 const maxInvalidDocuments = 100;
 
-/** An empty cache. `read` parses and validates; `bodyBytes` is the largest body, so that any one refusal fits. */
+/**
+ * Documents by their text, each parsed and validated once by `read`. `bodyBytes` is the largest body, so that any one
+ * refusal fits. `size` counts the valid documents.
+ */
 export function createDocumentCache(
   read: (text: string) => DocumentNode | readonly GraphQLError[],
   fastPath: Pick<FastPath<unknown, unknown>, "plansOf"> | null,
   bodyBytes: number,
-): DocumentCache {
+) {
   const weigh = (_known: KnownDocument, text: string) => text.length;
   const valid = new Lru<KnownDocument>({ ...documentBounds, weigh });
   const invalid = new Lru<KnownDocument>({ maxEntries: maxInvalidDocuments, maxWeight: 2 * bodyBytes, weigh });
   return {
-    find: (text) => {
+    find: (text: string): KnownDocument => {
       const found = valid.get(text) ?? invalid.get(text);
       if (found !== undefined) return found;
       const document = read(text);
       const known: KnownDocument =
-        "kind" in document ? { document, plans: fastPath?.plansOf(document) ?? null } : { errors: document };
+        "kind" in document ? { document, planOf: fastPath?.plansOf(document) ?? null } : { errors: document };
       ("errors" in known ? invalid : valid).set(text, known);
       return known;
     },

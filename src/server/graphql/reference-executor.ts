@@ -1,21 +1,7 @@
 import { normalizedExecutor } from "@graphql-tools/executor";
-import type { DocumentNode, ExecutionResult, GraphQLSchema } from "graphql";
+import { type DocumentNode, type ExecutionResult, type GraphQLError, type GraphQLSchema, visit } from "graphql";
 import { type AnswerMeter, meteredResolver } from "../../graph/cost/answer-meter.ts";
-
-/** The input of the reference executor. */
-export interface ReferenceExecution {
-  readonly schema: GraphQLSchema;
-  /** Validated. */
-  readonly document: DocumentNode;
-  /** Null where the document has one operation. */
-  readonly operationName: string | null;
-  /** As they were sent. */
-  readonly variables: Readonly<Record<string, unknown>>;
-  /** Its meter counts the answer while it is made, and aborts the execution of an answer that is too large. */
-  readonly context: { readonly meter: AnswerMeter | null };
-  /** Aborts the execution; its result is dropped. */
-  readonly signal: AbortSignal;
-}
+import { boundErrors } from "../../graph/errors.ts";
 
 /** One part of an answer in parts: the first has `data`, those that follow have `incremental`. */
 export interface Part extends ExecutionResult {
@@ -25,7 +11,9 @@ export interface Part extends ExecutionResult {
 
 /**
  * Executes any operation by the specification: introspection, mutations, and `@defer` in parts, the last of which has
- * `hasNext: false`. An answer that is too large is a refusal, or ends in one. Rejects when the signal aborts.
+ * `hasNext: false`. The document is valid, the variables are as sent; `operationName` is null where there is one
+ * operation. The meter of the context counts the answer while it is made: one that is too large is a refusal, or ends in
+ * one. Rejects when the signal aborts.
  */
 export async function executeReference({
   schema,
@@ -34,7 +22,14 @@ export async function executeReference({
   variables,
   context,
   signal,
-}: ReferenceExecution): Promise<ExecutionResult | AsyncIterable<Part>> {
+}: {
+  readonly schema: GraphQLSchema;
+  readonly document: DocumentNode;
+  readonly operationName: string | null;
+  readonly variables: Readonly<Record<string, unknown>>;
+  readonly context: { readonly meter: AnswerMeter | null };
+  readonly signal: AbortSignal;
+}): Promise<ExecutionResult | AsyncIterable<Part>> {
   const { meter } = context;
   const tooLarge = new AbortController();
   meter?.onRefusal(() => tooLarge.abort(meter.refusal()));
@@ -79,4 +74,61 @@ async function* endWithRefusal(parts: AsyncIterable<Part>, meter: AnswerMeter): 
 /** Whether an answer comes in parts. */
 export function isInParts(result: ExecutionResult | AsyncIterable<Part>): result is AsyncIterable<Part> {
   return Symbol.asyncIterator in result;
+}
+
+/** How the parts of an answer are finished. */
+interface DeferOptions {
+  readonly mask: (error: unknown) => GraphQLError;
+  /** Errors that failed no field and are not reported yet: rows left out, missing parts of merged values. */
+  readonly problems: GraphQLError[];
+  /** Called for each finished part, and each of those that it brings along; its result is sent. */
+  readonly finish: <R extends ExecutionResult>(part: R) => R;
+  /** Called after the last part, or when the caller has left, with the first part's data and all errors. */
+  readonly done: (result: ExecutionResult) => void;
+}
+
+/** Finishes the parts of a deferred answer: masks their errors, and adds the problems that were reported meanwhile. */
+export async function* finishParts(
+  parts: AsyncIterable<Part>,
+  { mask, problems, finish, done }: DeferOptions,
+): AsyncGenerator<Part> {
+  const masked = <R extends ExecutionResult>(one: R): R =>
+    one.errors ? { ...one, errors: one.errors.map(mask) } : one;
+  const finished = <R extends ExecutionResult>(one: R): R =>
+    finish(one.errors ? { ...one, errors: boundErrors(one.errors) } : one);
+  const sent: ExecutionResult[] = [];
+  try {
+    for await (const part of parts) {
+      const complete = mapPart(withProblems(mapPart(part, masked), problems.splice(0)), finished);
+      for (const one of complete.incremental ?? [complete]) sent.push(one);
+      yield complete;
+    }
+  } finally {
+    done({ data: sent[0]?.data ?? null, errors: sent.flatMap(({ errors }) => errors ?? []) });
+  }
+}
+
+/** Changes a part, and each of those that it brings along. */
+function mapPart(part: Part, change: <R extends ExecutionResult>(one: R) => R): Part {
+  const { incremental } = part;
+  return change(incremental ? { ...part, incremental: incremental.map(change) } : part);
+}
+
+/** Problems of the first part belong to the answer itself; later ones to the part that contains their place. */
+function withProblems(part: Part, problems: readonly GraphQLError[]): Part {
+  if (problems.length === 0) return part;
+  const [first, ...rest] = part.incremental ?? [];
+  if (!first) return { ...part, errors: [...(part.errors ?? []), ...problems] };
+  return { ...part, incremental: [{ ...first, errors: [...(first.errors ?? []), ...problems] }, ...rest] };
+}
+
+const withoutDirective = new WeakMap<DocumentNode, DocumentNode>();
+
+/** The same document without `@defer`, for an answer in one piece. */
+export function withoutDefer(document: DocumentNode): DocumentNode {
+  const known = withoutDirective.get(document);
+  if (known !== undefined) return known;
+  const changed = visit(document, { Directive: ({ name }) => (name.value === "defer" ? null : undefined) });
+  withoutDirective.set(document, changed);
+  return changed;
 }

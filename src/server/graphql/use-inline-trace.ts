@@ -29,14 +29,6 @@ type PathLike = { readonly key: string | number; readonly prev: PathLike | undef
 
 const recordings = new WeakMap<object, Recording>();
 
-/** Federated traces of the operations of one schema. */
-export interface InlineTrace {
-  /** Starts to time the fields of the operation with this context. */
-  readonly start: (context: object) => void;
-  /** The answer with the trace of its operation, if one was started. */
-  readonly finish: (context: object, result: ExecutionResult) => ExecutionResult;
-}
-
 /** Header and value with which a router requests a trace. */
 export const traceHeader = { name: "apollo-federation-include-trace", value: "ftv1" } as const;
 
@@ -46,15 +38,17 @@ export const traceHeader = { name: "apollo-federation-include-trace", value: "ft
  * because Apollo's package fails on answers of some thousand fields. Wraps the resolvers of the schema permanently: an
  * operation without a trace pays for one look-up a field.
  */
-export function useInlineTrace(schema: GraphQLSchema): InlineTrace {
+export function useInlineTrace(schema: GraphQLSchema) {
   for (const type of Object.values(schema.getTypeMap())) {
     if (isObjectType(type) && !isIntrospectionType(type)) timeFields(type);
   }
   return {
-    start: (context) => {
+    /** Starts to time the fields of the operation with this context. */
+    start: (context: object) => {
       recordings.set(context, { root: createNode(null), startedAt: Date.now(), startedNs: process.hrtime.bigint() });
     },
-    finish: (context, result) => {
+    /** The answer with the trace of its operation, if one was started. */
+    finish: (context: object, result: ExecutionResult): ExecutionResult => {
       const recording = recordings.get(context);
       if (!recording) return result;
       for (const error of result.errors ?? []) nodeAt(recording.root, error.path ?? []).errors.push(error);

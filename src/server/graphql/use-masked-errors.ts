@@ -12,17 +12,10 @@ import { toPublicError } from "../../graph/errors.ts";
 import type { Log } from "../observability/log.ts";
 
 /** Decides which part of an error a caller may see. */
-export interface MaskedErrors {
-  /** For whatever a resolver threw: our own errors as they are, upstream failures in our words, all others masked. */
-  readonly maskExecution: (error: unknown) => GraphQLError;
-  /** For errors of the GraphQL engine about the request: syntax, validation, variables. */
-  readonly maskInput: (error: GraphQLError) => GraphQLError;
-  /** Logs the bugs behind a result's masked errors; the same result with the request's id in these errors. */
-  readonly reportBugs: <R extends ExecutionResult>(result: R, requestId: string) => R;
-}
+export type MaskedErrors = ReturnType<typeof useMaskedErrors>;
 
 /** Without introspection, hints of the engine at names of the schema are removed. */
-export function useMaskedErrors({ introspection }: { readonly introspection: boolean }, log: Log): MaskedErrors {
+export function useMaskedErrors({ introspection }: { readonly introspection: boolean }, log: Log) {
   const causes = new WeakMap<GraphQLError, unknown>();
   const withHints = introspection ? (error: GraphQLError) => error : withoutHints;
 
@@ -41,12 +34,15 @@ export function useMaskedErrors({ introspection }: { readonly introspection: boo
   }
 
   return {
-    maskExecution: (error) => withHints(mask(error)),
-    maskInput: (error) =>
+    /** For whatever a resolver threw: our own errors as they are, upstream failures in our words, all others masked. */
+    maskExecution: (error: unknown) => withHints(mask(error)),
+    /** For errors of the GraphQL engine about the request: syntax, validation, variables. */
+    maskInput: (error: GraphQLError) =>
       withHints(
         error.extensions["code"] === undefined ? asInput(error) : cut(rewrite(error, error.message, error.extensions)),
       ),
-    reportBugs: (result, requestId) => {
+    /** Logs the bugs behind a result's masked errors; the same result with the request's id in these errors. */
+    reportBugs: <R extends ExecutionResult>(result: R, requestId: string): R => {
       const { errors } = result;
       if (!errors?.some(isBug)) return result;
       for (const error of errors) {

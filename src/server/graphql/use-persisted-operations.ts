@@ -5,16 +5,11 @@ import { Lru } from "../../model/lru.ts";
 import { type GraphQLParameters, isJsonObject } from "../http/request.ts";
 import { type Refusal, refuse } from "../http/response.ts";
 
-/** The sender of an operation. */
-export interface Sender {
-  /** Name of the caller. */
+/** The caller of an operation by name, and whether a browser names a page of the gateway itself as the sender. */
+interface Sender {
   readonly name: string;
-  /** Whether a browser names a page of the gateway itself as the sender. */
   readonly isOwnPage: boolean;
 }
-
-/** Finds the document of an operation, or the reason why none runs. */
-export type FindDocument = (operation: GraphQLParameters, sender: Sender) => string | Refusal;
 
 /** Characters of documents that clients registered, keys included. */
 const maxCharacters = 4_194_304;
@@ -22,9 +17,9 @@ const maxCharacters = 4_194_304;
 /**
  * Operations by id: those of the manifest, and those that clients register by their hash ("automatic persisted
  * queries"). With `only`, nothing else runs but for the exceptions. Registered documents belong to no caller: running
- * one requires the same rights as sending it.
+ * one requires the same rights as sending it. Finds the document of an operation, or the reason why none runs.
  */
-export function usePersistedOperations({ only, automatic, except }: Persisted, operations: Operations): FindDocument {
+export function usePersistedOperations({ only, automatic, except }: Persisted, operations: Operations) {
   const registered = new Lru<string>({ maxWeight: maxCharacters, weigh: (text, key) => key.length + text.length });
 
   const isExcepted = ({ name, isOwnPage }: Sender): boolean =>
@@ -37,7 +32,7 @@ export function usePersistedOperations({ only, automatic, except }: Persisted, o
     return true;
   }
 
-  return (operation, sender) => {
+  return (operation: GraphQLParameters, sender: Sender): string | Refusal => {
     const { query } = operation;
     const hash = hashOf(operation);
     const id = operation.documentId ?? hash;

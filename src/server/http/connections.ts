@@ -1,9 +1,8 @@
 import { type IncomingMessage, type Server, type ServerOptions, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { createLinkedQueue } from "../../model/queue.ts";
+import { LinkedQueue } from "../../model/queue.ts";
 import type { Log } from "../observability/log.ts";
-import { refusalText, refuse } from "./response.ts";
-import { demoHeader } from "./security-headers.ts";
+import { demoHeader, refusalText, refuse } from "./response.ts";
 
 /** Node checks for late heads and requests every 30 seconds by default. */
 export const promptTimeouts = { connectionsCheckingInterval: 1000 } as const satisfies ServerOptions;
@@ -35,7 +34,7 @@ export function guardConnections(
   log: Log,
 ): void {
   // Ordered by when they were opened, or became idle.
-  const connections = createLinkedQueue<Connection>();
+  const connections = new LinkedQueue<Connection>();
   const bySocket = new WeakMap<Socket, Connection>();
   let timer: NodeJS.Timeout | null = null;
 
@@ -74,7 +73,7 @@ export function guardConnections(
       }
     }
     const intervalMs = waiting.length > 0 ? checkIntervalMs.waiting : checkIntervalMs.idle;
-    if (connections.size() > 0) timer = setTimeout(check, intervalMs).unref();
+    if (connections.size > 0) timer = setTimeout(check, intervalMs).unref();
   }
 
   server.on("connection", (socket: Socket) => {
@@ -82,7 +81,7 @@ export function guardConnections(
     connection.remove = connections.add(connection);
     bySocket.set(socket, connection);
     socket.once("close", () => connection.remove());
-    if (connections.size() > limits.maxConnections) makeRoom(connection);
+    if (connections.size > limits.maxConnections) makeRoom(connection);
     timer ??= setTimeout(check, checkIntervalMs.idle).unref();
   });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {

@@ -2,8 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { isLoopback } from "../../config/index.ts";
 import { requestTypeProblem } from "./negotiation.ts";
 import { credentialHeader } from "./request.ts";
-import { type Refusal, refuse } from "./response.ts";
-import { demoHeader } from "./security-headers.ts";
+import { demoHeader, type Refusal, refuse } from "./response.ts";
 
 /** The pages of other origins that may read answers, and the headers that they may send. */
 export interface CorsOptions {

@@ -139,23 +139,16 @@ function weightOf(text: string | undefined): number {
 }
 
 /** Content codings of an answer. */
-export type Coding = "br" | "gzip";
+export type Coding = "br" | "zstd" | "gzip";
 
-/** The coding with the highest weight, br where both have the same; null for an uncompressed answer. */
-export function codingFor(accepted: string): Coding | null {
-  const weigh = weigher(accepted);
-  const [br, gzip] = [weigh("br"), weigh("gzip")];
-  if (Math.max(br, gzip) === 0 || weigh("identity") > Math.max(br, gzip)) return null;
-  return br >= gzip ? "br" : "gzip";
-}
-
-/**
- * The weight of a coding by a header; `*` matches all that are not named but `identity`, which no client has to name.
- */
-export function weigher(accepted: string): (coding: Coding | "identity" | "zstd") => number {
+/** Of the offered codings the one with the highest weight, the first of equals; null for an uncompressed answer. */
+export function codingFor(accepted: string, offered: readonly Coding[]): Coding | null {
   const ranges = rangesOf(accepted);
   const named = (name: string) => ranges.find((range) => range.name === name)?.weight;
-  return (coding) => named(coding) ?? (coding === "identity" ? 0 : (named("*") ?? 0));
+  const weigh = (coding: Coding) => named(coding) ?? named("*") ?? 0;
+  const [best] = offered.toSorted((one, other) => weigh(other) - weigh(one));
+  // No client has to name `identity`.
+  return best === undefined || weigh(best) === 0 || weigh(best) < (named("identity") ?? 0) ? null : best;
 }
 
 /** Whether a client names HTML, as a browser does that opens a page. */

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setImmediate as nextTick } from "node:timers/promises";
 import { promisify } from "node:util";
-import { brotliCompress, constants, gzip } from "node:zlib";
+import { brotliCompress, constants, gzip, zstdCompress } from "node:zlib";
 import { GraphQLError } from "graphql";
 import type { InputCode } from "../../graph/errors.ts";
 import { type Coding, codingFor, deferSpec, type JsonType, type PartsType } from "./negotiation.ts";
@@ -89,87 +89,90 @@ export function sendJson(request: IncomingMessage, response: ServerResponse, sta
   sendText(request, response, status, "application/json; charset=utf-8", JSON.stringify(value));
 }
 
-/** An answer as JSON text, measured and compressed once, however many callers get it. */
-export interface EncodedResponse {
-  readonly text: string;
+/** A text to be sent, measured, hashed and compressed once, however many callers get it. */
+export class Encoded<T extends string | Buffer> {
+  readonly text: T;
   /** In bytes. */
   readonly length: number;
-  /** Compresses it at the first call with a coding. */
-  readonly compressed: (coding: Coding) => Promise<Buffer>;
+  readonly #brotliQuality: number;
+  readonly #compressed: { [C in Coding]?: Promise<Buffer> } = {};
+  #hash: string | null = null;
+
+  // Most texts are compressed once for one caller: quality 4 is where brotli is as fast as gzip and still smaller.
+  constructor(text: T, brotliQuality = 4) {
+    this.text = text;
+    this.length = Buffer.byteLength(text);
+    this.#brotliQuality = brotliQuality;
+  }
+
+  get hash(): string {
+    this.#hash ??= createHash("sha256").update(this.text).digest("base64url").slice(0, 27);
+    return this.#hash;
+  }
+
+  compressed(coding: Coding): Promise<Buffer> {
+    this.#compressed[coding] ??= this.#compress(coding);
+    return this.#compressed[coding];
+  }
+
+  #compress(coding: Coding): Promise<Buffer> {
+    if (coding === "gzip") return promisify(gzip)(this.text);
+    if (coding === "zstd") {
+      return promisify(zstdCompress)(this.text, { params: { [constants.ZSTD_c_compressionLevel]: 9 } });
+    }
+    const params = {
+      [constants.BROTLI_PARAM_QUALITY]: this.#brotliQuality,
+      [constants.BROTLI_PARAM_SIZE_HINT]: this.length,
+    };
+    return promisify(brotliCompress)(this.text, { params });
+  }
 }
 
-/** Encodes a JSON text. */
-export function encode(text: string): EncodedResponse {
-  const compressed: { [C in Coding]?: Promise<Buffer> } = {};
-  return {
-    text,
-    length: Buffer.byteLength(text),
-    compressed: (coding) => {
-      compressed[coding] ??= compress[coding](Buffer.from(text));
-      return compressed[coding];
-    },
-  };
-}
-
-/** Bytes of an answer below which compression costs more than it saves. */
+/** Bytes of a text below which compression costs more than it saves. */
 const minCompressedBytes = 1024;
 
-const compress: Readonly<Record<Coding, (text: Buffer) => Promise<Buffer>>> = {
-  // Each answer is compressed by itself: quality 4 is where brotli is as fast as gzip and still smaller.
-  br: (text) =>
-    promisify(brotliCompress)(text, {
-      params: { [constants.BROTLI_PARAM_QUALITY]: 4, [constants.BROTLI_PARAM_SIZE_HINT]: text.length },
-    }),
-  gzip: (text) => promisify(gzip)(text),
-};
-
 /**
- * Sends an answer, compressed where the client accepts it; 304 when the browser has this very answer. `isCacheable`:
- * the browser may cache it and has to revalidate it each time, which costs the operation and saves the bytes.
- * Everything else is `no-store`: answers are live, and may be meant for one caller alone.
+ * Sends a text, compressed where the client accepts it. Unless `cacheControl` is `no-store` the browser may cache it and
+ * has to revalidate it each time: 304 when it has this very text.
  */
 export async function sendEncoded(
-  { headers }: IncomingMessage,
+  { headers, method }: IncomingMessage,
   response: ServerResponse,
-  answer: EncodedResponse,
-  { status, type, isCacheable }: { readonly status: number; readonly type: JsonType; readonly isCacheable: boolean },
+  encoded: Encoded<string | Buffer>,
+  how: {
+    readonly status: number;
+    readonly type: string;
+    readonly cacheControl: string;
+    readonly codings: readonly Coding[];
+  },
 ): Promise<void> {
-  varyByRequest(response);
-  response.setHeader("cache-control", isCacheable ? "private, no-cache" : "no-store");
-  const coding = answer.length < minCompressedBytes ? null : codingFor(String(headers["accept-encoding"] ?? ""));
-  if (isCacheable) {
-    const hash = createHash("sha256").update(answer.text).digest("base64url").slice(0, 27);
-    const etag = `"${hash}${coding === null ? "" : `-${coding}`}"`;
+  response.setHeader("cache-control", how.cacheControl);
+  const accepted = String(headers["accept-encoding"] ?? "");
+  const coding = encoded.length < minCompressedBytes ? null : codingFor(accepted, how.codings);
+  if (how.cacheControl !== "no-store") {
+    const etag = `"${encoded.hash}${coding === null ? "" : `-${coding}`}"`;
     response.setHeader("etag", etag);
     if (hasCopy(headers["if-none-match"], etag)) {
       response.writeHead(304).end();
       return;
     }
   }
-  response.setHeader("content-type", `${type}; charset=utf-8`);
-  if (coding === null) {
-    response.writeHead(status, { "content-length": answer.length }).end(answer.text);
-    return;
-  }
-  const compressed = await answer.compressed(coding);
-  const length = compressed.length;
-  response.writeHead(status, { "content-encoding": coding, "content-length": length }).end(compressed);
+  response.setHeader("content-type", `${how.type}; charset=utf-8`);
+  if (coding !== null) response.setHeader("content-encoding", coding);
+  const body = coding === null ? encoded.text : await encoded.compressed(coding);
+  response.writeHead(how.status, { "content-length": coding === null ? encoded.length : body.length });
+  response.end(method === "HEAD" ? undefined : body);
 }
 
 /** Whether an `If-None-Match` header names this entity tag. */
-export function hasCopy(header: string | undefined, etag: string): boolean {
+function hasCopy(header: string | undefined, etag: string): boolean {
   return (header ?? "").split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag);
 }
 
-/** Adds request headers to `vary`, which may name `origin` already. */
-export function varyBy(response: ServerResponse, headers: string): void {
+/** Adds request headers to `vary`, which may name `origin` already. By default those that every answer depends on. */
+export function varyBy(response: ServerResponse, headers = "accept, accept-encoding, authorization"): void {
   const before = response.getHeader("vary");
   response.setHeader("vary", typeof before === "string" && before !== "" ? `${before}, ${headers}` : headers);
-}
-
-/** Adds the request headers that every GraphQL answer depends on to `vary`. */
-export function varyByRequest(response: ServerResponse): void {
-  varyBy(response, "accept, accept-encoding, authorization");
 }
 
 type Parts = AsyncIterable<string> | Iterable<string>;
@@ -261,3 +264,28 @@ function* piecesOf(value: unknown, levels: number): Generator<string> {
   const close = isList ? "]" : "}";
   yield delimiter === "," ? close : `${delimiter}${close}`;
 }
+
+/** Sent with every answer of the demo, and with none of a gateway that serves a configuration. */
+export const demoHeader = { name: "x-delivery-graph", value: "demo" } as const;
+
+/** Sets the security headers of every answer; pages replace the content policy by a wider one of their own. */
+export function setSecurityHeaders(response: ServerResponse): void {
+  response.setHeader("x-content-type-options", "nosniff");
+  response.setHeader("referrer-policy", "no-referrer");
+  response.setHeader("x-frame-options", "DENY");
+  response.setHeader("cross-origin-opener-policy", "same-origin");
+  response.setHeader("content-security-policy", closedPolicy);
+}
+
+/** A Content-Security-Policy that allows what is named and nothing else. */
+export function contentPolicy(allowed: Readonly<Record<string, string>>): string {
+  const own = Object.entries(allowed).map(([name, value]) => `${name} ${value}; `);
+  return `default-src 'none'; ${own.join("")}base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+}
+
+/** A source that allows exactly one inline script or style: the text between its tags. */
+export function hashSource(text: string): string {
+  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+}
+
+const closedPolicy = contentPolicy({});

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, isLoopback } from "../../config/index.ts";
-import { createLinkedQueue } from "../../model/queue.ts";
+import { LinkedQueue } from "../../model/queue.ts";
 import { createGate, type Gate } from "../auth/gate.ts";
 import type { GraphQLEndpoint } from "../graphql/endpoint.ts";
 import type { Log } from "../observability/log.ts";
@@ -12,8 +12,7 @@ import { answerUnreadable, createLastAnswers, guardConnections, limitSenders, pr
 import { allowOrigin, refuseCrossSite } from "./cors.ts";
 import { namesHtml } from "./negotiation.ts";
 import { createProxies, headersOf, requestIdOf, targetOf } from "./request.ts";
-import { Refusal, refuse, retryAfterSeconds, sendJson } from "./response.ts";
-import { demoHeader, setSecurityHeaders } from "./security-headers.ts";
+import { demoHeader, Refusal, refuse, retryAfterSeconds, sendJson, setSecurityHeaders } from "./response.ts";
 
 /** What the HTTP server is made of. */
 export interface HttpOptions extends PagesOptions {
@@ -43,11 +42,12 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   const { config, log, metrics } = options;
   const { host, port, path } = config.server;
   const gate = createGate(config, log);
-  const inFlight = createLinkedQueue<ServerResponse>();
-  const lastAnswers = createLastAnswers(inFlight.values);
+  const inFlight = new LinkedQueue<ServerResponse>();
+  const unfinished = () => inFlight.values();
+  const lastAnswers = createLastAnswers(unfinished);
   let phase: Phase = "running";
   const handle = createHandler(options, gate, () => phase);
-  const server = openServer(options, inFlight.values, (request, response) => {
+  const server = openServer(options, unfinished, (request, response) => {
     if (!lastAnswers.add(request, response)) return discard(request);
     const remove = inFlight.add(response);
     response.on("close", () => {

@@ -41,33 +41,16 @@ export interface Observer {
 }
 
 /** Attributes the events of the floors below to operations. Lives as long as the gateway. */
-export interface Telemetry {
-  readonly begin: (about: Pick<OperationFacts, "requestId" | "parent">) => OperationHandle;
-  readonly close: () => void;
-}
+export type Telemetry = ReturnType<typeof createTelemetry>;
 
 /** The server's handle of one operation. */
-export interface OperationHandle {
-  readonly facts: OperationFacts;
-  readonly rename: (name: string | null) => void;
-  /** From now on the events of this call belong to the operation. */
-  readonly run: (call: Call) => void;
-  /** Adds an observer of this operation alone. */
-  readonly observe: (observer: Observer) => void;
-  /** The first outcome counts. */
-  readonly end: (outcome: OperationOutcome, how?: { readonly isCoalesced: boolean }) => void;
-}
+export type OperationHandle = ReturnType<Telemetry["begin"]>;
 
 type MutableFacts = { -readonly [K in keyof OperationFacts]: OperationFacts[K] };
 
-interface Running {
-  readonly facts: MutableFacts;
-  readonly observers: readonly Observer[];
-}
-
 /** Subscribes to the events of the floors below; those of operations that were not begun here are ignored. */
-export function createTelemetry(observers: readonly Observer[]): Telemetry {
-  const running = new WeakMap<Call, Running>();
+export function createTelemetry(observers: readonly Observer[]) {
+  const running = new WeakMap<Call, { readonly facts: MutableFacts; readonly observers: readonly Observer[] }>();
   // A reading precedes the exchange that it belongs to, with nothing in between.
   let unclaimed: Decoding[] = [];
 
@@ -91,22 +74,25 @@ export function createTelemetry(observers: readonly Observer[]): Telemetry {
   ];
 
   return {
-    begin: (about) => {
+    begin: (about: Pick<OperationFacts, "requestId" | "parent">) => {
       const facts: MutableFacts = { ...about, startedAt: performance.now(), name: null, calls: 0, isCoalesced: false };
       const listeners = [...observers];
       let hasEnded = false;
       for (const observer of observers) observer.started?.(facts);
       return {
         facts,
-        rename: (name) => {
+        rename: (name: string | null) => {
           facts.name = name;
         },
-        run: (call) => void running.set(call, { facts, observers: listeners }),
-        observe: (observer) => void listeners.push(observer),
-        end: (outcome, how) => {
+        /** From now on the events of this call belong to the operation. */
+        run: (call: Call) => void running.set(call, { facts, observers: listeners }),
+        /** Adds an observer of this operation alone. */
+        observe: (observer: Observer) => void listeners.push(observer),
+        /** The first outcome counts. */
+        end: (outcome: OperationOutcome, isCoalesced = false) => {
           if (hasEnded) return;
           hasEnded = true;
-          facts.isCoalesced = how?.isCoalesced ?? false;
+          facts.isCoalesced = isCoalesced;
           const ms = performance.now() - facts.startedAt;
           for (const observer of listeners) observer.ended?.(facts, outcome, ms);
         },

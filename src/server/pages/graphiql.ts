@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { css, editorWorkerService, graphqlWorker, js, jsonWorker } from "@graphql-yoga/render-graphiql/graphiql";
-import { contentPolicy, hashSource } from "../http/security-headers.ts";
-import type { Example } from "./front-page.ts";
-import { escapeHtml, favicon, logo, type Page, toPage } from "./page.ts";
+import { contentPolicy, hashSource } from "../http/response.ts";
+import { type Example, escapeHtml, favicon, logo, type Page, toPage } from "./front-page.ts";
 
 /** How GraphiQL opens. */
 interface GraphiqlOptions {

@@ -2,10 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Config } from "../../config/index.ts";
 import type { BackendIdentity } from "../../model/backend.ts";
 import { once } from "../../model/once.ts";
-import { retryAfterSeconds, sendJson, sendText } from "../http/response.ts";
+import { retryAfterSeconds, sendEncoded, sendJson, sendText, varyBy } from "../http/response.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import { type Example, frontPage, generalExamples } from "./front-page.ts";
-import { sendPage } from "./page.ts";
+import { type Example, frontPage, generalExamples, type Page } from "./front-page.ts";
 
 /** Where the server is between its start and its end; `announced`: it works on, but balancers should use another. */
 export type Phase = "running" | "announced" | "draining";
@@ -96,6 +95,18 @@ export function createPages(options: PagesOptions, phase: () => Phase): Pages {
 }
 
 const paths: ReadonlySet<string> = new Set(["", "/", "/health", "/ready"]);
+
+/** Answers GET and HEAD with a page. */
+function sendPage({ html, csp }: Page, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  response.setHeader("content-security-policy", csp);
+  varyBy(response, "accept, accept-encoding");
+  return sendEncoded(request, response, html, {
+    status: 200,
+    type: "text/html",
+    cacheControl: "no-cache",
+    codings: ["br", "zstd", "gzip"],
+  });
+}
 
 /** Sends a sentence. */
 export function sendMessage(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
