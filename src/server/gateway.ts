@@ -26,15 +26,7 @@ export interface GatewayOptions {
 }
 
 /** A running gateway. */
-export interface Gateway {
-  /** `http://host:port`, and the base path where there is one. */
-  readonly url: string;
-  /**
-   * Reports for `drainMs` (default 0) that it is not ready and works on; then refuses new work, waits `graceMs` at most
-   * for what is in flight, and closes everything.
-   */
-  readonly stop: (graceMs: number, drainMs?: number) => Promise<void>;
-}
+export type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
 /** Connects the backends and listens. Rejects with the system's error when the address is not available. */
 export async function startGateway({
@@ -46,7 +38,7 @@ export async function startGateway({
   examples,
   demo = false,
   fastPath = true,
-}: GatewayOptions): Promise<Gateway> {
+}: GatewayOptions) {
   const backends = config.backends.map((backend) => backend.connect({ mutations: config.mutations }, config.proxies));
   const metrics = config.server.metrics ? createMetrics(backends, { version, demo }) : null;
   const telemetry = createTelemetry([createRequestLog(log), ...(metrics ? [metrics] : []), ...(observers ?? [])]);
@@ -55,21 +47,17 @@ export async function startGateway({
     telemetry.close();
     await Promise.all(backends.map((backend) => backend.close()));
   };
-  const server = createHttpServer({
-    config,
-    backends,
-    graphql,
-    examples: examples ?? examplesFor(backends),
-    demo,
-    version,
-    log,
-    metrics,
-  });
+  const shown = { examples: examples ?? examplesFor(backends), demo, version };
+  const server = createHttpServer({ config, backends, graphql, ...shown, log, metrics });
   try {
-    const url = await server.listen();
     return {
-      url,
-      stop: async (graceMs, drainMs = 0) => {
+      /** `http://host:port`, and the base path where there is one. */
+      url: await server.listen(),
+      /**
+       * Reports for `drainMs` that it is not ready and works on; then refuses new work, waits `graceMs` at most for
+       * what is in flight, and closes everything.
+       */
+      stop: async (graceMs: number, drainMs = 0): Promise<void> => {
         server.announceShutdown();
         if (drainMs > 0) await sleep(drainMs);
         await server.drain(graceMs);

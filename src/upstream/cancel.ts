@@ -39,14 +39,6 @@ export class CancelSource {
 /** A token that is never cancelled, for a waiter that does not give up. */
 export const neverCancelled: CancelToken = { cancelled: false, onCancel: () => {}, offCancel: () => {} };
 
-/** The token of an AbortSignal. */
-export function cancelTokenOf(signal: AbortSignal): CancelToken {
-  const source = new CancelSource();
-  if (signal.aborted) source.cancel();
-  else signal.addEventListener("abort", () => source.cancel(), { once: true });
-  return source;
-}
-
 /** Settles like the promise, but rejects with what `error` makes as soon as the token is cancelled. */
 export function orCancelled<T>(promise: Promise<T>, token: CancelToken, error: () => unknown): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -10,12 +10,11 @@ export type Evidence = "ANSWERED" | "UNREACHABLE" | "SILENT" | "INCONCLUSIVE";
 /** `half-open`: one call in flight, the trial, decides whether the server is back. */
 export type CircuitState = "closed" | "open" | "half-open";
 
-/** The right to send one call. */
+/**
+ * The right to send one call. `record` takes the outcome of the call to `target` (operation and path). True: a health
+ * check has to be sent, and its evidence passed to {@link Circuit.conclude}.
+ */
 export interface Permit {
-  /**
-   * Records the outcome of the call to `target` (operation and path). True: a health check has to be sent, and its
-   * evidence passed to {@link Circuit.conclude}.
-   */
   readonly record: (evidence: Evidence, target: string) => boolean;
 }
 
@@ -41,7 +40,7 @@ const severalTargets = Symbol("several targets");
 export class Circuit implements Permit {
   readonly #settings: CircuitSettings;
   readonly #now: () => number;
-  #state: CircuitState = "closed";
+  state: CircuitState = "closed";
   /** Silences since the last answer, and where they were met. */
   #silences = 0;
   #target: string | typeof severalTargets | null = null;
@@ -55,18 +54,14 @@ export class Circuit implements Permit {
     this.#now = now;
   }
 
-  get state(): CircuitState {
-    return this.#state;
-  }
-
   /** Whether calls are refused now. Asking starts no trial. */
   isRefusing(): boolean {
-    return this.#state === "open" && this.#now() < this.#openUntil;
+    return this.state === "open" && this.#now() < this.#openUntil;
   }
 
   /** True for a circuit without recorded silences, which is as good as new. */
   isClear(): boolean {
-    return this.#state === "closed" && this.#silences === 0;
+    return this.state === "closed" && this.#silences === 0;
   }
 
   /** Settles when the trial has been decided; at once when there is none. */
@@ -76,8 +71,8 @@ export class Circuit implements Permit {
 
   /** A permit to send one call; `WAIT` while a trial is in flight; `REFUSED` while the circuit is open. */
   acquire(): Permit | "WAIT" | "REFUSED" {
-    if (this.#state === "closed") return this;
-    if (this.#state === "half-open") return "WAIT";
+    if (this.state === "closed") return this;
+    if (this.state === "half-open") return "WAIT";
     return this.isRefusing() ? "REFUSED" : this.#startTrial();
   }
 
@@ -85,7 +80,7 @@ export class Circuit implements Permit {
     const { failures, hasCheck } = this.#settings;
     // An answer proves that the server is there, whenever its request was sent.
     if (evidence === "ANSWERED") return this.#close();
-    if (this.#state !== "closed" || evidence === "INCONCLUSIVE") return false;
+    if (this.state !== "closed" || evidence === "INCONCLUSIVE") return false;
     this.#silences += 1;
     const isOther = evidence === "UNREACHABLE" || (this.#target !== null && this.#target !== target);
     this.#target = isOther ? severalTargets : target;
@@ -103,7 +98,7 @@ export class Circuit implements Permit {
       if (this.#trial.isSilent) this.#open();
     }
     // Another call may have been answered meanwhile.
-    else if (this.#state === "closed" && this.#silences >= this.#settings.failures && evidence !== "INCONCLUSIVE") {
+    else if (this.state === "closed" && this.#silences >= this.#settings.failures && evidence !== "INCONCLUSIVE") {
       this.#open();
     }
   }
@@ -124,7 +119,7 @@ export class Circuit implements Permit {
       },
     };
     this.#trial = trial;
-    this.#state = "half-open";
+    this.state = "half-open";
     return trial;
   }
 
@@ -140,7 +135,7 @@ export class Circuit implements Permit {
   }
 
   #become(state: "closed" | "open"): false {
-    this.#state = state;
+    this.state = state;
     this.#trial?.decided.resolve();
     this.#trial = null;
     return false;

@@ -2,18 +2,21 @@ import { trimEndSlashes } from "../model/values.ts";
 import { type CachedResponse, type CacheEntry, type CacheSettings, fingerprint, ResponseCache } from "./cache.ts";
 import { type CancelToken, orCancelled } from "./cancel.ts";
 import { Coalescer, type Handle, SharedCall } from "./coalesce.ts";
+import { isOutOfTime, MisshapenAnswer, outOfTime, UpstreamError } from "./errors.ts";
+import { type Exchange, ExchangeReport } from "./events.ts";
 import {
+  type Call,
   type Dialect,
+  isRead,
   judgeByStatus,
+  type Operation,
   type Outgoing,
   type RawReply,
   type Reply,
   type Request,
   type ServerCheck,
-} from "./dialect.ts";
-import { isOutOfTime, MisshapenAnswer, outOfTime, UpstreamError } from "./errors.ts";
-import { type Exchange, ExchangeReport } from "./events.ts";
-import { type Call, isRead, type Operation, target } from "./operation.ts";
+  target,
+} from "./operation.ts";
 import { type Pressure, Resilience, type ResilienceSettings } from "./resilience.ts";
 import { parseBody } from "./response.ts";
 import {
@@ -25,28 +28,12 @@ import {
   type TransportSettings,
 } from "./transport.ts";
 
-export {
-  type Dialect,
-  type Judgement,
-  judgeByStatus,
-  type RawReply,
-  type Reply,
-  type Request,
-  redirectedTo,
-  retryAfterMs,
-} from "./dialect.ts";
-
 /** Everything that the client needs to know about one configured backend. */
 export interface UpstreamSettings extends ResilienceSettings, TransportSettings {
   /** Set when requests carry each caller's own credential: then only equal credentials share responses. */
   readonly forward?: "caller" | undefined;
   /** Left out: responses are not cached. */
   readonly cache?: CacheSettings | undefined;
-}
-
-/** Opens the client of one backend; nothing is sent before the first call. */
-export function createUpstream(settings: UpstreamSettings, dialect: Dialect): Upstream {
-  return new Upstream(settings, dialect);
 }
 
 /** A response that was judged fine, for all calls that wait for it. */
@@ -77,7 +64,10 @@ const none = {} as const;
 /** What is left of a response where there is no cache. */
 const uncached = { headers: none, body: Buffer.alloc(0) } as const;
 
-/** The client of one backend. Lives as long as the process. Its public functions may be passed on by themselves. */
+/**
+ * The client of one backend; nothing is sent before the first call. Lives as long as the process. Its public functions
+ * may be passed on by themselves.
+ */
 export class Upstream {
   readonly name: string;
   /** Base address with its path, without a trailing slash. */
@@ -312,22 +302,13 @@ export class Upstream {
   }
 
   /** The report of a call for which no request was sent. */
-  #report(
-    { operation, call, startedAt }: PendingCall<unknown>,
-    via: Exchange["via"],
-    status: number | null,
-    bytes: number,
-  ) {
-    const facts = { backend: this.name, operation: operation.name, attempt: 0, via };
-    return new ExchangeReport(call, facts, startedAt).end(status, bytes);
+  #report(pending: PendingCall<unknown>, via: Exchange["via"], status: number | null, bytes: number) {
+    const facts = { backend: this.name, operation: pending.operation.name, attempt: 0, via };
+    return new ExchangeReport(pending.call, facts, pending.startedAt).end(status, bytes);
   }
 
   /** Sends the health check, as a call of its own: no budget pays for it and no request reports it. */
-  async #sendCheck(
-    { operation, parts, query }: ServerCheck,
-    { caller }: Call,
-    cancelToken: CancelToken,
-  ): Promise<void> {
+  async #sendCheck({ operation, parts, query }: ServerCheck, { caller }: Call, cancelToken: CancelToken) {
     const { name, method } = operation;
     const path = this.#basePath + target(operation, parts, query);
     const outgoing = { operation: name, method, origin: this.#origin, path, body: null };
@@ -338,13 +319,8 @@ export class Upstream {
       budget: { take: () => true },
       caller,
     };
-    const counters = { attempts: 1, requests: 0 };
-    const { raw, exchange } = await this.#transport.sendAlone(outgoing, none, {
-      call,
-      cancelToken,
-      counters,
-      validators: none,
-    });
+    const attempt = { call, cancelToken, counters: { attempts: 1, requests: 0 }, validators: none };
+    const { raw, exchange } = await this.#transport.sendAlone(outgoing, none, attempt);
     const failure = exchange.settle(this.#judge(raw, operation));
     if (failure) throw failure;
   }

@@ -135,11 +135,8 @@ export class ProxyFailure extends Error {
   }
 }
 
-/** Why no connection could be made: `reason` in our words, for the log, and whether trying again may help. */
-export interface ConnectionFault {
-  readonly reason: string;
-  readonly retryable: boolean;
-}
+/** Why no connection could be made, and whether trying again may help. */
+type ConnectionFault = Required<Pick<FailureFacts, "reason" | "retryable">>;
 
 /**
  * A certificate or a proxy as the cause of an error; null for any other. Codes of certificates are those of Node's

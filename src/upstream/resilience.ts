@@ -25,11 +25,10 @@ export interface Target {
   readonly credential: string | null;
 }
 
-/** A health check of the server. */
-export interface HealthCheck {
-  /** Name of its operation. */
+/** A health check of the server: the name of its operation, and how to send it with the credentials of a call. */
+interface HealthCheck {
   readonly name: string;
-  /** Sends it with the credentials of this call; settles as soon as it is cancelled. */
+  /** Settles as soon as it is cancelled. */
   readonly send: (call: Call, cancelToken: CancelToken) => Promise<unknown>;
 }
 
@@ -291,18 +290,13 @@ function withCircuitOpen(error: UpstreamError): UpstreamError {
 }
 
 /** A call that waits for a slot: it gets a slot to release, or is refused for want of room. */
-export interface SlotWaiter {
+interface SlotWaiter {
   readonly start: () => void;
   readonly refuse: () => void;
 }
 
 /** A call's place in the queue. */
-export interface Ticket {
-  /** Leaves the queue. Does nothing when the call has its slot already. */
-  readonly cancel: () => void;
-  /** Another caller waits for the same call: it starts when the first of them is next. */
-  readonly addCaller: (caller: string) => void;
-}
+export type Ticket = ReturnType<FairSlots["enqueue"]>;
 
 /** A call in the queue, with how to remove it from the queue of each caller who waits for it. */
 interface QueuedCall {
@@ -325,8 +319,9 @@ export class FairSlots {
   readonly #maxQueued: number;
   readonly #round = new LinkedQueue<CallerQueue>();
   readonly #callers = new Map<string, CallerQueue>();
-  #inFlight = 0;
-  #queued = 0;
+  inFlight = 0;
+  /** Calls that wait. */
+  queued = 0;
   /** Entries of all callers' queues: a call for which several callers wait has several. */
   #entries = 0;
 
@@ -335,19 +330,10 @@ export class FairSlots {
     this.#maxQueued = maxQueued;
   }
 
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
-  /** Calls that wait. */
-  get queued(): number {
-    return this.#queued;
-  }
-
   /** Takes a free slot; false when there is none. */
   tryAcquire(): boolean {
-    if (this.#inFlight >= this.#maxInFlight) return false;
-    this.#inFlight += 1;
+    if (this.inFlight >= this.#maxInFlight) return false;
+    this.inFlight += 1;
     return true;
   }
 
@@ -355,15 +341,20 @@ export class FairSlots {
    * Waits for a slot. When the queue is full, the last call of the caller with most calls in it is refused; that
    * may be this one.
    */
-  enqueue(caller: string, waiter: SlotWaiter): Ticket {
+  enqueue(caller: string, waiter: SlotWaiter) {
     const call: QueuedCall = { waiter, removals: new Map() };
     if (this.#entries >= this.#maxQueued && !this.#makeRoom(caller)) {
       waiter.refuse();
-      return { cancel: () => {}, addCaller: () => {} };
+    } else {
+      this.#add(call, caller);
+      this.queued += 1;
     }
-    this.#add(call, caller);
-    this.#queued += 1;
-    return { cancel: () => this.#remove(call), addCaller: (other) => this.#addCaller(call, other) };
+    return {
+      /** Leaves the queue. Does nothing when the call has its slot already. */
+      cancel: () => this.#remove(call),
+      /** Another caller waits for the same call: it starts when the first of them is next. */
+      addCaller: (other: string) => this.#addCaller(call, other),
+    };
   }
 
   /** Gives a slot back. It goes to the next call in the queue directly, so that no later call can take it. */
@@ -371,7 +362,7 @@ export class FairSlots {
     const queue = this.#round.shift();
     const call = queue?.calls.first() ?? null;
     if (!queue || !call) {
-      this.#inFlight -= 1;
+      this.inFlight -= 1;
       return;
     }
     queue.removeFromRound = this.#round.add(queue);
@@ -400,7 +391,7 @@ export class FairSlots {
   #remove(call: QueuedCall): void {
     if (call.removals.size === 0) return;
     for (const queue of [...call.removals.keys()]) this.#removeFrom(queue, call);
-    this.#queued -= 1;
+    this.queued -= 1;
   }
 
   #removeFrom(queue: CallerQueue, { removals }: QueuedCall): void {
@@ -423,7 +414,7 @@ export class FairSlots {
     if (largest === null || last === null) return false;
     this.#removeFrom(largest, last);
     if (last.removals.size > 0) return true;
-    this.#queued -= 1;
+    this.queued -= 1;
     last.waiter.refuse();
     return true;
   }

@@ -1,7 +1,6 @@
 import type { Headers } from "./cache.ts";
 import { type CancelToken, orCancelled } from "./cancel.ts";
 import { type Connections, type NetworkSettings, openConnections } from "./connections.ts";
-import { type Credentials, type Dialect, type Outgoing, type RawReply, type Request, redirectedTo } from "./dialect.ts";
 import {
   AnswerTooLarge,
   codeOf,
@@ -13,7 +12,15 @@ import {
   UpstreamError,
 } from "./errors.ts";
 import { ExchangeReport } from "./events.ts";
-import type { Call } from "./operation.ts";
+import {
+  type Call,
+  type Credentials,
+  type Dialect,
+  type Outgoing,
+  type RawReply,
+  type Request,
+  redirectedTo,
+} from "./operation.ts";
 import { parseBody, type RawHeaders, ResponseHandler, type ResponseReceiver } from "./response.ts";
 
 /** What the transport needs to know about one configured backend. */

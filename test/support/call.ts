@@ -1,4 +1,4 @@
-import { cancelTokenOf, neverCancelled } from "../../src/upstream/cancel.ts";
+import { CancelSource, type CancelToken, neverCancelled } from "../../src/upstream/cancel.ts";
 import type { Call } from "../../src/upstream/operation.ts";
 
 /** A request's inheritance for tests that talk to an adapter directly: generous unless told otherwise. */
@@ -13,4 +13,12 @@ export function testCall(
     budget: { take: () => left-- > 0 },
     caller: { key: options.caller ?? "test", credentialFor: () => options.credential ?? null },
   };
+}
+
+/** The token of an AbortSignal. */
+export function cancelTokenOf(signal: AbortSignal): CancelToken {
+  const source = new CancelSource();
+  if (signal.aborted) source.cancel();
+  else signal.addEventListener("abort", () => source.cancel(), { once: true });
+  return source;
 }

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
 import type { DemoHandler, DemoReply, DemoRequest } from "../../demo/server.ts";
 import { cachePolicyOf, ResponseCache } from "../../src/upstream/cache.ts";
-import type { Dialect, UpstreamSettings } from "../../src/upstream/client.ts";
+import type { UpstreamSettings } from "../../src/upstream/client.ts";
 import { MisshapenAnswer } from "../../src/upstream/errors.ts";
 import { exchanges } from "../../src/upstream/events.ts";
+import type { Dialect } from "../../src/upstream/operation.ts";
 import { testCall } from "../support/call.ts";
 import { change, failureOf, read, type Stage, search, stage, thing, until } from "./stage.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { judgeByStatus, retryAfterMs } from "../../src/upstream/dialect.ts";
+import { judgeByStatus, retryAfterMs } from "../../src/upstream/operation.ts";
 
 test.each<[string | null, number | null]>([
   [null, null],

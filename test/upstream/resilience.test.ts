@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type CancelToken, cancelTokenOf } from "../../src/upstream/cancel.ts";
+import type { CancelToken } from "../../src/upstream/cancel.ts";
 import { type Failure, type FailureFacts, UpstreamError } from "../../src/upstream/errors.ts";
 import type { Call } from "../../src/upstream/operation.ts";
 import { Resilience, type ResilienceSettings, type Target } from "../../src/upstream/resilience.ts";
+import { cancelTokenOf } from "../support/call.ts";
 import { change, read } from "./stage.ts";
 
 const usual: ResilienceSettings = {

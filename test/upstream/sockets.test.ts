@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { DemoHandler } from "../../demo/server.ts";
-import type { Dialect, UpstreamSettings } from "../../src/upstream/client.ts";
+import type { UpstreamSettings } from "../../src/upstream/client.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
+import type { Dialect } from "../../src/upstream/operation.ts";
 import { testCall } from "../support/call.ts";
 import { failureOf, read, type Stage, stage, thing, until } from "./stage.ts";
 

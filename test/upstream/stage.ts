@@ -1,7 +1,7 @@
 import { type DemoHandler, type DemoServer, serveDemo } from "../../demo/server.ts";
-import { createUpstream, type Dialect, type Upstream, type UpstreamSettings } from "../../src/upstream/client.ts";
+import { Upstream, type UpstreamSettings } from "../../src/upstream/client.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
-import type { Operation } from "../../src/upstream/operation.ts";
+import type { Dialect, Operation } from "../../src/upstream/operation.ts";
 
 /** A client over a server of its own, as plain as both can be. */
 export interface Stage {
@@ -26,7 +26,7 @@ export async function stage(
   dialect: Partial<Dialect> = {},
 ): Promise<Stage> {
   const server = await serveDemo("plain", handler);
-  const upstream = createUpstream(
+  const upstream = new Upstream(
     { ...usual, url: server.url, ...settings },
     { authorize: async () => ({}), judge: () => null, traceHeader: null, ...dialect },
   );

@@ -5,9 +5,9 @@ import type { Origin } from "../../model/backend.ts";
 import { Lru } from "../../model/lru.ts";
 import type { Page } from "../../model/page.ts";
 import { offsetMinutes } from "../../model/values.ts";
-import { createUpstream, type Request, type Upstream } from "../../upstream/client.ts";
+import { Upstream } from "../../upstream/client.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
-import type { Call, Operation } from "../../upstream/operation.ts";
+import type { Call, Operation, Request } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, found, type Unknown, unknown } from "../answers.ts";
 import { learntForMs } from "../learnt.ts";
 import { type Rows, readOne, readRowsLeniently } from "../loading/decode.ts";
@@ -89,7 +89,7 @@ export function openConnection(settings: BkrepoSettings): BkrepoConnection {
   const [first] = repositoriesIn(settings);
   // Without a configured repository there is nothing that every credential may ask.
   const check = first && { operation: operations.pagePackages, parts: partsOf(first), query: oneRow };
-  const upstream = createUpstream(settings, { ...bkrepoDialect(settings), ...(check ? { check } : {}) });
+  const upstream = new Upstream(settings, { ...bkrepoDialect(settings), ...(check ? { check } : {}) });
   return { upstream, settings, visibilities: new Lru({ maxEntries: 2000 }) };
 }
 

@@ -1,6 +1,12 @@
-import { type Dialect, type Judgement, judgeByStatus, type RawReply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Call, Operation } from "../../upstream/operation.ts";
+import {
+  type Call,
+  type Dialect,
+  type Judgement,
+  judgeByStatus,
+  type Operation,
+  type RawReply,
+} from "../../upstream/operation.ts";
 import type { BkrepoSettings } from "./settings.ts";
 
 /** Header with the zone of zone-less times: obeyed in requests since 3.0.3, sent in answers since 3.4. */

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Origin } from "../../model/backend.ts";
-import { createUpstream, type Upstream } from "../../upstream/client.ts";
+import { Upstream } from "../../upstream/client.ts";
 import type { Call, Operation, PathParts, Query } from "../../upstream/operation.ts";
 import { readOne, readRows } from "../loading/decode.ts";
 import type { UpstreamPage } from "../paging/source.ts";
@@ -50,7 +50,7 @@ export type GitlabClient = ReturnType<typeof createClient>;
  * Nothing is sent before the first call.
  */
 export function createClient(settings: GitlabSettings) {
-  const upstream = createUpstream(settings, createDialect(settings));
+  const upstream = new Upstream(settings, createDialect(settings));
 
   const { one, list } = createCalls(upstream);
   // Job tokens and anonymous callers may not ask for the version: one project of those they see is as cheap.

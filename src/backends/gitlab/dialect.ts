@@ -1,6 +1,5 @@
-import { type Dialect, judgeByStatus, type Reply, redirectedTo } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Call } from "../../upstream/operation.ts";
+import { type Call, type Dialect, judgeByStatus, type Reply, redirectedTo } from "../../upstream/operation.ts";
 import { getTag, getVersion } from "./operations.ts";
 import type { GitlabSettings } from "./settings.ts";
 

@@ -1,9 +1,9 @@
 import type { z } from "zod";
 import type { DroppedRow, Origin } from "../../model/backend.ts";
 import type { Page, PageRequest } from "../../model/page.ts";
-import type { RawReply, Reply, Upstream } from "../../upstream/client.ts";
+import type { Upstream } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Call, Operation, PathParts, Query } from "../../upstream/operation.ts";
+import type { Call, Operation, PathParts, Query, RawReply, Reply } from "../../upstream/operation.ts";
 import {
   type Absent,
   type Answer,

@@ -1,7 +1,13 @@
-import { type Dialect, type Judgement, judgeByStatus, type RawReply, retryAfterMs } from "../../upstream/client.ts";
-import type { Credentials } from "../../upstream/dialect.ts";
 import { type Failure, UpstreamError } from "../../upstream/errors.ts";
-import type { Call } from "../../upstream/operation.ts";
+import {
+  type Call,
+  type Credentials,
+  type Dialect,
+  type Judgement,
+  judgeByStatus,
+  type RawReply,
+  retryAfterMs,
+} from "../../upstream/operation.ts";
 import { Learnt } from "../learnt.ts";
 import { listNamespaces } from "./operations.ts";
 import type { KeyCredentials, SwrSettings } from "./settings.ts";

@@ -1,4 +1,4 @@
-import { createUpstream } from "../../upstream/client.ts";
+import { Upstream } from "../../upstream/client.ts";
 import type { Backend, BackendType, Readers } from "../backend.ts";
 import { type Access, Namespaces, SwrClient } from "./client.ts";
 import { createDialect, Region } from "./dialect.ts";
@@ -30,7 +30,7 @@ export function connectSwr(settings: SwrSettings, now: () => number = () => Date
   const { name, hosts, namespaces, capabilities } = settings;
   const dialect = createDialect(settings, now);
   const region = new Region(settings, now);
-  const upstream = createUpstream(settings, dialect);
+  const upstream = new Upstream(settings, dialect);
   const hasPackages = () => region.lacksPackages.get() === null;
   const during: Backend["during"] = (call) => {
     const client = new SwrClient(upstream, region, call);

@@ -1,10 +1,10 @@
 import { createHash, createHmac } from "node:crypto";
 import { z } from "zod";
 import { parseInstant } from "../../model/values.ts";
-import { createUpstream, type Judgement, judgeByStatus, type RawReply } from "../../upstream/client.ts";
+import { Upstream } from "../../upstream/client.ts";
 import { Coalescer, SharedCall } from "../../upstream/coalesce.ts";
 import { MisshapenAnswer, UpstreamError } from "../../upstream/errors.ts";
-import type { Call } from "../../upstream/operation.ts";
+import { type Call, type Judgement, judgeByStatus, type RawReply } from "../../upstream/operation.ts";
 import { readOne } from "../loading/decode.ts";
 import { decodeOnce } from "./keys.ts";
 import { issueToken } from "./operations.ts";
@@ -114,7 +114,7 @@ export function createTokenSource(settings: SwrSettings, iam: IamCredentials, no
   // The same network and the same operator, but another host.
   const tls = settings.tls && { ...settings.tls, serverName: undefined };
   // The call that needs the token is retried as a whole, so the token's own call is not.
-  const upstream = createUpstream(
+  const upstream = new Upstream(
     { ...settings, url: iam.url, tls, retries: 0, forward: undefined, cache: undefined },
     { authorize: () => ({}), judge: judgeIam, traceHeader: "x-request-id" },
   );

@@ -1,9 +1,8 @@
 import { parseImageRef } from "../../model/artifact.ts";
 import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
-import type { Reply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Query } from "../../upstream/operation.ts";
+import type { Query, Reply } from "../../upstream/operation.ts";
 import {
   type Answer,
   absent,

@@ -1,9 +1,9 @@
 import type { z } from "zod";
 import type { Origin } from "../../model/backend.ts";
 import type { Release } from "../../model/release.ts";
-import { createUpstream, type RawReply, type Upstream } from "../../upstream/client.ts";
+import { Upstream } from "../../upstream/client.ts";
 import { MisshapenAnswer } from "../../upstream/errors.ts";
-import type { Call, Operation, Query } from "../../upstream/operation.ts";
+import type { Call, Operation, Query, RawReply } from "../../upstream/operation.ts";
 import { Learnt } from "../learnt.ts";
 import { readLeniently, readOne, readRowsLeniently } from "../loading/decode.ts";
 import type { UpstreamPage } from "../paging/source.ts";
@@ -41,7 +41,7 @@ export type ZadigClient = ReturnType<typeof createClient>;
 
 /** Opens one Zadig for the life of the process; sends nothing. Calls reject with an UpstreamError. Pages begin at 0. */
 export function createClient(settings: ZadigSettings) {
-  const upstream = createUpstream(settings, createDialect(settings));
+  const upstream = new Upstream(settings, createDialect(settings));
   const learned = createLearned();
   return { upstream, learned, ...releaseCalls(settings, upstream, learned), ...artifactCalls(upstream) };
 }

@@ -1,7 +1,6 @@
 import { z } from "zod";
-import type { Dialect, Judgement, RawReply } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Operation } from "../../upstream/operation.ts";
+import type { Dialect, Judgement, Operation, RawReply } from "../../upstream/operation.ts";
 import {
   findArtifact,
   getArtifact,

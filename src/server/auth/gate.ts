@@ -1,18 +1,14 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import type { Config, JwtConfig, KeyConfig } from "../../config/index.ts";
+import type { Config, KeyConfig } from "../../config/index.ts";
 import type { CallerFacts } from "../../graph/context.ts";
 import { allowedTo, type Scope, type Subject } from "../../model/access.ts";
-import type { EnvironmentProxies } from "../../upstream/connections.ts";
 import { type Refusal, refuse, retryAfterSeconds } from "../http/response.ts";
 import type { Log } from "../observability/log.ts";
-import type { SigningKeyTimes, TokenRule, Tokens } from "./tokens.ts";
+import type { SigningKeyTimes, TokenRule } from "./tokens.ts";
 
 /** Authenticates callers. */
-export interface Gate {
-  readonly admit: (headers: IncomingHttpHeaders) => Promise<Admission>;
-  readonly close: () => Promise<void>;
-}
+export type Gate = ReturnType<typeof createGate>;
 
 /** A caller, or a refusal with the broken rule, which is for the log alone. */
 export type Admission = { readonly caller: CallerFacts } | { readonly refusal: Refusal; readonly rule: CredentialRule };
@@ -36,9 +32,11 @@ export function createGate(
   { auth, access, proxies }: Pick<Config, "auth" | "access"> & Partial<Pick<Config, "proxies">>,
   log: Log,
   times?: SigningKeyTimes,
-): Gate {
+) {
   const findKey = createKeyring(auth.keys);
-  const tokens = auth.jwt === null ? null : openTokens(auth.jwt, log, times, proxies);
+  // The library that verifies tokens is loaded at the start where tokens are configured, and never where they are not.
+  const { jwt } = auth;
+  const tokens = jwt === null ? null : import("./tokens.ts").then((one) => one.createTokens(jwt, log, times, proxies));
   const admitAs = (name: string, scopes: readonly Scope[], subject: Subject): Admission => ({
     caller: { name, scopes: new Set(scopes), access: allowedTo(subject, access) },
   });
@@ -55,7 +53,7 @@ export function createGate(
   }
 
   return {
-    admit: async ({ authorization }) => {
+    admit: async ({ authorization }: IncomingHttpHeaders): Promise<Admission> => {
       if (auth.mode === "none") return anonymous;
       if (authorization === undefined) return missing();
       const credential = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1];
@@ -72,14 +70,6 @@ export function createGate(
       await (await tokens)?.close();
     },
   };
-}
-
-/**
- * The library that verifies tokens is loaded at the start where tokens are configured, and never where they are not.
- */
-async function openTokens(config: JwtConfig, ...how: [Log, SigningKeyTimes?, EnvironmentProxies?]): Promise<Tokens> {
-  const { createTokens } = await import("./tokens.ts");
-  return createTokens(config, ...how);
 }
 
 /**

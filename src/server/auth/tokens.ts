@@ -9,20 +9,12 @@ import {
 } from "jose";
 import type { JwtConfig } from "../../config/index.ts";
 import { parseScope, type Scope } from "../../model/access.ts";
-import { cancelTokenOf, neverCancelled } from "../../upstream/cancel.ts";
-import { createUpstream, type RawReply } from "../../upstream/client.ts";
-import { Coalescer, type Waiter } from "../../upstream/coalesce.ts";
+import { neverCancelled } from "../../upstream/cancel.ts";
+import { Upstream } from "../../upstream/client.ts";
 import type { EnvironmentProxies } from "../../upstream/connections.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
-import type { Operation } from "../../upstream/operation.ts";
+import type { Operation, RawReply } from "../../upstream/operation.ts";
 import type { Log } from "../observability/log.ts";
-
-/** The bearer of an accepted token. */
-export interface Bearer {
-  readonly name: string;
-  readonly scopes: readonly Scope[];
-  readonly claims: Readonly<Record<string, unknown>>;
-}
 
 /** The rules for tokens. */
 export type TokenRule =
@@ -46,25 +38,22 @@ export type TokenRule =
   | "signing keys";
 
 /** The bearer of a token, or the first rule that it breaks. */
-export type TokenReading = { readonly bearer: Bearer } | { readonly rule: TokenRule };
-
-/** Reads tokens of one issuer. */
-export interface Tokens {
-  readonly read: (token: string) => Promise<TokenReading>;
-  readonly close: () => Promise<void>;
-}
+type TokenReading =
+  | {
+      readonly bearer: {
+        readonly name: string;
+        readonly scopes: readonly Scope[];
+        readonly claims: Readonly<Record<string, unknown>>;
+      };
+    }
+  | { readonly rule: TokenRule };
 
 /** Clocks of two machines differ a little. */
 const toleranceSeconds = 5;
 
 /** Accepts unexpired tokens that the configured issuer signed for this audience with a configured algorithm. */
-export function createTokens(
-  config: JwtConfig,
-  log: Log,
-  times?: SigningKeyTimes,
-  proxies?: EnvironmentProxies,
-): Tokens {
-  const keys = createSigningKeys(config.jwksUrl, log, times, proxies);
+export function createTokens(config: JwtConfig, log: Log, times?: SigningKeyTimes, proxies?: EnvironmentProxies) {
+  const keys = new SigningKeys(config.jwksUrl, log, times, proxies);
   const options: JWTVerifyOptions = {
     issuer: config.issuer,
     audience: config.audience,
@@ -93,19 +82,19 @@ export function createTokens(
 
   /** A token without a key id does not show that its key is new: the keys are read again once. */
   async function verifyWithFreshKeys(token: string): Promise<JWTPayload> {
-    const before = keys.generation();
+    const before = keys.generation;
     try {
       return await verify(token);
     } catch (error) {
       if (!(error instanceof errors.JWSSignatureVerificationFailed) || namesKey(token)) throw error;
       await keys.refresh();
-      if (keys.generation() === before) throw error;
+      if (keys.generation === before) throw error;
       return verify(token);
     }
   }
 
   return {
-    read: async (token) => {
+    read: async (token: string): Promise<TokenReading> => {
       try {
         const payload = await verifyWithFreshKeys(token);
         const subject =
@@ -115,7 +104,7 @@ export function createTokens(
         return { rule: ruleOf(error) };
       }
     },
-    close: keys.close,
+    close: () => keys.close(),
   };
 }
 
@@ -152,17 +141,6 @@ class NoSigningKeys extends Error {
   override readonly name = "NoSigningKeys";
 }
 
-/** The issuer's public keys, read when they are first needed and cached. */
-interface SigningKeys {
-  /** Finds the key of a token; rejects with JWKSNoMatchingKey, or with {@link NoSigningKeys}. */
-  readonly find: JWTVerifyGetKey;
-  /** Number of successful reads. */
-  readonly generation: () => number;
-  /** Reads the keys again unless that was tried in the cool-down time. */
-  readonly refresh: () => Promise<void>;
-  readonly close: () => Promise<void>;
-}
-
 /** How often the keys are read. */
 export interface SigningKeyTimes {
   /** Older keys are read again, while they remain in use. */
@@ -179,88 +157,100 @@ const maxKeys = 100;
 const keyTypes = new Set<unknown>(["RSA", "EC", "OKP"]);
 
 /**
- * Connects to a JWKS address; sends nothing yet. An unknown key id causes a new read (the issuer may have changed its
- * keys), at most once in the cool-down time. While the address does not answer, the cached keys remain in use.
+ * The issuer's public keys, read when they are first needed and cached. An unknown key id causes a new read (the issuer
+ * may have changed its keys), at most once in the cool-down time. While the address does not answer, the cached keys
+ * remain in use.
  */
-function createSigningKeys(
-  address: string,
-  log: Log,
-  times: SigningKeyTimes = usualTimes,
-  proxies?: EnvironmentProxies,
-): SigningKeys {
-  const url = new URL(address);
-  const operation: Operation = {
-    name: "auth.readSigningKeys",
-    method: "GET",
-    path: url.pathname + url.search,
-    answers: "the public keys of the configured issuer",
-    versions: "RFC 7517",
-    proves: [],
-  };
-  const upstream = createUpstream(
-    {
-      name: "auth",
-      url: url.origin,
-      timeoutMs,
-      concurrency: 1,
-      retries: 0,
-      breaker: { failures: 1000, coolDownMs: 1 },
-      maxResponseBytes: 1_048_576,
-      proxy: proxies,
-    },
-    { authorize: () => Promise.resolve({}), judge: () => null, traceHeader: null },
-  );
-  let keys: ReturnType<typeof createLocalJWKSet> | null = null;
-  let generation = 0;
-  let readAt = Number.NEGATIVE_INFINITY;
-  let triedAt = Number.NEGATIVE_INFINITY;
-  const reads = new Coalescer<void, Waiter>();
+class SigningKeys {
+  /** Number of successful reads. */
+  generation = 0;
+  readonly #operation: Operation;
+  readonly #upstream: Upstream;
+  readonly #log: Log;
+  readonly #times: SigningKeyTimes;
+  #keys: ReturnType<typeof createLocalJWKSet> | null = null;
+  #readAt = Number.NEGATIVE_INFINITY;
+  #triedAt = Number.NEGATIVE_INFINITY;
+  #reading: Promise<void> | null = null;
 
-  async function read(): Promise<void> {
-    triedAt = performance.now();
+  constructor(address: string, log: Log, times: SigningKeyTimes = usualTimes, proxies?: EnvironmentProxies) {
+    const { origin, pathname, search } = new URL(address);
+    this.#log = log;
+    this.#times = times;
+    this.#operation = {
+      name: "auth.readSigningKeys",
+      method: "GET",
+      path: pathname + search,
+      answers: "the public keys of the configured issuer",
+      versions: "RFC 7517",
+      proves: [],
+    };
+    this.#upstream = new Upstream(
+      {
+        name: "auth",
+        url: origin,
+        timeoutMs,
+        concurrency: 1,
+        retries: 0,
+        breaker: { failures: 1000, coolDownMs: 1 },
+        maxResponseBytes: 1_048_576,
+        proxy: proxies,
+      },
+      { authorize: () => ({}), judge: () => null, traceHeader: null },
+    );
+  }
+
+  /** Finds the key of a token; rejects with JWKSNoMatchingKey, or with {@link NoSigningKeys}. */
+  readonly find: JWTVerifyGetKey = async (header, token) => {
+    if (this.#keys === null) await this.refresh();
+    else if (performance.now() - this.#readAt > this.#times.maxAgeMs) void this.refresh();
+    if (this.#keys === null) throw new NoSigningKeys();
+    const before = this.generation;
+    try {
+      return await this.#keys(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      await this.refresh();
+      if (this.generation === before) throw error;
+      return this.#keys(header, token);
+    }
+  };
+
+  /** Reads the keys again unless that was tried in the cool-down time. */
+  async refresh(): Promise<void> {
+    if (this.#reading === null && performance.now() - this.#triedAt < this.#times.coolDownMs) return;
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = null;
+    });
+    await this.#reading;
+  }
+
+  close(): Promise<void> {
+    return this.#upstream.close();
+  }
+
+  async #read(): Promise<void> {
+    this.#triedAt = performance.now();
     const call = {
-      cancelToken: cancelTokenOf(AbortSignal.timeout(timeoutMs)),
+      cancelToken: neverCancelled,
       remainingMs: () => timeoutMs,
       requestId: "auth",
       budget: { take: () => true },
       caller: { key: "auth", credentialFor: () => null },
     };
+    const request = { decode: ({ body }: RawReply) => publicKeysIn(body) };
     try {
-      const { value } = await upstream.call(operation, { decode: ({ body }: RawReply) => publicKeysIn(body) }, call);
-      keys = createLocalJWKSet({ keys: value });
-      readAt = performance.now();
-      generation += 1;
+      const { value } = await this.#upstream.call(this.#operation, request, call);
+      this.#keys = createLocalJWKSet({ keys: value });
+      this.#readAt = performance.now();
+      this.generation += 1;
     } catch (error) {
       const reason = error instanceof UpstreamError ? error.failure : "MALFORMED";
       const detail = error instanceof UpstreamError && error.reason !== null ? { detail: error.reason } : {};
-      log.warn({ reason, ...detail, keysAtHand: keys !== null }, "the token issuer's signing keys could not be read");
+      const facts = { reason, ...detail, keysAtHand: this.#keys !== null };
+      this.#log.warn(facts, "the token issuer's signing keys could not be read");
     }
   }
-
-  async function refresh(): Promise<void> {
-    if (reads.size === 0 && performance.now() - triedAt < times.coolDownMs) return;
-    await reads.join("keys", { cancelToken: neverCancelled }, read).result;
-  }
-
-  return {
-    find: async (header, token) => {
-      if (keys === null) await refresh();
-      else if (performance.now() - readAt > times.maxAgeMs) void refresh();
-      if (keys === null) throw new NoSigningKeys();
-      const before = generation;
-      try {
-        return await keys(header, token);
-      } catch (error) {
-        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-        await refresh();
-        if (generation === before) throw error;
-        return keys(header, token);
-      }
-    },
-    generation: () => generation,
-    refresh,
-    close: upstream.close,
-  };
 }
 
 type PublicKey = Parameters<typeof createLocalJWKSet>[0]["keys"][number];

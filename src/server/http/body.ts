@@ -125,19 +125,14 @@ export function discard(request: IncomingMessage): void {
 
 /** Decodes UTF-8 without its byte order mark; null for other bytes. */
 export function decodeUtf8(bytes: Buffer): string | null {
-  if (!isUtf8(bytes)) return null;
-  const text = bytes.toString("utf8");
-  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  return isUtf8(bytes) ? bytes.toString("utf8").replace(/^\uFEFF/, "") : null;
 }
 
 /** Nesting of lists and objects in JSON that is parsed at all, far beyond what any value may have. */
 const maxJsonDepth = 1000;
 
-/** A JSON value, or the end of a sentence about the problem with the text. */
-export type ParsedJson = { readonly value: unknown } | { readonly problem: string };
-
-/** Parses JSON with at most {@link maxJsonDepth} levels, which are counted before it is parsed. */
-export function parseJson(text: string): ParsedJson {
+/** Parses JSON with at most {@link maxJsonDepth} levels; `problem` is the end of a sentence about the text. */
+export function parseJson(text: string): { readonly value: unknown } | { readonly problem: string } {
   // A shorter text has no room for so many brackets.
   if (text.length > maxJsonDepth && isDeeper(text, maxJsonDepth))
     return { problem: `is nested deeper than ${maxJsonDepth} levels` };

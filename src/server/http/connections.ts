@@ -183,23 +183,16 @@ export function limitSenders(
   });
 }
 
-/** Tracks the last answer of each connection, so that a server that shuts down can close behind it. */
-export interface LastAnswers {
-  /** False when the answer before this request was sent with `Connection: close`: this one must not run. */
-  readonly add: (request: IncomingMessage, response: ServerResponse) => boolean;
-  /** From now on the last answer of each connection has `Connection: close`, unfinished ones included. */
-  readonly closeBehind: () => void;
-}
-
 /**
- * Starts without connections. Pipelined requests run at the same time: if the first answer closed the connection, the
- * others would have run without an answer.
+ * Tracks the last answer of each connection, so that a server that shuts down can close behind it. Pipelined requests
+ * run at the same time: if the first answer closed the connection, the others would have run without an answer.
  */
-export function createLastAnswers(inFlight: () => readonly ServerResponse[]): LastAnswers {
+export function createLastAnswers(inFlight: () => readonly ServerResponse[]) {
   const last = new WeakMap<Socket, ServerResponse>();
   let isClosing = false;
   return {
-    add: (request, response) => {
+    /** False when the answer before this request was sent with `Connection: close`: this one must not run. */
+    add: (request: IncomingMessage, response: ServerResponse): boolean => {
       const before = last.get(request.socket);
       last.set(request.socket, response);
       if (!isClosing) return true;
@@ -211,7 +204,8 @@ export function createLastAnswers(inFlight: () => readonly ServerResponse[]): La
       response.setHeader("connection", "close");
       return true;
     },
-    closeBehind: () => {
+    /** From now on the last answer of each connection has `Connection: close`, unfinished ones included. */
+    closeBehind: (): void => {
       isClosing = true;
       for (const response of inFlight()) {
         if (!response.headersSent && last.get(response.req.socket) === response) {
@@ -222,13 +216,7 @@ export function createLastAnswers(inFlight: () => readonly ServerResponse[]): La
   };
 }
 
-interface Problem {
-  readonly status: number;
-  readonly rule: string;
-  readonly message: string;
-}
-
-const syntaxProblem: Problem = { status: 400, rule: "syntax", message: "What was sent is no request of HTTP/1.1." };
+const syntaxProblem = { status: 400, rule: "syntax", message: "What was sent is no request of HTTP/1.1." };
 
 /**
  * Answers what Node cannot parse as a request with a refusal, which is logged and counted, and closes the connection.
@@ -237,7 +225,14 @@ const syntaxProblem: Problem = { status: 400, rule: "syntax", message: "What was
  */
 export function answerUnreadable(
   server: Server,
-  options: {
+  {
+    maxHeaderBytes,
+    demo,
+    isReadableByPages,
+    inFlight,
+    answered,
+    log,
+  }: {
     readonly maxHeaderBytes: number;
     readonly demo: boolean;
     readonly isReadableByPages: boolean;
@@ -248,8 +243,7 @@ export function answerUnreadable(
     readonly log: Log;
   },
 ): void {
-  const { maxHeaderBytes, demo, isReadableByPages, inFlight, answered, log } = options;
-  const problems: Readonly<Record<string, Problem>> = {
+  const problems: Readonly<Record<string, typeof syntaxProblem>> = {
     HPE_HEADER_OVERFLOW: {
       status: 431,
       rule: "header size",

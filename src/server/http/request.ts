@@ -68,24 +68,11 @@ export function targetOf({ url = "/", headers }: IncomingMessage): Target {
   };
 }
 
-/** Facts of a request that trusted proxies forward. */
-export interface Proxies {
-  /**
-   * Hosts, with their ports, that the caller may have asked, as a browser writes them: without the port that the scheme
-   * implies. Null where no trusted proxy forwards one.
-   */
-  readonly hostsOf: (request: IncomingMessage) => readonly string[] | null;
-  /** The path that the proxy removed, or `/`. */
-  readonly prefixOf: (request: IncomingMessage) => string;
-  /** IP address of the caller: the last one in the chain that is no trusted proxy. Null when the socket is closed. */
-  readonly clientOf: (request: IncomingMessage) => string | null;
-}
-
 /**
- * Reads `X-Forwarded-Proto`, `-Host`, `-Port`, `-Prefix` and `-For` of requests whose sender is among the trusted
- * addresses and CIDR ranges, and ignores them in all others.
+ * Facts of a request that proxies forward: `X-Forwarded-Proto`, `-Host`, `-Port`, `-Prefix` and `-For` where the sender
+ * is among the trusted addresses and CIDR ranges. They are ignored in all other requests.
  */
-export function createProxies(trusted: readonly string[]): Proxies {
+export function createProxies(trusted: readonly string[]) {
   const list = new BlockList();
   for (const range of trusted) {
     const [address = "", bits] = range.split("/");
@@ -104,6 +91,10 @@ export function createProxies(trusted: readonly string[]): Proxies {
   const forwarded = (request: IncomingMessage, what: string): string | null =>
     isTrusted(request) ? (headersOf(request).get(`x-forwarded-${what}`)?.split(",", 1)[0]?.trim() ?? null) : null;
 
+  /**
+   * Hosts, with their ports, that the caller may have asked, as a browser writes them: without the port that the scheme
+   * implies. Null where no trusted proxy forwards one.
+   */
   function hostsOf(request: IncomingMessage): readonly string[] | null {
     const host = forwarded(request, "host");
     if (host === null || !/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i.test(host)) return null;
@@ -115,6 +106,10 @@ export function createProxies(trusted: readonly string[]): Proxies {
     return addresses.length === 0 ? null : addresses.map((one) => new URL(one).host);
   }
 
+  /** The path that the proxy removed, or `/`. */
+  const prefixOf = (request: IncomingMessage) => readBasePath(forwarded(request, "prefix") ?? "/") ?? "/";
+
+  /** IP address of the caller: the last one in the chain that is no trusted proxy. Null when the socket is closed. */
   function clientOf(request: IncomingMessage): string | null {
     const peer = request.socket.remoteAddress ?? null;
     if (peer === null || !isTrusted(request)) return peer;
@@ -129,7 +124,7 @@ export function createProxies(trusted: readonly string[]): Proxies {
     return client;
   }
 
-  return { hostsOf, prefixOf: (request) => readBasePath(forwarded(request, "prefix") ?? "/") ?? "/", clientOf };
+  return { hostsOf, prefixOf, clientOf };
 }
 
 /** The parameters of one GraphQL request, the same for GET and POST. */
@@ -202,22 +197,17 @@ export function parseGraphQLQuery(query: string): GraphQLRequest | Refusal {
   return { isBatch: false, operations: [parametersOf(members)] };
 }
 
-const percent = 0x25;
-const hexPair = /^[0-9a-f]{2}$/i;
-
 /** Decodes a part of a form: `+` is a space, `%xx` a byte. Null when the bytes are not UTF-8. */
 function decodeForm(part: string): string | null {
-  const bytes = Buffer.from(part.replaceAll("+", " "), "latin1");
-  let length = 0;
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0;
-    const code =
-      byte === percent ? Number.parseInt(hexPair.exec(bytes.toString("latin1", at + 1, at + 3))?.[0] ?? "", 16) : -1;
-    // A percent sign without two digits behind it is itself.
-    if (code >= 0) at += 2;
-    bytes[length++] = code >= 0 ? code : byte;
+  // A percent sign without two digits behind it is itself; a byte beyond ASCII need not be encoded.
+  const encoded = part
+    .replaceAll("+", " ")
+    .replace(/%(?![\da-f]{2})|[\u0080-\u00ff]/gi, (one) => `%${one.charCodeAt(0).toString(16)}`);
+  try {
+    return decodeURIComponent(encoded).replace(/^\uFEFF/, "");
+  } catch {
+    return null;
   }
-  return decodeUtf8(bytes.subarray(0, length));
 }
 
 /** Unknown properties are ignored; null is the same as absent. */

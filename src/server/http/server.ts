@@ -1,5 +1,5 @@
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, isLoopback } from "../../config/index.ts";
 import { LinkedQueue } from "../../model/queue.ts";
@@ -9,7 +9,7 @@ import type { Log } from "../observability/log.ts";
 import { createPages, type PagesOptions, type Phase, sendMessage } from "../pages/index.ts";
 import { discard, readBody } from "./body.ts";
 import { answerUnreadable, createLastAnswers, guardConnections, limitSenders, promptTimeouts } from "./connections.ts";
-import { allowOrigin, refuseCrossSite } from "./cors.ts";
+import { allowOrigin, type CorsOptions, refuseCrossSite } from "./cors.ts";
 import { namesHtml } from "./negotiation.ts";
 import { createProxies, headersOf, requestIdOf, targetOf } from "./request.ts";
 import { demoHeader, Refusal, refuse, retryAfterSeconds, sendJson, setSecurityHeaders } from "./response.ts";
@@ -20,15 +20,8 @@ export interface HttpOptions extends PagesOptions {
   readonly log: Log;
 }
 
-/** The HTTP server around the GraphQL endpoint: pages, health, limits of size and origin, and a graceful shutdown. */
-export interface HttpServer {
-  /** Resolves with the address, its actual port and the base path. Rejects with the system's error. */
-  readonly listen: () => Promise<string>;
-  /** From now on /ready answers 503 and connections are closed behind their answers; everything else goes on. */
-  readonly announceShutdown: () => void;
-  /** Refuses new work, waits `graceMs` at most for what is in flight, and closes. */
-  readonly drain: (graceMs: number) => Promise<void>;
-}
+/** The HTTP server around the GraphQL endpoint. */
+export type HttpServer = ReturnType<typeof createHttpServer>;
 
 /** Request line and headers without the caller's key or token. */
 const otherHeaderBytes = 16_384;
@@ -37,8 +30,11 @@ const graphMethods = "GET, POST, OPTIONS";
 const senderLimits = { headMs: 10_000, bodyMs: 30_000 } as const;
 const requestIdHeader = "x-request-id";
 
-/** Creates the server; `listen` starts it. */
-export function createHttpServer(options: HttpOptions): HttpServer {
+/**
+ * The server around the GraphQL endpoint: pages, health, limits of size and origin, and a graceful shutdown. `listen`
+ * starts it.
+ */
+export function createHttpServer(options: HttpOptions) {
   const { config, log, metrics } = options;
   const { host, port, path } = config.server;
   const gate = createGate(config, log);
@@ -64,35 +60,33 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     });
   });
 
+  /** Resolves with the address, its actual port and the base path. Rejects with the system's error. */
   async function listen(): Promise<string> {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(port, host, () => {
-        server.off("error", reject);
-        resolve();
-      });
-    });
+    server.listen(port, host);
+    await once(server, "listening");
     const address = server.address();
-    const actual = isAddress(address) ? address.port : port;
+    const actual = typeof address === "object" ? (address?.port ?? port) : port;
     return `http://${host.includes(":") ? `[${host}]` : host}:${actual}${path === "/" ? "" : path}`;
   }
 
+  /** From now on /ready answers 503 and connections are closed behind their answers; everything else goes on. */
   function announceShutdown(): void {
     phase = "announced";
     lastAnswers.closeBehind();
   }
 
-  // The port stays open until the last answer is sent: a balancer that asks /ready needs its 503.
+  /**
+   * Refuses new work, waits `graceMs` at most for what is in flight, and closes. The port stays open until the last
+   * answer is sent: a balancer that asks /ready needs its 503.
+   */
   async function drain(graceMs: number): Promise<void> {
     announceShutdown();
     phase = "draining";
     server.closeIdleConnections();
-    const grace = new AbortController();
     const settled = Promise.all(
       inFlight.values().map((response) => new Promise((resolve) => response.on("close", resolve))),
     );
-    await Promise.race([settled, sleep(graceMs, undefined, { signal: grace.signal }).catch(() => undefined)]);
-    grace.abort();
+    await Promise.race([settled, sleep(graceMs, undefined, { ref: false })]);
     const closed = new Promise<void>((resolve) => (server.listening ? server.close(() => resolve()) : resolve()));
     server.closeAllConnections();
     await closed;
@@ -159,7 +153,7 @@ function createHandler(options: HttpOptions, gate: Gate, phase: () => Phase): Ha
   }
   const base = config.server.path === "/" ? "" : config.server.path;
   const pages = createPages(options, phase);
-  const askGraph = createGraphHandler(options, gate, { proxies, cors, phase, sendGraphiql: pages.sendGraphiql });
+  const askGraph = createGraphHandler(options, gate, proxies, cors, phase, pages.sendGraphiql);
 
   return async (request, response) => {
     const requestId = requestIdOf(headersOf(request));
@@ -200,17 +194,10 @@ function createHandler(options: HttpOptions, gate: Gate, phase: () => Phase): Ha
 function createGraphHandler(
   { config, graphql, log }: HttpOptions,
   gate: Gate,
-  {
-    proxies,
-    cors,
-    phase,
-    sendGraphiql,
-  }: {
-    readonly proxies: ReturnType<typeof createProxies>;
-    readonly cors: Parameters<typeof allowOrigin>[2];
-    readonly phase: () => Phase;
-    readonly sendGraphiql: Handler;
-  },
+  proxies: ReturnType<typeof createProxies>,
+  cors: CorsOptions,
+  phase: () => Phase,
+  sendGraphiql: Handler,
 ) {
   return async (
     request: IncomingMessage,
@@ -275,10 +262,6 @@ const pagesOutsideBase = new Set(["/health", "/ready", "/metrics"]);
 function pathBelow(path: string, base: string, prefix: string): string | null {
   if (path === base || path.startsWith(`${base}/`)) return path.slice(base.length);
   return pagesOutsideBase.has(path) || prefix.endsWith(base) ? path : null;
-}
-
-function isAddress(address: string | AddressInfo | null): address is AddressInfo {
-  return typeof address === "object" && address !== null;
 }
 
 /**

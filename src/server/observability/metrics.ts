@@ -3,12 +3,7 @@ import type { Backend } from "../../backends/backend.ts";
 import { type Observer, publishedVia } from "./telemetry.ts";
 
 /** The counters of one gateway, in the text format of Prometheus. */
-export interface Metrics extends Observer {
-  readonly contentType: string;
-  readonly print: () => Promise<string>;
-  /** Counts an HTTP answer of any page; null for a connection that was closed before its answer began. */
-  readonly answered: (status: number | null) => void;
-}
+export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Distinct operation names in labels. */
 const maxOperationNames = 100;
@@ -23,7 +18,7 @@ const breakerStates = { closed: 0, "half-open": 0.5, open: 1 } as const;
 export function createMetrics(
   backends: readonly Backend[],
   about: { readonly version: string; readonly demo: boolean },
-): Metrics {
+) {
   const registry = new Registry();
   const registers = [registry];
   exposeState(registers, backends, about);
@@ -36,7 +31,8 @@ export function createMetrics(
   return {
     contentType: Registry.PROMETHEUS_CONTENT_TYPE,
     print: async () => (await Promise.all([registry.metrics(), processRegistry().metrics()])).join("\n"),
-    answered: (status) => answers.inc({ status: status ?? "none" }),
+    /** Counts an HTTP answer of any page; null for a connection that was closed before its answer began. */
+    answered: (status: number | null) => answers.inc({ status: status ?? "none" }),
     ...countOperations(registers),
     ...countExchanges(registers),
     ...countRows(registers),
@@ -247,8 +243,9 @@ let ofProcess: Registry | null = null;
 
 // Memory, garbage collection and the event loop belong to the process, however many gateways run in it.
 function processRegistry(): Registry {
-  if (ofProcess) return ofProcess;
-  ofProcess = new Registry();
-  collectDefaultMetrics({ register: ofProcess });
+  if (ofProcess === null) {
+    ofProcess = new Registry();
+    collectDefaultMetrics({ register: ofProcess });
+  }
   return ofProcess;
 }

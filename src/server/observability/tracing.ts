@@ -26,11 +26,7 @@ import type { Log } from "./log.ts";
 import { type Observer, type OperationFacts, publishedVia } from "./telemetry.ts";
 
 /** The tracing of the process. */
-export interface Tracing {
-  readonly observer: Observer;
-  /** Sends the remaining spans and stops. Waits for the collector for three seconds at most. */
-  readonly close: () => Promise<void>;
-}
+export type Tracing = ReturnType<typeof startTracing>;
 
 const shutdownMs = 3000;
 
@@ -51,7 +47,7 @@ export function startTracing({
   readonly log: Log;
   readonly route?: CollectorRoute | null;
   readonly exporter?: SpanExporter;
-}): Tracing {
+}) {
   diag.setLogger(exporterLog(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const { delayMs, timeoutMs, queueSize, batchSize } = config.batch;
   const provider = new TracerProvider({
@@ -71,7 +67,8 @@ export function startTracing({
   });
   return {
     observer: traceOperations(provider.getTracer("delivery-graph", version)),
-    close: async () => {
+    /** Sends the remaining spans and stops. Waits for the collector for three seconds at most. */
+    close: async (): Promise<void> => {
       const timedOut = Promise.withResolvers<void>();
       const timer = setTimeout(timedOut.resolve, shutdownMs);
       await Promise.race([provider.shutdown().catch(() => undefined), timedOut.promise]);

@@ -21,22 +21,10 @@ export interface PagesOptions {
   readonly metrics?: Pick<Metrics, "contentType" | "print" | "answered"> | null;
 }
 
-/** Everything that is served beside the graph. */
-export interface Pages {
-  /** `path` is below the base path, null for one elsewhere; `prefix` is what a proxy removed from it. */
-  readonly send: (
-    path: string | null,
-    prefix: string,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ) => void | Promise<void>;
-  readonly sendGraphiql: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-}
-
 const relativeLinks = "./";
 
-/** The pages of one gateway. GraphiQL, 9 MB, is loaded when it is first asked for. */
-export function createPages(options: PagesOptions, phase: () => Phase): Pages {
+/** Everything that is served beside the graph. GraphiQL, 9 MB, is loaded when it is first asked for. */
+export function createPages(options: PagesOptions, phase: () => Phase) {
   const { config, demo, metrics } = options;
   const needsKey = config.auth.mode !== "none";
   // What is behind the gateway is not for strangers.
@@ -66,6 +54,7 @@ export function createPages(options: PagesOptions, phase: () => Phase): Pages {
     sendText(request, response, 200, metrics.contentType, await metrics.print());
   }
 
+  /** `path` is below the base path, null for one elsewhere; `prefix` is what a proxy removed from it. */
   function send(path: string | null, prefix: string, request: IncomingMessage, response: ServerResponse) {
     const isKnown = path !== null && (paths.has(path) || (path === "/metrics" && Boolean(metrics)));
     if (!isKnown) {
@@ -90,7 +79,8 @@ export function createPages(options: PagesOptions, phase: () => Phase): Pages {
 
   return {
     send,
-    sendGraphiql: async (request, response) => sendPage(await graphiqlPage(), request, response),
+    sendGraphiql: async (request: IncomingMessage, response: ServerResponse) =>
+      sendPage(await graphiqlPage(), request, response),
   };
 }
 
