@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { found, mapAnswer, unknown } from "../src/backends/answers.ts";
 import { latestBySemver } from "../src/graph/artifact/package-links.ts";
-import type { Origin } from "../src/model/backend.ts";
+import type { Origin, Page } from "../src/model/backend.ts";
 import type { Version } from "../src/model/package.ts";
-import type { Page } from "../src/model/page.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 import { bareVersion } from "./support/records.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { keep } from "../src/model/once.ts";
+import { keep } from "../src/model/values.ts";
 
 test("what a getter has made replaces it, and is a property like any other", () => {
   let made = 0;

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Digest, ImageRef } from "../model/artifact.ts";
-import type { BackendIdentity, BackendTraits, Capability, Origin } from "../model/backend.ts";
+import type { BackendIdentity, BackendTraits, Capability, Origin, Page, PageRequest } from "../model/backend.ts";
 import type {
   HostedCommit,
   ImageRecord,
@@ -12,7 +12,6 @@ import type {
   Version,
   VersionRef,
 } from "../model/package.ts";
-import type { Page, PageRequest } from "../model/page.ts";
 import type { PurlParts } from "../model/purl.ts";
 import type { ArtifactRecord, ArtifactRef, BuildInfo, BuildRef, Release, ReleaseRef } from "../model/release.ts";
 import type { Call, Operation } from "../upstream/operation.ts";

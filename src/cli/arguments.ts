@@ -17,14 +17,6 @@ export class Refusal extends Error {
   override readonly name = "Refusal";
 }
 
-/** What the command line is read in. */
-export interface Surroundings {
-  /** Whether `NODE_ENV` says that this is no place for made-up data. */
-  readonly production: boolean;
-  /** Whether a `gateway.yaml` lies in the working folder. */
-  readonly hasFile: boolean;
-}
-
 /** The configuration that is used where none is named, from the working folder. */
 export const usualFile = "gateway.yaml";
 
@@ -71,11 +63,14 @@ Options
 PORT and HOST override server.port and server.host.
 `;
 
-/** Reads the command line. Throws a {@link Refusal} that says what to write instead. */
+/**
+ * Reads the command line. `production`: `NODE_ENV` forbids made-up data; `hasFile`: the working folder has a
+ * `gateway.yaml`. Throws a {@link Refusal} that says what to write instead.
+ */
 export function readArguments(
   given: readonly string[],
   demoBackends: readonly Faultable[],
-  { production, hasFile }: Surroundings,
+  { production, hasFile }: { readonly production: boolean; readonly hasFile: boolean },
 ): Command {
   const { values, tokens } = parseArgs({ args: [...given], options, strict: false, tokens: true });
   for (const token of tokens) {
@@ -157,14 +152,6 @@ function readFault(text: string): Fault | null {
     if (word === "flaky" && amount <= 100) return { kind: "flaky", percent: amount };
     return null;
   }
-  switch (word) {
-    case "down":
-    case "throttle":
-    case "html":
-    case "malformed":
-    case "empty":
-      return { kind: word };
-    default:
-      return null;
-  }
+  const isKind = word === "down" || word === "throttle" || word === "html" || word === "malformed" || word === "empty";
+  return isKind ? { kind: word } : null;
 }

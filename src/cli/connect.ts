@@ -6,16 +6,10 @@ import { createCall } from "../server/graphql/execute.ts";
 import { UpstreamError } from "../upstream/errors.ts";
 import type { Call } from "../upstream/operation.ts";
 
-/** What one backend, or one place of it, answered. */
-interface ReportLine {
+/** What was found out: about one backend, about a part of one place of it without its name, or about all of them. */
+interface Verdict {
   readonly isFine: boolean;
   /** Names of the configuration and words of ours: no address, no credential, nothing that a backend wrote. */
-  readonly text: string;
-}
-
-/** What was found out, for stdout. */
-export interface Connections {
-  readonly isFine: boolean;
   readonly text: string;
 }
 
@@ -23,7 +17,7 @@ export interface Connections {
  * Asks each backend, and once for each place that the configuration names, with the gateway's own credentials. Backends
  * are asked at the same time, the places of one of them one after another.
  */
-export async function connect({ backends, mutations, limits }: Config): Promise<Connections> {
+export async function connect({ backends, mutations, limits }: Config): Promise<Verdict> {
   const all = await Promise.all(
     backends.map(async (configured) => {
       const backend = configured.connect({ mutations });
@@ -41,7 +35,7 @@ export async function connect({ backends, mutations, limits }: Config): Promise<
   return { isFine: wrong === 0, text: `${[...text, end].join("\n")}\n` };
 }
 
-async function linesOf(backend: Backend, deadlineMs: number): Promise<readonly ReportLine[]> {
+async function linesOf(backend: Backend, deadlineMs: number): Promise<readonly Verdict[]> {
   const { name, probes } = backend;
   const reached = await ask(deadlineMs, async (call) => (await backend.during(call).ping?.()) ?? "NOTHING_TO_ASK");
   // There is no caller here, and so no credential of one.
@@ -66,7 +60,7 @@ async function linesOf(backend: Backend, deadlineMs: number): Promise<readonly R
   return lines;
 }
 
-async function lineOf(backend: Backend, failure: UpstreamError | null, deadlineMs: number): Promise<ReportLine> {
+async function lineOf(backend: Backend, failure: UpstreamError | null, deadlineMs: number): Promise<Verdict> {
   const { name, identity, probes } = backend;
   // Some backends can be asked for a place only. What is wrong with a place is reported with the place.
   const isOfPlace = failure?.failure === "NOT_FOUND" || (failure?.failure === "DENIED" && failure.status === 403);
@@ -76,7 +70,7 @@ async function lineOf(backend: Backend, failure: UpstreamError | null, deadlineM
   return { isFine: true, text: `${name}: reachable${who?.value ? `, as ${who.value}` : ""}` };
 }
 
-async function lineOfPlace(probes: readonly Probe[], deadlineMs: number): Promise<ReportLine> {
+async function lineOfPlace(probes: readonly Probe[], deadlineMs: number): Promise<Verdict> {
   const verdicts: (Verdict & { readonly reads: readonly Capability[] })[] = [];
   for (const { reads, ask: question } of probes) {
     const { value, failure } = await ask(deadlineMs, question);
@@ -91,15 +85,8 @@ async function lineOfPlace(probes: readonly Probe[], deadlineMs: number): Promis
   return { isFine, text: parts.join("; ") };
 }
 
-interface Asked<T> {
-  readonly value: T | null;
-  readonly failure: UpstreamError | null;
-  /** Whether the backend is asked with credentials of callers only. */
-  readonly wantsCaller: boolean;
-}
-
-/** Asks one question with a time of its own. */
-async function ask<T>(deadlineMs: number, question: (call: Call) => Promise<T>): Promise<Asked<T>> {
+/** Asks one question with a time of its own. `wantsCaller`: the backend is asked with credentials of callers only. */
+async function ask<T>(deadlineMs: number, question: (call: Call) => Promise<T>) {
   let wantsCaller = false;
   const closed: (() => void)[] = [];
   const noHeaders = {
@@ -108,14 +95,9 @@ async function ask<T>(deadlineMs: number, question: (call: Call) => Promise<T>):
       return null;
     },
   };
+  const onClose = (listener: () => void) => void closed.push(listener);
   const call = createCall(
-    {
-      headers: noHeaders,
-      requestId: "check",
-      callerKey: "check",
-      startedAt: performance.now(),
-      onClose: (listener) => closed.push(listener),
-    },
+    { headers: noHeaders, requestId: "check", callerKey: "check", startedAt: performance.now(), onClose },
     { upstreamCalls: Number.POSITIVE_INFINITY, deadlineMs },
   );
   try {
@@ -128,22 +110,15 @@ async function ask<T>(deadlineMs: number, question: (call: Call) => Promise<T>):
   }
 }
 
-/** The report on one part of a place, without its name. */
-type Verdict = ReportLine;
-
 const nowhere: Verdict = { isFine: false, text: "does not exist, or these credentials may not see it" };
 
 function ofAnswer(answer: Answer<unknown>): Verdict {
   if (answer.kind === "ABSENT") return nowhere;
   if (answer.kind === "UNKNOWN") return ofUnknown(answer);
-  switch (answer.gap?.reason) {
-    case undefined:
-      return { isFine: true, text: "can be read" };
-    case "NARROW_SEARCH":
-      return { isFine: true, text: "can be read, but searches see only a part of it" };
-    default:
-      return { isFine: true, text: "can be read in part" };
-  }
+  const gap = answer.gap?.reason;
+  if (gap === undefined) return { isFine: true, text: "can be read" };
+  const part = gap === "NARROW_SEARCH" ? ", but searches see only a part of it" : " in part";
+  return { isFine: true, text: `can be read${part}` };
 }
 
 function ofUnknown({ reason, failure }: Unknown): Verdict {
@@ -188,10 +163,5 @@ function explain(failure: UpstreamError): string {
   }
 }
 
-function statusOf({ status }: UpstreamError): string {
-  return status === null ? "" : ` (HTTP ${status})`;
-}
-
-function adviceOf({ advice }: UpstreamError): string {
-  return advice === null ? "" : `. ${advice}`;
-}
+const statusOf = ({ status }: UpstreamError): string => (status === null ? "" : ` (HTTP ${status})`);
+const adviceOf = ({ advice }: UpstreamError): string => (advice === null ? "" : `. ${advice}`);

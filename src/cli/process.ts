@@ -1,12 +1,6 @@
 import process from "node:process";
 import type { Log } from "../server/observability/log.ts";
 
-/** What the signals do that end the process. */
-export interface Shutdown {
-  /** From now on the first signal runs this, and the process ends with 0 when it is done, whether or not it failed. */
-  readonly gracefully: (stop: () => Promise<void>) => void;
-}
-
 /** The exit code of a process that a signal ended, as a shell tells it: 128 and the number of the signal. */
 const exitCodes = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGQUIT: 131 } as const;
 const signals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
@@ -19,7 +13,7 @@ const sameSignalMs = 1000;
  * the exit code of the signal. `comesTwice`: one key press may arrive as two signals, so the second one counts only
  * when it comes later.
  */
-export function listenForSignals({ log, comesTwice }: { readonly log: Log; readonly comesTwice: boolean }): Shutdown {
+export function listenForSignals({ log, comesTwice }: { readonly log: Log; readonly comesTwice: boolean }) {
   let stop: (() => Promise<void>) | null = null;
   let stoppingSince: number | null = null;
   const end = (signal: keyof typeof exitCodes) => {
@@ -40,7 +34,8 @@ export function listenForSignals({ log, comesTwice }: { readonly log: Log; reado
   };
   for (const signal of signals) process.on(signal, end);
   return {
-    gracefully: (how) => {
+    /** From now on the first signal runs this, and the process ends with 0 when it is done, whether or not it failed. */
+    gracefully: (how: () => Promise<void>) => {
       stop = how;
     },
   };

@@ -19,19 +19,15 @@ export function explainSystemError(
   error: unknown,
   at: { readonly host: string; readonly port: number },
 ): string | null {
-  switch (codeOf(error)) {
-    case "EADDRINUSE":
-      return `Port ${at.port} on ${at.host} is already in use: stop what listens there, or set PORT to another one.`;
-    case "EACCES":
-      return `Port ${at.port} on ${at.host} may not be opened by this user: set PORT to one above 1023.`;
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-    case "EINVAL":
-      return `${at.host} is no address of this machine: set server.host or HOST to one that is.`;
-    default:
-      return null;
+  const code = codeOf(error);
+  const where = `Port ${at.port} on ${at.host}`;
+  if (code === "EADDRINUSE") {
+    return `${where} is already in use: stop what listens there, or set PORT to another one.`;
   }
+  if (code === "EACCES") return `${where} may not be opened by this user: set PORT to one above 1023.`;
+  return ["EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN", "EINVAL"].includes(code)
+    ? `${at.host} is no address of this machine: set server.host or HOST to one that is.`
+    : null;
 }
 
 /** One plain sentence for a file that could not be read. */
@@ -48,15 +44,16 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
-/** What the demo says of itself before it is ready. */
-export interface DemoFacts {
+/** The demo's greeting: where its backends are, and three queries to try. */
+export function demoBanner({
+  url,
+  backends,
+  examples,
+}: {
   readonly url: string;
   readonly backends: readonly { readonly name: string; readonly url: string; readonly fault: string | null }[];
   readonly examples: readonly Example[];
-}
-
-/** The demo's greeting: where its backends are, and three queries to try. */
-export function demoBanner({ url, backends, examples }: DemoFacts): string {
+}): string {
   const width = backends.reduce((widest, { name }) => Math.max(widest, name.length), 0);
   return [
     "The demo: made-up data in four backends on this machine.",

@@ -33,9 +33,7 @@ export interface AccessRule {
 
 /** What is known of a caller when rules are looked up. */
 export interface Subject {
-  /** Name of the key that was shown; null where none was. */
   readonly key: string | null;
-  /** Claims of the token that was shown; empty where none was. */
   readonly claims: Readonly<Record<string, unknown>>;
 }
 

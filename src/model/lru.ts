@@ -22,12 +22,10 @@ export class Lru<V> {
     this.#bounds = bounds;
   }
 
-  /** Number of entries. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** Sum of the weights of all entries. */
   get weight(): number {
     return this.#weight;
   }

@@ -1,5 +1,4 @@
 interface Node<T> {
-  /** Null when it was removed. */
   value: T | null;
   before: Node<T> | null;
   after: Node<T> | null;
@@ -37,7 +36,6 @@ export class LinkedQueue<T> {
     return this.#tail?.value ?? null;
   }
 
-  /** All of them, from the first. */
   values(): T[] {
     const values: T[] = [];
     for (let node = this.#head; node; node = node.after) if (node.value !== null) values.push(node.value);

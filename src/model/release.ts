@@ -57,7 +57,6 @@ export interface EnvironmentService {
   readonly name: string;
   readonly type: string | null;
   readonly revision: number | null;
-  /** Zero-based place of its start group. */
   readonly startOrder: number;
   readonly containers: readonly Container[];
 }
@@ -193,9 +192,7 @@ export interface ArtifactRecord {
   readonly origin: Origin;
   readonly name: string | null;
   readonly type: "IMAGE" | "FILE" | "CHART" | "OTHER";
-  /** Null for file artifacts. */
   readonly image: ImageRef | null;
-  /** The file's name, null for images. */
   readonly file: string | null;
   readonly digest: Digest | null;
   readonly size: number | null;

@@ -17,7 +17,6 @@ export interface GatewayOptions {
   readonly observers?: readonly Observer[];
   /** Operations of the manifest, where the configuration names one. */
   readonly operations?: Operations;
-  /** Example queries; by default made from the configuration. */
   readonly examples?: readonly Example[];
   /** Whether the backends are the demo's; default false. */
   readonly demo?: boolean;

@@ -7,7 +7,6 @@ export interface CacheSettings {
   readonly maxBytes: number;
   /** How long a response is fresh that does not name a lifetime. */
   readonly freshMs: number;
-  /** How long a response that is no longer fresh may be served when the backend fails. */
   readonly staleIfErrorMs: number;
 }
 
@@ -21,7 +20,6 @@ export interface CachedResponse {
   readonly body: Buffer;
   /** When the backend last sent it or answered 304 for it, RFC 3339. */
   readonly fetchedAt: string;
-  /** The vendor's id of the request; null when there is none. */
   readonly traceId: string | null;
 }
 
@@ -30,7 +28,6 @@ export interface CacheEntry extends CachedResponse {
   /** Headers of a conditional request; null when the backend sent no validator. */
   readonly validators: Headers | null;
   readonly freshUntil: number;
-  /** Its weight in bytes. */
   readonly weight: number;
 }
 
@@ -57,12 +54,10 @@ export class ResponseCache {
     });
   }
 
-  /** Bytes of all entries. */
   get bytes(): number {
     return this.#entries.weight;
   }
 
-  /** The entry, fresh or not; null when there is none. */
   get(key: string): CacheEntry | null {
     return this.#entries.get(key) ?? null;
   }
@@ -73,7 +68,6 @@ export class ResponseCache {
     return entry && this.#now() < entry.freshUntil ? entry : null;
   }
 
-  /** An entry that may be served because the backend failed. */
   staleIfError(key: string): CacheEntry | null {
     const entry = this.get(key);
     return entry && this.#now() <= entry.freshUntil + this.#settings.staleIfErrorMs ? entry : null;
@@ -163,7 +157,6 @@ export function fingerprint(...parts: readonly (string | null)[]): string {
 export class StaleResponses {
   readonly #times = new Map<string, string>();
 
-  /** Records that a stale response of that time was served. */
   record(backend: string, fetchedAt: string): void {
     const known = this.#times.get(backend);
     if (known === undefined || fetchedAt < known) this.#times.set(backend, fetchedAt);

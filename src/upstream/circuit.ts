@@ -20,7 +20,6 @@ export interface Permit {
 
 /** When a circuit opens, and for how long. */
 export interface CircuitSettings {
-  /** Silences in a row. */
   readonly failures: number;
   readonly coolDownMs: number;
   /**
@@ -89,7 +88,6 @@ export class Circuit implements Permit {
     return this.#target === severalTargets || failures === 1 ? this.#open() : false;
   }
 
-  /** Records the outcome of the health check. */
   conclude(evidence: Evidence): void {
     this.#isChecking = false;
     if (evidence === "ANSWERED") this.#close();
@@ -141,7 +139,6 @@ export class Circuit implements Permit {
     return false;
   }
 
-  /** False when a check is in flight already. */
   #requestCheck(): boolean {
     const isFirst = !this.#isChecking;
     this.#isChecking = true;
@@ -174,12 +171,10 @@ export class Circuits {
     this.server = new Circuit(settings);
   }
 
-  /** The state for a caller's own credential, by its fingerprint. */
   stateOf(credential: string): CircuitState {
     return this.#troubled.get(credential)?.state ?? "closed";
   }
 
-  /** Number of callers' own credentials that are refused now. */
   openCredentials(): number {
     return [...this.#troubled.values()].filter((circuit) => circuit.isRefusing()).length;
   }
@@ -201,7 +196,6 @@ export class Circuits {
     };
   }
 
-  /** A permit of the server's circuit and of the credential's. */
   #acquire(credential: string): Permit | "WAIT" | "REFUSED" {
     const byServer = this.server.acquire();
     if (typeof byServer === "string") return byServer;

@@ -32,7 +32,6 @@ import {
 export interface UpstreamSettings extends ResilienceSettings, TransportSettings {
   /** Set when requests carry each caller's own credential: then only equal credentials share responses. */
   readonly forward?: "caller" | undefined;
-  /** Left out: responses are not cached. */
   readonly cache?: CacheSettings | undefined;
 }
 
@@ -56,7 +55,6 @@ interface PendingCall<T> extends AttemptCounters {
   /** Null where the response is not cached. */
   readonly cacheKey: string | null;
   readonly startedAt: number;
-  /** Number of changes that were made before it. */
   readonly generation: number;
 }
 

@@ -11,7 +11,6 @@ export interface Waiter {
 export interface MaxWait<T> {
   /** Milliseconds from the start of a run, after which it is released; see {@link Run.release}. */
   readonly maxWaitMs: number;
-  /** The result of a released follower. */
   readonly released: T;
 }
 
@@ -47,7 +46,6 @@ export class Coalescer<T, W extends Waiter> {
     for (const { run } of [...this.#runs.values()]) run?.close();
   }
 
-  /** Runs in flight that accept followers. */
   get size(): number {
     return this.#runs.size;
   }
@@ -76,13 +74,11 @@ export class Handle<T, W extends Waiter> {
     waiter.cancelToken.onCancel(this.#giveUp);
   }
 
-  /** Called by the run. */
   resolve(value: T): void {
     this.waiter.cancelToken.offCancel(this.#giveUp);
     this.#settled.resolve(value);
   }
 
-  /** Called by the run. */
   reject(error: unknown): void {
     this.waiter.cancelToken.offCancel(this.#giveUp);
     this.#settled.reject(error);
@@ -127,7 +123,6 @@ export class Run<T, W extends Waiter> {
     return this.#work !== null && (this.#limit === null || this.#leftMs(this.#limit) > 0);
   }
 
-  /** Accepts no more followers. */
   close(): void {
     if (this.#slot.run === null) return;
     this.#slot.run = null;
@@ -164,7 +159,6 @@ export class Run<T, W extends Waiter> {
     return handle;
   }
 
-  /** Called by the coalescer: joins the run. */
   add(waiter: W, isLeader: boolean): Handle<T, W> {
     const handle = new Handle(this, waiter, isLeader);
     this.handles.push(handle);
@@ -175,7 +169,6 @@ export class Run<T, W extends Waiter> {
     return handle;
   }
 
-  /** Called by a handle that gives up. */
   remove(handle: Handle<T, W>): void {
     const at = this.handles.indexOf(handle);
     if (at >= 0) this.handles.splice(at, 1);

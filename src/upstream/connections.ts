@@ -5,7 +5,6 @@ import { ProxyFailure } from "./errors.ts";
 
 /** How a backend is reached: all of it may be left out. */
 export interface NetworkSettings {
-  /** The proxy in between; left out: none. */
   readonly proxy?: ProxyChoice | undefined;
   readonly tls?: TlsSettings | undefined;
 }
@@ -28,7 +27,6 @@ export type ProxyChoice = string | false | EnvironmentProxies;
 export interface EnvironmentProxies {
   /** Address of the proxy for https, user-info included; null for none. */
   readonly https: string | null;
-  /** The same for http. */
   readonly http: string | null;
   /** Entries of `NO_PROXY`, unparsed. */
   readonly except: readonly string[];

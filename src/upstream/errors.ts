@@ -20,16 +20,13 @@ export type Silence = "UNREACHABLE" | "SILENT";
 
 /** What may be published about a failure. None of it is the vendor's text, an address or a credential. */
 export interface FailureFacts {
-  /** Configured name of the backend. */
   readonly backend: string;
   /** Our name of the call, such as `swr.listVersions`; null where no single call is to blame. */
   readonly operation: string | null;
-  /** HTTP status, null when there was no answer. */
   readonly status?: number | null;
   /** The vendor's stable code, only where a dialect vouches for its form (letters, digits, dots, underscores). */
   readonly code?: string | null;
   readonly traceId?: string | null;
-  /** How long the backend asks us to wait. */
   readonly retryAfterMs?: number | null;
   /** Whether asking again may help; by default true for THROTTLED, TIMED_OUT and UNAVAILABLE. */
   readonly retryable?: boolean;
@@ -126,7 +123,6 @@ export function isOutOfTime(error: unknown): boolean {
 /** A proxy that gave no connection: it could not be reached itself, or it refused. */
 export class ProxyFailure extends Error {
   override readonly name = "ProxyFailure";
-  /** The status of its answer; null where it could not be reached. */
   readonly status: number | null;
 
   constructor(status: number | null, cause?: unknown) {

@@ -24,12 +24,10 @@ export class Event<T> {
 /** One request to a backend, or a call for which none was sent; published by {@link exchanges}. */
 export interface Exchange {
   readonly call: Call;
-  /** Configured name. */
   readonly backend: string;
   readonly operation: string;
   /** The dialect's judgement, or MALFORMED where the answer could not be decoded. */
   readonly outcome: "OK" | Failure;
-  /** HTTP status, null when there was no answer. */
   readonly status: number | null;
   /** From sending to the last byte of the answer; for a call that was not sent, from asking to being refused. */
   readonly ms: number;

@@ -17,7 +17,6 @@ export interface Operation {
   readonly path: string;
   /** What one such call answers, for many keys where it can. */
   readonly answers: string;
-  /** Vendor versions that have it. */
   readonly versions: string;
   /** What its empty answer proves: the only proofs that an absence may name beside it. */
   readonly proves: readonly Proof[];
@@ -44,7 +43,6 @@ export function isRead({ method, isQuery }: Operation): boolean {
 export interface Call {
   /** Cancelled when the client leaves or the operation's deadline passes. */
   readonly cancelToken: CancelToken;
-  /** Milliseconds left until the deadline; 0 or less when it has passed. */
   readonly remainingMs: () => number;
   readonly requestId: string;
   readonly budget: Budget;
@@ -64,7 +62,6 @@ export interface Call {
 
 /** Upstream calls that an operation may still make. */
 export interface Budget {
-  /** Takes one call; false when none is left. */
   readonly take: () => boolean;
 }
 
@@ -219,7 +216,6 @@ export interface Outgoing {
   readonly origin: string;
   /** Path and query as they are sent, base path included. */
   readonly path: string;
-  /** JSON text, null for none. */
   readonly body: string | null;
 }
 
@@ -265,7 +261,6 @@ export interface ServerCheck {
 export interface Request<T> {
   readonly parts?: PathParts;
   readonly query?: Query;
-  /** Sent as JSON. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   /** `text` hands the body over as it is; default `json`. */

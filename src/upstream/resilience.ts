@@ -6,11 +6,9 @@ import { type Call, isRead, type Operation } from "./operation.ts";
 
 /** How one backend is protected from us, and we from it. */
 export interface ResilienceSettings {
-  /** For one attempt. */
   readonly timeoutMs: number;
   /** Calls in flight at once; as many again times `queueFactor` may wait. */
   readonly concurrency: number;
-  /** Attempts after the first. */
   readonly retries: number;
   /** Silences in a row that open the circuit, and for how long it then refuses calls. */
   readonly breaker: { readonly failures: number; readonly coolDownMs: number };
@@ -19,7 +17,6 @@ export interface ResilienceSettings {
 /** What is sent, and with whose credential. */
 export interface Target {
   readonly operation: Operation;
-  /** Path and query. */
   readonly path: string;
   /** Fingerprint of the caller's own credential where that is sent, else null. */
   readonly credential: string | null;
@@ -38,7 +35,6 @@ export interface Pressure {
   /** Callers' own credentials that alone are refused now. */
   readonly openCredentials: number;
   readonly inFlight: number;
-  /** Calls that wait for a slot. */
   readonly queued: number;
 }
 
@@ -320,7 +316,6 @@ export class FairSlots {
   readonly #round = new LinkedQueue<CallerQueue>();
   readonly #callers = new Map<string, CallerQueue>();
   inFlight = 0;
-  /** Calls that wait. */
   queued = 0;
   /** Entries of all callers' queues: a call for which several callers wait has several. */
   #entries = 0;

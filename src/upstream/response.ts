@@ -38,7 +38,6 @@ export class ResponseHandler<T> implements Dispatcher.DispatchHandler {
   /** 0 until there is a response. */
   status = 0;
   headers: RawHeaders = {};
-  /** Bytes of the body that were received. */
   length = 0;
   readonly #cancelToken: CancelToken;
   readonly #maxBytes: number;
@@ -59,7 +58,6 @@ export class ResponseHandler<T> implements Dispatcher.DispatchHandler {
     this.#receiver = receiver;
   }
 
-  /** Whether a connection has taken the request. */
   get isSent(): boolean {
     return this.#controller !== null;
   }

@@ -25,11 +25,9 @@ import { parseBody, type RawHeaders, ResponseHandler, type ResponseReceiver } fr
 
 /** What the transport needs to know about one configured backend. */
 export interface TransportSettings extends NetworkSettings {
-  /** Configured name. */
   readonly name: string;
   /** Base address; its path is put in front of every operation's path. */
   readonly url: string;
-  /** Connections at once. */
   readonly concurrency: number;
   /** Larger responses are MALFORMED and are not read to their end. */
   readonly maxResponseBytes: number;
@@ -40,7 +38,6 @@ export interface Received {
   readonly raw: RawReply;
   readonly headers: RawHeaders;
   readonly body: Buffer;
-  /** Those with which the request was sent. */
   readonly credentials: Credentials;
   /** To be settled when the response is judged. */
   readonly exchange: ExchangeReport;
@@ -49,7 +46,6 @@ export interface Received {
 /** Counters of one call, written by each attempt. */
 export interface AttemptCounters {
   attempts: number;
-  /** Requests that took from the budget. */
   requests: number;
 }
 

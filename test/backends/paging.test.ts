@@ -23,7 +23,7 @@ import {
 } from "../../src/backends/paging/source.ts";
 import { pageSize } from "../../src/backends/paging/walk.ts";
 import { readWindow, sliceWindow } from "../../src/backends/paging/window.ts";
-import type { Page, PageRequest, Position } from "../../src/model/page.ts";
+import type { Page, PageRequest, Position } from "../../src/model/backend.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
 import { foundIn } from "../support/answers.ts";
 

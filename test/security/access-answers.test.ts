@@ -6,7 +6,7 @@ import { zadig as zadigType } from "../../src/backends/zadig/index.ts";
 import { restrict } from "../../src/graph/access/access.ts";
 import type { Allowed } from "../../src/model/access.ts";
 import { parseDigest, parseImageRef } from "../../src/model/artifact.ts";
-import type { BackendIdentity, Origin } from "../../src/model/backend.ts";
+import type { BackendIdentity, Origin, Page } from "../../src/model/backend.ts";
 import type {
   HostedCommit,
   ImageRecord,
@@ -16,7 +16,6 @@ import type {
   Version,
   VersionRef,
 } from "../../src/model/package.ts";
-import type { Page } from "../../src/model/page.ts";
 import { parsePurl } from "../../src/model/purl.ts";
 import type { ArtifactRecord, BuildInfo, Release } from "../../src/model/release.ts";
 import { bareRelease, bareVersion } from "../support/records.ts";

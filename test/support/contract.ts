@@ -1,7 +1,7 @@
 import type { DemoReply, DemoRequest, DemoServer } from "../../demo/server.ts";
 import type { Answer } from "../../src/backends/answers.ts";
 import type { Backend, Readers } from "../../src/backends/backend.ts";
-import type { Page, PageRequest, Position } from "../../src/model/page.ts";
+import type { Page, PageRequest, Position } from "../../src/model/backend.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
 import { valueIn } from "./answers.ts";
 

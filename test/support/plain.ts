@@ -1,5 +1,5 @@
 import type { Answer } from "../../src/backends/answers.ts";
-import type { Page } from "../../src/model/page.ts";
+import type { Page } from "../../src/model/backend.ts";
 import { foundIn, valueIn } from "./answers.ts";
 
 /**

@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import type { z } from "zod";
 import type { Digest } from "../../model/artifact.ts";
-import type { Origin } from "../../model/backend.ts";
+import type { Origin, Page } from "../../model/backend.ts";
 import { Lru } from "../../model/lru.ts";
-import type { Page } from "../../model/page.ts";
 import { offsetMinutes } from "../../model/values.ts";
 import { Upstream } from "../../upstream/client.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";

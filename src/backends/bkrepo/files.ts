@@ -1,7 +1,6 @@
 import type { Digest } from "../../model/artifact.ts";
-import type { DroppedRow, Origin } from "../../model/backend.ts";
+import type { DroppedRow, Origin, Page, PageRequest } from "../../model/backend.ts";
 import type { PackageFile, Version, VersionRef } from "../../model/package.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
 import {
   type Answer,
   absent,

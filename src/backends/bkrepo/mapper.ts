@@ -1,8 +1,7 @@
 import { type Digest, digestOf, type ImageRef, imageRef, parseDigest } from "../../model/artifact.ts";
-import { keep } from "../../model/once.ts";
 import type { ImageRecord, MetadataEntry, Package, PackageFile, PackageFormat, Version } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
-import { fromMillis, parseInstant, toCount } from "../../model/values.ts";
+import { fromMillis, keep, parseInstant, toCount } from "../../model/values.ts";
 import type { AnswerSource, BkrepoClient } from "./client.ts";
 import {
   formatOf,

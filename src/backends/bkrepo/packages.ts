@@ -1,5 +1,5 @@
+import type { Page, PageRequest } from "../../model/backend.ts";
 import type { PackageRef } from "../../model/package.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import {
   type Absent,

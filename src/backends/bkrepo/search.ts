@@ -1,6 +1,6 @@
 import { parseDigest } from "../../model/artifact.ts";
+import type { PageRequest } from "../../model/backend.ts";
 import type { Package, PackageFormat, PackageRef, Version } from "../../model/package.ts";
-import type { PageRequest } from "../../model/page.ts";
 import { namesSamePackage, namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
 import {
   type Absent,

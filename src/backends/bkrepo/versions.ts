@@ -1,5 +1,5 @@
+import type { Page, PageRequest, Row } from "../../model/backend.ts";
 import type { PackageRef, Version, VersionRef } from "../../model/package.ts";
-import type { Page, PageRequest, Row } from "../../model/page.ts";
 import { type Answer, absent, absentIfNotFound, found, foundAny, impossible, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";
 import { type Answers, batched, groupBy, keyText, type Loader, toError } from "../loading/loader.ts";

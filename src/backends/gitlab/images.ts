@@ -1,7 +1,6 @@
 import type { Digest, ImageRef } from "../../model/artifact.ts";
-import type { Origin } from "../../model/backend.ts";
+import { mapPage, type Origin, type Page, type PageRequest } from "../../model/backend.ts";
 import type { ImageRecord, Package, PackageFormat, PackageRef, Version, VersionRef } from "../../model/package.ts";
-import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import {

@@ -1,5 +1,4 @@
-import type { Origin } from "../../model/backend.ts";
-import type { PageRequest } from "../../model/page.ts";
+import type { Origin, PageRequest } from "../../model/backend.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
 import { type Absent, type Answer, absent, failed, found, joined, type Unknown, unknown } from "../answers.ts";

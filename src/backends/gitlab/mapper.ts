@@ -1,6 +1,5 @@
 import { digestOf, type ImageRef, imageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Instant, Origin } from "../../model/backend.ts";
-import { keep } from "../../model/once.ts";
 import type {
   HostedCommit,
   ImageRecord,
@@ -12,7 +11,7 @@ import type {
   Version,
   VersionRef,
 } from "../../model/package.ts";
-import { parseInstant, trimEndSlashes } from "../../model/values.ts";
+import { keep, parseInstant, trimEndSlashes } from "../../model/values.ts";
 import {
   formatOf,
   imagePurl,

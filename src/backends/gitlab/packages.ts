@@ -1,5 +1,5 @@
+import { mapPage, type Page, type PageRequest } from "../../model/backend.ts";
 import type { Package, PackageFile, PackageFormat, PackageRef, Version, VersionRef } from "../../model/package.ts";
-import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import type { Call } from "../../upstream/operation.ts";
 import {

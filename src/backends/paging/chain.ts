@@ -1,5 +1,5 @@
-import { once } from "../../model/once.ts";
-import type { Page, PageRequest, Row } from "../../model/page.ts";
+import type { Page, PageRequest, Row } from "../../model/backend.ts";
+import { once } from "../../model/values.ts";
 import { type Answer, firstGap } from "../answers.ts";
 import { readSegmentPlace } from "./position.ts";
 

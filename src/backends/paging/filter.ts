@@ -1,4 +1,4 @@
-import type { Page, PageRequest } from "../../model/page.ts";
+import type { Page, PageRequest } from "../../model/backend.ts";
 import { type Answer, found, unknown } from "../answers.ts";
 import type { NumberedSource } from "./source.ts";
 import { type Collapse, Walk, type WalkOptions } from "./walk.ts";

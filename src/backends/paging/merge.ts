@@ -1,5 +1,4 @@
-import type { DroppedRow } from "../../model/backend.ts";
-import type { Page, PageRequest, Position, Row } from "../../model/page.ts";
+import type { DroppedRow, Page, PageRequest, Position, Row } from "../../model/backend.ts";
 import { type Answer, failed, found, type Unknown } from "../answers.ts";
 import { nestPosition, readNestedPosition } from "./position.ts";
 

@@ -1,4 +1,4 @@
-import type { Position } from "../../model/page.ts";
+import type { Position } from "../../model/backend.ts";
 
 /**
  * A place in a numbered list. Its position is `[offset, size, identity, total, …parts]`; `total` is -1 where the

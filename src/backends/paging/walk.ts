@@ -1,5 +1,4 @@
-import type { DroppedRow, Origin } from "../../model/backend.ts";
-import type { Position, Row } from "../../model/page.ts";
+import type { DroppedRow, Origin, Position, Row } from "../../model/backend.ts";
 import { keyText } from "../loading/loader.ts";
 import { type Place, printPlace, readPlace } from "./position.ts";
 import { type DroppedAt, type NumberedSource, type Placed, type RowRange, readPage } from "./source.ts";

@@ -1,5 +1,4 @@
-import type { Origin } from "../../model/backend.ts";
-import type { Page, PageRequest, Row } from "../../model/page.ts";
+import type { Origin, Page, PageRequest, Row } from "../../model/backend.ts";
 import { printCursorPlace, printPlace, readCursorPlace, readPlace } from "./position.ts";
 import type { CursorSource, NumberedSource, PageSource } from "./source.ts";
 import { Walk } from "./walk.ts";

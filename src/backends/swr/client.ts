@@ -1,6 +1,5 @@
 import type { z } from "zod";
-import type { DroppedRow, Origin } from "../../model/backend.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
+import type { DroppedRow, Origin, Page, PageRequest } from "../../model/backend.ts";
 import type { Upstream } from "../../upstream/client.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Call, Operation, PathParts, Query, RawReply, Reply } from "../../upstream/operation.ts";

@@ -1,6 +1,6 @@
 import { type Digest, type ImageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
+import { mapPage, type Page, type PageRequest } from "../../model/backend.ts";
 import type { ImageRecord, Package, PackageFormat, Version } from "../../model/package.ts";
-import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
 import { namesSameVersion, type PurlParts, parsePurl } from "../../model/purl.ts";
 import { isNotFound } from "../../upstream/errors.ts";
 import {

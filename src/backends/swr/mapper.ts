@@ -1,9 +1,8 @@
 import { type Digest, type ImageRef, imageRef, parseDigest, parseImageRef } from "../../model/artifact.ts";
 import type { Instant, Origin } from "../../model/backend.ts";
-import { keep } from "../../model/once.ts";
 import type { ImageRecord, MetadataEntry, Package, PackageFile, Version, VersionRef } from "../../model/package.ts";
 import { toPurl } from "../../model/purl.ts";
-import { parseInstant, toCount, toInt, trimSlashes } from "../../model/values.ts";
+import { keep, parseInstant, toCount, toInt, trimSlashes } from "../../model/values.ts";
 import type { Sourced } from "./client.ts";
 import { baseName, decodeOnce, imageKey, type PackageName, packageKey } from "./keys.ts";
 import type { Dates, FileRow, PackageRow, RepositoryDetail, TagRow, VersionRow } from "./payload.ts";

@@ -1,6 +1,5 @@
-import type { DroppedRow } from "../../model/backend.ts";
+import type { DroppedRow, Page, PageRequest } from "../../model/backend.ts";
 import type { Package, PackageFile, PackageFormat, PackageRef, Version } from "../../model/package.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
 import type { PurlParts } from "../../model/purl.ts";
 import {
   type Absent,

@@ -1,5 +1,5 @@
+import type { Page, PageRequest } from "../../model/backend.ts";
 import type { Package } from "../../model/package.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";

@@ -1,5 +1,5 @@
 import { parseImageRef } from "../../model/artifact.ts";
-import { mapPage, type Page, type PageRequest } from "../../model/page.ts";
+import { mapPage, type Page, type PageRequest } from "../../model/backend.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import type { Query, Reply } from "../../upstream/operation.ts";

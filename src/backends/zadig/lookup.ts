@@ -1,4 +1,4 @@
-import type { Page, PageRequest } from "../../model/page.ts";
+import type { Page, PageRequest } from "../../model/backend.ts";
 import type { Release, ReleaseRef } from "../../model/release.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";

@@ -1,5 +1,5 @@
 import { type ImageRef, isStrong, printImageRef } from "../../model/artifact.ts";
-import type { Page, PageRequest } from "../../model/page.ts";
+import type { Page, PageRequest } from "../../model/backend.ts";
 import type { ArtifactRecord, BuildInfo, Release, ReleaseImage, ReleaseParts } from "../../model/release.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, failed, found, foundAny, joined, mapAnswer, unknown } from "../answers.ts";

@@ -18,9 +18,8 @@ import type {
   ReleaseReader,
 } from "../../backends/backend.ts";
 import { type Allowed, fits, pathPrefixes } from "../../model/access.ts";
-import type { BackendIdentity } from "../../model/backend.ts";
+import type { BackendIdentity, Page, PageRequest, Row } from "../../model/backend.ts";
 import type { ImageRecord, PackageRef, Version } from "../../model/package.ts";
-import type { Page, PageRequest, Row } from "../../model/page.ts";
 import type { ArtifactRecord, Release } from "../../model/release.ts";
 import { UpstreamError } from "../../upstream/errors.ts";
 

@@ -1,9 +1,8 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { type Answer, found, type Unknown, unknown } from "../../backends/answers.ts";
 import type { PackageReader } from "../../backends/backend.ts";
-import type { Origin } from "../../model/backend.ts";
+import type { Origin, Position } from "../../model/backend.ts";
 import type { PackageFile, Version, VersionRef } from "../../model/package.ts";
-import type { Position } from "../../model/page.ts";
 import { type PurlParts, parsePurl } from "../../model/purl.ts";
 import type { Context } from "../context.ts";
 import { ArtifactNode } from "./artifact.ts";

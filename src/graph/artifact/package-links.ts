@@ -2,7 +2,7 @@ import type { GraphQLResolveInfo } from "graphql";
 import { found, mapAnswer, type Unknown, unknown } from "../../backends/answers.ts";
 import type { ArtifactReader, PackageQuery, PackageReader } from "../../backends/backend.ts";
 import { isSameReference } from "../../model/artifact.ts";
-import type { DroppedRow } from "../../model/backend.ts";
+import type { DroppedRow, Position } from "../../model/backend.ts";
 import {
   isHigher,
   type Package,
@@ -11,7 +11,6 @@ import {
   type SemanticVersion,
   type Version,
 } from "../../model/package.ts";
-import type { Position } from "../../model/page.ts";
 import { nameOfPurl, namesSamePackage, type PurlParts, parsePurl } from "../../model/purl.ts";
 import type { ArtifactRecord, BuildInfo } from "../../model/release.ts";
 import { backendsWith, type Context } from "../context.ts";

@@ -1,9 +1,9 @@
 import { unknown } from "../../backends/answers.ts";
 import type { FoundFile } from "../../backends/backend.ts";
 import { type Digest, isStrong, parseDigest, parseImageRef } from "../../model/artifact.ts";
-import { once } from "../../model/once.ts";
 import type { ImageRecord } from "../../model/package.ts";
 import { nameOfPurl, type PurlParts, parsePurl } from "../../model/purl.ts";
+import { once } from "../../model/values.ts";
 import { backendsWith, type Context, type Reading } from "../context.ts";
 import { badInput } from "../errors.ts";
 import { ArtifactNode } from "./artifact.ts";

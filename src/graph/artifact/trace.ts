@@ -1,8 +1,8 @@
 import { unknown } from "../../backends/answers.ts";
 import { type Digest, type ImageRef, isSameReference, isStrong, parseImageRef } from "../../model/artifact.ts";
-import { once } from "../../model/once.ts";
 import type { ImageRecord } from "../../model/package.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
+import { once } from "../../model/values.ts";
 import { backendsWith, type Context } from "../context.ts";
 import { badInput, type NoAnswer } from "../errors.ts";
 import { ArtifactNode, undatedAmong } from "./artifact.ts";

@@ -1,6 +1,6 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { parseDigest } from "../../model/artifact.ts";
-import type { PageRequest } from "../../model/page.ts";
+import type { PageRequest } from "../../model/backend.ts";
 import { toPurl } from "../../model/purl.ts";
 import type { ArtifactRecord } from "../../model/release.ts";
 import { ArtifactNode } from "../artifact/artifact.ts";

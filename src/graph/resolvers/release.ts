@@ -1,5 +1,5 @@
 import type { GraphQLResolveInfo } from "graphql";
-import type { PageRequest } from "../../model/page.ts";
+import type { PageRequest } from "../../model/backend.ts";
 import { secondsBetween } from "../../model/values.ts";
 import { ArtifactNode } from "../artifact/artifact.ts";
 import { redactInTasks } from "../artifact/manifests.ts";

@@ -21,10 +21,8 @@ interface Run {
   readonly context: unknown;
   /** {@link mostErrors} at most. */
   readonly errors: GraphQLError[];
-  /** Errors beyond these. */
   readonly omitted: { count: number; first: unknown };
   readonly meter: AnswerMeter | null;
-  /** Fields since the last tick of the event loop. */
   fields: number;
   /** Resolves in the next tick of the event loop; null while nothing waits for it. */
   tick: Promise<void> | null;

@@ -47,7 +47,6 @@ export type Credentials = readonly (readonly [name: string, value: string])[];
 /** Everything beside the body that an answer can depend on. */
 export interface Asker {
   readonly caller: CallerFacts;
-  /** Media type of the answer. */
   readonly type: string;
   /** The caller's own credentials for backends, by header; null for none. */
   readonly credentials: Credentials | null;

@@ -30,7 +30,6 @@ export type Variables = Readonly<Record<string, unknown>>;
 
 /** One field of an answer: everything that does not depend on the request. */
 export interface FieldPlan {
-  /** The name in the answer. */
   readonly key: string;
   readonly name: string;
   readonly nodes: readonly FieldNode[];

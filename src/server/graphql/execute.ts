@@ -40,16 +40,13 @@ export interface RequestScope {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly caller: CallerFacts;
-  /** IP address of the caller, as trusted proxies forward it; null where the connection has gone. */
   readonly address: string | null;
   readonly requestId: string;
   /** The caller's own credentials for backends: the only headers that an operation sees. */
   readonly credentials: Credentials | null;
   /** The estimates of the operations so far: a batch has one cost and one answer size. */
   readonly spent: Spent;
-  /** Counts the answers of all operations while they are made. */
   readonly meter: AnswerMeter;
-  /** Whether an answer may come in parts. */
   readonly acceptsParts: boolean;
 }
 

@@ -24,9 +24,7 @@ import type { MaskedErrors } from "./use-masked-errors.ts";
 export interface Prepared {
   readonly document: DocumentNode;
   readonly operation: OperationDefinitionNode;
-  /** As they were sent. */
   readonly sentVariables: Readonly<Record<string, unknown>>;
-  /** As coerced. */
   readonly variables: Variables;
   /** Null for what only the reference executor runs. */
   readonly plan: Plan | null;

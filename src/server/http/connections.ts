@@ -16,7 +16,6 @@ interface Connection {
   readonly socket: Socket;
   /** Unfinished answers; several where a client pipelines its requests. */
   readonly answers: { readonly request: IncomingMessage; readonly response: ServerResponse }[];
-  /** Removes it from the list of all connections. */
   remove: () => void;
   /** Bytes that have to be sent by `at`, counted from the first byte of the connection; null when nothing waits. */
   deadline: { readonly bytes: number; readonly at: number } | null;
@@ -123,7 +122,6 @@ interface Sender {
   /** The last request whose head has arrived. */
   request: IncomingMessage | null;
   since: number;
-  /** Bytes of completely received requests. */
   bytes: number;
   /** When the head of the next request was first seen to have begun. */
   headSince: number | null;
@@ -236,9 +234,7 @@ export function answerUnreadable(
     readonly maxHeaderBytes: number;
     readonly demo: boolean;
     readonly isReadableByPages: boolean;
-    /** Unfinished answers, in the order of their requests. */
     readonly inFlight: () => readonly ServerResponse[];
-    /** Called with the status of each answer. */
     readonly answered: (status: number) => void;
     readonly log: Log;
   },

@@ -43,7 +43,6 @@ interface Range {
   readonly parameters: Readonly<Record<string, string>>;
   /** 0 to 1; an invalid weight is 0. */
   readonly weight: number;
-  /** Index in the header. */
   readonly index: number;
 }
 

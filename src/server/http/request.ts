@@ -129,9 +129,7 @@ export function createProxies(trusted: readonly string[]) {
 
 /** The parameters of one GraphQL request, the same for GET and POST. */
 export interface GraphQLParameters {
-  /** Null when there is none, or an empty one. */
   readonly query: string | null;
-  /** Null when there is none, or an empty one. */
   readonly operationName: string | null;
   readonly variables: JsonObject;
   readonly extensions: JsonObject;

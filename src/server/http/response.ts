@@ -92,7 +92,6 @@ export function sendJson(request: IncomingMessage, response: ServerResponse, sta
 /** A text to be sent, measured, hashed and compressed once, however many callers get it. */
 export class Encoded<T extends string | Buffer> {
   readonly text: T;
-  /** In bytes. */
   readonly length: number;
   readonly #brotliQuality: number;
   readonly #compressed: { [C in Coding]?: Promise<Buffer> } = {};

@@ -12,7 +12,6 @@ export interface OperationFacts {
   readonly startedAt: number;
   /** Name in its document; null for anonymous ones, and until it has been parsed and found valid. */
   readonly name: string | null;
-  /** Requests sent upstream so far. */
   readonly calls: number;
   /** Whether its answer is that of an equal operation that was in flight already. */
   readonly isCoalesced: boolean;

@@ -49,9 +49,7 @@ interface FrontPageOptions {
   readonly examples: readonly Example[];
   /** Prefix of links to other pages: a path that ends in a slash. */
   readonly links: string;
-  /** Whether the queries can be opened in GraphiQL. */
   readonly graphiql: boolean;
-  /** Whether the backends are the made-up ones of the demo. */
   readonly demo: boolean;
 }
 

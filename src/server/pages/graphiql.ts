@@ -7,9 +7,7 @@ import { type Example, escapeHtml, favicon, logo, type Page, toPage } from "./fr
 interface GraphiqlOptions {
   /** Queries of the menu; the first one is in the editor of a new visitor. */
   readonly examples: readonly Example[];
-  /** Whether a key or token is required. */
   readonly needsKey: boolean;
-  /** Whether the backends are the made-up ones of the demo. */
   readonly demo: boolean;
 }
 

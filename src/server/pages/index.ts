@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Config } from "../../config/index.ts";
 import type { BackendIdentity } from "../../model/backend.ts";
-import { once } from "../../model/once.ts";
+import { once } from "../../model/values.ts";
 import { retryAfterSeconds, sendEncoded, sendJson, sendText, varyBy } from "../http/response.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { type Example, frontPage, generalExamples, type Page } from "./front-page.ts";
@@ -14,7 +14,6 @@ export interface PagesOptions {
   readonly config: Config;
   readonly backends: readonly BackendIdentity[];
   readonly examples: readonly Example[];
-  /** Whether the backends are the demo's. */
   readonly demo: boolean;
   readonly version: string;
   /** For the page /metrics; without it there is no such page. */

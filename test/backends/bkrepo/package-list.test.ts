@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { PackageQuery } from "../../../src/backends/backend.ts";
-import type { Position } from "../../../src/model/page.ts";
+import type { Position } from "../../../src/model/backend.ts";
 import { bodyOf, type Fixture, openBkrepo, type ValueReader, withRecords } from "./fixture.ts";
 
 let it: Fixture;

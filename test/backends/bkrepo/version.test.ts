@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { checksum, images, sdk } from "../../../demo/story.ts";
-import type { Position } from "../../../src/model/page.ts";
+import type { Position } from "../../../src/model/backend.ts";
 import { type Fixture, openBkrepo, ref, type ValueReader, versionRef, withRecords } from "./fixture.ts";
 
 let it: Fixture;

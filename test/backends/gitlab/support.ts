@@ -3,7 +3,7 @@ import type { DemoReply, DemoServer } from "../../../demo/server.ts";
 import { credentials, hosts } from "../../../demo/story.ts";
 import type { Backend, CommitReader, ImageReader, PackageReader, Readers } from "../../../src/backends/backend.ts";
 import { gitlab } from "../../../src/backends/gitlab/index.ts";
-import type { Page, PageRequest, Row } from "../../../src/model/page.ts";
+import type { Page, PageRequest, Row } from "../../../src/model/backend.ts";
 import { type Failure, UpstreamError } from "../../../src/upstream/errors.ts";
 import type { Call } from "../../../src/upstream/operation.ts";
 import { testCall } from "../../support/call.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checksum, sdk } from "../../../demo/story.ts";
+import type { Page, Position } from "../../../src/model/backend.ts";
 import type { Package } from "../../../src/model/package.ts";
-import type { Page, Position } from "../../../src/model/page.ts";
 import { testCall } from "../../support/call.ts";
 import {
   everything,

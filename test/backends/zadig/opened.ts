@@ -4,7 +4,7 @@ import { credentials } from "../../../demo/story.ts";
 import { serveZadig, type ZadigGeneration, type ZadigOptions } from "../../../demo/zadig.ts";
 import type { ArtifactReader, Backend, ReleaseQuery, ReleaseReader } from "../../../src/backends/backend.ts";
 import { zadig } from "../../../src/backends/zadig/index.ts";
-import type { Page, PageRequest, Position } from "../../../src/model/page.ts";
+import type { Page, PageRequest, Position } from "../../../src/model/backend.ts";
 import { UpstreamError } from "../../../src/upstream/errors.ts";
 import { testCall } from "../../support/call.ts";
 import { type Plain, plain } from "../../support/plain.ts";
