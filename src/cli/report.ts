@@ -1,5 +1,6 @@
 import type { Problem } from "../config/index.ts";
 import type { Example } from "../server/pages/front-page.ts";
+import { codeOf } from "../upstream/errors.ts";
 
 /** Every problem of a configuration on a line of its own, below a line that counts them. */
 export function printProblems(file: string, problems: readonly Problem[]): string {
@@ -38,10 +39,6 @@ export function explainUnreadable(file: string, error: unknown): string {
     EACCES: "this user may not read it",
   };
   return `Cannot read ${file}: ${reasons[codeOf(error)] ?? "the system refused"}.`;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
 /** The demo's greeting: where its backends are, and three queries to try. */

@@ -1,3 +1,5 @@
+import { isRecord } from "../model/values.ts";
+
 /** Known operations: their text by the id that clients send. */
 export type Operations = ReadonlyMap<string, string>;
 
@@ -12,7 +14,7 @@ export function readManifest(text: string): Operations | { readonly problem: str
   } catch {
     return { problem: "is not JSON" };
   }
-  if (!isMap(data)) return { problem: "is not a map of operations" };
+  if (!isRecord(data)) return { problem: "is not a map of operations" };
   const listed = "operations" in data || "format" in data ? apolloEntries(data) : Object.entries(data);
   if (listed === null) return { problem: 'is not version 1 of the "apollo-persisted-query-manifest" format' };
   const operations = new Map<string, string>();
@@ -32,11 +34,7 @@ function apolloEntries({
   operations,
 }: Members): readonly (readonly [id: unknown, body: unknown])[] | null {
   if (format !== "apollo-persisted-query-manifest" || version !== 1 || !Array.isArray(operations)) return null;
-  return operations.map((one: unknown) => (isMap(one) ? [one["id"], one["body"]] : [null, null]));
+  return operations.map((one: unknown) => (isRecord(one) ? [one["id"], one["body"]] : [null, null]));
 }
 
 type Members = Readonly<Record<string, unknown>>;
-
-function isMap(value: unknown): value is Members {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { isRecord } from "../model/values.ts";
 
 /** One thing that is wrong with a configuration. */
 export interface Problem {
@@ -78,7 +79,8 @@ function explainUnion(
     .toSorted((one, other) => one.strangeness - other.strangeness);
   const [closest, next] = forms;
   const hasOwnWords = issue.message !== "Invalid input";
-  const resemblesNone = !isMap(value) || Object.keys(value).length === 0 || closest?.strangeness === next?.strangeness;
+  const resemblesNone =
+    !isRecord(value) || Object.keys(value).length === 0 || closest?.strangeness === next?.strangeness;
   if (closest === undefined || (hasOwnWords && resemblesNone)) return [{ path, message: issue.message }];
   const tag = closest.issues.find((one) => one.code === "invalid_value")?.path[0];
   if (typeof tag === "string" && closest.strangeness >= otherKind) {
@@ -106,10 +108,6 @@ function strangeness(issues: readonly z.core.$ZodIssue[], value: unknown): numbe
     if (issue.code === "invalid_value" && issue.path.length === 1 && issue.values.length === 1) return sum + otherKind;
     return sum + (valueAt(value, issue.path.map(String)) === undefined ? 1 : 2);
   }, 0);
-}
-
-function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function explain(issue: z.core.$ZodIssue, value: unknown): string {

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { configuredBackend } from "../backends/index.ts";
+import { isRecord } from "../model/values.ts";
 import { accessSettings, authSettings } from "./auth.ts";
 import type { Path } from "./problems.ts";
 
@@ -239,27 +240,23 @@ export function keysAt(path: Path, data: unknown): readonly string[] {
   let schemas: readonly Schema[] = expand(configJsonSchema(), data);
   let value = data;
   for (const part of path) {
-    value = isMap(value) || Array.isArray(value) ? Object.getOwnPropertyDescriptor(value, part)?.value : undefined;
+    value = isRecord(value) || Array.isArray(value) ? Object.getOwnPropertyDescriptor(value, part)?.value : undefined;
     schemas = schemas.flatMap((schema) => expand(childOf(schema, part), value));
   }
   return [
-    ...new Set(schemas.flatMap((schema) => (isMap(schema["properties"]) ? Object.keys(schema["properties"]) : []))),
+    ...new Set(schemas.flatMap((schema) => (isRecord(schema["properties"]) ? Object.keys(schema["properties"]) : []))),
   ];
 }
 
 type Schema = Readonly<Record<string, unknown>>;
 
-function isMap(value: unknown): value is Schema {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function childOf(schema: Schema, part: string | number): unknown {
   if (typeof part === "number") return schema["items"];
-  return isMap(schema["properties"]) ? schema["properties"][part] : undefined;
+  return isRecord(schema["properties"]) ? schema["properties"][part] : undefined;
 }
 
 function expand(schema: unknown, value: unknown): readonly Schema[] {
-  if (!isMap(schema)) return [];
+  if (!isRecord(schema)) return [];
   const forms = [schema["anyOf"], schema["oneOf"], schema["allOf"]].flatMap((list) =>
     Array.isArray(list) ? list.flatMap((form: unknown) => expand(form, value)) : [],
   );
@@ -268,11 +265,11 @@ function expand(schema: unknown, value: unknown): readonly Schema[] {
 
 function kindOf(schema: Schema): unknown {
   const kind = childOf(schema, "kind");
-  return isMap(kind) ? kind["const"] : undefined;
+  return isRecord(kind) ? kind["const"] : undefined;
 }
 
 function kindIn(value: unknown): unknown {
-  return isMap(value) ? value["kind"] : undefined;
+  return isRecord(value) ? value["kind"] : undefined;
 }
 
 /**

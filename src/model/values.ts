@@ -123,3 +123,8 @@ export function keep<T>(target: object, name: string, value: T): T {
   Object.defineProperty(target, name, { value, enumerable: true });
   return value;
 }
+
+/** Whether a value is an object of JSON: neither null nor a list. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -75,6 +75,7 @@ const ownFaults: ReadonlySet<string> = new Set([
   "unknown",
 ]);
 
+const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const maxRedirects = 2;
 const jsonBody = { "content-type": "application/json" } as const;
 const none = {} as const;
@@ -123,7 +124,7 @@ export class Transport {
             )
           : this.#exchange(outgoing, options, attempt, signed, route);
       return received.then((one) =>
-        isRedirect(one.raw.status) ? this.#redirect(one, outgoing, options, attempt, route) : one,
+        redirectStatuses.has(one.raw.status) ? this.#redirect(one, outgoing, options, attempt, route) : one,
       );
     } catch (error) {
       return Promise.reject(error);
@@ -203,11 +204,8 @@ export class Transport {
   ): UpstreamError {
     if (error instanceof MisshapenAnswer) {
       const tooLarge = error instanceof AnswerTooLarge;
-      return this.#error("MALFORMED", outgoing, {
-        status: status === 0 ? null : status,
-        reason: error.message,
-        tooLarge,
-      });
+      const facts = { status: status === 0 ? null : status, reason: error.message, tooLarge };
+      return this.#error("MALFORMED", outgoing, facts);
     }
     const silence = isSent ? "SILENT" : "UNREACHABLE";
     if (cancelled) {
@@ -249,10 +247,6 @@ function withRedirect(received: Received, path: string): Received {
   const header = (name: string) => (name === redirectedTo ? last : received.raw.header(name));
   const headers = { ...received.headers, [redirectedTo]: last };
   return { ...received, headers, raw: { ...received.raw, header } };
-}
-
-function isRedirect(status: number): boolean {
-  return status >= 301 && status <= 308 && status !== 304 && status !== 305 && status !== 306;
 }
 
 /** The path and query of a redirect; null when it leads to another origin. */

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from "node:crypto";
-import type { PackageRef, VersionRef } from "../../model/package.ts";
 import type { Position } from "../../model/backend.ts";
+import type { PackageRef, VersionRef } from "../../model/package.ts";
 import type { ArtifactRef, BuildRef, ReleaseRef } from "../../model/release.ts";
 import { isTooLongInAddress, longestValue } from "../cost/document.ts";
 import { badInput } from "../errors.ts";

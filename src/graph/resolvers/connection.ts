@@ -1,7 +1,7 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { type Answer, mapAnswer } from "../../backends/answers.ts";
-import type { Package, Version } from "../../model/package.ts";
 import { mapPage, type Page, type PageRequest, type Position } from "../../model/backend.ts";
+import type { Package, Version } from "../../model/package.ts";
 import type { Release } from "../../model/release.ts";
 import type { ArtifactNode } from "../artifact/artifact.ts";
 import { outcomeIn, pathOf, reportHere, type SourceParent } from "../artifact/outcome.ts";

@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { type Answer, failed, found, unknown } from "../../backends/answers.ts";
 import type { PackageReader } from "../../backends/backend.ts";
-import type { Package } from "../../model/package.ts";
 import type { PageRequest } from "../../model/backend.ts";
+import type { Package } from "../../model/package.ts";
 import { ArtifactNode } from "../artifact/artifact.ts";
 import { lookUp, reportHere } from "../artifact/outcome.ts";
 import { artifactOfVersion } from "../artifact/package-files.ts";

@@ -86,7 +86,8 @@ export function createTokens(config: JwtConfig, log: Log, times?: SigningKeyTime
     try {
       return await verify(token);
     } catch (error) {
-      if (!(error instanceof errors.JWSSignatureVerificationFailed) || namesKey(token)) throw error;
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      if (decodeProtectedHeader(token).kid !== undefined) throw error;
       await keys.refresh();
       if (keys.generation === before) throw error;
       return verify(token);
@@ -106,10 +107,6 @@ export function createTokens(config: JwtConfig, log: Log, times?: SigningKeyTime
     },
     close: () => keys.close(),
   };
-}
-
-function namesKey(token: string): boolean {
-  return decodeProtectedHeader(token).kid !== undefined;
 }
 
 const claimRules: Readonly<Record<string, TokenRule>> = {

@@ -137,15 +137,9 @@ function fieldOf(run: Run, field: FieldPlan, source: unknown, parent: Path | und
       resolve === null || path === null
         ? propertyOf(run, field, source, parent)
         : resolve(source, argumentsOf(run, field), run.context, infoAt(run, field, path));
-    if (!isPromise(value)) {
-      if (shape.is === "LEAF") return leafOrNull(run, shape, value);
-      return settleField(run, field, shape, value, path ?? pathTo(field, parent));
-    }
-    const at = path ?? pathTo(field, parent);
-    return value.then(
-      (settled) => settleField(run, field, shape, settled, at),
-      (error) => failField(run, field, shape, error, at),
-    );
+    return shape.is === "LEAF" && !isPromise(value)
+      ? leafOrNull(run, shape, value)
+      : settleValue(run, field, shape, value, path ?? pathTo(field, parent));
   } catch (error) {
     return failField(run, field, shape, error, path ?? pathTo(field, parent));
   }
@@ -183,7 +177,7 @@ function complete(run: Run, field: FieldPlan, shape: Shape, value: unknown, path
     case "REQUIRED": {
       // A promise resolves to an object or a list, and never to null: see below.
       const completed = complete(run, field, shape.of, value, path);
-      if (completed === null) throw nullInRequired(field);
+      if (completed === null) throw new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
       return completed;
     }
     case "LEAF":
@@ -216,7 +210,7 @@ function completeList(
   try {
     for (let index = 0; index < rows.length; index++) {
       if (run.fields >= fieldsPerTick) return completeRest(run, field, shape, rows, path, index, answer, pending ?? []);
-      const row = completeRow(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+      const row = settleValue(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
       if (!isPromise(row)) answer[index] = row;
       else {
         pending ??= [];
@@ -246,7 +240,7 @@ async function completeRest(
   for (const row of pending) row.value.then(undefined, () => null);
   for (let index = from; index < rows.length; index++) {
     while (run.fields >= fieldsPerTick) await nextTick(run);
-    const row = completeRow(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
+    const row = settleValue(run, field, shape.of, rows[index], { prev: path, key: index, typename: undefined });
     if (!isPromise(row)) answer[index] = row;
     else {
       row.then(undefined, () => null);
@@ -267,7 +261,8 @@ function nextTick(run: Run): Promise<void> {
   return run.tick;
 }
 
-function completeRow(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
+/** The completed value of a field or of a row of its list. */
+function settleValue(run: Run, field: FieldPlan, shape: Shape, value: unknown, path: Path): unknown {
   if (!isPromise(value)) return settleField(run, field, shape, value, path);
   return value.then(
     (settled) => settleField(run, field, shape, settled, path),
@@ -364,10 +359,6 @@ function infoAt({ plan, variables }: Run, field: FieldPlan, path: Path): GraphQL
     operation: plan.operation,
     variableValues: variables,
   };
-}
-
-function nullInRequired(field: FieldPlan): Error {
-  return new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
 }
 
 function rethrow(error: unknown): never {

@@ -11,7 +11,6 @@ import { boundErrors } from "../../graph/errors.ts";
 import { createSeal } from "../../graph/identity/opaque.ts";
 import { StaleResponses } from "../../upstream/cache.ts";
 import { CancelSource, type CancelToken } from "../../upstream/cancel.ts";
-import type { Exchange } from "../../upstream/events.ts";
 import type { Call } from "../../upstream/operation.ts";
 import type { Credentials, FastPath } from "../fast-path/index.ts";
 import { credentialHeader, type RequestHeaders } from "../http/request.ts";
@@ -109,7 +108,8 @@ export function createExecute(options: ExecuteOptions) {
     if (explanation instanceof Refusal) return explanation;
     if (explanation?.isPlan) {
       if (cost instanceof Refusal) operation.end("refused");
-      return { result: planResult(explanation, cost), isComplete: false };
+      const refused = cost instanceof Refusal ? { errors: cost.errors } : {};
+      return { result: { ...refused, data: null, extensions: { explain: explanation.result() } }, isComplete: false };
     }
     if (cost instanceof Refusal) return cost;
 
@@ -201,12 +201,16 @@ function contextFactory({ config, estate, log }: ExecuteOptions) {
   };
 }
 
-/** Releases the followers of a run when a backend brings less than it can; returns whether one did. */
+/**
+ * Releases the followers of a run when a call brings less than its backend can bring: a failure, or a stale answer of
+ * the cache. Returns whether one did.
+ */
 function releaseWhenDegraded(operation: OperationHandle, shared: SharedRun): () => boolean {
   let found = false;
   operation.observe({
-    exchanged: (_operation, exchange) => {
-      if (found || !isDegradedExchange(exchange)) return;
+    exchanged: (_operation, { via, error, outcome }) => {
+      // NOT_FOUND is an answer.
+      if (found || (via !== "STALE" && (error === null || outcome === "NOT_FOUND"))) return;
       found = true;
       // The failed call still accepts followers at this moment: the released ones must not join it.
       setImmediate(() => shared.release());
@@ -247,17 +251,6 @@ export function outcomeOf({ data, errors }: ExecutionResult): OperationOutcome {
   if (errors.some(isBug)) return "bug";
   if (data === undefined) return "refused";
   return data !== null && Object.values(data).some((value) => value !== null) ? "partial" : "failed";
-}
-
-/** Whether a call brought less than the backend can bring: a failure, or a stale answer of the cache. */
-function isDegradedExchange({ outcome, error, via }: Exchange): boolean {
-  // NOT_FOUND is an answer.
-  return via === "STALE" || (error !== null && outcome !== "NOT_FOUND");
-}
-
-function planResult(explanation: { readonly result: () => ExplainReport }, cost: number | Refusal): ExecutionResult {
-  const refused = cost instanceof Refusal ? { errors: cost.errors } : {};
-  return { ...refused, data: null, extensions: { explain: explanation.result() } };
 }
 
 /**

@@ -117,8 +117,9 @@ function printTrace(recording: Recording): Uint8Array {
     bytesField(3, printInstant(ended)),
     numberField(11, duration),
     bytesField(14, printNode(recording.root)),
-    // Weight of this request: every request with the header is traced.
-    doubleField(31, 1),
+    // Weight of this request, a double: every request with the header is traced.
+    tag(31, 1),
+    new Uint8Array(Float64Array.of(1).buffer),
   ]);
 }
 
@@ -164,12 +165,6 @@ function bytesField(field: number, bytes: Uint8Array): Uint8Array {
 /** A varint field with an integer from 0 to 2^53-1. */
 function numberField(field: number, value: number): Uint8Array {
   return Buffer.concat([tag(field, 0), varint(value)]);
-}
-
-function doubleField(field: number, value: number): Uint8Array {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return Buffer.concat([tag(field, 1), bytes]);
 }
 
 function tag(field: number, type: 0 | 1 | 2): Uint8Array {

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import type { Persisted } from "../../config/index.ts";
 import type { Operations } from "../../config/manifest.ts";
 import { Lru } from "../../model/lru.ts";
-import { type GraphQLParameters, isJsonObject } from "../http/request.ts";
+import { isRecord } from "../../model/values.ts";
+import type { GraphQLParameters } from "../http/request.ts";
 import { type Refusal, refuse } from "../http/response.ts";
 
 /** The caller of an operation by name, and whether a browser names a page of the gateway itself as the sender. */
@@ -53,7 +54,7 @@ export function usePersistedOperations({ only, automatic, except }: Persisted, o
 
 function hashOf({ extensions }: GraphQLParameters): string | null {
   const persisted = extensions["persistedQuery"];
-  const hash = isJsonObject(persisted) ? persisted["sha256Hash"] : null;
+  const hash = isRecord(persisted) ? persisted["sha256Hash"] : null;
   return typeof hash === "string" && hash !== "" ? hash : null;
 }
 

@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { brotliDecompress, constants, gunzip, inflate, inflateRaw, zstdDecompress } from "node:zlib";
+import { codeOf } from "../../upstream/errors.ts";
 import { type Refusal, refuse } from "./response.ts";
 
 /**
@@ -26,8 +27,9 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
     try {
       body = await decode(body, limit);
     } catch (error) {
-      const isTooLarge = error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
-      return isTooLarge ? tooLarge() : refuse("The request body is not what its content-encoding says.");
+      return codeOf(error) === "ERR_BUFFER_TOO_LARGE"
+        ? tooLarge()
+        : refuse("The request body is not what its content-encoding says.");
     }
   }
   return body;

@@ -1,6 +1,7 @@
 import { type IncomingMessage, type Server, type ServerOptions, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { LinkedQueue } from "../../model/queue.ts";
+import { codeOf } from "../../upstream/errors.ts";
 import type { Log } from "../observability/log.ts";
 import { demoHeader, refusalText, refuse } from "./response.ts";
 
@@ -291,8 +292,4 @@ export function answerUnreadable(
     // A last answer with `Connection: close` has closed the socket by then.
     else pending.once("close", () => void (socket.writable && close()));
   });
-}
-
-function codeOf(error: Error): string {
-  return "code" in error && typeof error.code === "string" ? error.code : "";
 }

@@ -4,6 +4,7 @@ import { BlockList, isIP } from "node:net";
 import { GraphQLError } from "graphql";
 import { readBasePath } from "../../config/settings.ts";
 import { checkValues } from "../../graph/cost/document.ts";
+import { isRecord } from "../../model/values.ts";
 import { firstOf } from "../../upstream/transport.ts";
 import type { TraceParent } from "../observability/telemetry.ts";
 import { decodeUtf8, parseJson } from "./body.ts";
@@ -210,15 +211,15 @@ function decodeForm(part: string): string | null {
 
 /** Unknown properties are ignored; null is the same as absent. */
 function parametersOf(sent: unknown): GraphQLParameters | Refusal {
-  if (!isJsonObject(sent)) return refuse("A question is a JSON object with a query.");
+  if (!isRecord(sent)) return refuse("A question is a JSON object with a query.");
   const member = (name: string): unknown => (Object.hasOwn(sent, name) ? (sent[name] ?? null) : null);
   const [query, operationName] = [member("query"), member("operationName")];
   const variables = member("variables") ?? {};
   const extensions = member("extensions") ?? {};
   if (query !== null && typeof query !== "string") return refuse('"query" must be a string.');
   if (operationName !== null && typeof operationName !== "string") return refuse('"operationName" must be a string.');
-  if (!isJsonObject(variables)) return refuse('"variables" must be a JSON object.');
-  if (!isJsonObject(extensions)) return refuse('"extensions" must be a JSON object.');
+  if (!isRecord(variables)) return refuse('"variables" must be a JSON object.');
+  if (!isRecord(extensions)) return refuse('"extensions" must be a JSON object.');
   if (query !== null && !query.isWellFormed()) {
     return refuse('"query" holds text that is not Unicode: half of a surrogate pair.');
   }
@@ -236,9 +237,4 @@ function parametersOf(sent: unknown): GraphQLParameters | Refusal {
     extensions,
     documentId: typeof ids[0] === "string" ? ids[0] : null,
   };
-}
-
-/** Whether a value is a JSON object. */
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

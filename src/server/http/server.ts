@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Config, isLoopback } from "../../config/index.ts";
+import { isLoopback } from "../../config/index.ts";
 import { LinkedQueue } from "../../model/queue.ts";
 import { createGate, type Gate } from "../auth/gate.ts";
 import type { GraphQLEndpoint } from "../graphql/endpoint.ts";
@@ -56,7 +56,10 @@ export function createHttpServer(options: HttpOptions) {
       const requestId = String(response.getHeader(requestIdHeader));
       log.error({ err: error, requestId }, "a request failed");
       if (response.headersSent) response.destroy();
-      else sendJson(request, response, 500, unexpectedError(requestId));
+      else {
+        const extensions = { code: "INTERNAL_SERVER_ERROR", retryable: false, requestId };
+        sendJson(request, response, 500, { errors: [{ message: "Unexpected error.", extensions }] });
+      }
     });
   });
 
@@ -146,7 +149,10 @@ function createHandler(options: HttpOptions, gate: Gate, phase: () => Phase): Ha
   const proxies = createProxies(config.server.trustedProxies);
   // A frontend that is built against the demo is served from some port of this machine.
   const cors = { ...config.server.cors, loopback: demo, backends: options.backends.map(({ name }) => name) };
-  const isPrivate = answersToThisMachineOnly(config);
+  // A page of any site can point a name of its own at 127.0.0.1 and so read a gateway without authentication: one that
+  // listens on loopback only answers to loopback names only, unless anonymous callers were allowed.
+  const { auth } = config;
+  const isPrivate = auth.mode === "none" && isLoopback(config.server.host) && !auth.allowAnonymous;
   if (isPrivate && config.server.trustedProxies.some((range) => isLoopback(range.split("/", 1)[0] ?? ""))) {
     // A page with a name of its own for this machine comes from the same address as that proxy.
     log.warn({}, "no caller has to log in, and every request from this machine passes for one of a trusted proxy");
@@ -264,14 +270,6 @@ function pathBelow(path: string, base: string, prefix: string): string | null {
   return pagesOutsideBase.has(path) || prefix.endsWith(base) ? path : null;
 }
 
-/**
- * A page of any site can point a name of its own at 127.0.0.1 and so read a gateway without authentication. A gateway
- * that listens on loopback only therefore answers to loopback names only, unless anonymous callers were allowed.
- */
-function answersToThisMachineOnly({ auth, server }: Config): boolean {
-  return auth.mode === "none" && isLoopback(server.host) && !auth.allowAnonymous;
-}
-
 /** Host headers of a request; Node reads the first alone, and a proxy may have read another (RFC 9112, 3.2). */
 function countHosts({ rawHeaders }: IncomingMessage): number {
   return rawHeaders.filter((name, at) => at % 2 === 0 && name.length === 4 && name.toLowerCase() === "host").length;
@@ -284,9 +282,4 @@ function shuttingDown(): Refusal {
     retryable: true,
     headers: { "retry-after": String(retryAfterSeconds) },
   });
-}
-
-function unexpectedError(requestId: string): object {
-  const extensions = { code: "INTERNAL_SERVER_ERROR", retryable: false, requestId };
-  return { errors: [{ message: "Unexpected error.", extensions }] };
 }

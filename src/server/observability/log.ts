@@ -2,6 +2,7 @@ import process from "node:process";
 import { styleText } from "node:util";
 import { pino } from "pino";
 import type { LogSettings } from "../../config/index.ts";
+import { isRecord } from "../../model/values.ts";
 import type { Observer } from "./telemetry.ts";
 
 /** The log of the process, on stderr. */
@@ -136,8 +137,4 @@ function parseEntry(json: string): Readonly<Record<string, unknown>> | null {
   } catch {
     return null;
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

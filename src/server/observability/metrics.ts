@@ -14,107 +14,101 @@ const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30
 const upstreamLabels = ["backend", "operation"] as const;
 const breakerStates = { closed: 0, "half-open": 0.5, open: 1 } as const;
 
+/** Help texts of all metrics by their names. */
+const helpTexts = {
+  delivery_graph_info: "Always 1; the version is in the label.",
+  delivery_graph_demo: "1 where the backends are the demo's and every answer is made up, else 0.",
+  delivery_graph_breaker_state: "0 closed, 0.5 half open (one call is let through), 1 open.",
+  delivery_graph_breaker_open_credentials: "Credentials of callers that alone are refused, with forward: caller.",
+  delivery_graph_upstream_in_flight: "Calls being made.",
+  delivery_graph_upstream_queued: "Calls waiting for a slot.",
+  delivery_graph_http_responses_total:
+    "HTTP answers of every page by status; none: the caller had gone before the answer began.",
+  delivery_graph_operations_running: "Operations being answered.",
+  delivery_graph_operations_total:
+    "Operations by name and outcome: ok, partial, failed, refused, bug, or left (the caller had gone).",
+  delivery_graph_operations_shared_total:
+    "Those of the operations that were answered with the answer of an equal one, which was under way already.",
+  delivery_graph_operation_duration_seconds: "Time from an operation's arrival to its answer.",
+  delivery_graph_operation_upstream_calls: "Requests that one operation sent to backends.",
+  delivery_graph_upstream_calls_total:
+    "Requests sent to backends, retries included, by outcome as the backend's rules judge it.",
+  delivery_graph_upstream_retries_total: "Those of the requests that were not the first attempt.",
+  delivery_graph_upstream_unsent_total:
+    "Calls that were never sent: open breaker, full queue, no budget, no credential or no time left.",
+  delivery_graph_upstream_spared_total:
+    "Calls that needed no request of their own: flight (an equal one was under way), cache, " +
+    "or stale (cached, and the backend failed).",
+  delivery_graph_upstream_duration_seconds: "Time from sending a request to the last byte of its answer.",
+  delivery_graph_upstream_received_bytes_total: "Bytes of answers' bodies.",
+  delivery_graph_loader_keys_total:
+    "Keys that loaders were asked for: loaded from the backend, or known already within the request.",
+  delivery_graph_dropped_rows_total: "Rows of answers that could not be read and were left out.",
+  delivery_graph_unknown_fields:
+    `Different fields seen in answers that the gateway does not rely on, up to ${maxUnknownFields}; ` +
+    "sampled, one row an answer. A step up means that the backend has changed.",
+};
+
+type Name = keyof typeof helpTexts;
+
+/** Makes metrics in one registry. */
+class Factory {
+  readonly registry = new Registry();
+
+  counter<L extends string>(name: Name, labelNames: readonly L[] = []): Counter<L> {
+    return new Counter({ name, help: helpTexts[name], labelNames, registers: [this.registry] });
+  }
+
+  gauge<L extends string>(name: Name, labelNames: readonly L[] = []): Gauge<L> {
+    return new Gauge({ name, help: helpTexts[name], labelNames, registers: [this.registry] });
+  }
+
+  histogram<L extends string>(name: Name, buckets: number[], labelNames: readonly L[] = []): Histogram<L> {
+    return new Histogram({ name, help: helpTexts[name], buckets, labelNames, registers: [this.registry] });
+  }
+}
+
 /** Counts from zero. The state of breakers and queues is read when the page is printed. */
 export function createMetrics(
-  backends: readonly Backend[],
-  about: { readonly version: string; readonly demo: boolean },
+  backends: readonly Pick<Backend, "name" | "pressure">[],
+  { version, demo }: { readonly version: string; readonly demo: boolean },
 ) {
-  const registry = new Registry();
-  const registers = [registry];
-  exposeState(registers, backends, about);
-  const answers = counter(
-    registers,
-    "delivery_graph_http_responses_total",
-    ["status"],
-    "HTTP answers of every page by status; none: the caller had gone before the answer began.",
-  );
+  const make = new Factory();
+  make.gauge("delivery_graph_info", ["version"]).set({ version }, 1);
+  make.gauge("delivery_graph_demo").set(demo ? 1 : 0);
+  const breakers = make.gauge("delivery_graph_breaker_state", ["backend"]);
+  const openCredentials = make.gauge("delivery_graph_breaker_open_credentials", ["backend"]);
+  const inFlight = make.gauge("delivery_graph_upstream_in_flight", ["backend"]);
+  const queued = make.gauge("delivery_graph_upstream_queued", ["backend"]);
+  const answers = make.counter("delivery_graph_http_responses_total", ["status"]);
   return {
     contentType: Registry.PROMETHEUS_CONTENT_TYPE,
-    print: async () => (await Promise.all([registry.metrics(), processRegistry().metrics()])).join("\n"),
+    print: async (): Promise<string> => {
+      for (const one of backends) {
+        const backend = one.name;
+        const now = one.pressure();
+        breakers.set({ backend }, breakerStates[now.circuit]);
+        openCredentials.set({ backend }, now.openCredentials);
+        inFlight.set({ backend }, now.inFlight);
+        queued.set({ backend }, now.queued);
+      }
+      return (await Promise.all([make.registry.metrics(), processRegistry().metrics()])).join("\n");
+    },
     /** Counts an HTTP answer of any page; null for a connection that was closed before its answer began. */
     answered: (status: number | null) => answers.inc({ status: status ?? "none" }),
-    ...countOperations(registers),
-    ...countExchanges(registers),
-    ...countRows(registers),
+    ...countOperations(make),
+    ...countExchanges(make),
+    ...countRows(make),
   };
 }
 
-function counter<L extends string>(registers: Registry[], name: string, labelNames: readonly L[], help: string) {
-  return new Counter({ name, help, labelNames, registers });
-}
-
-function exposeState(
-  registers: Registry[],
-  backends: readonly Backend[],
-  { version, demo }: { readonly version: string; readonly demo: boolean },
-): void {
-  const backendGauge = (name: string, help: string, read: (pressure: ReturnType<Backend["pressure"]>) => number) =>
-    new Gauge({
-      name,
-      help,
-      labelNames: ["backend"],
-      registers,
-      collect() {
-        for (const backend of backends) this.set({ backend: backend.name }, read(backend.pressure()));
-      },
-    });
-  new Gauge({
-    name: "delivery_graph_info",
-    help: "Always 1; the version is in the label.",
-    labelNames: ["version"],
-    registers,
-  }).set({ version }, 1);
-  new Gauge({
-    name: "delivery_graph_demo",
-    help: "1 where the backends are the demo's and every answer is made up, else 0.",
-    registers,
-  }).set(demo ? 1 : 0);
-  backendGauge(
-    "delivery_graph_breaker_state",
-    "0 closed, 0.5 half open (one call is let through), 1 open.",
-    ({ circuit }) => breakerStates[circuit],
-  );
-  backendGauge(
-    "delivery_graph_breaker_open_credentials",
-    "Credentials of callers that alone are refused, with forward: caller.",
-    ({ openCredentials }) => openCredentials,
-  );
-  backendGauge("delivery_graph_upstream_in_flight", "Calls being made.", ({ inFlight }) => inFlight);
-  backendGauge("delivery_graph_upstream_queued", "Calls waiting for a slot.", ({ queued }) => queued);
-}
-
-function countOperations(registers: Registry[]): Pick<Observer, "started" | "ended"> {
+function countOperations(make: Factory): Pick<Observer, "started" | "ended"> {
   const limitLabel = createLabelLimiter(maxOperationNames);
-  const running = new Gauge({
-    name: "delivery_graph_operations_running",
-    help: "Operations being answered.",
-    registers,
-  });
-  const operations = counter(
-    registers,
-    "delivery_graph_operations_total",
-    ["operation", "outcome"],
-    "Operations by name and outcome: ok, partial, failed, refused, bug, or left (the caller had gone).",
-  );
-  const coalesced = counter(
-    registers,
-    "delivery_graph_operations_shared_total",
-    ["operation"],
-    "Those of the operations that were answered with the answer of an equal one, which was under way already.",
-  );
-  const durations = new Histogram({
-    name: "delivery_graph_operation_duration_seconds",
-    help: "Time from an operation's arrival to its answer.",
-    labelNames: ["operation"],
-    buckets: seconds,
-    registers,
-  });
-  const calls = new Histogram({
-    name: "delivery_graph_operation_upstream_calls",
-    help: "Requests that one operation sent to backends.",
-    buckets: [0, 1, 2, 5, 10, 20, 50, 100, 200],
-    registers,
-  });
+  const running = make.gauge("delivery_graph_operations_running");
+  const operations = make.counter("delivery_graph_operations_total", ["operation", "outcome"]);
+  const coalesced = make.counter("delivery_graph_operations_shared_total", ["operation"]);
+  const durations = make.histogram("delivery_graph_operation_duration_seconds", seconds, ["operation"]);
+  const calls = make.histogram("delivery_graph_operation_upstream_calls", [0, 1, 2, 5, 10, 20, 50, 100, 200]);
   return {
     started: () => running.inc(),
     ended: ({ name, calls: sent, isCoalesced }, outcome, ms) => {
@@ -129,45 +123,13 @@ function countOperations(registers: Registry[]): Pick<Observer, "started" | "end
   };
 }
 
-function countExchanges(registers: Registry[]): Pick<Observer, "exchanged"> {
-  const calls = counter(
-    registers,
-    "delivery_graph_upstream_calls_total",
-    [...upstreamLabels, "outcome"],
-    "Requests sent to backends, retries included, by outcome as the backend's rules judge it.",
-  );
-  const retries = counter(
-    registers,
-    "delivery_graph_upstream_retries_total",
-    upstreamLabels,
-    "Those of the requests that were not the first attempt.",
-  );
-  const unsent = counter(
-    registers,
-    "delivery_graph_upstream_unsent_total",
-    [...upstreamLabels, "outcome"],
-    "Calls that were never sent: open breaker, full queue, no budget, no credential or no time left.",
-  );
-  const spared = counter(
-    registers,
-    "delivery_graph_upstream_spared_total",
-    [...upstreamLabels, "by"],
-    "Calls that needed no request of their own: flight (an equal one was under way), cache, " +
-      "or stale (cached, and the backend failed).",
-  );
-  const durations = new Histogram({
-    name: "delivery_graph_upstream_duration_seconds",
-    help: "Time from sending a request to the last byte of its answer.",
-    labelNames: upstreamLabels,
-    buckets: seconds,
-    registers,
-  });
-  const received = counter(
-    registers,
-    "delivery_graph_upstream_received_bytes_total",
-    ["backend"],
-    "Bytes of answers' bodies.",
-  );
+function countExchanges(make: Factory): Pick<Observer, "exchanged"> {
+  const calls = make.counter("delivery_graph_upstream_calls_total", [...upstreamLabels, "outcome"]);
+  const retries = make.counter("delivery_graph_upstream_retries_total", upstreamLabels);
+  const unsent = make.counter("delivery_graph_upstream_unsent_total", [...upstreamLabels, "outcome"]);
+  const spared = make.counter("delivery_graph_upstream_spared_total", [...upstreamLabels, "by"]);
+  const durations = make.histogram("delivery_graph_upstream_duration_seconds", seconds, upstreamLabels);
+  const received = make.counter("delivery_graph_upstream_received_bytes_total", ["backend"]);
   return {
     exchanged: (_operation, { backend, operation, outcome, attempt, via, ms, bytes }) => {
       if (via === "UNSENT") return unsent.inc({ backend, operation, outcome });
@@ -180,27 +142,10 @@ function countExchanges(registers: Registry[]): Pick<Observer, "exchanged"> {
   };
 }
 
-function countRows(registers: Registry[]): Pick<Observer, "loaded" | "read"> {
-  const keys = counter(
-    registers,
-    "delivery_graph_loader_keys_total",
-    [...upstreamLabels, "from"],
-    "Keys that loaders were asked for: loaded from the backend, or known already within the request.",
-  );
-  const dropped = counter(
-    registers,
-    "delivery_graph_dropped_rows_total",
-    upstreamLabels,
-    "Rows of answers that could not be read and were left out.",
-  );
-  const unknown = new Gauge({
-    name: "delivery_graph_unknown_fields",
-    help:
-      `Different fields seen in answers that the gateway does not rely on, up to ${maxUnknownFields}; ` +
-      "sampled, one row an answer. A step up means that the backend has changed.",
-    labelNames: upstreamLabels,
-    registers,
-  });
+function countRows(make: Factory): Pick<Observer, "loaded" | "read"> {
+  const keys = make.counter("delivery_graph_loader_keys_total", [...upstreamLabels, "from"]);
+  const dropped = make.counter("delivery_graph_dropped_rows_total", upstreamLabels);
+  const unknown = make.gauge("delivery_graph_unknown_fields", upstreamLabels);
   const unknownFields = new Map<string, Set<string>>();
   return {
     loaded: (_operation, { backend, operation, keys: loaded, deduped }) => {
