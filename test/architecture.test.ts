@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Kind, parse } from "graphql";
 import { describe, expect, test } from "vitest";
+import { demoBackends } from "../demo/names.ts";
 import { backendTypes } from "../src/backends/index.ts";
 import { backendKinds } from "../src/model/backend.ts";
 import { filesBelow, importsOf, type SourceFile, withoutComments } from "./support/sources.ts";
@@ -267,7 +268,7 @@ describe("the schema", () => {
     ).toEqual(nouns.filter((noun) => noun !== "federation").toSorted());
   });
 
-  test("names the same kinds of backend as the model and the registry", () => {
+  test("names the same kinds of backend as the model, the registry and the demo", () => {
     const definitions = schemas.flatMap(({ text }) => parse(text).definitions);
     const kinds = definitions.flatMap((node) =>
       node.kind === Kind.ENUM_TYPE_DEFINITION && node.name.value === "BackendKind"
@@ -280,6 +281,10 @@ describe("the schema", () => {
     expect(backendTypes.map(({ kind }) => kind).toSorted(), "a new kind is a line in src/backends/index.ts").toEqual(
       backendKinds.toSorted(),
     );
+    expect(
+      [...new Set(demoBackends.map(({ kind }) => kind.toUpperCase()))].toSorted(),
+      "a new kind is a fake in demo/<kind>.ts, which demo/names.ts and demo/estate.ts name",
+    ).toEqual(backendKinds.toSorted());
   });
 });
 

@@ -17,8 +17,8 @@ import type { DemoReply } from "../demo/server.ts";
 import { bkrepoReference, images, places, projects, sdk, swrReference } from "../demo/story.ts";
 import { serveZadig, type ZadigGeneration } from "../demo/zadig.ts";
 import { estateReleases } from "../demo/zadig-estate.ts";
+import { backendTypes } from "../src/backends/index.ts";
 import { createSchema } from "../src/graph/schema/schema.ts";
-import type { backendKinds } from "../src/model/backend.ts";
 import { corpus } from "./support/corpus.ts";
 import { selectEverything } from "./support/everything.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
@@ -26,12 +26,10 @@ import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 /** `Type.field KIND`: a field, or an enum's value, of which the description names that kind of backend. */
 type Promised = string;
 
-const names: readonly (readonly [RegExp, (typeof backendKinds)[number]])[] = [
-  [/\bZadig/, "ZADIG"],
-  [/\bbkrepo/, "BKREPO"],
-  [/\bSWR\b/, "SWR"],
-  [/\bGitLab/, "GITLAB"],
-];
+/** What descriptions call each kind of backend: the last word of its name. */
+const names = backendTypes.map(
+  ({ displayName, kind }) => [new RegExp(`\\b${displayName.split(" ").at(-1)}\\b`), kind] as const,
+);
 /** Sentences that tell of what is not there. */
 const denial =
   /^(?:Null|Empty|Absent|Not |Where the backend has no word|False|false)|\bhave none\b|\bhas none\b|\bno such\b|cannot be asked|\bsee `|\bnever does\b/;

@@ -31,7 +31,7 @@ export const backendTypes: readonly (BackendTraits & Pick<BackendType<never>, "o
 );
 
 /** A kind of backend beside the schema that reads an entry of that kind. */
-function configurable<S extends NetworkSettings & { readonly name: string; readonly url: string }>(
+export function configurable<S extends NetworkSettings & { readonly name: string; readonly url: string }>(
   type: BackendType<S>,
 ) {
   const { kind, displayName, access } = type;

@@ -1,7 +1,7 @@
 import type { DemoReply, DemoRequest, DemoServer } from "../../demo/server.ts";
 import type { Answer } from "../../src/backends/answers.ts";
 import type { Backend, Readers } from "../../src/backends/backend.ts";
-import type { Page, PageRequest, Position } from "../../src/model/backend.ts";
+import type { BackendKind, Page, PageRequest, Position } from "../../src/model/backend.ts";
 import { UpstreamError } from "../../src/upstream/errors.ts";
 import { valueIn } from "./answers.ts";
 
@@ -14,7 +14,7 @@ export interface Key {
 
 /** What one kind of backend has to show to pass the suite that all of them pass. */
 export interface Subject {
-  readonly kind: "zadig" | "bkrepo" | "swr" | "gitlab";
+  readonly kind: Lowercase<BackendKind>;
   readonly serve: () => Promise<DemoServer>;
   /** Opens the backend; `settings` are put over the usual ones. */
   readonly connect: (url: string, settings?: Readonly<Record<string, unknown>>) => Backend;

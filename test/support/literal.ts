@@ -88,8 +88,13 @@ export function nodesIn<N>(data: Told["data"], field: string): readonly N[] {
 export async function gatewayOver(...backends: readonly Readonly<Record<string, unknown>>[]) {
   const gateway = await startWith({ backends });
   onTestFinished(() => gateway.stop(0));
+  return askerOf(gateway);
+}
+
+/** Asks a gateway by GraphQL over a socket. */
+export function askerOf({ url }: { readonly url: string }) {
   return async (query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<Told> => {
-    const response = await fetch(`${gateway.url}/graphql`, {
+    const response = await fetch(`${url}/graphql`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ query, variables }),

@@ -1,4 +1,4 @@
-import { configOf } from "../../src/config/index.ts";
+import { type Config, configOf } from "../../src/config/index.ts";
 import { type Gateway, startGateway } from "../../src/server/gateway.ts";
 import type { Log } from "../../src/server/observability/log.ts";
 
@@ -17,9 +17,14 @@ export interface StartOptions {
 export async function startWith(settings: object, options: StartOptions = {}): Promise<Gateway> {
   const reading = configOf(settings, { PORT: "0", HOST: "127.0.0.1", ...options.environment });
   if ("problems" in reading) throw new Error(JSON.stringify(reading.problems));
+  return startConfigured(reading.config, options);
+}
+
+/** A gateway with this configuration, which says where it listens. */
+export function startConfigured(config: Config, options: Omit<StartOptions, "environment"> = {}): Promise<Gateway> {
   const silent = () => {};
   return startGateway({
-    config: reading.config,
+    config,
     log: { info: silent, warn: silent, error: silent, ...options.log },
     version: "0.0.0-test",
     demo: options.demo ?? false,
