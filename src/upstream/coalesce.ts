@@ -124,7 +124,6 @@ export class Run<T, W extends Waiter> {
   }
 
   close(): void {
-    if (this.#slot.run === null) return;
     this.#slot.run = null;
     // A later run may have taken the key.
     if (this.#runs.get(this.#key) === this.#slot) this.#runs.delete(this.#key);

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { type Answer, found } from "../../src/backends/answers.ts";
+import { type Answer, failed, found, hidden as notThere, unknown } from "../../src/backends/answers.ts";
 import type { Readers } from "../../src/backends/backend.ts";
 import { gitlab as gitlabType } from "../../src/backends/gitlab/index.ts";
 import { zadig as zadigType } from "../../src/backends/zadig/index.ts";
 import { restrict } from "../../src/graph/access/access.ts";
 import type { Allowed } from "../../src/model/access.ts";
 import { parseDigest, parseImageRef } from "../../src/model/artifact.ts";
-import type { BackendIdentity, Origin, Page } from "../../src/model/backend.ts";
+import type { BackendIdentity, Origin, Page, PageRequest } from "../../src/model/backend.ts";
 import type {
   HostedCommit,
   ImageRecord,
@@ -18,6 +18,7 @@ import type {
 } from "../../src/model/package.ts";
 import { parsePurl } from "../../src/model/purl.ts";
 import type { ArtifactRecord, BuildInfo, Release } from "../../src/model/release.ts";
+import { UpstreamError } from "../../src/upstream/errors.ts";
 import { bareRelease, bareVersion } from "../support/records.ts";
 
 // The place that is asked for may be seen. What answers is, by a redirect, a number or the backend's mistake, another one.
@@ -443,5 +444,238 @@ describe("GitLab's paths in upper and lower case", () => {
     expectNothing(await kelvin.packages.package(versionRef("\u212Aube/api").package));
     const web = seenThrough(zadig, readersOf("Web"), { projects: ["web"] });
     expectNothing(await web.releases.release({ ...inZadig, project: "Web" }));
+  });
+});
+
+describe("a window over rows of which some are hidden", () => {
+  const origins = { first: request.first, after: null };
+  const pageRows = (projects: readonly string[], offset: number) =>
+    projects.map((project, index) => ({ value: releaseOf(project), position: [offset + index] }));
+
+  /** A list of releases by their projects, in pages of at most `most` rows; and the windows that were read of it. */
+  function listOf(
+    projects: readonly string[],
+    most = 100,
+    gapAt: number | null = null,
+    droppedAt: number | null = null,
+  ) {
+    const windows: PageRequest[] = [];
+    const releases = {
+      ...readersOf("web").releases,
+      page: async (_filter: unknown, window: PageRequest): Promise<Answer<Page<Release>>> => {
+        windows.push(window);
+        const start = Number(window.after?.[0] ?? -1) + 1;
+        const rows = pageRows(projects.slice(start, start + Math.min(window.first, most)), start);
+        const hasNext = start + rows.length < projects.length;
+        const dropped = droppedAt === windows.length ? [{ index: 0, operation: "z.list", reason: "no name" }] : [];
+        const whole = { rows, hasNext, total: projects.length, origin, dropped };
+        return found(whole, gapAt === windows.length ? unknown("LOST_ROWS") : null);
+      },
+    };
+    const seen = seenThrough(zadig, { ...readersOf("web"), releases }, { projects: ["web"] });
+    const read = (first: number, after: PageRequest["after"] = null) =>
+      seen.releases.page(none, { first, after }, false);
+    return { windows, read };
+  }
+
+  const hidden = (count: number) => Array.from({ length: count }, () => "vault");
+  const visible = (count: number) => Array.from({ length: count }, () => "web");
+
+  test("asks for one row more than wanted, and for no more than a page", async () => {
+    const small = listOf(visible(3));
+    await small.read(5);
+    const large = listOf(visible(3));
+    await large.read(100);
+    expect([...small.windows, ...large.windows]).toEqual([
+      { first: 6, after: null },
+      { first: 100, after: null },
+    ]);
+  });
+
+  test("is full where enough follow, and says that more do", async () => {
+    const { read, windows } = listOf(["web", ...hidden(8), "web", ...hidden(4), "web"]);
+    const answer = must(await read(2));
+    expect(answer).toMatchObject({ kind: "FOUND", gap: null, value: { total: null, hasNext: true, dropped: [] } });
+    expect(answer.kind === "FOUND" && answer.value.rows.map(({ position }) => position)).toEqual([[0], [9]]);
+    expect(windows).toEqual([
+      { first: 3, after: null },
+      { first: 100, after: [2] },
+    ]);
+  });
+
+  test("does not say that more follow where none may be seen", async () => {
+    const { read } = listOf([...visible(2), ...hidden(4)]);
+    expect(await read(2)).toMatchObject({ value: { rows: [{}, {}], hasNext: false } });
+  });
+
+  test("goes on behind a row that it was given", async () => {
+    const { read, windows } = listOf(visible(5));
+    expect(await read(2, [2])).toMatchObject({
+      value: { rows: [{ position: [3] }, { position: [4] }], hasNext: false },
+    });
+    expect(windows).toEqual([{ first: 3, after: [2] }]);
+  });
+
+  test("ends where the list does, also on a page without rows", async () => {
+    const ends = listOf(visible(1), 0);
+    expect(await ends.read(1)).toMatchObject({ kind: "FOUND", value: { rows: [], hasNext: false } });
+    expect(ends.windows).toHaveLength(1);
+  });
+
+  test("is short and goes on where ten pages held too few", async () => {
+    const { read, windows } = listOf(["web", ...hidden(2000)]);
+    expect(await read(1)).toMatchObject({ value: { rows: [{}], hasNext: true } });
+    expect(windows).toHaveLength(10);
+  });
+
+  test("is refused where ten pages held none", async () => {
+    const { read, windows } = listOf(hidden(2000));
+    await expect(read(1)).rejects.toMatchObject({ failure: "OVER_BUDGET", backend: "b" });
+    expect(windows).toHaveLength(10);
+  });
+
+  test.each([
+    ["the first page", 1],
+    ["a later page", 2],
+  ])("may lack rows where %s does", async (_what, at) => {
+    const projects = ["web", ...hidden(8), "web"];
+    const gap = { reason: "LOST_ROWS" };
+    expect(await listOf(projects, 100, at).read(2)).toMatchObject({ kind: "FOUND", gap });
+    expect(await listOf(projects, 100, null, at).read(2)).toMatchObject({ kind: "FOUND", gap, value: { dropped: [] } });
+    expect(await listOf(projects).read(2)).toMatchObject({ kind: "FOUND", gap: null });
+  });
+
+  test("of a place is hidden where rows of another one stand in it, unless its rows may be missing", async () => {
+    const ask = (repository: string | null, group: string | null, places: readonly string[], dropped = false) => {
+      const rows = places.map((place, index) => ({ value: packageOf(place), position: [index] }));
+      const lost = dropped ? [{ index: 0, operation: "g.list", reason: "no name" }] : [];
+      const packages = {
+        ...readersOf(asked).packages,
+        page: async () => found({ rows, hasNext: false, total: null, origin, dropped: lost }),
+      };
+      const seen = seenThrough(gitlab, { ...readersOf(asked), packages }, { projects: [asked], groups: ["team-b"] });
+      return seen.packages.page({ repository, group }, any, origins);
+    };
+    const empty = { kind: "FOUND", value: { rows: [], hasNext: false } };
+    const isHidden = { kind: "ABSENT", proof: "HIDDEN" };
+    expect(await ask(asked, null, [])).toMatchObject(empty);
+    expect(await ask(asked, null, [answering])).toMatchObject(isHidden);
+    expect(await ask(asked, null, [answering, asked])).toMatchObject({ value: { rows: [{}] } });
+    expect(await ask(asked, null, [answering], true)).toMatchObject({ ...empty, gap: { reason: "LOST_ROWS" } });
+    expect(await ask(null, "team-b", [])).toMatchObject(empty);
+    expect(await ask(null, "team-b/below", [])).toMatchObject(empty);
+    expect(await ask(null, "team-b", ["team-b/api"])).toMatchObject({ value: { rows: [{}] } });
+    expect(await ask(null, "team-a", [])).toMatchObject(isHidden);
+    expect(await ask(null, "team-a", [asked])).toMatchObject({ value: { rows: [{}] } });
+  });
+
+  test("is what the first page answers where that is nothing, and what was seen where a later one is", async () => {
+    const failure = new UpstreamError("THROTTLED", { backend: "b", operation: "z.list" });
+    const ask = (answers: readonly Answer<Page<Release>>[]) => {
+      const left = [...answers];
+      const releases = { ...readersOf("web").releases, page: async () => must(left.shift()) };
+      const seen = seenThrough(zadig, { ...readersOf("web"), releases }, { projects: ["web"] });
+      return seen.releases.page(none, origins, false);
+    };
+    const goesOn = (project: string) =>
+      found({ rows: pageRows([project], 0), hasNext: true, total: null, origin, dropped: [] });
+    const gone = unknown("UNREAD");
+    expect(await ask([failed(failure)])).toMatchObject({ kind: "UNKNOWN", failure });
+    expect(await ask([goesOn("vault"), failed(failure)])).toMatchObject({ kind: "UNKNOWN", failure });
+    expect(await ask([goesOn("web"), gone])).toMatchObject({ gap: gone, value: { rows: [{}], hasNext: false } });
+    expect(await ask([goesOn("web"), notThere])).toMatchObject({ gap: null, value: { rows: [{}], hasNext: false } });
+  });
+});
+
+describe("rules", () => {
+  const packagesOf = (place: string, backend: BackendIdentity, ...rules: readonly Partial<Allowed>[]) => {
+    const { packages } = restrict(backend, readersOf(place), rules.map(rule));
+    return must(packages).package(versionRef(place).package);
+  };
+  const isSeen = async (...args: Parameters<typeof packagesOf>) => (await packagesOf(...args)).kind === "FOUND";
+
+  test("are about the backends that they name, by any of their globs", async () => {
+    const projects = [asked];
+    expect(await isSeen(asked, gitlab, { projects })).toBe(true);
+    expect(await isSeen(asked, gitlab, { projects, backends: ["a", "b"] })).toBe(true);
+    expect(await isSeen(asked, gitlab, { projects, backends: ["b*"] })).toBe(true);
+    expect(await isSeen(asked, gitlab, { projects, backends: ["a", "c"] })).toBe(false);
+    expect(await isSeen(asked, gitlab, { projects, backends: [] })).toBe(false);
+  });
+
+  test("add up", async () => {
+    expect(await isSeen(asked, gitlab, { projects: ["x/y"] }, { projects: [asked] })).toBe(true);
+    expect(await isSeen(asked, gitlab, { projects: ["x/y", asked] })).toBe(true);
+    expect(await isSeen(asked, gitlab)).toBe(false);
+  });
+
+  test("about a group are about everything below it, and about no name that only begins alike", async () => {
+    const groups = ["team-a"];
+    expect(await isSeen("team-a/api", gitlab, { groups })).toBe(true);
+    expect(await isSeen("team-a/deep/api", gitlab, { groups })).toBe(true);
+    expect(await isSeen("team-ab/api", gitlab, { groups })).toBe(false);
+    expect(await isSeen("team-a", gitlab, { groups })).toBe(false);
+    expect(await isSeen("team-a/api", gitlab, { groups: ["team-a/api"] })).toBe(false);
+  });
+
+  test("about groups mean nothing where there are none", async () => {
+    expect(await isSeen("web", zadig, { groups: ["**"], projects: ["other"] })).toBe(false);
+    expect(await isSeen("web", zadig, { projects: ["web"] })).toBe(true);
+  });
+
+  test("restrict nothing that holds no place: keys are read as ever", () => {
+    const { packages } = seenThrough(gitlab, readersOf(asked), {});
+    expect(packages.keyOf("widget", "NPM")).toBe("npm:widget");
+    expect(packages.parseKey("npm:widget")).toEqual({ name: "widget", format: "NPM" });
+    expect(restrict(gitlab, readersOf(asked), null).packages).toBeDefined();
+  });
+
+  test("look at the activities of an artifact that a list leaves out, and at those it has", async () => {
+    let reads = 0;
+    const artifacts = {
+      ...readersOf("web").artifacts,
+      artifact: async () => {
+        reads += 1;
+        return found(recordBy("web"));
+      },
+    };
+    const ask = (record: ArtifactRecord) => {
+      const readers = { ...readersOf("web"), artifacts: { ...artifacts, byImage: async () => found([record]) } };
+      return seenThrough(zadig, readers, { projects: ["web"] }).artifacts.byImage("web:1");
+    };
+    expect(await ask({ ...recordBy("web"), activities: null })).toMatchObject({ value: [recordBy("web")] });
+    expect(reads).toBe(1);
+    expect(await ask(recordBy("web"))).toMatchObject({ value: [recordBy("web")] });
+    expect(await ask(recordBy("vault"))).toMatchObject({ kind: "ABSENT" });
+    expect(reads).toBe(1);
+  });
+
+  test("let merge requests be seen by those who may see the commit", async () => {
+    const { commits } = seenThrough(gitlab, readersOf(asked), { projects: [asked] });
+    expect(await commits.mergeRequests(asked, "abc")).toEqual(found([7]));
+    expect(await commits.publishedFrom("9", "abc")).toMatchObject({ kind: "FOUND" });
+    const nowhere = { ...readersOf(asked).commits, projectOf: () => null };
+    const seen = seenThrough(gitlab, { ...readersOf(asked), commits: nowhere }, { projects: ["**"] });
+    expect(seen.commits.projectOf(null, "api")).toBeNull();
+  });
+
+  test("hide a release by the name of its project before anything is asked", async () => {
+    let reads = 0;
+    const release = async () => {
+      reads += 1;
+      return found(releaseOf("web"));
+    };
+    const readers = { ...readersOf("web"), releases: { ...readersOf("web").releases, release } };
+    const { releases } = seenThrough(zadig, readers, { projects: ["web"] });
+    expect(await releases.release({ ...inZadig, project: "vault" })).toMatchObject({ proof: "HIDDEN" });
+    expect(reads).toBe(0);
+    expect(await releases.release(inZadig)).toMatchObject({ kind: "FOUND" });
+    expect(reads).toBe(1);
+  });
+
+  test("leave what is unknown as it is", async () => {
+    const packages = { ...readersOf(asked).packages, named: async () => unknown("NOT_SEARCHABLE") };
+    const seen = seenThrough(gitlab, { ...readersOf(asked), packages }, { projects: [asked] });
+    expect(await seen.packages.named("widget", "NPM", asked)).toEqual(unknown("NOT_SEARCHABLE"));
   });
 });

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { DemoHandler } from "../../demo/server.ts";
 import { CancelSource } from "../../src/upstream/cancel.ts";
 import type { UpstreamSettings } from "../../src/upstream/client.ts";
@@ -313,6 +313,156 @@ describe("a coalescer", () => {
       { status: "rejected", reason: { message: "gone" } },
       { status: "rejected", reason: { message: "gone" } },
     ]);
+  });
+});
+
+describe("a coalescer, in its details", () => {
+  /** A token that shows how many listen to it. */
+  function watched() {
+    const listeners = new Set<() => void>();
+    const cancelToken = {
+      cancelled: false,
+      onCancel: (listener: () => void) => void listeners.add(listener),
+      offCancel: (listener: () => void) => void listeners.delete(listener),
+    };
+    return { cancelToken, listeners };
+  }
+
+  function stopClocks(): void {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+  }
+
+  test("leaves no listener behind on the tokens of its waiters", async () => {
+    const coalescer = new Coalescer<number, ReturnType<typeof watched>>();
+    for (const work of [() => Promise.resolve(1), () => Promise.reject(new Error("gone"))]) {
+      const waiters = [watched(), watched()];
+      const results = waiters.map((one) => coalescer.join("a", one, work).result);
+      expect(waiters.map(({ listeners }) => listeners.size)).toEqual([1, 1]);
+      await Promise.allSettled(results);
+      expect(waiters.map(({ listeners }) => listeners.size)).toEqual([0, 0]);
+    }
+  });
+
+  test("has no work to follow until it was started", async () => {
+    const coalescer = new Coalescer<number, ReturnType<typeof watched>>();
+    const early: unknown[] = [];
+    const handle = coalescer.join("a", watched(), async (run) => {
+      early.push(coalescer.follow("a", watched()));
+      await expect(run.work).rejects.toThrow("the waiter has given up");
+      return 1;
+    });
+    expect(early).toEqual([null]);
+    expect(coalescer.follow("a", watched())).not.toBeNull();
+    expect(await handle.result).toBe(1);
+    expect(await handle.run.work).toBe(1);
+  });
+
+  test("says why a waiter who gave up has no result", async () => {
+    const coalescer = new Coalescer<number, ReturnType<typeof watched>>();
+    const one = watched();
+    const { result } = coalescer.join("a", one, () => new Promise(() => {}));
+    for (const listener of one.listeners) listener();
+    await expect(result).rejects.toThrow("the waiter has given up");
+  });
+
+  test("releases only where there is a longest time", () => {
+    const coalescer = new Coalescer<number, ReturnType<typeof watched>>();
+    const { run } = coalescer.join("a", watched(), () => new Promise(() => {}));
+    expect(() => run.release()).toThrow("only a run with a maximum wait can be released");
+  });
+
+  test("does not cancel a released run whose leader waits", async () => {
+    const coalescer = new Coalescer<number | null, ReturnType<typeof watched>>({ maxWaitMs: 10_000, released: null });
+    const { run } = coalescer.join("a", watched(), () => new Promise(() => {}));
+    coalescer.follow("a", watched());
+    run.release();
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(run.cancelToken.cancelled).toBe(false);
+    expect(run.handles.map(({ isLeader }) => isLeader)).toEqual([true]);
+  });
+
+  test("has a timer only while there is a follower", async () => {
+    stopClocks();
+    const coalescer = new Coalescer<number | null, ReturnType<typeof watched>>({ maxWaitMs: 100, released: null });
+    const work = Promise.withResolvers<number>();
+    const leader = coalescer.join("a", watched(), () => work.promise);
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(60);
+    const followers = [coalescer.follow("a", watched()), coalescer.follow("a", watched())];
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(39);
+    expect(coalescer.size).toBe(1);
+    work.resolve(7);
+    expect(await Promise.all([leader, ...followers].map((one) => one?.result))).toEqual([7, 7, 7]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("counts the longest time from the start of the run, and its end belongs to it no more", async () => {
+    stopClocks();
+    const coalescer = new Coalescer<number | null, ReturnType<typeof watched>>({ maxWaitMs: 100, released: null });
+    coalescer.join("a", watched(), () => new Promise(() => {}));
+    vi.advanceTimersByTime(99);
+    const follower = coalescer.follow("a", watched());
+    vi.advanceTimersByTime(1);
+    expect(await follower?.result).toBeNull();
+    coalescer.join("b", watched(), () => new Promise(() => {}));
+    vi.advanceTimersByTime(100);
+    expect(coalescer.follow("b", watched())).toBeNull();
+  });
+
+  test("keeps the later run of a key when an earlier one ends", async () => {
+    stopClocks();
+    const coalescer = new Coalescer<number | null, ReturnType<typeof watched>>({ maxWaitMs: 100, released: null });
+    const work = Promise.withResolvers<number>();
+    const first = coalescer.join("a", watched(), () => work.promise);
+    vi.advanceTimersByTime(100);
+    const second = coalescer.join("a", watched(), () => new Promise(() => {}));
+    expect(second.isLeader).toBe(true);
+    work.resolve(1);
+    expect(await first.result).toBe(1);
+    expect(coalescer.follow("a", watched())?.run).toBe(second.run);
+  });
+});
+
+describe("a shared call", () => {
+  const of = (caller: string, calls: number) => testCall({ caller, calls });
+
+  function share(coalescer = new Coalescer<number, Call>()) {
+    const made: SharedCall<number>[] = [];
+    const join = (call: Call) =>
+      coalescer.join("k", call, (run) => {
+        made.push(new SharedCall(run));
+        return new Promise(() => {});
+      });
+    return { coalescer, made, join };
+  }
+
+  test("accepts no followers when none of its waiters can pay", () => {
+    const { coalescer, made, join } = share();
+    join(of("a", 0));
+    join(of("b", 1));
+    expect(made[0]?.onBehalfOf().caller.key).toBe("a");
+    expect(made[0]?.take()).toBe(true);
+    expect(made[0]?.onBehalfOf().caller.key).toBe("b");
+    expect(coalescer.size).toBe(1);
+    expect(made[0]?.take()).toBe(false);
+    expect(coalescer.follow("k", of("c", 1))).toBeNull();
+  });
+
+  test("tells the callers that wait and those that join, until it is told to stop", () => {
+    const { made, join } = share();
+    const heard: string[] = [];
+    join(of("a", 1));
+    join(of("b", 1));
+    made[0]?.followCallers((key) => void heard.push(key));
+    expect(heard).toEqual(["a", "b"]);
+    join(of("c", 1));
+    expect(heard).toEqual(["a", "b", "c"]);
+    made[0]?.followCallers(null);
+    join(of("d", 1));
+    expect(heard).toEqual(["a", "b", "c"]);
   });
 });
 

@@ -521,3 +521,74 @@ describe("a failure stays as small as what it is about", () => {
     });
   });
 });
+
+describe("the words of a failure", () => {
+  const failing = (facts: Partial<FailureFacts>) => () =>
+    Promise.reject(new UpstreamError("UNAVAILABLE", { backend: "plain", operation: read.name, ...facts }));
+  const atOnce = { ...usual, breaker: { failures: 1, coolDownMs: 600_000 } };
+
+  test.each([
+    { reason: "ECONNREFUSED", advice: "Look at the port." },
+    { reason: null, advice: null },
+  ])("stay when the breaker lets no retry through: %j", async ({ reason, advice }) => {
+    const facts = { silence: "UNREACHABLE", ...(reason && { reason }), ...(advice && { advice }) } as const;
+    const { error } = await run(new Resilience("plain", atOnce), failing(facts));
+    expect(error).toMatchObject({ failure: "UNAVAILABLE", circuitOpen: true, reason, advice, operation: read.name });
+  });
+
+  test.each<readonly [string, Partial<FailureFacts>, object]>([
+    ["lasts", { silence: "UNREACHABLE", retryable: false, reason: "CERT" }, { reason: "CERT", retryable: false }],
+    ["may pass", { silence: "UNREACHABLE", retryable: true, reason: "CERT" }, { reason: null, retryable: true }],
+    ["is silence", { silence: "SILENT", retryable: false, reason: "CERT" }, { reason: null, retryable: true }],
+  ])("are those of the breaker's refusal where their reason %s", async (_what, facts, expected) => {
+    const resilience = new Resilience("plain", atOnce);
+    const attempt = failing(facts);
+    await run(resilience, attempt);
+    await run(resilience, attempt);
+    const later = backend("OK");
+    const { error } = await outcomeNow(resilience, later.attempt);
+    expect(later.at).toHaveLength(0);
+    expect(error).toMatchObject({ failure: "UNAVAILABLE", circuitOpen: true, ...expected });
+  });
+
+  test("are those of the attempt that was made, where the queue is full for the next", async () => {
+    const breaker = { failures: 1000, coolDownMs: 1 };
+    const resilience = new Resilience("plain", { ...usual, concurrency: 1, breaker });
+    const first = outcome(resilience.run(target(), request(), backend(refused).attempt));
+    await vi.advanceTimersByTimeAsync(0);
+    for (let count = 0; count < 65; count++) void outcome(resilience.run(target(), request(), backend("HANG").attempt));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect((await first).error).toMatchObject({ failure: "UNAVAILABLE", code: null });
+  });
+
+  async function outcomeNow(resilience: Resilience, attempt: (stop: CancelToken) => Promise<string>) {
+    const result = outcome(resilience.run(target(), request(), attempt));
+    await vi.advanceTimersByTimeAsync(0);
+    return result;
+  }
+});
+
+describe("a retry after an answer", () => {
+  test.each<readonly [Failure, Facts, number]>([
+    ["UNAVAILABLE", { status: 500 }, 2],
+    ["TIMED_OUT", { status: 408 }, 2],
+    ["THROTTLED", { status: 429 }, 5],
+    ["UNAVAILABLE", { status: 503 }, 5],
+    ["UNAVAILABLE", {}, 5],
+    ["TIMED_OUT", {}, 5],
+  ])("of %s %j: so many attempts", async (kind, facts, attempts) => {
+    const settings = { ...usual, retries: 4, breaker: { failures: 1000, coolDownMs: 1 } };
+    const failing = backend(failure(kind, facts));
+    await run(new Resilience("plain", settings), failing.attempt);
+    expect(failing.at).toHaveLength(attempts);
+  });
+
+  test("that cannot be read has proved that the server is there", async () => {
+    const resilience = new Resilience("plain", { ...usual, retries: 0 });
+    for (const word of [refused, refused, failure("MALFORMED"), refused, refused])
+      await run(resilience, backend(word).attempt);
+    expect(resilience.pressure().circuit).toBe("closed");
+    await run(resilience, backend(refused).attempt);
+    expect(resilience.pressure().circuit).toBe("open");
+  });
+});

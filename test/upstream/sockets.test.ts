@@ -283,3 +283,49 @@ describe("an answer of an odd shape", () => {
     expect(await told(nested(100), "text")).toBe(nested(100));
   });
 });
+
+describe("a redirect's address", () => {
+  async function follow(location: string | null) {
+    const handler: DemoHandler = ({ rawPath }) =>
+      rawPath === "/things/a"
+        ? { status: 302, headers: location === null ? {} : { location } }
+        : { body: { at: rawPath } };
+    const { server, upstream } = await open({}, handler, { followsRedirects: true });
+    const asked = upstream.call(read, thing("a"), testCall()).then(
+      ({ value }) => value,
+      (error: unknown) => (error instanceof UpstreamError ? error.failure : error),
+    );
+    return { answer: await asked, requests: server.seen.length };
+  }
+
+  test.each(["/things/b", "http://127.0.0.1/things/b"])("%s leads to our own server", async (location) => {
+    expect(await follow(location)).toEqual({ answer: { at: "/things/b" }, requests: 2 });
+  });
+
+  test.each([
+    null,
+    "http://[",
+    "https://127.0.0.1/things/b",
+    "ftp://127.0.0.1/things/b",
+    "http://127.0.0.2/things/b",
+    "http://127.0.0.1:1/things/b",
+  ])("%s leads nowhere", async (location) => {
+    expect(await follow(location)).toEqual({ answer: "MALFORMED", requests: 1 });
+  });
+});
+
+describe("a connection", () => {
+  test("that is refused is a server that is not reached", async () => {
+    const { server, upstream } = await open();
+    await server.close();
+    const facts = { failure: "UNAVAILABLE", silence: "UNREACHABLE", reason: "ECONNREFUSED", status: null };
+    expect(await failureOf(upstream.call(read, thing("a"), testCall()))).toMatchObject(facts);
+  });
+
+  test("that is reset is a server that is silent", async () => {
+    const { server, upstream } = await open();
+    await server.setFault({ kind: "reset" });
+    const facts = { failure: "UNAVAILABLE", silence: "SILENT", status: null };
+    expect(await failureOf(upstream.call(read, thing("a"), testCall()))).toMatchObject(facts);
+  });
+});

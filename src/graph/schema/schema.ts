@@ -136,7 +136,7 @@ type Requirement = readonly ReadonlySet<Scope>[];
  * opened. A caller who lacks the scope gets FORBIDDEN in that place, nothing is asked for it, and the rest of the
  * answer stands. The document is the one with the words of federation, whether or not the schema still has them.
  */
-function enforceScopes(schema: GraphQLSchema, document: DocumentNode): GraphQLSchema {
+export function enforceScopes(schema: GraphQLSchema, document: DocumentNode): GraphQLSchema {
   const demands = demandsIn(document);
   // A caller who deletes learns what is there.
   const roots = new Set<unknown>([schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]);
