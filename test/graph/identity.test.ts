@@ -186,6 +186,7 @@ describe("text that no id is:", () => {
     ["no format", base64("-7:Package")],
     ["a part that is too short", base64("1:17:Pack")],
     ["a length with a zero in front", base64("1:17:Package01:a")],
+    ["a letter in front of a length", base64("1:17:Packagex2:a")],
     ["a length without digits", base64("1:17:Package:a")],
     ["a length of five digits", base64(`1:17:Package10000:${"a".repeat(10_000)}`)],
     ["a line feed in a part", base64("1:17:Package1:\n")],

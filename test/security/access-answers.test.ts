@@ -678,4 +678,15 @@ describe("rules", () => {
     const seen = seenThrough(gitlab, { ...readersOf(asked), packages }, { projects: [asked] });
     expect(await seen.packages.named("widget", "NPM", asked)).toEqual(unknown("NOT_SEARCHABLE"));
   });
+
+  test("let everything through that was seen", async () => {
+    const { releases, artifacts } = seenThrough(zadig, readersOf("web"), { projects: ["web"] });
+    expect(await releases.build({ backend: "b", release: inZadig, buildId: "1" })).toEqual(found(build));
+    expect(await artifacts.artifact(artifactRef)).toEqual(found(recordBy("web")));
+    const { images } = seenThrough(gitlab, readersOf(asked), { projects: [asked] });
+    expect(await images.byDigest(digest, null)).toMatchObject({ kind: "FOUND", value: [{}] });
+    const unread = { ...readersOf("web").artifacts, artifact: async () => unknown("LEFT_OUT") };
+    const blind = seenThrough(zadig, { ...readersOf("web"), artifacts: unread }, { projects: ["web"] });
+    expect(await blind.artifacts.artifact(artifactRef)).toEqual(unknown("LEFT_OUT"));
+  });
 });

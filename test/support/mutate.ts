@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Stryker } from "@stryker-mutator/core";
 
@@ -61,6 +61,8 @@ for (const name of names) {
   const target = targets[name];
   if (!target) throw new Error(`No target "${name}"; there are: ${Object.keys(targets).join(", ")}`);
   process.env["MUTATE_TESTS"] = JSON.stringify(target.tests);
+  const incrementalFile = `node_modules/.cache/mutate/${name}-${part}-${parts}.json`;
+  if (!values.again) rmSync(incrementalFile, { force: true });
   const results = await new Stryker({
     mutate: target.sources.flatMap((source) => blocksOf(source, target.from)),
     testRunner: "vitest",
@@ -78,8 +80,7 @@ for (const name of names) {
     },
     tempDirName: `.mutate/${name}`,
     incremental: true,
-    incrementalFile: `node_modules/.cache/mutate/${name}-${part}-${parts}.json`,
-    force: !values.again,
+    incrementalFile,
     allowConsoleColors: false,
     // Its reader of this file needs an older compiler.
     tsconfigFile: "none",
