@@ -869,6 +869,30 @@ describe("a whole list", () => {
     const found = await collect(serve(good(100), "counts", 10).source, { atOnce: 1, until: (row) => row === "row 15" });
     expect(found.rows).toHaveLength(20);
   });
+
+  test("counts the rows that are passed over, and goes on behind a page without others", async () => {
+    const { source } = serve(good(30), "counts", 10);
+    const keep = (row: string) => row === "row 25";
+    const list = await collect({ ...source, keep }, { atOnce: 1 });
+    expect(list).toMatchObject({ rows: ["row 25"], isCut: false, lacksRows: false, isWhole: true });
+    expect(await collect({ ...source, keep: () => false }, { atOnce: 1 })).toMatchObject({ rows: [], isWhole: true });
+    // A server that answers its first page under every number.
+    const repeating = { ...source, keep: () => false, fetch: (_page: number, size: number) => source.fetch(0, size) };
+    expect(await collect(repeating, { atOnce: 1 })).toMatchObject({ rows: [], isCut: true, isWhole: false });
+  });
+
+  test("goes on behind a page with fewer rows than asked for where more are counted", async () => {
+    const { source } = serve(good(30), "counts", 10);
+    const fetch: typeof source.fetch = async (page, size) => {
+      const answer = await source.fetch(page, size);
+      return page === 0 ? { ...answer, rows: answer.rows.slice(1), count: answer.count - 1 } : answer;
+    };
+    for (const atOnce of [1, 50]) {
+      const list = await collect({ ...source, fetch }, { atOnce });
+      expect(list.rows).toHaveLength(29);
+      expect(list).toMatchObject({ isCut: false, lacksRows: true, isWhole: false });
+    }
+  });
 });
 
 describe("a position", () => {

@@ -77,7 +77,10 @@ async function collectNumbered<T>(source: NumberedSource<T>, bounds: Bounds<T>):
 
   function isEnd({ start, end, more }: RowRange<T>): boolean {
     const count = end - start;
-    return count === 0 || !(more ?? (count >= size && gathered.size !== total));
+    if (count === 0 || more !== undefined) return count === 0 || !more;
+    // A page with fewer rows than asked for ends the list only where the backend counts no row behind it.
+    const follows = count >= size || (total !== null && start + size < total);
+    return !follows || gathered.size === total;
   }
 
   function hasHit({ rows }: RowRange<T>): boolean {
@@ -105,6 +108,8 @@ async function collectAtCursor<T>(source: CursorSource<T>, bounds: Bounds<T>): P
 class Gathered<T> {
   readonly #first: RowRange<T>;
   readonly #rows = new Map<string, T>();
+  /** Identities of the rows that the source's `keep` passed over: the backend counts them. */
+  readonly #passed = new Set<string>();
   readonly #dropped: DroppedRow[] = [];
   /** Whether a page brought nothing new: the pages behind it would be like it for ever. */
   repeats = false;
@@ -113,13 +118,14 @@ class Gathered<T> {
     this.#first = first;
   }
 
-  /** Rows so far, unreadable ones included. */
+  /** Rows so far, those included that were passed over or are unreadable. */
   get size(): number {
-    return this.#rows.size + this.#dropped.length;
+    return this.#rows.size + this.#passed.size + this.#dropped.length;
   }
 
-  add({ rows, dropped, start, end }: RowRange<T>): void {
+  add({ rows, passed, dropped, start, end }: RowRange<T>): void {
     const before = this.size;
+    for (const { identity } of passed) this.#passed.add(identity);
     for (const { row, identity } of rows) if (!this.#rows.has(identity)) this.#rows.set(identity, row);
     for (const { row } of dropped) this.#dropped.push(row);
     this.repeats = end > start && this.size === before;

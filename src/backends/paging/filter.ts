@@ -35,8 +35,10 @@ export interface Filter<T, U> {
 export interface FilteredPage<U> extends Page<U> {
   /** Whether the pages that were read hold the list from its first row to its last. */
   readonly isWhole: boolean;
-  /** Whether the list ended with fewer rows than the backend counts. */
+  /** Whether the whole list was read and has fewer different rows than the backend counts. */
   readonly lacksRows: boolean;
+  /** Whether the list ended in front of the place up to which the backend counts, however often it repeats a row. */
+  readonly endsEarly: boolean;
 }
 
 /**
@@ -87,6 +89,7 @@ export async function readFiltered<T, U>(
     dropped: walk.droppedBefore(hasNext ? rows.length : null),
     isWhole: walk.isWhole(),
     lacksRows: walk.lacksRows(),
+    endsEarly: walk.endsEarly(),
   });
 }
 

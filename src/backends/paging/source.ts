@@ -81,6 +81,8 @@ export interface DroppedAt {
 /** Consecutive rows of a list, from one page or several. */
 export interface RowRange<T> {
   readonly rows: readonly Placed<T>[];
+  /** The rows that `keep` passed over. */
+  readonly passed: readonly Placed<T>[];
   readonly dropped: readonly DroppedAt[];
   /** The place of its first row. */
   readonly start: number;
@@ -116,15 +118,16 @@ export function rangeOf<T>(
   start: number,
 ): RowRange<T> {
   const gaps = new Set(rows.length < count ? dropped.map(({ index }) => index) : []);
-  const placed: Placed<T>[] = [];
+  const kept: Placed<T>[] = [];
+  const passed: Placed<T>[] = [];
   let index = 0;
   for (const row of rows) {
     while (gaps.has(index)) index += 1;
-    if (!keep || keep(row)) placed.push({ row, place: start + index, identity: identity(row) });
+    (!keep || keep(row) ? kept : passed).push({ row, place: start + index, identity: identity(row) });
     index += 1;
   }
   const lost = dropped.map((row) => ({ row, place: start + Math.min(row.index, Math.max(0, count - 1)) }));
-  return { rows: placed, dropped: lost, start, end: start + count, total, origin, more };
+  return { rows: kept, passed, dropped: lost, start, end: start + count, total, origin, more };
 }
 
 /** A part of a page that was too large. */
@@ -189,7 +192,8 @@ async function readPiece<T>(source: NumberedSource<T>, page: number, size: numbe
     if (size > 1) return "TOO_LARGE";
     const row = { operation: error.operation ?? "", index: 0, reason: error.reason ?? "the row is too large" };
     const dropped = [{ row, place: start }];
-    return { rows: [], dropped, start, end: start + 1, total: null, origin: null, more: undefined, failure: error };
+    const none = { rows: [], passed: [], total: null, origin: null, more: undefined };
+    return { ...none, dropped, start, end: start + 1, failure: error };
   }
 }
 
@@ -202,6 +206,7 @@ function joinPieces<T>(pieces: readonly Piece<T>[], size: number, start: number,
   const isInside = ({ place }: { readonly place: number }) => place >= start && place < end;
   return {
     rows: whole.flatMap(({ rows }) => rows).filter(isInside),
+    passed: whole.flatMap(({ passed }) => passed).filter(isInside),
     dropped: whole.flatMap(({ dropped }) => dropped).filter(isInside),
     start,
     end: Math.max(start, Math.min(end, reached)),

@@ -40,6 +40,7 @@ function joinPages<T>(pages: readonly RowRange<T>[], size: number): ReadRange<T>
   return {
     ...withSize({ ...tail, total }, size),
     rows: pages.flatMap(({ rows }) => rows),
+    passed: pages.flatMap(({ passed }) => passed),
     dropped: pages.flatMap(({ dropped }) => dropped),
     start: head.start,
     origin: head.origin,
@@ -168,6 +169,8 @@ export class Walk<T, U> {
   /** Unreadable rows by place, since ranges may overlap. */
   readonly #dropped = new Map<number, DroppedAt>();
   readonly #seen = new Set<string>();
+  /** The place behind the last row that came: an empty page may begin far behind the end of the list. */
+  #end: number;
   #stale = 0;
   #group: string | null;
   #parts: readonly string[];
@@ -200,6 +203,7 @@ export class Walk<T, U> {
     this.#options = options;
     this.#start = range.start;
     this.from = from;
+    this.#end = from;
     this.origin = range.origin;
     this.total = range.total;
     this.range = range;
@@ -225,6 +229,7 @@ export class Walk<T, U> {
       this.#seen.add(one.identity);
     }
     this.#rows = fresh;
+    if (range.end > range.start) this.#end = range.end;
     for (const one of range.dropped) this.#dropped.set(one.place, one);
     this.#stale = range.rows.length > 0 && this.#seen.size === before ? this.#stale + 1 : 0;
     // A list that moved shows a row twice. One that shows the same rows again and again would never end.
@@ -287,11 +292,17 @@ export class Walk<T, U> {
     return this.#start === 0 && !this.range.goesOn;
   }
 
-  /** Whether the list ended with fewer rows than the backend counts. */
+  /** Whether the list ended in front of the place up to which the backend counts. */
+  endsEarly(): boolean {
+    const { goesOn, total } = this.range;
+    return !goesOn && !this.hasPassedLast && total !== null && this.#end < total;
+  }
+
+  /** Whether the whole list was read and has fewer different rows than the backend counts. */
   lacksRows(): boolean {
-    const { goesOn, total, end } = this.range;
-    if (goesOn || this.hasPassedLast || total === null) return false;
-    return end < total || (this.isWhole() && this.#seen.size + this.#dropped.size < total);
+    const { total } = this.range;
+    if (this.hasPassedLast || total === null || !this.isWhole()) return false;
+    return this.#seen.size + this.#dropped.size < total;
   }
 
   /** How many things the list holds; null where the window has not seen all of them. */

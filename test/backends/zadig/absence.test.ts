@@ -144,3 +144,46 @@ describe("a project", () => {
     expect(zadig.asked.filter((path) => path.startsWith("/openapi/"))).toHaveLength(1);
   });
 });
+
+describe("a list that counts rows which are passed over or repeated", () => {
+  const image = (number: number) => imageRow(number, "api", `registry.test/pay/api:${number}`, { activities });
+
+  it("has lost none of them where an artifact comes once for each of its build activities", async () => {
+    const twice = { ...image(1), activities: [...activities, ...activities] };
+    const { ask } = await open({ artifacts: [twice, image(2)] });
+    const { data, errors } = await ask(
+      '{ artifacts(filter: { repository: "api" }) { pageInfo { hasNextPage } nodes { name } sources { status } } }',
+    );
+    expect(errors).toEqual([]);
+    expect(data).toMatchObject({
+      artifacts: { pageInfo: { hasNextPage: false }, nodes: [{}, {}], sources: [{ status: "OK" }] },
+    });
+  });
+
+  it("has lost none of them where it does not know the label that was asked for", async () => {
+    const releases = [1, 2, 3].map((number) => ({
+      ...release({ api: shown }),
+      ...{ id: idOf(number), version: `v${number}`, labels: number === 2 ? ["stable"] : [] },
+    }));
+    const { ask } = await open({ generation: "r1", releases });
+    const { data, errors } = await ask(
+      '{ releases(filter: { project: "pay", label: "stable" }) { nodes { version } sources { status } } }',
+    );
+    expect(errors).toEqual([]);
+    expect(data).toMatchObject({ releases: { nodes: [{ version: "v2" }], sources: [{ status: "OK" }] } });
+  });
+
+  it("has lost rows where it ends before as many places as it counts", async () => {
+    const { ask } = await open({
+      odd: ({ query }) => ({
+        headers: { "x-total": "3" },
+        body: query.get("page") === "1" ? [image(1), image(2)] : [],
+      }),
+    });
+    const { data, errors } = await ask(
+      '{ artifacts(filter: { repository: "api" }) { nodes { name } sources { status } } }',
+    );
+    expect(errors).toMatchObject([{ extensions: { code: "UPSTREAM_MALFORMED" } }]);
+    expect(data).toMatchObject({ artifacts: { nodes: [{}, {}], sources: [{ status: "PARTIAL" }] } });
+  });
+});
