@@ -1,3 +1,4 @@
+import process from "node:process";
 import type { Failure, UpstreamError } from "./errors.ts";
 import type { Call } from "./operation.ts";
 
@@ -10,8 +11,17 @@ export class Event<T> {
     return this.#subscribers.size > 0;
   }
 
+  /** An error of a subscriber is an uncaught error of the process; the publisher and other subscribers do not see it. */
   publish(message: T): void {
-    for (const subscriber of this.#subscribers) subscriber(message);
+    for (const subscriber of this.#subscribers) {
+      try {
+        subscriber(message);
+      } catch (error) {
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   /** Returns how to unsubscribe. Subscribers run synchronously, in the order in which they subscribed. */

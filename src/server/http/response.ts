@@ -156,9 +156,9 @@ export async function sendEncoded(
       return;
     }
   }
+  const body = coding === null ? encoded.text : await encoded.compressed(coding);
   response.setHeader("content-type", `${how.type}; charset=utf-8`);
   if (coding !== null) response.setHeader("content-encoding", coding);
-  const body = coding === null ? encoded.text : await encoded.compressed(coding);
   response.writeHead(how.status, { "content-length": coding === null ? encoded.length : body.length });
   response.end(method === "HEAD" ? undefined : body);
 }
