@@ -17,11 +17,7 @@ interface Lock {
   >;
 }
 
-/**
- * The bill of materials of the packages that run. npm's own `--omit=dev` omits packages that a development tool needs
- * as well, `graphql` for one, so the whole bill is reduced to the packages that the lockfile does not mark as
- * development.
- */
+/** The bill of what runs. npm's `--omit=dev` omits packages that a development tool needs as well. */
 export function billOf<B extends Bill>(whole: B, { name, packages }: Lock): B {
   const running = new Set(
     Object.entries(packages).flatMap(([path, { version, dev, devOptional }]) =>

@@ -13,10 +13,7 @@ interface Verdict {
   readonly text: string;
 }
 
-/**
- * Asks each backend, and once for each place that the configuration names, with the gateway's own credentials. Backends
- * are asked at the same time, the places of one of them one after another.
- */
+/** Asks all backends, and of each one place after the other, with the gateway's own credentials. */
 export async function connect({ backends, mutations, limits }: Config): Promise<Verdict> {
   const all = await Promise.all(
     backends.map(async (configured) => {

@@ -48,7 +48,6 @@ function printRow({ name, method, path, answers, versions, proves }: Operation):
   return `| ${[`\`${name}\``, `\`${method} ${path}\``, answers, versions, silence].map(cell).join(" | ")} |`;
 }
 
-/** The proofs as the head of the document explains them. */
 const proofNames: Readonly<Record<Proof, string>> = {
   KEYED_READ: "its key",
   WHOLE_LIST: "its whole list",

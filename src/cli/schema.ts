@@ -15,11 +15,7 @@ if (given.some((argument) => argument !== "--subgraph")) {
   else writeSync(stdout, text, start);
 }
 
-/**
- * `npm run` says two lines about itself on stdout before it starts a script. In a file they would make the schema
- * unreadable, so there they are taken back: the place to go on from, or null where stdout is no file or they are
- * absent.
- */
+/** Removes the two lines of `npm run` from a file: the place to write at, or null where there are none. */
 function withoutBanner(): number | null {
   if (!fstatSync(stdout).isFile()) return null;
   try {

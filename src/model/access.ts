@@ -53,7 +53,6 @@ function isMeant({ key, claims }: Subject, who: Who): boolean {
   return values.some((value) => typeof value === "string" && who.values.includes(value));
 }
 
-/** No backend has longer paths. */
 const longestPath = 4096;
 
 /** Whether a name or path fits a glob. Case counts; a path that is not in its plain form fits nothing. */

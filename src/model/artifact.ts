@@ -3,16 +3,12 @@ const lengths = { sha256: 64, sha512: 128, sha1: 40, md5: 32 } as const;
 /** The checksum algorithms the four backends use, strongest first. */
 export type DigestAlgorithm = keyof typeof lengths;
 
-/** With its algorithm and some blanks around it. */
 const longestDigest = 256;
 
 /** `algorithm:hex`, lower case. */
 export type Digest = `${DigestAlgorithm}:${string}`;
 
-/**
- * Reads `algorithm:hex` in any case, or bare hex of 64 (SHA-256) or 128 (SHA-512) digits; null for anything else.
- * Bare hex of 32 or 40 digits is refused: it is as likely a commit or an id.
- */
+/** Reads `algorithm:hex`, or bare hex of SHA-256 or SHA-512; shorter hex is as likely a commit or an id. */
 export function parseDigest(text: string | null | undefined): Digest | null {
   if (!text || text.length > longestDigest) return null;
   const lower = text.trim().toLowerCase();

@@ -38,9 +38,7 @@ export class Lru<V> {
     return value;
   }
 
-  /**
-   * Stores the entry in place of an earlier one of this key. A too heavy entry is not stored, the earlier one removed.
-   */
+  /** Stores an entry in place of an earlier one; a too heavy one is not stored, the earlier one removed. */
   set(key: string, value: V): void {
     const { maxEntries = Infinity, maxWeight = Infinity, maxEntryWeight = maxWeight, onEvict } = this.#bounds;
     this.delete(key);

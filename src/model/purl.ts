@@ -95,7 +95,6 @@ function namespaceKey({ type, namespace }: PurlParts): string | null {
 }
 
 const caselessNames: readonly string[] = ["npm", "composer", "nuget", "huggingface", "deb"];
-/** An RPM's name is case-sensitive, its vendor is not. */
 const caselessNamespaces: readonly string[] = ["rpm"];
 
 const formats: Readonly<Record<string, { readonly format: PackageFormat; readonly separator: string }>> = {

@@ -18,7 +18,6 @@ function instantAt(millis: number): Instant | null {
 const pattern =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?(?:\s*(Z|UTC|[+-]\d{2}:?\d{2}))?(?:\s+(?:[A-Z]{2,5}|[+-]\d{2,4}))?(?:\s+m=[+-][\d.]+)?$/i;
 
-/** The longest way to say an instant, with room for blanks around it. */
 const longestInstant = 128;
 
 /** An instant as we print it, on any day but the 29th of February. */
@@ -76,13 +75,9 @@ export function secondsBetween(start: Instant | null, finish: Instant | null): n
   return seconds >= 0 ? seconds : null;
 }
 
-/** Where GraphQL's Int ends. */
 const largestInt = 2_147_483_647;
 
-/**
- * A count or a size as a backend answered it. Null for what is no whole number from 0 on, and past 2^53, where a JSON
- * number has already lost its last digits: no number is better than a wrong one.
- */
+/** A count or a size; null for no whole number from 0 on, and past 2^53, where digits are lost. */
 export function toCount(value: number | null | undefined): number | null {
   return value !== null && value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
@@ -116,9 +111,7 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/**
- * Puts what a getter has made in the place of the getter, and hands it back: it is made once, however often it is read.
- */
+/** Puts what a getter has made in the place of the getter, and hands it back: it is made once. */
 export function keep<T>(target: object, name: string, value: T): T {
   Object.defineProperty(target, name, { value, enumerable: true });
   return value;

@@ -118,10 +118,7 @@ function validatorsOf({ etag, "last-modified": modified }: Headers): Headers | n
   return modified === undefined ? null : { "if-modified-since": modified };
 }
 
-/**
- * What a response allows a cache that serves one credential only (RFC 9111: a private cache), by `Cache-Control`,
- * `Expires`, `Age` and `Vary`. `freshMs`: null when the response does not name how long it is fresh.
- */
+/** What a response allows a private cache (RFC 9111); `freshMs` is null where it does not name a lifetime. */
 export function cachePolicyOf(headers: Headers): { readonly isStorable: boolean; readonly freshMs: number | null } {
   const directives = directivesOf(headers["cache-control"] ?? "");
   // Our keys contain every header that we set; a response that varies by anything else cannot be found again.

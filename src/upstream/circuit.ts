@@ -22,20 +22,14 @@ export interface Permit {
 export interface CircuitSettings {
   readonly failures: number;
   readonly coolDownMs: number;
-  /**
-   * Whether there is a health check: then silence opens the circuit only when the check meets silence too. Without it,
-   * silence has to be met at two different targets.
-   */
+  /** True: silence opens it only when the check meets silence too. False: only at two different targets. */
   readonly hasCheck: boolean;
 }
 
 /** Marks silences at several different targets. */
 const severalTargets = Symbol("several targets");
 
-/**
- * A circuit breaker. It decides by what is recorded, and sends nothing itself. It is the permit of every call but a
- * trial. `now` is a clock in milliseconds that never goes back.
- */
+/** A circuit breaker, which sends nothing itself. It is the permit of every call but a trial. */
 export class Circuit implements Permit {
   readonly #settings: CircuitSettings;
   readonly #now: () => number;

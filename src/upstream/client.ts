@@ -62,10 +62,7 @@ const none = {} as const;
 /** What is left of a response where there is no cache. */
 const uncached = { headers: none, body: Buffer.alloc(0) } as const;
 
-/**
- * The client of one backend; nothing is sent before the first call. Lives as long as the process. Its public functions
- * may be passed on by themselves.
- */
+/** The client of one backend; sends nothing before the first call. Its public functions may be passed on. */
 export class Upstream {
   readonly name: string;
   /** Base address with its path, without a trailing slash. */
@@ -358,7 +355,6 @@ export class Upstream {
   }
 }
 
-/** A cache entry as a response before it is judged. */
 function rawOf({ status, headers, body }: CachedResponse, { media = "json" }: Request<unknown>): RawReply {
   const header = (name: string) => headers[name] ?? null;
   return { status, header, body: parseBody(body, media, header("content-type"), status) };

@@ -190,10 +190,7 @@ export class Run<T, W extends Waiter> {
   }
 }
 
-/**
- * The call of a run that is made for several calls. It is cancelled with the last of them, has as much time as the one
- * that has most, and is paid by the first that can pay.
- */
+/** The call of a run: cancelled with the last of its waiters, and paid by the first that can pay. */
 export class SharedCall<T> implements Call {
   readonly requestId: string;
   readonly caller: Call["caller"];

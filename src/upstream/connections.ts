@@ -108,10 +108,7 @@ function proxyConnector(): buildConnector.connector {
     });
 }
 
-/**
- * Requests in absolute form (RFC 9112 3.2.2). undici's ProxyAgent does the same over a single connection, which would
- * queue one call behind the other.
- */
+/** Requests in absolute form (RFC 9112 3.2.2). undici's ProxyAgent would send them over a single connection. */
 function forwarded(target: URL, proxy: URL, token: string | null, limits: Pool.Options): Dispatcher {
   const pool = new Pool(proxy.origin, { ...limits, connect: proxyConnector() });
   return pool.compose((dispatch) => (options, handler) => {

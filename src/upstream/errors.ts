@@ -1,7 +1,4 @@
-/**
- * What can go wrong with one upstream call, as a closed set. Anything else that is thrown is a bug of ours.
- * `OVER_BUDGET` is our own limit of calls or of time: the call was not made.
- */
+/** Failures of one upstream call. `OVER_BUDGET`: our own limit of calls or time, so the call was not made. */
 export type Failure =
   | "NOT_FOUND"
   | "DENIED"
@@ -12,10 +9,7 @@ export type Failure =
   | "MALFORMED"
   | "OVER_BUDGET";
 
-/**
- * Why the server did not answer. `UNREACHABLE`: no connection could be made. `SILENT`: the request was sent and was
- * reset, was not answered in time, or was answered by a proxy with 502 to 504.
- */
+/** Why there is no answer. `SILENT`: the request was sent, and was reset, late, or answered by a proxy (502 to 504). */
 export type Silence = "UNREACHABLE" | "SILENT";
 
 /** What may be published about a failure. None of it is the vendor's text, an address or a credential. */

@@ -102,7 +102,6 @@ export class ExchangeReport {
   }
 }
 
-/** The request behind a call. */
 function requestOf(call: Call): Call {
   return call.onBehalfOf ? requestOf(call.onBehalfOf()) : call;
 }

@@ -47,14 +47,10 @@ export interface Call {
   readonly requestId: string;
   readonly budget: Budget;
   readonly caller: Caller;
-  /** Where stale responses are recorded that were served in this operation. */
   readonly staleResponses?: StaleResponses;
   /** True: no cached or remembered answer will do, the backend has to be asked. */
   readonly bypassCache?: boolean;
-  /**
-   * Set where several callers may wait for this call. Reports the key of each of them, and of those who join later,
-   * until it is called with null.
-   */
+  /** Reports the keys of all callers that wait, until it is called with null; set where there may be several. */
   readonly followCallers?: (report: ((key: string) => void) | null) => void;
   /** Set where this call is not a request's own: the call that paid last, to which exchanges are attributed. */
   readonly onBehalfOf?: () => Call;
@@ -131,10 +127,8 @@ export class AddressTooLong extends Error {
   }
 }
 
-/** A path taken apart at its holes. */
 interface Template {
   readonly holes: readonly { readonly before: string; readonly name: string; readonly isMany: boolean }[];
-  /** The text behind the last hole. */
   readonly rest: string;
 }
 
@@ -196,10 +190,7 @@ export interface RawReply {
   readonly body: unknown;
 }
 
-/**
- * The header with the path and query that a response came from after redirects; absent where there was none.
- * A server cannot send a header of this name: a colon is not allowed in it.
- */
+/** The path and query after redirects, as a header: a colon is allowed in none, so no server can send it. */
 export const redirectedTo = ":path";
 
 /** What a dialect makes of a response: fine, or one of the closed failures with what may be published about it. */
@@ -224,27 +215,15 @@ export type Credentials = Readonly<Record<string, string>>;
 
 /** The protocol of one vendor: how to authenticate, and how to read its responses. */
 export interface Dialect {
-  /**
-   * Headers with the credential; a promise only where an identity service may have to be asked first. Throws, or
-   * rejects with, an UpstreamError when there is no credential.
-   */
+  /** A promise only where an identity service may have to be asked. Fails with an UpstreamError. */
   readonly authorize: (request: Outgoing, call: Call) => Credentials | Promise<Credentials>;
-  /**
-   * Judges every response, success statuses included, where the vendor's rules are not plain HTTP.
-   * Null leaves the judgement to the status.
-   */
+  /** Judges every response where the vendor's rules are not plain HTTP; null leaves it to the status. */
   readonly judge: (reply: RawReply, operation: Operation) => Judgement | null;
   /** The response header with the vendor's request id, lower case. */
   readonly traceHeader: string | null;
-  /**
-   * Called after a failure that fresh credentials may cure (an expired token), with the credentials that were sent;
-   * true sends the request once more.
-   */
+  /** Called after a failure that fresh credentials may cure; true sends the request once more. */
   readonly renew?: (reply: RawReply, sent: Credentials, call: Call) => Promise<boolean>;
-  /**
-   * The cheapest read that these credentials allow and no caller can influence; left out where there is none. Sent
-   * before silence opens the circuit; any answer closes it.
-   */
+  /** The cheapest read that these credentials allow and no caller can influence; see {@link CircuitSettings}. */
   readonly check?: ServerCheck;
   /** Follow redirects of reads that stay on the same origin; any other redirect is MALFORMED. */
   readonly followsRedirects?: boolean;
@@ -290,7 +269,6 @@ export function judgeByStatus({ status, header }: RawReply): Judgement {
   return { failure: "REJECTED" };
 }
 
-/** The graph publishes it as an Int. */
 const maxRetryAfterMs = 2_147_483_647;
 
 /** `Retry-After`, seconds or an HTTP date, as milliseconds from now, 24 days at most; null when there is none. */

@@ -18,14 +18,12 @@ export interface ResilienceSettings {
 export interface Target {
   readonly operation: Operation;
   readonly path: string;
-  /** Fingerprint of the caller's own credential where that is sent, else null. */
   readonly credential: string | null;
 }
 
 /** A health check of the server: the name of its operation, and how to send it with the credentials of a call. */
 interface HealthCheck {
   readonly name: string;
-  /** Settles as soon as it is cancelled. */
   readonly send: (call: Call, cancelToken: CancelToken) => Promise<unknown>;
 }
 
@@ -59,7 +57,6 @@ export class Resilience {
   /** Why the server answers no call until an operator acts (a certificate, a proxy's rules); null while it may. */
   #lastingReason: string | null = null;
 
-  /** `backend` is the configured name, for errors. */
   constructor(backend: string, settings: ResilienceSettings, check: HealthCheck | null = null) {
     this.#backend = backend;
     this.#settings = settings;
@@ -175,7 +172,6 @@ export class Resilience {
     return acquired.promise;
   }
 
-  /** Waits for a trial that is in flight. */
   async #awaitPermit(gate: Gate, operation: Operation, { cancelToken }: Call): Promise<Permit> {
     for (;;) {
       const decision = gate.acquire();
@@ -224,12 +220,10 @@ export class Resilience {
       });
   }
 
-  /** The failure of a call that was cancelled. */
   #timedOut(operation: Operation): UpstreamError {
     return this.#error("TIMED_OUT", operation, { retryable: false });
   }
 
-  /** The failure of a call that the breaker did not let through. */
   #refused(operation: Operation): UpstreamError {
     const cause = this.#lastingReason === null ? {} : { reason: this.#lastingReason, retryable: false };
     return this.#error("UNAVAILABLE", operation, { circuitOpen: true, ...cause });
@@ -240,7 +234,6 @@ export class Resilience {
   }
 }
 
-/** What a failure of this operation shows about the server. */
 function evidenceOf(error: unknown, operation: string): Evidence {
   // The failure of another operation is that of a token which could not be read.
   if (!(error instanceof UpstreamError) || error.operation !== operation) return "INCONCLUSIVE";
@@ -254,7 +247,6 @@ function lastingReasonOf(error: unknown): string | null {
   return isLasting ? error.reason : null;
 }
 
-/** Whether the server answered that it has failed for this request. */
 function isFailedAnswer({ failure, silence, status }: UpstreamError): boolean {
   return silence === null && status !== null && (failure === "UNAVAILABLE" || failure === "TIMED_OUT");
 }
@@ -265,7 +257,6 @@ function pauseAfter(error: UpstreamError, attempts: number): number {
   return (error.retryAfterMs ?? 0) + Math.random() * Math.min(maxPauseMs, firstPauseMs * 2 ** attempts);
 }
 
-/** Resolves after so many milliseconds, or when the call is cancelled. */
 function pause(ms: number, cancelToken: CancelToken): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(end, ms).unref();
@@ -325,17 +316,13 @@ export class FairSlots {
     this.#maxQueued = maxQueued;
   }
 
-  /** Takes a free slot; false when there is none. */
   tryAcquire(): boolean {
     if (this.inFlight >= this.#maxInFlight) return false;
     this.inFlight += 1;
     return true;
   }
 
-  /**
-   * Waits for a slot. When the queue is full, the last call of the caller with most calls in it is refused; that
-   * may be this one.
-   */
+  /** Waits for a slot. A full queue refuses the last call of the caller with most calls: perhaps this one. */
   enqueue(caller: string, waiter: SlotWaiter) {
     const call: QueuedCall = { waiter, removals: new Map() };
     if (this.#entries >= this.#maxQueued && !this.#makeRoom(caller)) {

@@ -13,7 +13,6 @@ const admitLargeRead = createAdmissionControl(262_144);
 
 /** Chunks of one response: a server that writes row by row sends some thousands. */
 const maxChunks = 100_000;
-/** Interim responses (103 and the like) before the final one. */
 const maxInterim = 16;
 /** Chunks that are stored as they come: a usual response has no more. */
 const chunksAsTheyCome = 16;
@@ -35,7 +34,6 @@ export interface ResponseReceiver<T> {
  * content-length is not read), and with MisshapenAnswer for endless chunks or interim responses.
  */
 export class ResponseHandler<T> implements Dispatcher.DispatchHandler {
-  /** 0 until there is a response. */
   status = 0;
   headers: RawHeaders = {};
   length = 0;
@@ -62,7 +60,6 @@ export class ResponseHandler<T> implements Dispatcher.DispatchHandler {
     return this.#controller !== null;
   }
 
-  /** Sends the request. Resolves with what the receiver makes of the response. */
   dispatch(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<T> {
     this.#cancelToken.onCancel(this.#cancel);
     dispatcher.dispatch(request, this);
@@ -210,7 +207,6 @@ const maxDepth = 64;
 const maxParts = 1_000_000;
 /** Members of one object: in a very large one each takes a microsecond or two to add, a hundred times a list's. */
 const maxMembers = 10_000;
-/** Bytes below which a body cannot have as many members. */
 const minCheckedBytes = 4 * maxMembers;
 
 /** Whether there are brackets enough: a page of short lists never has them, and counting them costs next to nothing. */
@@ -227,10 +223,7 @@ function mayBeDeep(json: string): boolean {
 
 const [quote, backslash, comma, openList, closeList, openObject, closeObject] = Buffer.from('"\\,[]{}');
 
-/**
- * Throws MisshapenAnswer for JSON that is nested deeper, or has more parts, than any honest response, before it is
- * parsed. One pass over the bytes, which takes a fraction of what parsing does.
- */
+/** Throws MisshapenAnswer for JSON of more levels or parts than an honest response has, before it is parsed. */
 function checkShape(json: Uint8Array): void {
   let depth = 0;
   let parts = 0;

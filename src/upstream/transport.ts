@@ -39,7 +39,6 @@ export interface Received {
   readonly headers: RawHeaders;
   readonly body: Buffer;
   readonly credentials: Credentials;
-  /** To be settled when the response is judged. */
   readonly exchange: ExchangeReport;
 }
 
@@ -249,7 +248,6 @@ function withRedirect(received: Received, path: string): Received {
   return { ...received, headers, raw: { ...received.raw, header } };
 }
 
-/** The path and query of a redirect; null when it leads to another origin. */
 function redirectPath(reply: RawReply, origin: string): string | null {
   const location = reply.header("location");
   if (location === null || !URL.canParse(location, origin)) return null;

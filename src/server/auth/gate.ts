@@ -14,16 +14,7 @@ export type Gate = ReturnType<typeof createGate>;
 export type Admission = { readonly caller: CallerFacts } | { readonly refusal: Refusal; readonly rule: CredentialRule };
 
 /** The rules for credentials. */
-export type CredentialRule =
-  /** There is no `Authorization` header. */
-  | "missing"
-  /** The header has another form than `Bearer <credential>`. */
-  | "form"
-  /** The credential is longer than `auth.tokenBytes`. */
-  | "size"
-  /** No configured key is this one. */
-  | "key"
-  | TokenRule;
+export type CredentialRule = "missing" | "form" | "size" | "key" | TokenRule;
 
 const realm = 'Bearer realm="delivery-graph"';
 
@@ -88,10 +79,7 @@ function missing(): Admission {
   return { refusal: unauthenticated(realm, "Say who you are: Authorization: Bearer …"), rule: "missing" };
 }
 
-/**
- * One answer for everything that can be wrong with a credential, because the exact rule helps those who guess. The
- * maximum length is no secret, and a refused length is hard to tell from a refused token.
- */
+/** One answer for everything that can be wrong with a credential: the exact rule helps those who guess. */
 function invalid(rule: CredentialRule, message = "This credential is not accepted."): Admission {
   return { refusal: unauthenticated(`${realm}, error="invalid_token"`, message), rule };
 }

@@ -18,9 +18,7 @@ import type { Log } from "../observability/log.ts";
 
 /** The rules for tokens. */
 export type TokenRule =
-  /** It is no signed, unencrypted JWT. */
   | "token form"
-  /** Its algorithm is not among `auth.jwt.algorithms`. */
   | "algorithm"
   /** The issuer publishes no key that fits its header. */
   | "signing key"
@@ -28,16 +26,12 @@ export type TokenRule =
   | "signature"
   | "issuer"
   | "audience"
-  /** `exp` has passed or is missing. */
   | "expiry"
-  /** `nbf` is in the future. */
   | "not before"
-  /** Another claim has the wrong type. */
   | "claims"
   /** Not verified: the issuer's keys could not be read. */
   | "signing keys";
 
-/** The bearer of a token, or the first rule that it breaks. */
 type TokenReading =
   | {
       readonly bearer: {
@@ -48,7 +42,6 @@ type TokenReading =
     }
   | { readonly rule: TokenRule };
 
-/** Clocks of two machines differ a little. */
 const toleranceSeconds = 5;
 
 /** Accepts unexpired tokens that the configured issuer signed for this audience with a configured algorithm. */
@@ -133,7 +126,6 @@ function scopesIn(claim: unknown): readonly Scope[] {
   return words.flatMap((word) => (typeof word === "string" ? (parseScope(word) ?? []) : []));
 }
 
-/** The issuer's keys could not be read, and there are no earlier ones. */
 class NoSigningKeys extends Error {
   override readonly name = "NoSigningKeys";
 }
@@ -153,13 +145,8 @@ const maxKeys = 100;
 /** Types of asymmetric keys; a shared secret in a published set would let everybody sign. */
 const keyTypes = new Set<unknown>(["RSA", "EC", "OKP"]);
 
-/**
- * The issuer's public keys, read when they are first needed and cached. An unknown key id causes a new read (the issuer
- * may have changed its keys), at most once in the cool-down time. While the address does not answer, the cached keys
- * remain in use.
- */
+/** The issuer's public keys. Cached ones remain in use while the address does not answer. */
 class SigningKeys {
-  /** Number of successful reads. */
   generation = 0;
   readonly #operation: Operation;
   readonly #upstream: Upstream;

@@ -14,12 +14,10 @@ import type { FieldPlan, Plan, Selection, Shape, Variables } from "./plan.ts";
 type Path = GraphQLResolveInfo["path"];
 type Answer = Record<string, unknown>;
 
-/** One execution of a plan. */
 interface Run {
   readonly plan: Plan;
   readonly variables: Variables;
   readonly context: unknown;
-  /** {@link mostErrors} at most. */
   readonly errors: GraphQLError[];
   readonly omitted: { count: number; first: unknown };
   readonly meter: AnswerMeter | null;
@@ -103,7 +101,6 @@ function fieldsOf(
   return pending === null ? answer : settleAll(answer, pending);
 }
 
-/** A value of an answer that is not there yet. */
 interface Pending<K extends string | number> {
   readonly key: K;
   readonly value: Promise<unknown>;
@@ -319,9 +316,7 @@ function typenameOf(value: unknown): unknown {
   return typeof value === "object" && value !== null && "__typename" in value ? value.__typename : null;
 }
 
-/**
- * Reports the failure of a field and returns null for it; rethrows that of a required field, which fails its parent.
- */
+/** Reports the failure of a field and returns null; rethrows that of a required field, which fails its parent. */
 function failField(run: Run, field: FieldPlan, shape: Shape, error: unknown, path: Path): null {
   if (run.meter?.refusal()) throw error;
   // Locating an error is expensive, and errors beyond the limit are not reported one by one.

@@ -36,9 +36,7 @@ interface AnswerWaiter<Q> {
   readonly prepared: Q | null;
 }
 
-/**
- * A run of one operation for all its waiters; its result is null for a follower that has to run the operation itself.
- */
+/** A run of one operation; its result is null for a follower that has to run the operation itself. */
 export type AnswerRun<Q, A> = Run<A | null, AnswerWaiter<Q>>;
 
 /** Names and values of headers. */

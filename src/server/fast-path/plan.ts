@@ -82,10 +82,7 @@ export function plansOf(schema: GraphQLSchema, document: DocumentNode): PlanOf {
   };
 }
 
-/**
- * Plans a validated query; null for another operation. `variables` decide what `@skip` and `@include` leave out: the
- * plan serves all variables that agree in {@link conditionsOf} the document.
- */
+/** Plans a validated query, for all variables that agree in {@link conditionsOf}; null for another operation. */
 export function createPlan(
   schema: GraphQLSchema,
   document: DocumentNode,
@@ -104,11 +101,7 @@ export function createPlan(
 
 const conditionalDirectives = new Set([GraphQLSkipDirective.name, GraphQLIncludeDirective.name]);
 
-/**
- * The variables that decide which fields a document selects. Null for a document that has no plans: with introspection,
- * other directives than `@skip` and `@include`, or names that start with two underscores, which are special in
- * JavaScript.
- */
+/** The variables that decide about fields; null for a document that has no plans, see the README. */
 function conditionsOf(document: DocumentNode): readonly string[] | null {
   const names = new Set<string>();
   let isPlannable = true;

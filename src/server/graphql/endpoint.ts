@@ -54,11 +54,7 @@ export interface GraphQLOptions {
   readonly fastPath?: boolean;
 }
 
-/**
- * The share of an operation's time that it may wait for another's answer. The leader started earlier and is answered
- * within its own time, so no follower could wait longer than the whole of it; this leaves most of it for a run of its
- * own.
- */
+/** The share of an operation's time for which it may wait for another's answer; the rest is for a run of its own. */
 const maxWaitRatio = 0.25;
 /** Listeners of one response: more would be a leak. */
 const maxListeners = 20;
@@ -73,17 +69,13 @@ interface Ticket {
   readonly cancelToken: CancelToken;
 }
 
-/** The answer to one operation. */
 type Answer =
   | { readonly status: number; readonly encoded: Encoded<string>; readonly hasErrors: boolean }
   | { readonly parts: AsyncIterable<Part> }
   | Refusal
   | "left";
 
-/**
- * Creates the endpoint. Each request is parsed, its answer's type negotiated and its operations prepared here, once for
- * GET, POST and batches and before anything runs. Equal in-flight operations of equal callers run once.
- */
+/** Creates the endpoint. Equal in-flight operations of equal callers run once. */
 export function createGraphQL(options: GraphQLOptions) {
   const { config } = options;
   const operations = createOperations(options);
@@ -255,10 +247,7 @@ function createOperations(options: GraphQLOptions) {
   return { begin, prepare, answer, refuse, fastPath, errors };
 }
 
-/**
- * Answers a batch. When its answers together are too large, none is sent: which of them would have fitted depends on
- * the order in which they were made.
- */
+/** Answers a batch; when its answers together are too large, none is sent: which would fit depends on chance. */
 async function answerBatch(
   { begin, prepare, answer, errors }: ReturnType<typeof createOperations>,
   parameters: GraphQLRequest["operations"],

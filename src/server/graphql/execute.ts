@@ -70,10 +70,7 @@ type Executed =
   | Refusal
   | "left";
 
-/**
- * Executes operations of one schema: by their plans where they have one, else by the reference executor. The followers
- * of the run `shared` wait for the operation as well.
- */
+/** Executes operations of one schema by their plans, else by the reference executor. */
 export function createExecute(options: ExecuteOptions) {
   const { config, schema, errors, preparation, fastPath } = options;
   const inlineTrace = config.server.subgraph ? useInlineTrace(schema) : null;
@@ -201,10 +198,7 @@ function contextFactory({ config, estate, log }: ExecuteOptions) {
   };
 }
 
-/**
- * Releases the followers of a run when a call brings less than its backend can bring: a failure, or a stale answer of
- * the cache. Returns whether one did.
- */
+/** Releases a run's followers when a call fails or is answered by a stale entry; returns whether one did. */
 function releaseWhenDegraded(operation: OperationHandle, shared: SharedRun): () => boolean {
   let found = false;
   operation.observe({

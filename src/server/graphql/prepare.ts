@@ -116,10 +116,7 @@ export function createPreparation(
         return new Refusal(400, [inputError(error)]);
       }
     },
-    /**
-     * The estimated cost in upstream calls, or a refusal when it is too high together with `spent`, the cost of the
-     * earlier operations of its request. An accepted cost is added to `spent`.
-     */
+    /** The estimated cost in calls, which is added to `spent`; a refusal when both together are too high. */
     measure: (prepared: Prepared, spent: Spent) => measure(prepared, limits, spent),
     /** The refusal of an operation that must not even be estimated; null where it may, whatever its cost. */
     refuseUnmeasurable: (prepared: Prepared): Refusal | null => {
@@ -140,10 +137,7 @@ export const documentBounds = { maxEntries: 500, maxWeight: 262_144 } as const;
 /** Invalid documents in the cache: they have bounds of their own, so that they never evict a valid one. */
 const maxInvalidDocuments = 100;
 
-/**
- * Documents by their text, each parsed and validated once by `read`. `bodyBytes` is the largest body, so that any one
- * refusal fits. `size` counts the valid documents.
- */
+/** Documents by their text, each read once. `bodyBytes` is the largest body, so that any one refusal fits. */
 export function createDocumentCache(
   read: (text: string) => DocumentNode | readonly GraphQLError[],
   fastPath: Pick<FastPath<unknown, unknown>, "plansOf"> | null,
@@ -177,7 +171,6 @@ function misnamedVariables({ definitions }: DocumentNode): readonly GraphQLError
     .map(({ variable }) => badInputAt(variable, `A variable cannot be called "$${variable.name.value}": rename it.`));
 }
 
-/** The same error with a location. */
 function locate(node: OperationDefinitionNode, error: GraphQLError): GraphQLError {
   return error.locations ? error : new GraphQLError(error.message, { nodes: [node], extensions: error.extensions });
 }

@@ -76,7 +76,6 @@ export function isInParts(result: ExecutionResult | AsyncIterable<Part>): result
   return Symbol.asyncIterator in result;
 }
 
-/** How the parts of an answer are finished. */
 interface DeferOptions {
   readonly mask: (error: unknown) => GraphQLError;
   /** Errors that failed no field and are not reported yet: rows left out, missing parts of merged values. */
@@ -108,7 +107,6 @@ export async function* finishParts(
   }
 }
 
-/** Changes a part, and each of those that it brings along. */
 function mapPart(part: Part, change: <R extends ExecutionResult>(one: R) => R): Part {
   const { incremental } = part;
   return change(incremental ? { ...part, incremental: incremental.map(change) } : part);

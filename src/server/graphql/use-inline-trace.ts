@@ -8,7 +8,6 @@ import {
   isObjectType,
 } from "graphql";
 
-/** The trace of one field and its selection. */
 interface TraceNode {
   /** Response name, or index in a list; null for the root. */
   readonly key: string | number | null;
@@ -151,8 +150,6 @@ function printInstant(ms: number): Uint8Array {
   const seconds = Math.floor(ms / 1000);
   return Buffer.concat([numberField(1, seconds), numberField(2, Math.floor((ms - seconds * 1000) * 1e6))]);
 }
-
-// Encoding of protocol buffers.
 
 function textField(field: number, text: string): Uint8Array {
   return bytesField(field, Buffer.from(text));

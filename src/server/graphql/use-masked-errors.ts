@@ -100,15 +100,11 @@ function rewrite(
   });
 }
 
-/**
- * Errors in the order of the document and of list entries: the order in which they occurred depends on the executor.
- * Those without a location come last, as they are.
- */
+/** Errors in the order of the document, those without a location last: they occur in the executor's order. */
 export function inDocumentOrder(errors: readonly GraphQLError[]): readonly GraphQLError[] {
   return errors.length < 2 ? errors : errors.toSorted((one, other) => compareNumbers(placeOf(one), placeOf(other)));
 }
 
-/** Line and column, then the indices of the path. */
 function placeOf({ locations, path }: GraphQLError): readonly number[] {
   const [first] = locations ?? [];
   if (first === undefined) return [Number.POSITIVE_INFINITY];
@@ -139,7 +135,6 @@ export function errorsOfNullData(
   return causing.length === 0 ? errors : causing;
 }
 
-/** Response names of the operation's root fields that must not be null. */
 function requiredRootFields(
   schema: GraphQLSchema,
   { definitions }: DocumentNode,

@@ -12,14 +12,9 @@ interface Sender {
   readonly isOwnPage: boolean;
 }
 
-/** Characters of documents that clients registered, keys included. */
 const maxCharacters = 4_194_304;
 
-/**
- * Operations by id: those of the manifest, and those that clients register by their hash ("automatic persisted
- * queries"). With `only`, nothing else runs but for the exceptions. Registered documents belong to no caller: running
- * one requires the same rights as sending it. Finds the document of an operation, or the reason why none runs.
- */
+/** Finds documents by id: those of the manifest, and those registered by hash ("automatic persisted queries"). */
 export function usePersistedOperations({ only, automatic, except }: Persisted, operations: Operations) {
   const registered = new Lru<string>({ maxWeight: maxCharacters, weigh: (text, key) => key.length + text.length });
 

@@ -5,11 +5,7 @@ import { brotliDecompress, constants, gunzip, inflate, inflateRaw, zstdDecompres
 import { codeOf } from "../../upstream/errors.ts";
 import { type Refusal, refuse } from "./response.ts";
 
-/**
- * Reads a request's body and removes its content codings. The limit holds for the sent and for the decoded bytes,
- * whatever the headers promise; the unread rest of a refused body is left to {@link discard}. Rejects when the
- * connection is closed in the middle.
- */
+/** Reads and decodes a body within the limit; rejects when the connection is closed in the middle. */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer | Refusal> {
   const codings = codingsOf(request.headers["content-encoding"]);
   if (codings === null) {
@@ -40,7 +36,6 @@ type Decode = (bytes: Buffer, limit: number) => Promise<Buffer>;
 /** A window of 8 MiB is the largest that a sender may use over HTTP (RFC 9659). */
 const zstdWindowBits = 23;
 const knownCodings = "gzip, deflate, br, zstd";
-/** Content codings of one body. */
 const maxCodings = 2;
 
 const unzip: Decode = (bytes, limit) => promisify(gunzip)(bytes, { maxOutputLength: limit });
@@ -59,7 +54,6 @@ const decoders: Readonly<Record<string, Decode>> = {
     }),
 };
 
-/** Null when one of them is unknown, or when there are too many. */
 function codingsOf(header: string | undefined): readonly Decode[] | null {
   const names = (header ?? "")
     .toLowerCase()
@@ -70,7 +64,6 @@ function codingsOf(header: string | undefined): readonly Decode[] | null {
   return found.length === names.length && names.length <= maxCodings ? found : null;
 }
 
-/** The body as it was sent; null when it is larger than the limit. */
 async function readBytes(request: IncomingMessage, limit: number): Promise<Buffer | null> {
   if (Number(request.headers["content-length"] ?? 0) > limit) return null;
   const chunks: Buffer[] = [];
@@ -108,13 +101,9 @@ async function readBytes(request: IncomingMessage, limit: number): Promise<Buffe
   });
 }
 
-/** Bytes of a refused body that are discarded, so that its sender can read the refusal. */
 const maxDiscardedBytes = 16_777_216;
 
-/**
- * Discards the rest of a refused request: a socket that is closed with unread bytes is reset, and the answer on its way
- * is lost with it.
- */
+/** Discards the rest of a request: a socket that is closed with unread bytes is reset, and the answer lost. */
 export function discard(request: IncomingMessage): void {
   let bytes = 0;
   request.on("data", (chunk: Buffer) => {

@@ -8,9 +8,7 @@ import { demoHeader, refusalText, refuse } from "./response.ts";
 /** Node checks for late heads and requests every 30 seconds by default. */
 export const promptTimeouts = { connectionsCheckingInterval: 1000 } as const satisfies ServerOptions;
 
-/** Milliseconds between two checks, while an answer waits for its client and while none does. */
 const checkIntervalMs = { waiting: 100, idle: 1000 } as const;
-/** A connection with more unsent bytes is checked at once. */
 const largeBytes = 65_536;
 
 interface Connection {
@@ -118,9 +116,7 @@ function waitingBytes({ socket, answers }: Connection): number {
   return bytes;
 }
 
-/** What a connection has received. */
 interface Sender {
-  /** The last request whose head has arrived. */
   request: IncomingMessage | null;
   since: number;
   bytes: number;

@@ -16,10 +16,7 @@ export interface CorsOptions {
   readonly backends: readonly string[];
 }
 
-/**
- * Headers that a page may send: those that the gateway reads, and those that clients and browser tracing add to each
- * request by themselves. The latter change no answer, but a page that may not send them could not ask anything.
- */
+/** Headers that the gateway reads, and those that clients and tracing add to each request by themselves. */
 const usualHeaders = [
   "accept accept-language authorization cache-control content-encoding content-language content-type if-none-match",
   "pragma x-explain x-request-id",
@@ -65,7 +62,6 @@ export function allowOrigin(request: IncomingMessage, response: ServerResponse, 
   return true;
 }
 
-/** Whether pages of this origin may read answers. */
 function isAllowedOrigin(
   origin: string | undefined,
   { origins, loopback }: Pick<CorsOptions, "origins" | "loopback">,

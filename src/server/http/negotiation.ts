@@ -37,7 +37,6 @@ const offers: readonly Offer[] = [
   { type: "text/event-stream", isParts: true, parameters: { charset: "utf-8" } },
 ];
 
-/** One element of an Accept or Accept-Encoding header. */
 interface Range {
   readonly name: string;
   readonly parameters: Readonly<Record<string, string>>;

@@ -54,10 +54,7 @@ export interface Target {
   readonly query: string;
 }
 
-/**
- * Parses the request target in the forms of RFC 9112 (3.2). The absolute form, which any client may send, names the
- * host itself: a Host header beside it means nothing.
- */
+/** Parses the request target (RFC 9112, 3.2). The absolute form names the host itself, whatever Host says. */
 export function targetOf({ url = "/", headers }: IncomingMessage): Target {
   const [, authority, rest = ""] = /^https?:\/\/([^/?#]*)(.*)$/is.exec(url) ?? [];
   const origin = authority === undefined ? url : rest.startsWith("/") ? rest : `/${rest}`;

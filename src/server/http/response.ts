@@ -163,7 +163,6 @@ export async function sendEncoded(
   response.end(method === "HEAD" ? undefined : body);
 }
 
-/** Whether an `If-None-Match` header names this entity tag. */
 function hasCopy(header: string | undefined, etag: string): boolean {
   return (header ?? "").split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag);
 }
@@ -178,13 +177,9 @@ type Parts = AsyncIterable<string> | Iterable<string>;
 
 /** Between events something is sent so often, or a proxy may close the connection as idle. */
 const pingMs = 12_000;
-/** A comment of server-sent events, which clients ignore. */
 const comment = ":\n\n";
 
-/**
- * Sends an answer in parts as they come, each a JSON text. Resolves when the last one is sent, or when the caller has
- * closed the connection; the source is closed then.
- */
+/** Sends JSON texts as they come, until the last one is sent or the caller has closed the connection. */
 export async function sendParts(
   response: ServerResponse,
   type: PartsType,

@@ -23,17 +23,13 @@ export interface HttpOptions extends PagesOptions {
 /** The HTTP server around the GraphQL endpoint. */
 export type HttpServer = ReturnType<typeof createHttpServer>;
 
-/** Request line and headers without the caller's key or token. */
 const otherHeaderBytes = 16_384;
 const maxUrlLength = 8192;
 const graphMethods = "GET, POST, OPTIONS";
 const senderLimits = { headMs: 10_000, bodyMs: 30_000 } as const;
 const requestIdHeader = "x-request-id";
 
-/**
- * The server around the GraphQL endpoint: pages, health, limits of size and origin, and a graceful shutdown. `listen`
- * starts it.
- */
+/** The server around the GraphQL endpoint, with limits of size and origin. `listen` starts it. */
 export function createHttpServer(options: HttpOptions) {
   const { config, log, metrics } = options;
   const { host, port, path } = config.server;
@@ -101,7 +97,6 @@ export function createHttpServer(options: HttpOptions) {
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Node's server with limits for headers, times and connections. */
 function openServer(
   { config, log, metrics, demo }: HttpOptions,
   inFlight: () => readonly ServerResponse[],
@@ -193,10 +188,7 @@ function createHandler(options: HttpOptions, gate: Gate, phase: () => Phase): Ha
   };
 }
 
-/**
- * Answers requests to the graph: null when it has, else the refusal. `hosts` are the gateway's own, as the caller may
- * have written them.
- */
+/** Answers requests to the graph: null when it has, else the refusal. `hosts` are the gateway's own. */
 function createGraphHandler(
   { config, graphql, log }: HttpOptions,
   gate: Gate,
@@ -241,7 +233,6 @@ function createGraphHandler(
   };
 }
 
-/** The refusal of a request that no path accepts. */
 function refuseAnywhere(request: IncomingMessage, host: string | null, isPrivate: boolean): Refusal | null {
   if (isPrivate && host !== null && !isLoopback(host.replace(/:\d*$/, ""))) {
     const message = "This gateway answers to names of this machine only (localhost, 127.0.0.1).";

@@ -18,9 +18,7 @@ export interface ProcessLog extends Log {
   readonly configure: (settings: LogSettings) => void;
 }
 
-/** Bytes that are written together. */
 const bufferBytes = 8192;
-/** How long an entry may wait for others. */
 const maxDelayMs = 50;
 
 /**
@@ -64,10 +62,7 @@ export function createLog(stderr: { readonly isTerminal: boolean; readonly hasCo
 /** Longer operation names are cut: they come from callers. */
 const maxNameLength = 100;
 
-/**
- * Logs each operation and each failed upstream request, without document, variables, address, headers or anything of a
- * backend but its stable code and request id.
- */
+/** Logs operations and failed upstream requests, without documents, variables, addresses or headers. */
 export function createRequestLog(log: Log): Observer {
   return {
     exchanged: ({ requestId }, { backend, operation, outcome, via, status, ms, attempt, error }) => {

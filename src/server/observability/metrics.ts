@@ -5,7 +5,6 @@ import { type Observer, publishedVia } from "./telemetry.ts";
 /** The counters of one gateway, in the text format of Prometheus. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Distinct operation names in labels. */
 const maxOperationNames = 100;
 /** Distinct unknown fields that are counted for one operation of one backend. */
 const maxUnknownFields = 1000;
@@ -51,7 +50,6 @@ const helpTexts = {
 
 type Name = keyof typeof helpTexts;
 
-/** Makes metrics in one registry. */
 class Factory {
   readonly registry = new Registry();
 
@@ -168,11 +166,7 @@ function countRows(make: Factory): Pick<Observer, "loaded" | "read"> {
 
 const maxLabelLength = 64;
 
-/**
- * Maps operation names, which come from callers, to a bounded number of label values: each is a series that a
- * monitoring system stores. `(other)` for names beyond the first `max` and overlong ones, `(anonymous)` for none: no
- * name looks so.
- */
+/** Maps operation names of callers to at most `max` label values, `(other)` and `(anonymous)`. */
 export function createLabelLimiter(max: number): (name: string | null) => string {
   const known = new Set<string>();
   return (name) => {

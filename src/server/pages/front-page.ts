@@ -40,7 +40,6 @@ export function toPage(text: string, csp: string): Page {
   return { html: new Encoded(Buffer.from(text), 6), csp };
 }
 
-/** The content of the front page. */
 interface FrontPageOptions {
   readonly version: string;
   /** Empty where strangers may read the page: what is behind the gateway is not for them. */
@@ -153,7 +152,6 @@ function configuredBackends(): Example {
   };
 }
 
-/** Null asks all backends. */
 function newestReleases(backend: string | null): Example {
   const filter = backend === null ? "" : `filter: { backend: "${backend}" },`;
   return {
@@ -167,7 +165,6 @@ function newestReleases(backend: string | null): Example {
   };
 }
 
-/** Null asks all backends. */
 function newestImages(backend: string | null): Example {
   const filter = `filter: { ${backend === null ? "" : `backend: "${backend}",`} type: IMAGE }`;
   return {

@@ -3,7 +3,6 @@ import { css, editorWorkerService, graphqlWorker, js, jsonWorker } from "@graphq
 import { contentPolicy, hashSource } from "../http/response.ts";
 import { type Example, escapeHtml, favicon, logo, type Page, toPage } from "./front-page.ts";
 
-/** How GraphiQL opens. */
 interface GraphiqlOptions {
   /** Queries of the menu; the first one is in the editor of a new visitor. */
   readonly examples: readonly Example[];

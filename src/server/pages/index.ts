@@ -85,7 +85,6 @@ export function createPages(options: PagesOptions, phase: () => Phase) {
 
 const paths: ReadonlySet<string> = new Set(["", "/", "/health", "/ready"]);
 
-/** Answers GET and HEAD with a page. */
 function sendPage({ html, csp }: Page, request: IncomingMessage, response: ServerResponse): Promise<void> {
   response.setHeader("content-security-policy", csp);
   varyBy(response, "accept, accept-encoding");
