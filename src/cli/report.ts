@@ -42,15 +42,12 @@ export function explainUnreadable(file: string, error: unknown): string {
 }
 
 /** The demo's greeting: where its backends are, and three queries to try. */
-export function demoBanner({
-  url,
-  backends,
-  examples,
-}: {
+export function demoBanner(facts: {
   readonly url: string;
   readonly backends: readonly { readonly name: string; readonly url: string; readonly fault: string | null }[];
   readonly examples: readonly Example[];
 }): string {
+  const { url, backends, examples } = facts;
   const width = backends.reduce((widest, { name }) => Math.max(widest, name.length), 0);
   return [
     "The demo: made-up data in four backends on this machine.",

@@ -28,16 +28,8 @@ export interface GatewayOptions {
 export type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
 /** Connects the backends and listens. Rejects with the system's error when the address is not available. */
-export async function startGateway({
-  config,
-  log,
-  version,
-  operations,
-  observers,
-  examples,
-  demo = false,
-  fastPath = true,
-}: GatewayOptions) {
+export async function startGateway(options: GatewayOptions) {
+  const { config, log, version, operations, observers, examples, demo = false, fastPath = true } = options;
   const backends = config.backends.map((backend) => backend.connect({ mutations: config.mutations }, config.proxies));
   const metrics = config.server.metrics ? createMetrics(backends, { version, demo }) : null;
   const telemetry = createTelemetry([createRequestLog(log), ...(metrics ? [metrics] : []), ...(observers ?? [])]);

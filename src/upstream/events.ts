@@ -44,9 +44,8 @@ export interface Exchange {
   /** Counts from 1; 0: no request was sent for this call, see `via`. */
   readonly attempt: number;
   /**
-   * How the answer came: `SENT`, by a request; `COALESCED`, from the request of another
-   * call in flight; `CACHE`; `STALE`, from the cache because the backend failed; `UNSENT`, there is none (open breaker,
-   * full queue, no budget or credential, no time left).
+   * `SENT`, by a request; `COALESCED`, from the request of another call in flight; `CACHE`; `STALE`, from the cache
+   * because the backend failed; `UNSENT`, there is none (open breaker, full queue, no budget, credential or time left).
    */
   readonly via: "SENT" | "COALESCED" | "CACHE" | "STALE" | "UNSENT";
   /** Bytes of the answer's body, as far as it was read. */

@@ -46,7 +46,9 @@ export function createGate(
   return {
     admit: async ({ authorization }: IncomingHttpHeaders): Promise<Admission> => {
       if (auth.mode === "none") return anonymous;
-      if (authorization === undefined) return missing();
+      if (authorization === undefined) {
+        return { refusal: unauthenticated(realm, "Say who you are: Authorization: Bearer …"), rule: "missing" };
+      }
       const credential = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1];
       if (credential === undefined) return invalid("form");
       if (credential.length > auth.tokenBytes) {
@@ -73,10 +75,6 @@ function createKeyring(keys: readonly KeyConfig[]): (credential: string) => KeyC
     const hash = createHash("sha256").update(credential).digest();
     return hashed.reduce<KeyConfig | null>((found, one) => (timingSafeEqual(one.hash, hash) ? one.key : found), null);
   };
-}
-
-function missing(): Admission {
-  return { refusal: unauthenticated(realm, "Say who you are: Authorization: Bearer …"), rule: "missing" };
 }
 
 /** One answer for everything that can be wrong with a credential: the exact rule helps those who guess. */

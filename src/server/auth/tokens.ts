@@ -8,7 +8,7 @@ import {
   jwtVerify,
 } from "jose";
 import type { JwtConfig } from "../../config/index.ts";
-import { parseScope, type Scope } from "../../model/access.ts";
+import { parseScope, type Scope, type Subject } from "../../model/access.ts";
 import { neverCancelled } from "../../upstream/cancel.ts";
 import { Upstream } from "../../upstream/client.ts";
 import type { EnvironmentProxies } from "../../upstream/connections.ts";
@@ -34,11 +34,7 @@ export type TokenRule =
 
 type TokenReading =
   | {
-      readonly bearer: {
-        readonly name: string;
-        readonly scopes: readonly Scope[];
-        readonly claims: Readonly<Record<string, unknown>>;
-      };
+      readonly bearer: { readonly name: string; readonly scopes: readonly Scope[]; readonly claims: Subject["claims"] };
     }
   | { readonly rule: TokenRule };
 

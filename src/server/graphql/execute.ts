@@ -252,13 +252,7 @@ export function outcomeOf({ data, errors }: ExecutionResult): OperationOutcome {
  * queue, the deadline counts from `startedAt`, and `onClose` calls back when the answer is sent or no one waits for it.
  */
 export function createCall(
-  {
-    headers,
-    requestId,
-    callerKey: key,
-    startedAt,
-    onClose,
-  }: {
+  options: {
     readonly headers: RequestHeaders;
     readonly requestId: string;
     readonly callerKey: string;
@@ -267,6 +261,7 @@ export function createCall(
   },
   limits: { readonly upstreamCalls: number; readonly deadlineMs: number },
 ): Call {
+  const { headers, requestId, callerKey: key, startedAt, onClose } = options;
   const deadline = startedAt + limits.deadlineMs;
   let left = limits.upstreamCalls;
   const cancelToken = new CancelSource();

@@ -15,14 +15,7 @@ export interface Part extends ExecutionResult {
  * operation. The meter of the context counts the answer while it is made: one that is too large is a refusal, or ends in
  * one. Rejects when the signal aborts.
  */
-export async function executeReference({
-  schema,
-  document,
-  operationName,
-  variables,
-  context,
-  signal,
-}: {
+export async function executeReference(execution: {
   readonly schema: GraphQLSchema;
   readonly document: DocumentNode;
   readonly operationName: string | null;
@@ -30,6 +23,7 @@ export async function executeReference({
   readonly context: { readonly meter: AnswerMeter | null };
   readonly signal: AbortSignal;
 }): Promise<ExecutionResult | AsyncIterable<Part>> {
+  const { schema, document, operationName, variables, context, signal } = execution;
   const { meter } = context;
   const tooLarge = new AbortController();
   meter?.onRefusal(() => tooLarge.abort(meter.refusal()));

@@ -220,14 +220,7 @@ const syntaxProblem = { status: 400, rule: "syntax", message: "What was sent is 
  */
 export function answerUnreadable(
   server: Server,
-  {
-    maxHeaderBytes,
-    demo,
-    isReadableByPages,
-    inFlight,
-    answered,
-    log,
-  }: {
+  options: {
     readonly maxHeaderBytes: number;
     readonly demo: boolean;
     readonly isReadableByPages: boolean;
@@ -236,6 +229,7 @@ export function answerUnreadable(
     readonly log: Log;
   },
 ): void {
+  const { maxHeaderBytes, demo, isReadableByPages, inFlight, answered, log } = options;
   const problems: Readonly<Record<string, typeof syntaxProblem>> = {
     HPE_HEADER_OVERFLOW: {
       status: 431,

@@ -35,19 +35,14 @@ const shutdownMs = 3000;
  * from telemetry events when the thing has ended: no context travels through the code, and none leaves the gateway.
  * Without a `route` the exporter finds the collector itself; `exporter` is for tests.
  */
-export function startTracing({
-  config,
-  version,
-  log,
-  route,
-  exporter,
-}: {
+export function startTracing(options: {
   readonly config: TracingConfig;
   readonly version: string;
   readonly log: Log;
   readonly route?: CollectorRoute | null;
   readonly exporter?: SpanExporter;
 }) {
+  const { config, version, log, route, exporter } = options;
   diag.setLogger(exporterLog(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const { delayMs, timeoutMs, queueSize, batchSize } = config.batch;
   const provider = new TracerProvider({
