@@ -34,7 +34,7 @@ export function listenForSignals({ log, comesTwice }: { readonly log: Log; reado
   };
   for (const signal of signals) process.on(signal, end);
   return {
-    /** From now on the first signal runs this, and the process ends with 0 when it is done, whether or not it failed. */
+    /** From now on the first signal runs this, and the process ends with 0 when it is done, even if it failed. */
     gracefully: (how: () => Promise<void>) => {
       stop = how;
     },

@@ -56,7 +56,7 @@ export interface GraphQLOptions {
 
 /** The share of an operation's time for which it may wait for another's answer; the rest is for a run of its own. */
 const maxWaitRatio = 0.25;
-/** Listeners of one response: more would be a leak. */
+/** Listeners for the end of one response: an operation, the parts of its answer, and its followers. */
 const maxListeners = 20;
 
 interface Scope extends RequestScope {
@@ -79,11 +79,9 @@ type Answer =
 export function createGraphQL(options: GraphQLOptions) {
   const { config } = options;
   const operations = createOperations(options);
-  const { begin, fastPath } = operations;
   const credentialHeaders = config.backends.map(({ name }) => credentialHeader(name));
-  // There an answer can depend on more than the body and the caller: on the page that sends it, on a header of a
-  // router.
-  const coalesced = config.server.subgraph || config.persisted.only ? null : (fastPath?.answers ?? null);
+  // There an answer can depend on more than the body and the caller: on the page or the router that sends it.
+  const coalesced = config.server.subgraph || config.persisted.only ? null : (operations.fastPath?.answers ?? null);
 
   /** Null for a request that is not coalesced: only a POST without explanation is. */
   function ticketOf({ request, response, caller, credentials, types }: Scope, body: Buffer): Ticket | null {
@@ -100,7 +98,7 @@ export function createGraphQL(options: GraphQLOptions) {
     const handle = coalesced?.follow(key, { cancelToken, prepared: null });
     const prepared = handle?.run.leader.prepared;
     if (!handle || !prepared) return false;
-    const operation = begin(scope);
+    const operation = operations.begin(scope);
     operation.rename(prepared.operation.name?.value ?? null);
     const answer = await handle.result.catch(() => "left" as const);
     if (answer === null) await send(await operations.answer(prepared, scope, operation, null), scope);
@@ -112,14 +110,14 @@ export function createGraphQL(options: GraphQLOptions) {
   }
 
   async function answerOne(parameters: GraphQLParameters | Refusal, scope: Scope, ticket: Ticket | null) {
-    const operation = begin(scope);
+    const operation = operations.begin(scope);
     const prepared = operations.prepare(parameters, scope, operation);
     const run = (shared: AnswerRun<Prepared, Answer> | null) => operations.answer(prepared, scope, operation, shared);
     if (coalesced === null || ticket === null || prepared instanceof Refusal || prepared.plan === null) {
       return send(await run(null), scope);
     }
     const { key, cancelToken } = ticket;
-    // The result is null for followers only; it rejects when the caller has left.
+    // Null for followers only; it rejects when the caller has left.
     const answer = await coalesced.join(key, { cancelToken, prepared }, run).result.catch(() => null);
     await send(answer ?? "left", scope);
   }
@@ -133,10 +131,9 @@ export function createGraphQL(options: GraphQLOptions) {
       body: Buffer,
       asking: Pick<RequestScope, "caller" | "address" | "requestId">,
     ): Promise<void> => {
-      // An operation, the parts of its answer and its followers all listen for the end of the response.
       response.setMaxListeners(maxListeners);
-      const refused = (refusal: Refusal) => operations.refuse(request, response, refusal, asking.requestId);
       const types = negotiate(request.headers.accept);
+      const refused = (refusal: Refusal) => operations.refuse(request, response, refusal, asking.requestId);
       if (types === null) return refused(notAcceptable());
       const scope: Scope = {
         ...asking,
@@ -160,10 +157,20 @@ export function createGraphQL(options: GraphQLOptions) {
   };
 }
 
+type Exchanged = Pick<RequestScope, "request" | "response" | "requestId">;
+
+/** Begins an operation of a request; it ends as `left` when the connection closes before its answer. */
+function beginOperation(telemetry: Telemetry, { request, response, requestId }: Exchanged): OperationHandle {
+  const operation = telemetry.begin({ requestId, parent: traceParentOf(headersOf(request)) });
+  response.once("close", () => operation.end("left"));
+  return operation;
+}
+
 /** The steps of one operation, from its parameters to its answer. */
 function createOperations(options: GraphQLOptions) {
   const { config, backends, log, telemetry } = options;
   const errors = useMaskedErrors(config.server, log);
+  const begin = (of: Exchanged) => beginOperation(telemetry, of);
   const findDocument = usePersistedOperations(config.persisted, options.operations);
   const schema = createSchema(config.server.subgraph ? "subgraph" : "standalone", {
     mutations: config.mutations,
@@ -177,13 +184,6 @@ function createOperations(options: GraphQLOptions) {
   const estate = createEstate(backends);
   const invalidateAnswers = () => fastPath?.answers.invalidate();
   const execute = createExecute({ config, schema, estate, errors, log, preparation, fastPath, invalidateAnswers });
-
-  /** Begins an operation of a request; it ends as `left` when the connection closes before its answer. */
-  function begin({ request, response, requestId }: Pick<RequestScope, "request" | "response" | "requestId">) {
-    const operation = telemetry.begin({ requestId, parent: traceParentOf(headersOf(request)) });
-    response.once("close", () => operation.end("left"));
-    return operation;
-  }
 
   function prepare(
     parameters: GraphQLParameters | Refusal,

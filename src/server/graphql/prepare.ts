@@ -54,7 +54,6 @@ export function createPreparation(
   const rules = server.introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   const documents = createDocumentCache(readValid, fastPath, limits.bodyBytes);
 
-  /** The parsed and validated document, or its errors. */
   function readValid(text: string): DocumentNode | readonly GraphQLError[] {
     try {
       const document = readDocument(text, limits);

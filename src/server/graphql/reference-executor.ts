@@ -12,8 +12,8 @@ export interface Part extends ExecutionResult {
 /**
  * Executes any operation by the specification: introspection, mutations, and `@defer` in parts, the last of which has
  * `hasNext: false`. The document is valid, the variables are as sent; `operationName` is null where there is one
- * operation. The meter of the context counts the answer while it is made: one that is too large is a refusal, or ends in
- * one. Rejects when the signal aborts.
+ * operation. The meter of the context counts the answer while it is made: a too large one is a refusal, or ends in one.
+ * Rejects when the signal aborts.
  */
 export async function executeReference(execution: {
   readonly schema: GraphQLSchema;

@@ -131,8 +131,8 @@ export class Encoded<T extends string | Buffer> {
 const minCompressedBytes = 1024;
 
 /**
- * Sends a text, compressed where the client accepts it. Unless `cacheControl` is `no-store` the browser may cache it and
- * has to revalidate it each time: 304 when it has this very text.
+ * Sends a text, compressed where the client accepts it. Unless `cacheControl` is `no-store` the browser may cache it
+ * and has to revalidate it each time: 304 when it has this very text.
  */
 export async function sendEncoded(
   { headers, method }: IncomingMessage,
