@@ -251,7 +251,8 @@ async function readPackages(
       count: () => Promise.resolve(null),
     });
     if (window.kind !== "FOUND") return window;
-    const gap = window.value.lacksRows && window.value.isWhole ? unknown("LOST_ROWS") : null;
+    // The window that ends the list reports the rows that it lacks.
+    const gap = window.value.lacksRows && !window.value.hasNext ? unknown("LOST_ROWS") : null;
     const heads = completeHeads(pages);
     const packages = mapPage(window.value, (one) => {
       const head = heads.get(packageTextOf(one));

@@ -40,6 +40,10 @@ interface PageKey {
   readonly at: number | string;
 }
 
+interface SizedPageKey extends PageKey {
+  readonly size: number;
+}
+
 const notListed = absent(listTags, "WHOLE_LIST");
 const noTag = absent(getTag, "KEYED_READ");
 
@@ -53,6 +57,7 @@ export class Tags {
   readonly #lists: Loader<PackageName, Answer<Listed<Tag>>>;
   readonly #tags: Loader<TagKey, Answer<Tag>>;
   readonly #heads: Loader<PageKey, PageAtCursor<Tag>>;
+  readonly #pages: Loader<SizedPageKey, PageAtCursor<Tag>>;
   /** The size in which a head is read. */
   readonly #headSizes = new Map<string, number>();
   /** Repositories whose whole list is read in this request: it answers single tags too. */
@@ -68,6 +73,10 @@ export class Tags {
     const by = { call, backend, operation: getTag.name };
     this.#tags = batched(tagText, (keys, answers) => this.#readTags(keys, answers), by);
     this.#heads = single(pageText, (key) => this.#fetch(key, this.#headSizes.get(pageText(key)) ?? largestPage));
+    this.#pages = single(
+      (key) => keyText(pageText(key), key.size),
+      (key) => this.#fetch(key, key.size),
+    );
   }
 
   /** One tag; several of one repository asked together are one call. */
@@ -184,15 +193,15 @@ export class Tags {
   }
 
   /**
-   * A page that starts a list is read once, in the largest size that is asked for in one tick: the newest tag is the
-   * head of the first page of tags, so both together are one call.
+   * Each page is read once. One that starts a list is read in the largest size that is asked for in one tick: the newest
+   * tag is the head of the first page of tags, so both together are one call.
    */
   async #fetchOnce(key: PageKey, size: number): Promise<PageAtCursor<Tag>> {
-    if (key.at) return this.#fetch(key, size);
+    if (key.at) return this.#pages.load({ ...key, size });
     const text = pageText(key);
     this.#headSizes.set(text, Math.max(size, this.#headSizes.get(text) ?? 0));
     const head = await this.#heads.load(key);
-    if (head.size === undefined || head.size < size) return this.#fetch(key, size);
+    if (head.size === undefined || head.size < size) return this.#pages.load({ ...key, size });
     // A marker stands behind the whole page.
     return key.at === "" || head.count <= size ? head : headOf(head, size);
   }

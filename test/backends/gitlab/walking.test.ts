@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { present, ref, type SyntheticRow, stage, synthetic, walk } from "./support.ts";
 
-const { server, packages, close } = await stage();
+const { server, packages, readers, close } = await stage();
 const scope = { repository: "infra/tools", group: null } as const;
 const everything = { name: null, match: "CONTAINS", format: null } as const;
 const newest = { prefix: null, stage: null, direction: "DESC" } as const;
@@ -47,6 +47,20 @@ describe("a walk over packages", () => {
       { numRuns: 25 },
     );
   }, 30_000);
+
+  test("reports rows that the server counts and does not send with the window that ends the list", async () => {
+    const answer = synthetic(() => ["a", "b", "c"].map((name, index) => row(index + 1, name)));
+    server.setTamper((reply, request) => {
+      const { headers, ...rest } = answer(reply, request);
+      return { ...rest, headers: { ...headers, "x-total": "4" } };
+    });
+    const generic = { ...everything, format: "GENERIC" } as const;
+    const reader = present(readers().packages);
+    const begun = await reader.page(scope, generic, { first: 2, after: null });
+    expect(begun).toMatchObject({ kind: "FOUND", value: { hasNext: true }, gap: null });
+    const whole = await reader.page(scope, generic, { first: 5, after: null });
+    expect(whole).toMatchObject({ kind: "FOUND", value: { hasNext: false }, gap: { reason: "LOST_ROWS" } });
+  });
 
   test("goes on at the same name when rows come or go in front of it", async () => {
     await fc.assert(

@@ -110,6 +110,19 @@ describe("walking tags", () => {
     expect(names).toEqual(Array.from({ length: 40 }, (_, index) => `t${index}`));
   });
 
+  it("reads a page behind the first once in a request, whoever asks for it again", async () => {
+    const { demo, packages, calls } = await openSwr();
+    demo.setTamper(tagServer(() => 30));
+    const ref = packageRef("image://api");
+    const head = await packages().versions(ref, newestFirst, { first: 5, after: null });
+    const request = { first: 5, after: head.rows.at(-1)?.position ?? null };
+    demo.forget();
+    const reader = packages();
+    const again = [await reader.versions(ref, newestFirst, request), await reader.versions(ref, newestFirst, request)];
+    expect(again.map(({ rows }) => rows.length)).toEqual([5, 5]);
+    expect(calls()).toHaveLength(1);
+  });
+
   it("goes on in the API it began in", async () => {
     const { packages, calls } = await openSwr({ demo: { imageApi: "v3" }, settings: { imageApi: "auto" } });
     const older = await openSwr();
