@@ -96,6 +96,7 @@ describe("the package that npm makes, installed into an empty folder", () => {
       "dist/src/server/pages/front-page.css",
       "dist/demo/estate.js",
       "dist/schema/root.graphql",
+      "schema/printed/subgraph.graphql",
       "LICENSE",
       "README.md",
       "gateway.example.yaml",
