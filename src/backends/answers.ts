@@ -12,19 +12,19 @@ export interface Found<T> {
   readonly gap: Unknown | null;
 }
 
-/** There is no such thing, and somebody has proved it. */
+/** There is no such thing, and a call or the rules prove it. */
 export interface Absent {
   readonly kind: "ABSENT";
   /**
-   * How it was proved. `IMPOSSIBLE`: the vendor's own rules allow no such key, so nothing was asked. `HIDDEN`: the access
-   * rules hide the place from the caller, who is to see what a place that does not exist answers.
+   * How it was proved. `IMPOSSIBLE`: the vendor's own rules allow no such key, so nothing was asked. `HIDDEN`: the
+   * access rules hide the place from the caller, who is to see what a place that does not exist answers.
    */
   readonly proof: Proof | "IMPOSSIBLE" | "HIDDEN";
   /** The operation whose silence is the proof, such as `gitlab.getPackage`; null where nothing was asked. */
   readonly operation: string | null;
 }
 
-/** Nobody could say. */
+/** Whether there is such a thing is not known. */
 export interface Unknown {
   readonly kind: "UNKNOWN";
   readonly reason: UnknownReason;
@@ -33,15 +33,15 @@ export interface Unknown {
 }
 
 /**
- * Why nobody could say:
+ * Why it is not known:
  * - `FAILED`: a call failed.
- * - `LEFT_OUT`: the answer to many keys said nothing of this one.
+ * - `LEFT_OUT`: the answer to many keys lacks this one.
  * - `NOT_SEARCHABLE`: the backend has no way to be asked this, and was not.
  * - `NOT_CONFIGURED`: the configuration names no place to look in, and nothing was asked.
  * - `NARROW_SEARCH`: only a search was asked that sees less than the plain read right.
  * - `LOSSY_NAME`: the name may be spelled otherwise there.
  * - `DETAIL_MISSING`: a list names the thing, and its detail says that it does not exist.
- * - `UNCHECKED_ORDER`: an order was asked for that cannot be checked, or a date is missing: the newest cannot be told.
+ * - `UNCHECKED_ORDER`: an order was asked for that cannot be checked, or a date is missing: the newest is not known.
  * - `LOST_ROWS`: rows could not be read, or fewer came than were counted.
  * - `UNREAD`: the list goes on behind the most that is read of it.
  */
@@ -63,8 +63,8 @@ export function found<T>(value: T, gap: Unknown | null = null): Found<T> {
 }
 
 /**
- * An absence that the operation's silence proves. The compiler refuses a proof that a declaration written `as const` does
- * not name in `proves`; a TypeError refuses it of any other.
+ * An absence that the operation's silence proves. The compiler refuses a proof that a declaration written `as const`
+ * does not name in `proves`; a TypeError refuses it of any other.
  */
 export function absent<O extends Operation>({ name, proves }: O, proof: O["proves"][number]): Absent {
   if (!proves.includes(proof)) throw new TypeError(`${name}: its silence is no ${proof}`);
@@ -77,12 +77,12 @@ export const impossible: Absent = { kind: "ABSENT", proof: "IMPOSSIBLE", operati
 /** The absence of what the access rules hide. */
 export const hidden: Absent = { kind: "ABSENT", proof: "HIDDEN", operation: null };
 
-/** That nobody could say, for a reason that is no failed call. */
+/** An unknown answer whose reason is no failed call. */
 export function unknown(reason: Exclude<UnknownReason, "FAILED">): Unknown {
   return { kind: "UNKNOWN", reason, failure: null };
 }
 
-/** That nobody could say because a call failed; throws again what is no UpstreamError, since that is a bug of ours. */
+/** An unknown answer because a call failed; throws again what is no UpstreamError, since that is a bug of ours. */
 export function failed(error: unknown): Unknown {
   if (!(error instanceof UpstreamError)) throw error;
   return { kind: "UNKNOWN", reason: "FAILED", failure: error };
@@ -130,7 +130,7 @@ export function mapAnswer<T, U>(answer: Answer<T>, map: (value: T) => U): Answer
   return answer.kind === "FOUND" ? found(map(answer.value), answer.gap) : answer;
 }
 
-/** The value, or null where it is absent or unknown: for those who go on to ask somebody else. */
+/** The value, or null where it is absent or unknown: for those who go on to ask another backend. */
 export function valueIn<T>(answer: Answer<T>): T | null {
   return answer.kind === "FOUND" ? answer.value : null;
 }

@@ -55,7 +55,7 @@ export interface Backend extends BackendIdentity {
   readonly identity?: (call: Call) => Promise<string | null>;
   /** How things are deleted; there only with permission, and only where the adapter can. */
   readonly remover?: (call: Call) => Remover;
-  /** Whether nothing is sent: to nobody, or on behalf of the caller of this call. */
+  /** Whether nothing is sent: for any caller, or on behalf of the caller of this call. */
   readonly circuitOpen: (call?: Call) => boolean;
   /** How its breaker and its queue stand right now. */
   readonly pressure: () => Pressure;
@@ -72,8 +72,8 @@ export interface Probe {
   /** What of it this asks for; there may be a second probe of the same place for the rest. */
   readonly reads: readonly Capability[];
   /**
-   * Found, whatever it holds; absent where there is no such place, or none that these credentials may see; unknown, or a
-   * gap, where reading sees less. Rejects with an UpstreamError.
+   * Found, whatever it holds; absent where there is no such place, or none that these credentials may see; unknown, or
+   * a gap, where reading sees less. Rejects with an UpstreamError.
    */
   readonly ask: (call: Call) => Promise<Answer<unknown>>;
 }
@@ -90,8 +90,8 @@ export interface Readers {
 }
 
 /**
- * Deletes, once and for good: nothing is tried again. Null for what this backend cannot delete; otherwise the deed, which
- * rejects with an UpstreamError.
+ * Deletes, once and for good: nothing is tried again. Null for what this backend cannot delete; otherwise a function
+ * that deletes it and rejects with an UpstreamError.
  */
 export interface Remover {
   readonly package: (ref: PackageRef) => (() => Promise<void>) | null;
@@ -100,18 +100,18 @@ export interface Remover {
 
 /**
  * All readers reject with an UpstreamError when a call failed; otherwise they answer found, absent with its proof, or
- * unknown with its reason. A page that is found and empty says: its place is there, and nothing is in it. A page of a place
- * that does not exist is absent. A list that is no page is never found empty.
+ * unknown with its reason. A page that is found and empty means that its place exists and is empty. A page of a
+ * place that does not exist is absent. A list that is no page is never found empty.
  */
 export interface ReleaseReader {
-  /** `wantsParts` says whether the embedded lists will be read: a brief list is cheaper where the generation has one. */
+  /** `wantsParts`: the embedded lists will be read. A brief list is cheaper where the generation has one. */
   readonly page: (filter: ReleaseQuery, request: PageRequest, wantsParts: boolean) => Promise<Answer<Page<Release>>>;
   /** One release with its parts. */
   readonly release: (ref: ReleaseRef) => Promise<Answer<Release>>;
   /**
    * The builds of a release: those it embeds, or, where this generation embeds none, those assembled from the build
-   * activities of its images' artifacts. Absent where it embeds none, or every image is known and none was built; unknown
-   * when neither could say.
+   * activities of its images' artifacts. Absent where it embeds none, or every image is known and none was built;
+   * unknown when neither could say.
    */
   readonly builds: (release: Release) => Promise<Answer<readonly BuildInfo[]>>;
   /** One build by its ref; absent when its release or artifact is gone or no longer has it. */
@@ -169,7 +169,7 @@ export interface PackageReader {
   readonly versions: (ref: PackageRef, filter: VersionQuery, request: PageRequest) => Promise<Answer<Page<Version>>>;
   /**
    * The newest by publication; needs nothing but the reference, so it can start before the package has answered. Absent
-   * where there is no version at all; unknown where the order was not kept or dates are missing. Signatures, SBOMs and
+   * where there is no version at all; unknown where the order was not obeyed or dates are missing. Signatures, SBOMs and
    * attestations that stand among an image's tags are passed over.
    */
   readonly latest: (ref: PackageRef) => Promise<Answer<Version>>;
@@ -177,13 +177,13 @@ export interface PackageReader {
   /** Files of this checksum in one repository, or with null wherever it can search so; unknown when it cannot. */
   readonly byChecksum: (digest: Digest, scope: string | null) => Promise<Answer<readonly FoundFile[]>>;
   /**
-   * Packages of this name and format in one repository, or with null wherever this backend is configured to look, whatever
-   * spelling of the name the backend keeps; loads of one tick share calls.
+   * Packages of this name and format in one repository, or with null wherever this backend is configured to look,
+   * whatever spelling of the name the backend keeps; loads of one tick share calls.
    */
   readonly named: (name: string, format: PackageFormat, scope: string | null) => Promise<Answer<readonly Package[]>>;
   /**
-   * Versions that this package URL names, in one repository, or with null wherever this backend is configured to look. The
-   * adapter finds candidates by its own spelling rules, wide enough, and compares them by `namesSameVersion`.
+   * Versions that this package URL names, in one repository, or with null wherever this backend is configured to look.
+   * The adapter finds candidates by its own spelling rules, wide enough, and compares them by `namesSameVersion`.
    */
   readonly byPurl: (purl: PurlParts, scope: string | null) => Promise<Answer<readonly Version[]>>;
   /** Packages of this name wherever this backend is configured to look; unknown when it cannot be searched so. */
@@ -228,8 +228,8 @@ export interface ImageReader {
    */
   readonly copies: (name: string, digest: Digest, own?: ImageRef) => Promise<Answer<readonly ImageRecord[]>>;
   /**
-   * Starts what `copies` asks before it needs the digest, for a caller who knows the name already: the answers, failures
-   * among them, wait in the loaders until `copies` wants them.
+   * Starts what `copies` asks before it needs the digest, for a caller who knows the name already: the answers,
+   * failures among them, wait in the loaders until `copies` wants them.
    */
   readonly expectCopies: (name: string) => void;
   /**

@@ -72,7 +72,7 @@ const largestFile = 1_048_576;
 
 function readPem(value: string): { readonly text: string } | { readonly problem: string } {
   if (value.includes("-----BEGIN ")) return { text: value };
-  // It may be a key that has lost its first line: what it holds is never said.
+  // It may be a key that has lost its first line: its text is never shown.
   if (value.includes("\n") || !isAbsolute(value)) {
     return { problem: "must be the path of a PEM file from the root, or its text, such as ${file:/run/secrets/name}" };
   }

@@ -1,4 +1,4 @@
-/** Things one backend can be asked, as far as they cost calls. `tag…` are those of images, where they cost otherwise. */
+/** What one backend can be asked, as far as it costs calls. `tag…` is about images, where they cost otherwise. */
 export type Question =
   | "releases"
   | "filteredReleases"
@@ -48,7 +48,7 @@ export interface Price {
   readonly batch?: { readonly size: number; readonly calls: number };
 }
 
-/** What a backend can be asked, and at which price; what is left out it cannot be asked, or it has the answer already. */
+/** The price of each question; left out where the backend cannot be asked, or has the answer already. */
 export type Prices = Readonly<Partial<Record<Question, Price>>>;
 
 /** Calls, and the number of answers they come back in. */

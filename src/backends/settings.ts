@@ -10,7 +10,7 @@ export const commonSettings = {
   url: z
     .url({ protocol: /^https?$/, hostname: /.+/ })
     .refine((text) => {
-      // Checks go on after a failed one: what is no address at all was already said.
+      // Checks go on after a failed one: what is no address at all is reported already.
       if (!URL.canParse(text)) return true;
       const url = new URL(text);
       return url.username === "" && url.password === "" && url.search === "" && url.hash === "";
@@ -50,11 +50,12 @@ export const commonSettings = {
     })
     .optional()
     .meta({
-      description: "Keeps successful answers, by credential; left out: none is kept. `cache: {}` takes the defaults.",
+      description: "Keeps successful answers, by credential; left out: none is cached. `cache: {}` takes the defaults.",
     }),
   proxy: proxySetting.optional().meta({
     description:
-      "Address of the proxy in between, user-info included, or false for none; default HTTPS_PROXY or HTTP_PROXY, and NO_PROXY.",
+      "Address of the proxy in between, user-info included, or false for none; default HTTPS_PROXY or HTTP_PROXY, " +
+      "and NO_PROXY.",
   }),
   tls: tlsSetting.optional().meta({
     description: "For an https url. Paths of PEM files from the root, or their texts, such as ${file:/run/secrets/ca}.",
