@@ -169,8 +169,8 @@ export interface PackageReader {
   readonly versions: (ref: PackageRef, filter: VersionQuery, request: PageRequest) => Promise<Answer<Page<Version>>>;
   /**
    * The newest by publication; needs nothing but the reference, so it can start before the package has answered. Absent
-   * where there is no version at all; unknown where the order was not obeyed or dates are missing. Signatures, SBOMs and
-   * attestations that stand among an image's tags are passed over.
+   * where there is no version at all; unknown where the order was not obeyed or dates are missing. Signatures, SBOMs
+   * and attestations that stand among an image's tags are passed over.
    */
   readonly latest: (ref: PackageRef) => Promise<Answer<Version>>;
   readonly files: (version: VersionRef, request: PageRequest) => Promise<Answer<Page<PackageFile>>>;

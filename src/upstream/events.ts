@@ -11,7 +11,9 @@ export class Event<T> {
     return this.#subscribers.size > 0;
   }
 
-  /** An error of a subscriber is an uncaught error of the process; the publisher and other subscribers do not see it. */
+  /**
+   * An error of a subscriber is an uncaught error of the process; the publisher and other subscribers do not see it.
+   */
   publish(message: T): void {
     for (const subscriber of this.#subscribers) {
       try {

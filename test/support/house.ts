@@ -90,7 +90,7 @@ const publishedWords: Readonly<Record<string, readonly string[]>> = {
 
 /** Words that are free in sentences and say nothing as a name. */
 export const bannedNames: ReadonlySet<string> = new Set(
-  "plain put enter leave within lead arrived broken ending watching explaining deferring mark places nothing written planned".split(
+  "plain put enter leave within lead arrived broken ending watching explaining deferring mark nothing written planned".split(
     " ",
   ),
 );

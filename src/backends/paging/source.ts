@@ -118,16 +118,16 @@ export function rangeOf<T>(
   start: number,
 ): RowRange<T> {
   const gaps = new Set(rows.length < count ? dropped.map(({ index }) => index) : []);
-  const kept: Placed<T>[] = [];
+  const accepted: Placed<T>[] = [];
   const passed: Placed<T>[] = [];
   let index = 0;
   for (const row of rows) {
     while (gaps.has(index)) index += 1;
-    (!keep || keep(row) ? kept : passed).push({ row, place: start + index, identity: identity(row) });
+    (!keep || keep(row) ? accepted : passed).push({ row, place: start + index, identity: identity(row) });
     index += 1;
   }
   const lost = dropped.map((row) => ({ row, place: start + Math.min(row.index, Math.max(0, count - 1)) }));
-  return { rows: kept, passed, dropped: lost, start, end: start + count, total, origin, more };
+  return { rows: accepted, passed, dropped: lost, start, end: start + count, total, origin, more };
 }
 
 /** A part of a page that was too large. */

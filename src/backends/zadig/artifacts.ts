@@ -359,8 +359,8 @@ export async function comparedWindow<T>(
 }
 
 /**
- * A filtered window with LOST_ROWS as its gap where the list ended before as many rows as are counted. Repeated rows and
- * those that are passed over count: Zadig counts an artifact once for each of its build activities.
+ * A filtered window with LOST_ROWS as its gap where the list ended before as many rows as are counted. Repeated rows
+ * and those that are passed over count: Zadig counts an artifact once for each of its build activities.
  */
 export function withLostRows<U>(answer: Answer<FilteredPage<U>>): Answer<Page<U>> {
   return answer.kind === "FOUND" && answer.value.endsEarly ? found(answer.value, unknown("LOST_ROWS")) : answer;
