@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { demoBackends } from "../demo/names.ts";
 import type { Fault, Seen } from "../demo/server.ts";
 import { backendTypes } from "../src/backends/index.ts";
 import { printCallTable } from "../src/cli/docs.ts";
@@ -7,7 +8,7 @@ import { declared } from "./support/allow-list.ts";
 import { corpus } from "./support/corpus.ts";
 import { type DemoGateway, startDemoGateway } from "./support/gateway.ts";
 
-const kinds = ["zadig", "bkrepo", "swr", "gitlab"] as const;
+const kinds = demoBackends.map(({ kind }) => kind);
 const inCapitals = { zadig: "ZADIG", bkrepo: "BKREPO", swr: "SWR", gitlab: "GITLAB" } as const;
 
 describe("docs/backends.md", () => {
@@ -19,7 +20,7 @@ describe("docs/backends.md", () => {
 
   test("has a row for each declared call, with nothing left empty", () => {
     for (const { operations, removals = [] } of backendTypes) {
-      expect(operations.length).toBeGreaterThan(3);
+      expect(operations.length).toBeGreaterThan(1);
       for (const { name, method, path, answers, versions } of [...operations, ...removals]) {
         expect(committed).toContain(`| \`${name}\` | \`${method} ${path}\` |`);
         expect([name, answers.trim() === "", versions.trim() === ""]).toEqual([name, false, false]);

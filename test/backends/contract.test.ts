@@ -4,6 +4,7 @@ import type { DemoServer, Fault } from "../../demo/server.ts";
 import { failed } from "../../src/backends/answers.ts";
 import type { Backend, Readers } from "../../src/backends/backend.ts";
 import { backendTypes } from "../../src/backends/index.ts";
+import type { Question } from "../../src/backends/prices.ts";
 import { type Failure, UpstreamError } from "../../src/upstream/errors.ts";
 import { exchanges } from "../../src/upstream/events.ts";
 import type { Call } from "../../src/upstream/operation.ts";
@@ -27,6 +28,13 @@ async function open(subject: Subject, settings: Readonly<Record<string, unknown>
     await server.close();
   });
   return { server, backend, readers: (call) => backend.during(call && "budget" in call ? call : testCall(call)) };
+}
+
+/** Reader methods of which the question in the prices has the same name. */
+function needsPrice(method: string): method is Question {
+  const questions: readonly Question[] = ["release", "artifact", "package", "version", "versions", "latest", "files"];
+  const searches: readonly Question[] = ["byChecksum", "named", "search", "image", "copies", "byDigest", "commit"];
+  return [...questions, ...searches].some((one) => one === method);
 }
 
 test("every kind of backend takes the test", () => {
@@ -59,14 +67,16 @@ describe.each(subjects)("$kind", (subject) => {
     const { kind, operations } = need(backendTypes.find((type) => type.kind === subject.kind.toUpperCase()));
     test.each(subject.missing)(
       "is proved by a call that was sent, and whose silence proves it: %s",
-      async (_what, ask) => {
-        const { server, readers } = await open(subject);
+      async (what, ask) => {
+        const { server, backend, readers } = await open(subject);
         const call = testCall();
         const sent = new Set<string>();
         const stop = exchanges.subscribe((exchange) => {
           if (exchange.call === call && exchange.via === "SENT") sent.add(exchange.operation);
         });
         const answer = await ask(readers(call)).catch(failed).finally(stop);
+        const [question = ""] = what.split(" ");
+        if (sent.size > 0 && needsPrice(question)) expect(Object.keys(backend.prices())).toContain(question);
         // What nobody could say is no lie; what is said to be there is.
         if (answer.kind === "FOUND") expect(answer.value, kind).toMatchObject({ rows: [] });
         if (answer.kind !== "ABSENT") return;

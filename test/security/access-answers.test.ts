@@ -405,6 +405,25 @@ describe("what answers from a place that may not be seen", () => {
     expect(await seen.images.isArchived(imageIn(answering))).toBe(false);
   });
 
+  test("is asked for by every method of every reader, but for those that name no place", () => {
+    const asked = new Set(questions.map(([name]) => name.split(" ")[0]));
+    const methods = Object.entries(readersOf(answering)).flatMap(([kind, reader]) =>
+      typeof reader === "function" ? [] : Object.keys(reader).map((name) => `${kind}.${name}`),
+    );
+    expect(
+      methods.filter((name) => !asked.has(name)),
+      "a new method is a line in `questions`",
+    ).toEqual([
+      "releases.builds",
+      "artifacts.buildsOf",
+      "packages.keyOf",
+      "packages.parseKey",
+      "images.expectCopies",
+      "images.isArchived",
+      "commits.projectOf",
+    ]);
+  });
+
   test("is no project of a commit", () => {
     const of = (place: string) => seenThrough(gitlab, readersOf(place), { projects: ["team-a/*"] }).commits;
     expect(of(asked).projectOf(null, "api")).toBe(asked);
