@@ -1,6 +1,6 @@
 import type { Page, PageRequest } from "../../model/backend.ts";
 import type { Package } from "../../model/package.ts";
-import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
+import { isNotFound, isTooLarge, UpstreamError } from "../../upstream/errors.ts";
 import { type Answer, absent, absentIfNotFound, found, mapAnswer, unknown } from "../answers.ts";
 import type { VersionQuery } from "../backend.ts";
 import { type Answers, batched, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
@@ -200,8 +200,12 @@ export class Tags {
     if (key.at) return this.#pages.load({ ...key, size });
     const text = pageText(key);
     this.#headSizes.set(text, Math.max(size, this.#headSizes.get(text) ?? 0));
-    const head = await this.#heads.load(key);
-    if (head.size === undefined || head.size < size) return this.#pages.load({ ...key, size });
+    const head = await this.#heads.load(key).catch((error: unknown) => {
+      // A smaller page than the one that was too large an answer may do.
+      if (isTooLarge(error) && size < (this.#headSizes.get(text) ?? 0)) return null;
+      throw error;
+    });
+    if (head?.size === undefined || head.size < size) return this.#pages.load({ ...key, size });
     // A marker stands behind the whole page.
     return key.at === "" || head.count <= size ? head : headOf(head, size);
   }

@@ -123,6 +123,14 @@ describe("walking tags", () => {
     expect(calls()).toHaveLength(1);
   });
 
+  it("reads a first page that is too large in smaller ones, from its first row on", async () => {
+    const { demo, packages } = await openSwr({ settings: { maxResponseBytes: 1024 } });
+    demo.setTamper(tagServer(() => 40));
+    const page = await packages().versions(packageRef("image://api"), newestFirst, { first: 40, after: null });
+    expect(page.rows.map(({ value }) => value.name)).toEqual(Array.from({ length: 40 }, (_, index) => `t${index}`));
+    expect(page.dropped).toEqual([]);
+  });
+
   it("goes on in the API it began in", async () => {
     const { packages, calls } = await openSwr({ demo: { imageApi: "v3" }, settings: { imageApi: "auto" } });
     const older = await openSwr();
