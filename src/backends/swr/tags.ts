@@ -193,8 +193,8 @@ export class Tags {
   }
 
   /**
-   * Each page is read once. One that starts a list is read in the largest size that is asked for in one tick: the newest
-   * tag is the head of the first page of tags, so both together are one call.
+   * Each page is read once. One that starts a list is read in the largest size that is asked for in one tick: the
+   * newest tag is the head of the first page of tags, so both together are one call.
    */
   async #fetchOnce(key: PageKey, size: number): Promise<PageAtCursor<Tag>> {
     if (key.at) return this.#pages.load({ ...key, size });
