@@ -116,7 +116,9 @@ export class Packages implements PackageReader {
       })),
       "ONE_BY_ONE",
     );
-    const whole = page && { ...page, dropped: [...notes, ...page.dropped] };
+    // What a region without package API holds is not counted.
+    const total = answers.some(({ kind }) => kind === "UNKNOWN") ? null : (page?.total ?? null);
+    const whole = page && { ...page, total, dropped: [...notes, ...page.dropped] };
     const answer = segments.length === 0 ? found(emptyPage(this.#access.backend)) : combined(answers, whole);
     return isEmptyStart(answer, request) ? this.#access.namespaces.emptied([repository], answer) : answer;
   };

@@ -218,3 +218,14 @@ describe("a list that is not what it says", () => {
     );
   });
 });
+
+describe("a region without package API", () => {
+  it("does not count the packages of a namespace, which may hold software packages", async () => {
+    const { ask } = await open({ packages: null });
+    const query = '{ packages(scope: { backend: "swr", repository: "pay" }) { totalCount nodes { name } } }';
+    expect((await ask(query)).data).toMatchObject({ packages: { totalCount: null, nodes: [{}, {}, {}] } });
+    const images =
+      '{ packages(scope: { backend: "swr", repository: "pay" }, filter: { format: DOCKER }) { totalCount } }';
+    expect((await ask(images)).data).toMatchObject({ packages: { totalCount: 3 } });
+  });
+});
