@@ -1,3 +1,4 @@
+import type { Origin, Page } from "../model/backend.ts";
 import { isNotFound, UpstreamError } from "../upstream/errors.ts";
 import type { Operation, Proof } from "../upstream/operation.ts";
 
@@ -133,4 +134,14 @@ export function mapAnswer<T, U>(answer: Answer<T>, map: (value: T) => U): Answer
 /** The value, or null where it is absent or unknown: for those who go on to ask another backend. */
 export function valueIn<T>(answer: Answer<T>): T | null {
   return answer.kind === "FOUND" ? answer.value : null;
+}
+
+/** The origin of an answer that needed no call, or whose call proved that there is nothing. `traceId`: that call's. */
+export function originNow(backend: string, traceId: string | null = null): Origin {
+  return { backend, fetchedAt: new Date().toISOString(), stale: false, traceId };
+}
+
+/** The page of a place that exists and has nothing of what was asked for; it needs no call. */
+export function emptyPage(backend: string): Page<never> {
+  return { rows: [], hasNext: false, total: 0, origin: originNow(backend), dropped: [] };
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { z } from "zod";
 import type { Digest } from "../../model/artifact.ts";
-import type { Origin, Page } from "../../model/backend.ts";
+import type { Origin } from "../../model/backend.ts";
 import { Lru } from "../../model/lru.ts";
 import { offsetMinutes } from "../../model/values.ts";
 import { Upstream } from "../../upstream/client.ts";
@@ -197,12 +197,6 @@ export class BkrepoClient {
   /** The failure of an answer that cannot be right; by default it has fewer rows than it counts. */
   malformed(operation: Operation, reason = "rows of the answer are missing"): UpstreamError {
     return new UpstreamError("MALFORMED", { backend: this.name, operation: operation.name, reason });
-  }
-
-  /** A list that is empty by the server's own rules, so that nothing was asked. */
-  emptyPage<T>(): Page<T> {
-    const origin = { backend: this.name, fetchedAt: new Date().toISOString(), stale: false, traceId: null };
-    return { rows: [], hasNext: false, total: 0, origin, dropped: [] };
   }
 
   #visibilityKey(repository: Repository): string {

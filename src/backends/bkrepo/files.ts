@@ -4,6 +4,7 @@ import type { PackageFile, Version, VersionRef } from "../../model/package.ts";
 import {
   type Answer,
   absent,
+  emptyPage,
   failed,
   firstGap,
   found,
@@ -94,7 +95,7 @@ export class Files {
     const repository = parseRepository(ref.package.repository);
     if (repository === null) return impossible;
     // The files of an image are its manifests, which its digest represents.
-    if (isImageKey(ref.package.key)) return found(this.#client.emptyPage());
+    if (isImageKey(ref.package.key)) return found(emptyPage(this.#client.name));
     const answer = await this.#versions.byRef.load(ref);
     if (answer.kind !== "FOUND") return answer;
     const version = answer.value;

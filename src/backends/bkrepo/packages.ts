@@ -6,9 +6,11 @@ import {
   type Answer,
   absent,
   absentIfNotFound,
+  emptyPage,
   found,
   impossible,
   mapAnswer,
+  originNow,
   type Unknown,
   unknown,
 } from "../answers.ts";
@@ -202,7 +204,7 @@ export function listWindow(
   request: PageRequest,
 ): Page<TaggedPackage> {
   const rows = packages.filter((one) => matches(one, filter));
-  const origin = packages[0]?.origin ?? client.emptyPage().origin;
+  const origin = packages[0]?.origin ?? originNow(client.name);
   return sliceWindow(request, rows, ({ ref }) => packageText(ref), { origin, dropped: [] });
 }
 
@@ -262,7 +264,7 @@ export class Packages {
     if (repository === null) return impossible;
     if (rulesOf(filter) !== null) return this.#pages.load({ repository, ...filter, ...request });
     // bkrepo has no such packages; the question left is whether the repository exists.
-    return mapAnswer(await this.#repositories.packageCount.load(repository), () => this.#client.emptyPage());
+    return mapAnswer(await this.#repositories.packageCount.load(repository), () => emptyPage(this.#client.name));
   }
 
   /** Answers later reads by key from the packages of another answer. */

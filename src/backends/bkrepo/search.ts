@@ -6,6 +6,7 @@ import {
   type Absent,
   type Answer,
   absent,
+  emptyPage,
   failed,
   firstGap,
   found,
@@ -206,7 +207,7 @@ export class PackageFinder {
       id: project,
       read: (request) =>
         ifSearchable(packageWindow(this.#client, project, names, query, request)).then(
-          (page) => found(page ?? this.#client.emptyPage()),
+          (page) => found(page ?? emptyPage(this.#client.name)),
           failed,
         ),
     }));
@@ -228,7 +229,7 @@ export class PackageFinder {
     const { page, answers } = await readChain(request, segments, "TOGETHER");
     const failure = firstGap(answers);
     if (page === null && failure?.failure) throw failure.failure;
-    return { page: page ?? this.#client.emptyPage<TaggedPackage>(), failure };
+    return { page: page ?? emptyPage(this.#client.name), failure };
   }
 
   async #load(lookups: readonly Lookup[], answers: Answers<readonly TaggedPackage[]>) {

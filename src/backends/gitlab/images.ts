@@ -12,6 +12,7 @@ import {
   found,
   impossible,
   mapAnswer,
+  originNow,
   type Unknown,
   unknown,
 } from "../answers.ts";
@@ -23,7 +24,6 @@ import type { GitlabClient, Sourced } from "./client.ts";
 import { imageType, isCompanionTag, isProjectPath, isTag, matchesName, parseKey, splitName } from "./keys.ts";
 import {
   type ListPage,
-  originNow,
   orNoPage,
   readListWindow,
   readWhole,

@@ -1,7 +1,17 @@
 import type { Origin, PageRequest } from "../../model/backend.ts";
 import { isNotFound, UpstreamError } from "../../upstream/errors.ts";
 import type { Operation } from "../../upstream/operation.ts";
-import { type Absent, type Answer, absent, failed, found, joined, type Unknown, unknown } from "../answers.ts";
+import {
+  type Absent,
+  type Answer,
+  absent,
+  failed,
+  found,
+  joined,
+  originNow,
+  type Unknown,
+  unknown,
+} from "../answers.ts";
 import { type Collected, collect } from "../paging/collect.ts";
 import { type FilteredPage, readFiltered } from "../paging/filter.ts";
 import type { NumberedSource, UpstreamPage } from "../paging/source.ts";
@@ -9,11 +19,6 @@ import { type ProjectPage, pageSize } from "./client.ts";
 
 /** The most pages that are read for nothing but a count. */
 const maxCountedPages = 10;
-
-/** The origin of an answer that needed no call, or whose call was answered with "not found". */
-export function originNow(backend: string, traceId: string | null = null): Origin {
-  return { backend, fetchedAt: new Date().toISOString(), stale: false, traceId };
-}
 
 /** One page of a list, or an empty one where there is no such list. */
 export interface ListPage<T> extends ProjectPage<T> {

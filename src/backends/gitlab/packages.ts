@@ -5,6 +5,7 @@ import type { Call } from "../../upstream/operation.ts";
 import {
   type Absent,
   type Answer,
+  emptyPage,
   failed,
   firstGap,
   found,
@@ -37,7 +38,7 @@ import {
   terraformType,
   typeOf,
 } from "./keys.ts";
-import { isWhole, originNow, readListWindow } from "./lists.ts";
+import { isWhole, readListWindow } from "./lists.ts";
 import { isOf, nameOf, toFile, toPackage, toPackageRef, toWeb, versionName } from "./mapper.ts";
 import { listPackageFiles } from "./operations.ts";
 import type { FileRow } from "./payload.ts";
@@ -276,8 +277,7 @@ async function readPackages(
       ? await silenceOfAll(readings, goal, rows)
       : null;
   if (silence) return silence;
-  const empty = { rows: [], hasNext: false, total: 0, origin: originNow(rows.backend), dropped: [] };
-  return found(page ?? empty, gap);
+  return found(page ?? emptyPage(rows.backend), gap);
 }
 
 /** Whether the scope of a list does not exist. */

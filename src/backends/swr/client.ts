@@ -326,16 +326,6 @@ export function windowOf<T>(
   });
 }
 
-/** The page of a place that exists and has nothing of what was asked for; it needs no call. */
-export function emptyPage(backend: string): Page<never> {
-  return { rows: [], hasNext: false, total: 0, origin: unaskedOrigin(backend), dropped: [] };
-}
-
-/** The origin of an answer that needed no call. */
-export function unaskedOrigin(backend: string): Origin {
-  return { backend, fetchedAt: new Date().toISOString(), stale: false, traceId: null };
-}
-
 /** Whether a list was read from its start and has no row, readable or not. */
 export function isEmptyStart<T>(answer: Answer<Page<T>>, { after }: PageRequest): answer is Found<Page<T>> {
   return answer.kind === "FOUND" && after === null && answer.value.rows.length + answer.value.dropped.length === 0;

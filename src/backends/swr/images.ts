@@ -13,23 +13,14 @@ import {
   impossible,
   joined,
   mapAnswer,
+  originNow,
   unknown,
 } from "../answers.ts";
 import type { ImageReader, PackageQuery, VersionQuery } from "../backend.ts";
 import { type Answers, batched, groupBy, keyText, type Loader, single, toError } from "../loading/loader.ts";
 import { type NumberedSource, readPage } from "../paging/source.ts";
 import { readWindow } from "../paging/window.ts";
-import {
-  type Access,
-  compare,
-  type Listed,
-  largestPage,
-  readAll,
-  type Sourced,
-  unaskedOrigin,
-  windowOf,
-  withGap,
-} from "./client.ts";
+import { type Access, compare, type Listed, largestPage, readAll, type Sourced, windowOf, withGap } from "./client.ts";
 import { isNamespaceMissing } from "./dialect.ts";
 import { baseName, imageKey, isNamespace, isRepositoryPath, isTag, type PackageName, parseRepository } from "./keys.ts";
 import { isIndex, toImagePackage, toImageRecord, toImageVersion } from "./mapper.ts";
@@ -87,7 +78,7 @@ export class Images implements ImageReader {
     if (match !== "EXACT" || name === null) return this.#lists.load({ namespace, part: name ?? "" });
     const one = isRepositoryPath(name) ? await this.package({ namespace, name }) : impossible;
     // A missing repository proves nothing about the namespace.
-    if (one.kind === "ABSENT") return found({ rows: [], dropped: [], origin: unaskedOrigin(this.#access.backend) });
+    if (one.kind === "ABSENT") return found({ rows: [], dropped: [], origin: originNow(this.#access.backend) });
     return mapAnswer(one, (row) => ({ rows: [row], dropped: [], origin: row.origin }));
   }
 

@@ -6,6 +6,7 @@ import {
   type Answer,
   absent,
   absentIfNotFound,
+  emptyPage,
   failed,
   firstGap,
   found,
@@ -13,6 +14,7 @@ import {
   impossible,
   joined,
   mapAnswer,
+  originNow,
   type Unknown,
   unknown,
 } from "../answers.ts";
@@ -23,14 +25,12 @@ import { sliceWindow } from "../paging/window.ts";
 import {
   type Access,
   compare,
-  emptyPage,
   isEmptyStart,
   type Listed,
   pick,
   readUnpaged,
   type Searched,
   type Sourced,
-  unaskedOrigin,
   windowOf,
   withGap,
 } from "./client.ts";
@@ -144,7 +144,7 @@ export class Packages implements PackageReader {
     const gap = firstGap(answers) ?? sought.gap;
     const isEmpty = rows.length === 0 && dropped.length === 0;
     if (isEmpty && gap !== null) return gap;
-    const origin = lists[0]?.origin ?? unaskedOrigin(backend);
+    const origin = lists[0]?.origin ?? originNow(backend);
     const window = sliceWindow(request, rows, ({ ref }) => keyText(ref.repository, ref.key), { origin, dropped });
     const isCounted = dropped.length === 0 && segments.every(({ id }) => id === "images");
     const answer = found(isCounted ? window : { ...window, total: null }, unlessNotSearchable(gap));
