@@ -1,4 +1,3 @@
-import { GraphQLError } from "graphql";
 import { describe, expect, test } from "vitest";
 import {
   buildId,
@@ -14,17 +13,7 @@ import {
   releaseId,
   versionId,
 } from "../../src/graph/identity/opaque.ts";
-
-/** What a refusal says; fails for anything else that is thrown. */
-function refusalOf(read: () => unknown): unknown {
-  try {
-    read();
-    return null;
-  } catch (error) {
-    if (error instanceof GraphQLError) return [error.extensions["code"], error.message];
-    throw error;
-  }
-}
+import { refusalOf } from "../support/refusals.ts";
 
 const notAnId = ["BAD_ID", "This is not an id of this graph."];
 const notACursor = ["BAD_CURSOR", "This is not a cursor of this graph."];

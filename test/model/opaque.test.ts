@@ -1,5 +1,4 @@
 import fc from "fast-check";
-import { GraphQLError } from "graphql";
 import { describe, expect, test } from "vitest";
 import {
   buildId,
@@ -13,6 +12,7 @@ import {
   releaseId,
   versionId,
 } from "../../src/graph/identity/opaque.ts";
+import { codeOf } from "../support/refusals.ts";
 import { mutationsOf } from "./arbitrary.ts";
 
 const types = ["Release", "BuildInfo", "Artifact", "Package", "Version"] as const satisfies readonly NodeType[];
@@ -23,17 +23,6 @@ const some = text.filter((one) => one !== "");
 const parts = fc.array(fc.option(text), { maxLength: 10 });
 const position = fc.array(fc.oneof(text, fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER })), { maxLength: 8 });
 const filter = fc.jsonValue({ maxDepth: 2 });
-
-/** The code that a refusal has; fails for anything else that is thrown. */
-function codeOf(read: () => unknown): unknown {
-  try {
-    read();
-    return null;
-  } catch (error) {
-    if (error instanceof GraphQLError) return error.extensions["code"];
-    throw error;
-  }
-}
 
 /** The same bytes with another last letter: base64 leaves bits of it unused. */
 function respelt(id: string): string {
